@@ -1,0 +1,91 @@
+/// What a strategy says of itself: all that listing, validation and reports need to know of it.
+public struct StrategyDescription: Codable, Sendable, Hashable {
+  /// The word in a spec: `streaming-llm`.
+  public var name: String
+  /// One sentence for people.
+  public var summary: String
+  /// Where it acts.
+  public var phases: [StrategyPhase]
+  public var parameters: [ParameterDescription]
+  /// The budget forms it accepts; empty where it takes none.
+  public var budgets: [BudgetForm]
+  /// True where a selection made once from the whole prompt decides what earlier queries see.
+  public var selectionLooksAhead: Bool
+  public var keyPositions: KeyPositions
+  public var fidelity: Fidelity
+  /// Paper or repository, for a citation.
+  public var source: String
+
+  public init(
+    name: String, summary: String, phases: [StrategyPhase], parameters: [ParameterDescription],
+    budgets: [BudgetForm] = [], selectionLooksAhead: Bool = false,
+    keyPositions: KeyPositions = .absolute, fidelity: Fidelity, source: String
+  ) {
+    self.name = name
+    self.summary = summary
+    self.phases = phases
+    self.parameters = parameters
+    self.budgets = budgets
+    self.selectionLooksAhead = selectionLooksAhead
+    self.keyPositions = keyPositions
+    self.fidelity = fidelity
+    self.source = source
+  }
+}
+
+public enum StrategyPhase: String, Codable, Sendable, Hashable, CaseIterable {
+  /// Chooses what prompt queries attend to.
+  case prefill
+  /// Chooses what decode queries attend to.
+  case decode
+  /// Decides which tokens the KV cache keeps.
+  case retention
+}
+
+public enum KeyPositions: String, Codable, Sendable, Hashable {
+  /// Keys keep the rotary position they were written with.
+  case absolute
+  /// Positions count slots of the cache; the logits are not the dense ones.
+  case cacheRelative
+}
+
+public enum Fidelity: String, Codable, Sendable, Hashable {
+  /// Follows the source in every detail that its documentation comment lists.
+  case faithful
+  /// Differs as its documentation comment says.
+  case simplified
+  /// Our own method.
+  case own
+}
+
+/// The ways a spec may state a budget.
+public enum BudgetForm: String, Codable, Sendable, Hashable, CaseIterable {
+  case fraction, tokens, bytes, density, mass, matching
+}
+
+/// One parameter of a strategy or task: name, what it means, what it may be, and its default.
+public struct ParameterDescription: Codable, Sendable, Hashable {
+  public var name: String
+  public var summary: String
+  public var kind: ParameterKind
+  /// The value used where a spec says nothing; null where it is worked out at run time (the summary says how).
+  public var defaultValue: JSONValue
+
+  public init(_ name: String, _ kind: ParameterKind, default value: JSONValue, _ summary: String) {
+    self.name = name
+    self.kind = kind
+    defaultValue = value
+    self.summary = summary
+  }
+}
+
+/// What values a parameter accepts. Bounds are inclusive; nil means unbounded.
+public enum ParameterKind: Codable, Sendable, Hashable {
+  case integer(minimum: Int?, maximum: Int?)
+  case number(minimum: Double?, maximum: Double?)
+  case boolean
+  case string
+  case choice([String])
+  /// A list by nature (`depths`, `heads`): stays one value, never an axis of the grid.
+  indirect case list(of: ParameterKind)
+}

@@ -1,0 +1,36 @@
+/// A row-major matrix of floats (rows x columns).
+///
+/// A value with copy-on-write storage: the forward pass keeps each matrix uniquely owned, so writing happens in
+/// place; a second owner costs a copy, never a wrong number.
+public struct Matrix: Sendable, Equatable {
+  /// `rows * columns` floats, row after row.
+  public var elements: [Float]
+  public let rows: Int
+  public let columns: Int
+
+  /// A matrix of zeros.
+  public init(rows: Int, columns: Int) {
+    self.init(rows: rows, columns: columns, elements: [Float](repeating: 0, count: rows * columns))
+  }
+
+  /// Wraps existing elements; traps unless there are exactly `rows * columns` of them.
+  public init(rows: Int, columns: Int, elements: [Float]) {
+    precondition(
+      elements.count == rows * columns,
+      "Matrix: \(elements.count) elements for a shape of \(rows) x \(columns)")
+    self.rows = rows
+    self.columns = columns
+    self.elements = elements
+  }
+
+  public subscript(row: Int, column: Int) -> Float {
+    get { elements[row * columns + column] }
+    set { elements[row * columns + column] = newValue }
+  }
+
+  /// One row, borrowed.
+  @_lifetime(borrow self)
+  public func row(_ index: Int) -> Span<Float> {
+    elements.span.extracting(index * columns..<(index + 1) * columns)
+  }
+}
