@@ -1,0 +1,114 @@
+import Records
+import Tensors
+
+/// One attention method with its configuration: it *selects*; the framework attends, compacts, counts and measures.
+///
+/// Every requirement but the first three has a default that keeps all keys and no state. A strategy is a value that
+/// is shared by all sequences; what it must remember of one sequence and layer lives in its `State`, which the
+/// framework makes, carries and throws away.
+public protocol AttentionStrategy: Sendable {
+  /// The parameters, under the names of `description.parameters`; every key is present when it is decoded.
+  associatedtype Configuration: Codable & Hashable & Sendable
+  associatedtype State: Sendable = NoState
+
+  static var description: StrategyDescription { get }
+
+  /// Throws where the parameters contradict each other or the shape.
+  init(_ configuration: Configuration, for shape: AttentionShape) throws(ConfigurationError)
+
+  func makeState(layer: Int) -> State
+
+  /// Whether one selection serves the whole prompt or each block of queries has its own.
+  var prefillGranularity: PrefillGranularity { get }
+
+  /// Chooses what the prompt queries at the positions `queries` attend to: one selection per query head.
+  /// `selections` arrives as `.everything` for each head. The view shows the whole prompt.
+  func selectForPrefill(
+    _ layer: LayerView, queries: Range<Int>, into selections: inout HeadSelections,
+    state: inout State, workspace: Workspace)
+
+  /// How many tokens from `position` on may be decoded in one step with the same result as one by one: no
+  /// retention and no new selection between them. At least 1.
+  func queriesDecodedTogether(from position: Int) -> Int
+
+  /// Chooses what this step's queries attend to among the tokens the cache holds: one selection per query head.
+  /// `selections` arrives as `.everything` for each head.
+  func selectForDecode(
+    _ layer: LayerView, into selections: inout HeadSelections, state: inout State,
+    workspace: Workspace)
+
+  /// Whether tokens leave the cache before the query at `position` attends: asked after the prefill and after
+  /// every decode step, with the position of the next token.
+  func retentionIsDue(before position: Int) -> Bool
+
+  /// Chooses what each KV head keeps: one selection per KV head, its window taken at the newest query.
+  /// `kept` arrives as `.everything`. The view's queries are the prompt's or the last decode step's.
+  func selectForRetention(
+    _ layer: LayerView, into kept: inout HeadSelections, state: inout State,
+    workspace: Workspace)
+}
+
+/// The state of a strategy that remembers nothing.
+public struct NoState: Sendable {
+  public init() {}
+}
+
+/// How finely a strategy selects in prefill.
+public enum PrefillGranularity: Sendable, Hashable {
+  /// One selection per query head for all prompt queries.
+  case wholePrompt
+  /// One per block of `size` queries, the blocks counted from the first or up to the last token.
+  case queryBlock(of: Int, from: BlockOrigin)
+
+  public enum BlockOrigin: Sendable, Hashable { case firstToken, lastToken }
+
+  /// The blocks of a prompt of `count` queries, ascending.
+  public func blocks(of count: Int) -> [Range<Int>] {
+    guard count > 0, case .queryBlock(let size, let origin) = self else { return [0..<count] }
+    let remainder = origin == .lastToken ? count % size : 0
+    let first = remainder > 0 ? [0..<remainder] : []
+    return first
+      + stride(from: remainder, to: count, by: size).map { $0..<min($0 + size, count) }
+  }
+}
+
+extension AttentionStrategy where State == NoState {
+  public func makeState(layer: Int) -> NoState { NoState() }
+}
+
+extension AttentionStrategy {
+  public var prefillGranularity: PrefillGranularity { .wholePrompt }
+
+  public func selectForPrefill(
+    _ layer: LayerView, queries: Range<Int>, into selections: inout HeadSelections,
+    state: inout State, workspace: Workspace
+  ) {}
+
+  public func queriesDecodedTogether(from position: Int) -> Int { 1 }
+
+  public func selectForDecode(
+    _ layer: LayerView, into selections: inout HeadSelections, state: inout State,
+    workspace: Workspace
+  ) {}
+
+  public func retentionIsDue(before position: Int) -> Bool { false }
+
+  public func selectForRetention(
+    _ layer: LayerView, into kept: inout HeadSelections, state: inout State,
+    workspace: Workspace
+  ) {}
+}
+
+/// Parameters that contradict each other or the model.
+public struct ConfigurationError: Error, CustomStringConvertible, Sendable {
+  /// The parameter at fault.
+  public var parameter: String
+  public var message: String
+
+  public init(_ parameter: String, _ message: String) {
+    self.parameter = parameter
+    self.message = message
+  }
+
+  public var description: String { "\(parameter): \(message)" }
+}

@@ -1,0 +1,225 @@
+/// The cached keys, values and token positions of one KV head in one layer.
+///
+/// Slots are ordered by token position, which a token keeps when others leave. Rows are (slots x headDimension),
+/// row-major, keys rotated. Storage is counted in whole pages and really given back when tokens leave.
+/// A reference, because the forward pass and a strategy's view of it must be the same cache; it has one owner and
+/// is not `Sendable`.
+public final class KVHead {
+  /// Storage is grown by at least this many tokens at a time.
+  public static let pageTokens = 64
+
+  public let headDimension: Int
+  /// Tokens held.
+  public private(set) var count = 0
+  /// Keys of all slots, those before `firstRow` and after `firstRow + count` unused.
+  public private(set) var keyStorage: [Float] = []
+  public private(set) var valueStorage: [Float] = []
+  public private(set) var positionStorage: [Int32] = []
+  /// The storage row of slot 0: tokens that leave at the front leave a gap rather than move all others.
+  public private(set) var firstRow = 0
+
+  public init(headDimension: Int) { self.headDimension = headDimension }
+
+  /// Token positions by slot, ascending.
+  public var positions: ArraySlice<Int32> { positionStorage[firstRow..<firstRow + count] }
+
+  /// The held keys (count x headDimension).
+  public var keys: Rows {
+    Rows(
+      elements: keyStorage, firstElement: firstRow * headDimension, count: count,
+      width: headDimension)
+  }
+
+  /// The held values (count x headDimension).
+  public var values: Rows {
+    Rows(
+      elements: valueStorage, firstElement: firstRow * headDimension, count: count,
+      width: headDimension)
+  }
+
+  public func position(ofSlot slot: Int) -> Int {
+    precondition(slot >= 0 && slot < count, "KVHead: slot \(slot) of \(count)")
+    return Int(positionStorage[firstRow + slot])
+  }
+
+  /// True if slot s holds position s for all s: nothing has left.
+  public var holdsEverything: Bool {
+    count == 0 || (position(ofSlot: 0) == 0 && position(ofSlot: count - 1) == count - 1)
+  }
+
+  /// The first slot whose position is at least `position`; `count` if none.
+  public func slot(atOrAfter position: Int) -> Int {
+    if holdsEverything { return min(max(position, 0), count) }
+    var low = 0
+    var high = count
+    while low < high {
+      let middle = (low + high) / 2
+      if Int(positionStorage[firstRow + middle]) < position { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+
+  /// Bytes of keys, values and positions that are allocated.
+  public var allocatedBytes: Int {
+    (keyStorage.count + valueStorage.count + positionStorage.count) * MemoryLayout<Float>.size
+  }
+
+  /// Bytes of keys and values of the tokens held.
+  public var logicalBytes: Int { count * 2 * headDimension * MemoryLayout<Float>.size }
+
+  // MARK: Writing
+
+  /// Appends rows of `keys` and `values` (tokens x any columns), this head's columns starting at `column`, as
+  /// positions `firstPosition`, `firstPosition + 1`, …; traps unless they follow those held.
+  public func append(keys: Matrix, values: Matrix, column: Int, firstPosition: Int) {
+    precondition(
+      keys.rows == values.rows && keys.columns == values.columns
+        && column + headDimension <= keys.columns,
+      "KVHead.append: keys \(keys.rows) x \(keys.columns), values \(values.rows) x \(values.columns), column \(column)"
+    )
+    precondition(
+      count == 0 || firstPosition > position(ofSlot: count - 1),
+      "KVHead.append: position \(firstPosition) does not follow \(count == 0 ? -1 : position(ofSlot: count - 1))"
+    )
+    makeRoom(for: keys.rows)
+    let firstElement = (firstRow + count) * headDimension
+    Self.copyColumns(of: keys, column, headDimension, into: &keyStorage, at: firstElement)
+    Self.copyColumns(of: values, column, headDimension, into: &valueStorage, at: firstElement)
+    for row in 0..<keys.rows {
+      positionStorage[firstRow + count + row] = Int32(firstPosition + row)
+    }
+    count += keys.rows
+  }
+
+  /// Frees every token.
+  public func removeAll() {
+    count = 0
+    firstRow = 0
+    keyStorage = []
+    valueStorage = []
+    positionStorage = []
+  }
+
+  /// Keeps the tokens that the query at `newestQuery` would attend to under `selection`; the others leave and
+  /// their memory is freed once it exceeds what the next page of tokens will use.
+  public func retain(_ selection: Selection, newestQuery: Int) {
+    let kept = keptSlots(selection, newestQuery: newestQuery)
+    let keptCount = kept.reduce(0) { $0 + $1.count }
+    guard keptCount < count else { return }
+    // Rows move towards the end where fewer of them lie; a fresh allocation moves all of them.
+    let moveForward = count - (kept.first.map { $0.lowerBound == 0 ? $0.upperBound : 0 } ?? 0)
+    let moveBack = count - (kept.last.map { $0.upperBound == count ? $0.count : 0 } ?? 0)
+    let capacity = positionStorage.count
+    if capacity - keptCount > 2 * Self.pageTokens {
+      reallocate(keeping: kept, capacity: Self.paged(keptCount + 1))
+    } else if moveForward <= moveBack {
+      var destination = 0
+      for run in kept {
+        moveRows(run, to: destination)
+        destination += run.count
+      }
+    } else {
+      var destination = count
+      for run in kept.reversed() {
+        destination -= run.count
+        moveRows(run, to: destination)
+      }
+      firstRow += destination
+    }
+    count = keptCount
+  }
+
+  /// The slots, as ascending runs, that `selection` keeps.
+  private func keptSlots(_ selection: Selection, newestQuery: Int) -> [Range<Int>] {
+    let windowSlot = slot(atOrAfter: selection.window.start(forQuery: newestQuery))
+    var kept: [Range<Int>] = []
+    func keep(_ slots: Range<Int>) {
+      guard !slots.isEmpty else { return }
+      if let last = kept.last, last.upperBound >= slots.lowerBound {
+        kept[kept.count - 1] = last.lowerBound..<max(last.upperBound, slots.upperBound)
+      } else {
+        kept.append(slots)
+      }
+    }
+    for run in selection.runs {
+      let first = slot(atOrAfter: run.lowerBound)
+      if first >= windowSlot { break }
+      keep(first..<min(slot(atOrAfter: run.upperBound), windowSlot))
+    }
+    keep(windowSlot..<count)
+    return kept
+  }
+
+  private func moveRows(_ slots: Range<Int>, to destination: Int) {
+    guard slots.lowerBound != destination else { return }
+    let d = headDimension
+    let from = (firstRow + slots.lowerBound) * d
+    let to = (firstRow + destination) * d
+    Self.move(&keyStorage, from: from, to: to, count: slots.count * d)
+    Self.move(&valueStorage, from: from, to: to, count: slots.count * d)
+    Self.move(
+      &positionStorage, from: firstRow + slots.lowerBound, to: firstRow + destination,
+      count: slots.count)
+  }
+
+  private func makeRoom(for tokens: Int) {
+    guard firstRow + count + tokens > positionStorage.count else { return }
+    let slots = [0..<count].filter { !$0.isEmpty }
+    if count + tokens <= positionStorage.count && firstRow >= Self.pageTokens / 2 {
+      moveRows(0..<count, to: -firstRow)
+      firstRow = 0
+    } else {
+      // A prompt is allocated exactly; a cache that grows token by token grows by an eighth.
+      let capacity =
+        count == 0
+        ? tokens : Self.paged(max(count + tokens, count + max(Self.pageTokens, count / 8)))
+      reallocate(keeping: slots, capacity: capacity)
+    }
+  }
+
+  private func reallocate(keeping kept: [Range<Int>], capacity: Int) {
+    let d = headDimension
+    let first = firstRow
+    func moved<Element>(_ storage: [Element], width: Int, filler: Element) -> [Element] {
+      var fresh: [Element] = []
+      fresh.reserveCapacity(capacity * width)
+      for run in kept {
+        fresh.append(
+          contentsOf: storage[(first + run.lowerBound) * width..<(first + run.upperBound) * width])
+      }
+      fresh.append(contentsOf: repeatElement(filler, count: capacity * width - fresh.count))
+      return fresh
+    }
+    keyStorage = moved(keyStorage, width: d, filler: 0)
+    valueStorage = moved(valueStorage, width: d, filler: 0)
+    positionStorage = moved(positionStorage, width: 1, filler: 0)
+    firstRow = 0
+  }
+
+  private static func paged(_ tokens: Int) -> Int {
+    (tokens + pageTokens - 1) / pageTokens * pageTokens
+  }
+
+  private static func copyColumns(
+    of source: Matrix, _ column: Int, _ width: Int, into storage: inout [Float], at offset: Int
+  ) {
+    var target = storage.mutableSpan
+    let elements = source.elements.span
+    for row in 0..<source.rows {
+      let from = row * source.columns + column
+      let to = offset + row * width
+      for i in 0..<width { target[to + i] = elements[from + i] }
+    }
+  }
+
+  /// Copies within an array in the order that keeps overlapping rows whole.
+  private static func move<Element>(
+    _ storage: inout [Element], from: Int, to: Int, count: Int
+  ) {
+    if to < from {
+      for i in 0..<count { storage[to + i] = storage[from + i] }
+    } else {
+      for i in stride(from: count - 1, through: 0, by: -1) { storage[to + i] = storage[from + i] }
+    }
+  }
+}
