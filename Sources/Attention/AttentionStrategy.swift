@@ -37,12 +37,13 @@ public protocol AttentionStrategy: Sendable {
     _ layer: LayerView, into selections: inout HeadSelections, state: inout State,
     workspace: Workspace)
 
-  /// Whether tokens leave the cache before the query at `position` attends: asked after the prefill and after
-  /// every decode step, with the position of the next token.
-  func retentionIsDue(before position: Int) -> Bool
+  /// Whether tokens leave the cache before the query at `position` attends. Asked once when the prompt has been
+  /// attended (`phase` is `.prefill`), and before every decode step (`.decode`), the first one included.
+  func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool
 
   /// Chooses what each KV head keeps: one selection per KV head, its window taken at the newest query.
-  /// `kept` arrives as `.everything`. The view's queries are the prompt's or the last decode step's.
+  /// `kept` arrives as `.everything`. The view's phase is the one that was asked for; its queries are the prompt's,
+  /// or, in decode, the newest one alone.
   func selectForRetention(
     _ layer: LayerView, into kept: inout HeadSelections, state: inout State,
     workspace: Workspace)
@@ -91,7 +92,7 @@ extension AttentionStrategy {
     workspace: Workspace
   ) {}
 
-  public func retentionIsDue(before position: Int) -> Bool { false }
+  public func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool { false }
 
   public func selectForRetention(
     _ layer: LayerView, into kept: inout HeadSelections, state: inout State,

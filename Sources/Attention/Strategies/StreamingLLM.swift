@@ -1,0 +1,133 @@
+import Records
+import Tensors
+
+/// StreamingLLM: attention sinks and a window of recent tokens; the middle is evicted.
+///
+/// Xiao et al. 2023, arXiv 2309.17453; repository mit-han-lab/streaming-llm (`streaming_llm/kv_cache.py`).
+/// `sinks` is the repository's `start_size` (4), `localWindow` its `recent_size` (512), the current token included.
+///
+/// Deviations: keys keep their absolute rotary positions (the repository counts positions inside the cache), as most
+/// re-implementations do; and the prompt is attended under the same rule in one pass, which is what the repository's
+/// perplexity script does token by token (`prefill: false` gives a dense prompt pass and eviction after it).
+public struct StreamingLLM: AttentionStrategy {
+  public struct Configuration: Codable, Hashable, Sendable {
+    public var sinks: Int
+    public var localWindow: Int
+    public var prefill: Bool
+    public var budget: Budget?
+
+    public init(
+      sinks: Int = 4, localWindow: Int = 512, prefill: Bool = true, budget: Budget? = nil
+    ) {
+      self.sinks = sinks
+      self.localWindow = localWindow
+      self.prefill = prefill
+      self.budget = budget
+    }
+  }
+
+  public static let description = StrategyDescription(
+    name: "streaming-llm",
+    summary: "The first tokens (attention sinks) and the most recent ones; the middle is evicted.",
+    phases: [.prefill, .decode, .retention],
+    parameters: [
+      ParameterDescription(
+        "sinks", .integer(minimum: 0, maximum: nil), default: .integer(4),
+        "first tokens always kept"),
+      ParameterDescription(
+        "localWindow", .integer(minimum: 1, maximum: nil), default: .integer(512),
+        "most recent tokens kept, the current one included; a budget replaces it"),
+      ParameterDescription(
+        "prefill", .boolean, default: .boolean(true),
+        "prompt queries see sinks and window only; false: a dense prompt pass, eviction after it"),
+    ],
+    budgets: [.fraction, .tokens, .bytes, .density, .matching],
+    fidelity: .simplified,
+    source: "Xiao et al. 2023, arXiv 2309.17453; github.com/mit-han-lab/streaming-llm")
+
+  private let sinks: Int
+  private let localWindow: Int
+  private let sparsifiesPrefill: Bool
+
+  public init(
+    _ configuration: Configuration, for shape: AttentionShape
+  ) throws(ConfigurationError) {
+    sparsifiesPrefill = configuration.prefill
+    switch configuration.budget {
+    case nil:
+      sinks = configuration.sinks
+      localWindow = configuration.localWindow
+    case .tokens(let tokens):
+      // At least the current token stays.
+      sinks = min(configuration.sinks, max(0, tokens - 1))
+      localWindow = max(1, tokens - sinks)
+    case .density(let density, let promptTokens):
+      sinks = configuration.sinks
+      localWindow = Self.localWindow(
+        density: density, sinks: configuration.sinks, promptTokens: promptTokens)
+    case .mass(let mass):
+      throw ConfigurationError(
+        "budget",
+        "\(mass) of the attention mass: streaming-llm does not look at attention; use fraction, tokens, bytes, density or matching"
+      )
+    }
+  }
+
+  /// The largest window whose share of causal pairs does not exceed `density`, at least 1.
+  static func localWindow(density: Double, sinks: Int, promptTokens: Int) -> Int {
+    func pairs(_ window: Int) -> Double {
+      let capacity = min(sinks + window, promptTokens)
+      let ramp = Double(capacity) * Double(capacity + 1) / 2
+      return ramp + Double(promptTokens - capacity) * Double(capacity)
+    }
+    let causal = Double(promptTokens) * Double(promptTokens + 1) / 2
+    var low = 1
+    var high = max(1, promptTokens)
+    while low < high {
+      let middle = (low + high + 1) / 2
+      if pairs(middle) <= density * causal { low = middle } else { high = middle - 1 }
+    }
+    return low
+  }
+
+  private var selection: Selection {
+    var selection = Selection(window: LocalWindow(width: localWindow - 1))
+    selection.keep(0..<sinks)
+    return selection
+  }
+
+  public func selectForPrefill(
+    _ layer: LayerView, queries: Range<Int>, into selections: inout HeadSelections,
+    state: inout NoState, workspace: Workspace
+  ) {
+    guard sparsifiesPrefill else { return }
+    keep(in: &selections)
+  }
+
+  /// Steps share one selection whose window slides, so any number may be taken together; what has slid out of sight
+  /// leaves the cache at the next retention.
+  public func queriesDecodedTogether(from position: Int) -> Int { KVHead.pageTokens }
+
+  public func selectForDecode(
+    _ layer: LayerView, into selections: inout HeadSelections, state: inout NoState,
+    workspace: Workspace
+  ) {
+    keep(in: &selections)
+  }
+
+  public func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool {
+    position > sinks + localWindow
+  }
+
+  public func selectForRetention(
+    _ layer: LayerView, into kept: inout HeadSelections, state: inout NoState,
+    workspace: Workspace
+  ) {
+    keep(in: &kept)
+  }
+
+  private func keep(in selections: inout HeadSelections) {
+    let selection = selection
+    for head in 0..<selections.count { selections[head] = selection }
+  }
+}

@@ -1,0 +1,33 @@
+import Kernels
+import Records
+import Tensors
+
+/// One strategy at work on one sequence, whatever the strategy: what a forward pass drives and a probe looks at.
+public protocol StrategySession: LayerAttention {
+  var description: StrategyDescription { get }
+  /// Caches by layer and KV head.
+  var caches: [[KVHead]] { get }
+  /// Natural log-sum-exp of the last call, (queryHeads x tokens).
+  var logSumExp: [Float] { get }
+  /// Query-key pairs of the last call, by query head.
+  var pairs: [PairCounts] { get }
+  /// Selections of the last call, one per query head; of a prompt selected block by block, the last block's.
+  var lastSelections: HeadSelections { get }
+  /// Time by phase and stage since the session began.
+  var times: [AttentionPhase: StageTimes] { get }
+}
+
+extension StrategySession {
+  /// Bytes that the caches have allocated.
+  public var residentBytes: Int { sumOfCaches(\.allocatedBytes) }
+
+  /// Bytes of the tokens held.
+  public var logicalBytes: Int { sumOfCaches(\.logicalBytes) }
+
+  /// Tokens held, over all layers and KV heads.
+  public var tokensHeld: Int { sumOfCaches(\.count) }
+
+  private func sumOfCaches(_ value: (KVHead) -> Int) -> Int {
+    caches.reduce(0) { total, heads in heads.reduce(total) { $0 + value($1) } }
+  }
+}

@@ -1,0 +1,104 @@
+import Tensors
+
+/// Exact attention over a selection, tiled with an online softmax: no (queries x keys) matrix is ever made.
+///
+/// Query i of head h gives
+///
+///     out_i = Σ_j exp(s_ij) v_j / Σ_j exp(s_ij),   s_ij = q_i·k_j / √d,   lse_i = ln Σ_j exp(s_ij)
+///
+/// over the keys j that the cache holds and `selections[h]` shows to the query at i. Work is proportional to the
+/// selected pairs, memory to the selected keys. One kernel, one owner: it keeps scratch memory between calls.
+public final class AttentionKernel {
+  public let workers: WorkerPool
+  var tileScratch: [TileScratch] = []
+  var packed: [PackedKeys] = []
+  var decodeScratch: [Float] = []
+
+  public init(workers: WorkerPool) { self.workers = workers }
+
+  /// Attends for rows of `queries`.
+  ///
+  /// - Parameters:
+  ///   - queries: (tokens x queryHeads·headDimension); head h takes columns h·d ..< (h+1)·d.
+  ///   - rows: the rows of `queries` to attend for.
+  ///   - firstPosition: the token position of row 0; rows are consecutive tokens, and the cache holds their keys.
+  ///   - heads: one cache a KV head.
+  ///   - selections: one a query head.
+  ///   - output: shaped as `queries`; `rows` are overwritten.
+  ///   - logSumExp: natural logarithms, (queryHeads x tokens) row-major; `rows` are overwritten.
+  /// - Returns: the pairs that were selected and those that were computed, by query head.
+  public func attend(
+    queries: Matrix, rows: Range<Int>, firstPosition: Int, shape: AttentionShape,
+    heads: [KVHead], selections: [Selection], output: inout Matrix, logSumExp: inout [Float]
+  ) -> [PairCounts] {
+    let d = shape.headDimension
+    precondition(
+      queries.columns == shape.queryHeads * d && output.columns == queries.columns
+        && output.rows == queries.rows && logSumExp.count == shape.queryHeads * queries.rows,
+      "AttentionKernel: queries \(queries.rows) x \(queries.columns), output \(output.rows) x \(output.columns), \(logSumExp.count) sums for \(shape.queryHeads) heads of \(d)"
+    )
+    precondition(
+      heads.count == shape.kvHeads && selections.count == shape.queryHeads
+        && rows.lowerBound >= 0 && rows.upperBound <= queries.rows,
+      "AttentionKernel: \(heads.count) caches, \(selections.count) selections, rows \(rows) of \(queries.rows)"
+    )
+    var counts = [PairCounts](repeating: PairCounts(), count: shape.queryHeads)
+    guard !rows.isEmpty else { return counts }
+    let step = AttentionStep(
+      rows: rows, firstPosition: firstPosition, shape: shape, tokens: queries.rows)
+    queries.elements.withUnsafeBufferPointer { query in
+      output.elements.withUnsafeMutableBufferPointer { out in
+        logSumExp.withUnsafeMutableBufferPointer { sums in
+          let buffers = AttentionBuffers(
+            queries: query.baseAddress!, output: out.baseAddress!, logSumExp: sums.baseAddress!)
+          if rows.count <= Self.singleQueryLimit {
+            attendFew(step, buffers, heads: heads, selections: selections, counts: &counts)
+          } else {
+            attendTiled(step, buffers, heads: heads, selections: selections, counts: &counts)
+          }
+        }
+      }
+    }
+    return counts
+  }
+
+  /// Up to this many queries, reading the cache once for all of them beats packing it into tiles.
+  static let singleQueryLimit = 2
+}
+
+/// How many query-key pairs a call selected, and how many the kernel computed (masked halves of tiles included).
+public struct PairCounts: Sendable, Hashable {
+  public var nominal = 0
+  public var computed = 0
+
+  public init(nominal: Int = 0, computed: Int = 0) {
+    self.nominal = nominal
+    self.computed = computed
+  }
+
+  public static func + (left: PairCounts, right: PairCounts) -> PairCounts {
+    PairCounts(
+      nominal: left.nominal + right.nominal, computed: left.computed + right.computed)
+  }
+
+  public static func += (left: inout PairCounts, right: PairCounts) { left = left + right }
+}
+
+/// The sizes of one call.
+struct AttentionStep {
+  let rows: Range<Int>
+  let firstPosition: Int
+  let shape: AttentionShape
+  let tokens: Int
+
+  var positions: Range<Int> {
+    firstPosition + rows.lowerBound..<firstPosition + rows.upperBound
+  }
+}
+
+/// The memory of one call; valid while the call runs, written at disjoint places by its workers.
+struct AttentionBuffers: @unchecked Sendable {
+  let queries: UnsafePointer<Float>
+  let output: UnsafeMutablePointer<Float>
+  let logSumExp: UnsafeMutablePointer<Float>
+}

@@ -1,0 +1,78 @@
+import COpenBLAS
+
+/// Matrix multiplication of OpenBLAS, one thread a call.
+///
+/// The program's threads are the ``WorkerPool``'s: each calls BLAS for its own tile. OpenBLAS's own threads lose a
+/// third of the speed on tiles of an attention head, and its OpenMP flavour nearly all of it.
+public enum BLAS {
+  /// How OpenBLAS was built, such as "OpenBLAS 0.3.21 DYNAMIC_ARCH NO_AFFINITY Cooperlake MAX_THREADS=64".
+  public static var configuration: String {
+    useOneThread()
+    return openblas_get_config().map { String(cString: $0).trimmed } ?? ""
+  }
+
+  /// The CPU that its chosen kernels are written for, such as "Cooperlake".
+  public static var coreName: String {
+    useOneThread()
+    return openblas_get_corename().map { String(cString: $0).trimmed } ?? ""
+  }
+
+  /// Threads that one call uses: 1, or what OpenBLAS insists on. Recorded, so that a wrong number is seen.
+  public static var threadsPerCall: Int {
+    useOneThread()
+    return Int(openblas_get_num_threads())
+  }
+
+  /// Throws unless OpenBLAS obeys and uses one thread a call. Call it once at start-up.
+  public static func requireOneThreadPerCall() throws(BLASError) {
+    guard threadsPerCall == 1 else {
+      throw .threadCountRefused(threads: threadsPerCall, configuration: configuration)
+    }
+  }
+
+  /// Limits calls from this thread to one thread. The OpenMP flavour keeps the number per thread, so every worker
+  /// says it.
+  static func useOneThread() { openblas_set_num_threads(1) }
+
+  private static let isPrepared: Bool = {
+    useOneThread()
+    return openblas_get_num_threads() == 1
+  }()
+
+  /// C = alpha · op(A) · op(B) + beta · C, row-major, where op transposes if its flag is set.
+  ///
+  /// op(A) is (m x k), op(B) (k x n), C (m x n); `lda`, `ldb`, `ldc` are the floats from one stored row to the
+  /// next. With `beta` 0, C is written without being read. Runs on the calling thread alone.
+  @inline(__always)
+  static func sgemm(
+    transposeA: Bool = false, transposeB: Bool = false, m: Int, n: Int, k: Int, alpha: Float = 1,
+    _ a: UnsafePointer<Float>, lda: Int, _ b: UnsafePointer<Float>, ldb: Int, beta: Float = 0,
+    _ c: UnsafeMutablePointer<Float>, ldc: Int
+  ) {
+    _ = isPrepared
+    cblas_sgemm(
+      CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans,
+      Int32(truncatingIfNeeded: m), Int32(truncatingIfNeeded: n), Int32(truncatingIfNeeded: k),
+      alpha, a, Int32(truncatingIfNeeded: lda), b, Int32(truncatingIfNeeded: ldb), beta, c,
+      Int32(truncatingIfNeeded: ldc))
+  }
+}
+
+/// What is wrong with the BLAS library that the program found.
+public enum BLASError: Error, Equatable, CustomStringConvertible {
+  case threadCountRefused(threads: Int, configuration: String)
+
+  public var description: String {
+    switch self {
+    case .threadCountRefused(let threads, let configuration):
+      "OpenBLAS uses \"\(threads)\" threads a call, allowed is 1 (library: \(configuration)); "
+        + "set OPENBLAS_NUM_THREADS=1 and OMP_NUM_THREADS=1, or install the pthread flavour"
+    }
+  }
+}
+
+extension String {
+  fileprivate var trimmed: String {
+    String(drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
+  }
+}
