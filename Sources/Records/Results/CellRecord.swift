@@ -1,0 +1,67 @@
+/// One cell of the grid: model x context length x strategy x task, with all that decides its results.
+public struct CellRecord: Codable, Sendable, Hashable {
+  /// SHA-256 over everything that decides the cell's results; see `docs/database.md`.
+  public var identity: String
+  /// The name that the spec gives the model, and the SHA-256 of its file.
+  public var model: String
+  public var modelDigest: String
+  public var contextLength: Int
+  public var strategy: String
+  /// Every parameter that decides the result, defaults filled in, the budget as written in the spec.
+  public var strategyParameters: JSONValue
+  public var task: String
+  /// `prefill` or `continuation` for perplexity; nil for tasks without protocols.
+  public var taskProtocol: String?
+  /// Every task parameter that decides the result, defaults filled in.
+  public var taskParameters: JSONValue
+  public var queryAware: Bool
+  /// True where the strategy lets later prompt tokens choose what earlier queries see.
+  public var selectionLooksAhead: Bool
+  public var seed: Int
+
+  public init(
+    identity: String, model: String, modelDigest: String, contextLength: Int, strategy: String,
+    strategyParameters: JSONValue, task: String, taskProtocol: String?, taskParameters: JSONValue,
+    queryAware: Bool, selectionLooksAhead: Bool, seed: Int
+  ) {
+    self.identity = identity
+    self.model = model
+    self.modelDigest = modelDigest
+    self.contextLength = contextLength
+    self.strategy = strategy
+    self.strategyParameters = strategyParameters
+    self.task = task
+    self.taskProtocol = taskProtocol
+    self.taskParameters = taskParameters
+    self.queryAware = queryAware
+    self.selectionLooksAhead = selectionLooksAhead
+    self.seed = seed
+  }
+}
+
+/// A cell as one experiment sees it.
+public struct PlannedCell: Codable, Sendable, Hashable {
+  public var cell: CellRecord
+  /// The strategy's name, then what distinguishes it in this experiment: `tca threshold=0.9`.
+  public var label: String
+  /// The cell of `full` that this one is compared with; its own identity for `full`.
+  public var fullIdentity: String
+  /// The cell whose measured use this one's budget matches.
+  public var matchedIdentity: String?
+
+  public init(
+    cell: CellRecord, label: String, fullIdentity: String, matchedIdentity: String? = nil
+  ) {
+    self.cell = cell
+    self.label = label
+    self.fullIdentity = fullIdentity
+    self.matchedIdentity = matchedIdentity
+  }
+}
+
+/// What can be asked of a cell; each kind is measured and stored on its own.
+public enum ResultKind: String, Codable, Sendable, Hashable, CaseIterable, Comparable {
+  case approximation, quality, latency, memory
+
+  public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+}
