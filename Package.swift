@@ -20,19 +20,15 @@ let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto"
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 
 func library(
-  _ name: String, _ dependencies: [Target.Dependency] = [], extra: [SwiftSetting] = [],
-  resources: [Resource]? = nil
+  _ name: String, _ dependencies: [Target.Dependency] = [], extra: [SwiftSetting] = []
 ) -> Target {
-  .target(
-    name: name, dependencies: dependencies, resources: resources, swiftSettings: common + extra)
+  .target(name: name, dependencies: dependencies, swiftSettings: common + extra)
 }
 
-func tests(
-  _ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil
-) -> Target {
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(
     name: name + "Tests", dependencies: [.init(stringLiteral: name)] + dependencies,
-    resources: resources, swiftSettings: common)
+    swiftSettings: common)
 }
 
 let package = Package(
@@ -75,10 +71,10 @@ let package = Package(
         logging,
       ],
       swiftSettings: common),
-    library("LabTestSupport", ["Tensors", "Attention", "Transformer", "GGUF"]),
+    library("LabTestSupport", ["Tensors", "Attention", "Transformer", "GGUF", "Records"]),
 
     tests("Kernels", ["LabTestSupport"]),
-    tests("GGUF", ["LabTestSupport"], resources: [.copy("Vectors")]),
+    tests("GGUF", ["LabTestSupport"]),
     tests("Tokenization", []),
     tests("Records", [customDump]),
     tests("Attention", ["LabTestSupport", "StrategyChecker", "Calibration"]),
@@ -94,7 +90,6 @@ let package = Package(
     .testTarget(
       name: "ModelTests",
       dependencies: ["Experiments", "Calibration", "LabTestSupport"],
-      resources: [.copy("Golden")],
       swiftSettings: common),
   ]
 )
