@@ -1,0 +1,45 @@
+# Sourced by scripts/demo and scripts/test: makes sure that what they need from the system is there.
+#
+# Installs Debian or Ubuntu packages where apt and the rights to use it are there; otherwise says what is missing.
+
+say() { printf '%s\n' "$*" >&2; }
+
+# A header counts as present where the C compiler's usual folders hold it.
+has_header() {
+  local folder
+  for folder in /usr/include /usr/include/*-linux-gnu /usr/local/include; do
+    [ -e "$folder/$1" ] && return 0
+  done
+  return 1
+}
+
+ensure_system() {
+  if ! command -v swift >/dev/null; then
+    say "Swift 6.1 or later is missing: install it from https://www.swift.org/install and try again."
+    exit 2
+  fi
+  local missing=()
+  has_header cblas.h || missing+=(libopenblas-dev)
+  has_header sqlite3.h || missing+=(libsqlite3-dev)
+  command -v sqlite3 >/dev/null || missing+=(sqlite3)
+  command -v pkg-config >/dev/null || missing+=(pkg-config)
+  command -v git >/dev/null || missing+=(git)
+  python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
+  [ ${#missing[@]} -eq 0 ] && return 0
+
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then as_root=(sudo -n); fi
+  if ! command -v apt-get >/dev/null; then
+    say "These packages of Debian are missing, and there is no apt-get here to install them: ${missing[*]}"
+    say "Install OpenBLAS and SQLite with their headers, the sqlite3 program, pkg-config and pip, and try again."
+    exit 2
+  fi
+  if [ ${#as_root[@]} -gt 0 ] && ! sudo -n true 2>/dev/null; then
+    say "Packages are missing, and only root may install them. Run this and try again:"
+    say "  sudo apt-get install ${missing[*]}"
+    exit 2
+  fi
+  say "Installing ${missing[*]} ..."
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >/dev/null
+}
