@@ -1,0 +1,2 @@
+/// A key in a haystack.
+public struct PasskeyTask {}

@@ -1,0 +1,2 @@
+/// Perplexity over windows of a text.
+public struct PerplexityTask {}

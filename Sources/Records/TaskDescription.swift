@@ -1,0 +1,53 @@
+/// What a task says of itself: all that listing, validation, planning and reports need to know of it.
+public struct TaskDescription: Codable, Sendable, Hashable {
+  /// The word in a spec: `perplexity`.
+  public var name: String
+  /// One sentence for people.
+  public var summary: String
+  /// Every key that a spec may give beside `name`, `protocol` included where there are protocols.
+  public var parameters: [ParameterDescription]
+  /// The values of the parameter `protocol`; empty where the task knows one way only.
+  public var protocols: [String]
+  /// Parameters that name a text: a shipped corpus by name, or a file by a path relative to the spec file. A cell's
+  /// identity holds the text's digest, not this word.
+  public var textParameters: [String]
+  /// What its score is, in one line; nil for a task that scores tokens instead of answers.
+  public var scoreDefinition: String?
+  /// The score of somebody who guesses, in 0...1; nil without a score.
+  public var chanceLevel: Double?
+  /// Paper, repository or "own".
+  public var source: String
+
+  public init(
+    name: String, summary: String, parameters: [ParameterDescription], protocols: [String] = [],
+    textParameters: [String] = [], scoreDefinition: String? = nil, chanceLevel: Double? = nil,
+    source: String
+  ) {
+    self.name = name
+    self.summary = summary
+    self.parameters = parameters
+    self.protocols = protocols
+    self.textParameters = textParameters
+    self.scoreDefinition = scoreDefinition
+    self.chanceLevel = chanceLevel
+    self.source = source
+  }
+
+  /// The parameter of that name, or nil.
+  public func parameter(named name: String) -> ParameterDescription? {
+    parameters.first { $0.name == name }
+  }
+}
+
+extension ParameterDescription {
+  /// Greedy steps after the prompt in a timing pass; every task has it.
+  public static let decodeTokens = ParameterDescription(
+    "decodeTokens", .integer(minimum: 1, maximum: nil), default: .integer(32),
+    "greedy decode steps that a timing pass measures after the prompt")
+
+  /// False: the selection is made before the prompt's final line is seen.
+  public static let queryAware = ParameterDescription(
+    "queryAware", .boolean, default: .boolean(true),
+    "the selection sees the question; false: it is made before the prompt's final line, whose tokens are decoded"
+  )
+}
