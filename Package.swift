@@ -46,7 +46,7 @@ let package = Package(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .target(name: "CPUCheck"),
     library("Tensors"),
-    library("Kernels", ["Tensors", "COpenBLAS"], extra: nativeCode),
+    library("Kernels", ["Tensors", "COpenBLAS", "CPUCheck"], extra: nativeCode),
     library("GGUF", ["Tensors", "Kernels"]),
     library("Tokenization"),
     library("Digests", [crypto]),
@@ -60,14 +60,13 @@ let package = Package(
       "Experiments",
       [
         "Transformer", "Tokenization", "Calibration", "Measurement", "Records", "Digests",
-        "CPUCheck",
       ]),
     library("ResultStore", ["Records", grdb]),
     library("Reports", ["Records"]),
     .executableTarget(
       name: "tca-lab",
       dependencies: [
-        "Experiments", "ResultStore", "Reports", "StrategyChecker", "CPUCheck", argumentParser,
+        "Experiments", "ResultStore", "Reports", "StrategyChecker", argumentParser,
         logging,
       ],
       swiftSettings: common),
