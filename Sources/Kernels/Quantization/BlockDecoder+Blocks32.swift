@@ -1,0 +1,86 @@
+// The formats with 32 numbers a block. Numbers 0…15 sit in the lower nibbles of the 16 bytes of quants, numbers
+// 16…31 in the upper ones.
+
+/// 34 bytes: d, 32 signed bytes q. number = d · q
+enum Q8_0: BlockDecoder {
+  static var format: BlockFormat { .q8_0 }
+
+  @inline(__always)
+  static func decode(_ block: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {
+    let d = block.half(at: 0)
+    emit(0, d * floats(SIMD16<Int8>(truncatingIfNeeded: block.sixteenBytes(at: 2))))
+    emit(16, d * floats(SIMD16<Int8>(truncatingIfNeeded: block.sixteenBytes(at: 18))))
+  }
+}
+
+/// 18 bytes: d, 16 bytes of nibbles q. number = d · (q − 8)
+enum Q4_0: BlockDecoder {
+  static var format: BlockFormat { .q4_0 }
+
+  @inline(__always)
+  static func decode(_ block: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {
+    let d = block.half(at: 0)
+    let quants = block.sixteenBytes(at: 2)
+    emit(0, d * (floats(lowNibbles(quants)) - 8))
+    emit(16, d * (floats(highNibbles(quants)) - 8))
+  }
+}
+
+/// 20 bytes: d, m, 16 bytes of nibbles q. number = d · q + m
+enum Q4_1: BlockDecoder {
+  static var format: BlockFormat { .q4_1 }
+
+  @inline(__always)
+  static func decode(_ block: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {
+    let d = SIMD16(repeating: block.half(at: 0))
+    let m = SIMD16(repeating: block.half(at: 2))
+    let quants = block.sixteenBytes(at: 4)
+    emit(0, m.addingProduct(d, floats(lowNibbles(quants))))
+    emit(16, m.addingProduct(d, floats(highNibbles(quants))))
+  }
+}
+
+/// 22 bytes: d, 32 fifth bits (number i's is bit i), 16 bytes of nibbles. number = d · (q − 16)
+enum Q5_0: BlockDecoder {
+  static var format: BlockFormat { .q5_0 }
+
+  @inline(__always)
+  static func decode(_ block: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {
+    let d = block.half(at: 0)
+    let (low, high) = fiveBitQuants(nibbles: block + 6, fifthBits: block + 2)
+    emit(0, d * (low - 16))
+    emit(16, d * (high - 16))
+  }
+}
+
+/// 24 bytes: d, m, 32 fifth bits, 16 bytes of nibbles. number = d · q + m
+enum Q5_1: BlockDecoder {
+  static var format: BlockFormat { .q5_1 }
+
+  @inline(__always)
+  static func decode(_ block: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {
+    let d = SIMD16(repeating: block.half(at: 0))
+    let m = SIMD16(repeating: block.half(at: 2))
+    let (low, high) = fiveBitQuants(nibbles: block + 8, fifthBits: block + 4)
+    emit(0, m.addingProduct(d, low))
+    emit(16, m.addingProduct(d, high))
+  }
+}
+
+/// The numbers 0…31 of 32 quants whose fifth bits stand apart.
+@inline(__always)
+private func fiveBitQuants(
+  nibbles: UnsafeRawPointer, fifthBits: UnsafeRawPointer
+) -> (low: SIMD16<Float>, high: SIMD16<Float>) {
+  let quants = nibbles.sixteenBytes(at: 0)
+  let bits = UInt32(littleEndian: fifthBits.loadUnaligned(as: UInt32.self))
+  let lane = SIMD16<UInt32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+  let lowBits = (SIMD16(repeating: bits) &>> lane) & 1
+  let highBits = (SIMD16(repeating: bits >> 16) &>> lane) & 1
+  let low = SIMD16<UInt32>(truncatingIfNeeded: lowNibbles(quants)) | (lowBits &<< 4)
+  let high = SIMD16<UInt32>(truncatingIfNeeded: highNibbles(quants)) | (highBits &<< 4)
+  return (
+    SIMD16<Float>(SIMD16<Int32>(truncatingIfNeeded: low)),
+    SIMD16<Float>(SIMD16<Int32>(truncatingIfNeeded: high))
+  )
+}
