@@ -8,8 +8,8 @@ enum Q8_0: BlockDecoder {
   @inline(__always)
   static func decode(_ block: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {
     let d = block.half(at: 0)
-    emit(0, d * floats(SIMD16<Int8>(truncatingIfNeeded: block.sixteenBytes(at: 2))))
-    emit(16, d * floats(SIMD16<Int8>(truncatingIfNeeded: block.sixteenBytes(at: 18))))
+    emit(0, d * signedFloats(block.sixteenBytes(at: 2)))
+    emit(16, d * signedFloats(block.sixteenBytes(at: 18)))
   }
 }
 
@@ -74,13 +74,14 @@ private func fiveBitQuants(
 ) -> (low: SIMD16<Float>, high: SIMD16<Float>) {
   let quants = nibbles.sixteenBytes(at: 0)
   let bits = UInt32(littleEndian: fifthBits.loadUnaligned(as: UInt32.self))
+  let low = widened(lowNibbles(quants)) | (sixteenBits(bits) &<< 4)
+  let high = widened(highNibbles(quants)) | (sixteenBits(bits &>> 16) &<< 4)
+  return (floats(low), floats(high))
+}
+
+/// The lower sixteen bits, one a lane, from the lowest up.
+@inline(__always)
+private func sixteenBits(_ bits: UInt32) -> SIMD16<UInt32> {
   let lane = SIMD16<UInt32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
-  let lowBits = (SIMD16(repeating: bits) &>> lane) & 1
-  let highBits = (SIMD16(repeating: bits >> 16) &>> lane) & 1
-  let low = SIMD16<UInt32>(truncatingIfNeeded: lowNibbles(quants)) | (lowBits &<< 4)
-  let high = SIMD16<UInt32>(truncatingIfNeeded: highNibbles(quants)) | (highBits &<< 4)
-  return (
-    SIMD16<Float>(SIMD16<Int32>(truncatingIfNeeded: low)),
-    SIMD16<Float>(SIMD16<Int32>(truncatingIfNeeded: high))
-  )
+  return (SIMD16(repeating: bits) &>> lane) & 1
 }

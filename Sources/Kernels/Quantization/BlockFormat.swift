@@ -1,3 +1,4 @@
+// swift-format-ignore: AlwaysUseLowerCamelCase
 /// How weights are stored: floats, or blocks of small integers with a scale.
 ///
 /// The layouts are ggml's; the raw values are its names in lower case, `k` formats with a capital K, as in file
