@@ -48,14 +48,18 @@ public struct PlannedCell: Codable, Sendable, Hashable {
   public var fullIdentity: String
   /// The cell whose measured use this one's budget matches.
   public var matchedIdentity: String?
+  /// Greedy steps of a timing pass. They decide no result, so they are no part of the identity.
+  public var decodeTokens: Int
 
   public init(
-    cell: CellRecord, label: String, fullIdentity: String, matchedIdentity: String? = nil
+    cell: CellRecord, label: String, fullIdentity: String, matchedIdentity: String? = nil,
+    decodeTokens: Int = 32
   ) {
     self.cell = cell
     self.label = label
     self.fullIdentity = fullIdentity
     self.matchedIdentity = matchedIdentity
+    self.decodeTokens = decodeTokens
   }
 }
 

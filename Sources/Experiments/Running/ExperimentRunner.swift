@@ -1,0 +1,182 @@
+import Attention
+import Foundation
+import Records
+import Transformer
+
+/// What a run is asked for.
+public struct RunRequest: Sendable {
+  public var experiment: ExperimentRecord
+  /// `full` before the strategies that are compared with it, a matched cell after its reference.
+  public var cells: [PlannedCell]
+  public var metrics: Set<ResultKind>
+  public var warmups: Int
+  public var repeats: Int
+  /// Runs all cells again; what is stored stays.
+  public var isFresh: Bool
+  /// What relative paths of the spec are relative to.
+  public var folder: URL
+
+  public init(
+    experiment: ExperimentRecord, cells: [PlannedCell], metrics: Set<ResultKind>, warmups: Int,
+    repeats: Int, isFresh: Bool, folder: URL
+  ) {
+    self.experiment = experiment
+    self.cells = cells
+    self.metrics = metrics
+    self.warmups = warmups
+    self.repeats = repeats
+    self.isFresh = isFresh
+    self.folder = folder
+  }
+}
+
+/// How a run ended.
+public struct RunSummary: Sendable, Hashable {
+  /// Cells with something new in the store.
+  public var finished = 0
+  /// Cells that had everything already.
+  public var skipped = 0
+  public var failed = 0
+  public var isInterrupted = false
+}
+
+/// What a run tells of itself while it goes on.
+public enum RunEvent {
+  case skipped(PlannedCell)
+  case began(String)
+  case finished(PlannedCell, String)
+  case failed(PlannedCell, reason: String)
+  case note(String)
+  /// The share of all work that is done, in 0…1, and the seconds that the rest will take at the pace so far.
+  case progress(String, done: Double, remaining: Double?)
+}
+
+/// Runs the cells of an experiment that are not stored yet, and stores what it finds.
+///
+/// Cells of one model x context length x task share samples and a dense pass (``QualityPass``) and then a timing group;
+/// each is stored in one transaction. A cell that fails is recorded with its reason, and the others go on. Between two
+/// steps the run can be interrupted: what is stored stays, the next run goes on from there.
+public final class ExperimentRunner {
+  let request: RunRequest
+  let sink: any ResultSink
+  let models: ModelShelf
+  let isInterrupted: () -> Bool
+  let report: (RunEvent) -> Void
+  private(set) var summary = RunSummary()
+  var progress: RunProgress
+  private var stored: [String: Set<ResultKind>] = [:]
+  private var failures: [String: String] = [:]
+  private var touched: Set<String> = []
+  var run: Int64 = 0
+
+  public init(
+    _ request: RunRequest, models: ModelShelf, sink: any ResultSink,
+    isInterrupted: @escaping () -> Bool = { false }, report: @escaping (RunEvent) -> Void
+  ) {
+    self.request = request
+    self.models = models
+    self.sink = sink
+    self.isInterrupted = isInterrupted
+    self.report = report
+    progress = RunProgress()
+  }
+
+  /// Runs to the end or to the first interruption. Throws where the store fails; what goes wrong in a cell is recorded.
+  public func runAll(provenance: Provenance) throws -> RunSummary {
+    let identities = request.cells.map(\.cell.identity)
+    stored = request.isFresh ? [:] : try sink.storedKinds(of: identities)
+    run = try sink.beginRun(
+      of: request.experiment, cells: request.cells, provenance: provenance)
+    let benches = TaskBench.benches(of: request.cells)
+    progress = RunProgress(
+      total: benches.reduce(0) { total, bench in total + cost(of: bench) })
+    do {
+      for bench in benches { try runBench(bench) }
+      try sink.endRun(run, as: summary.failed > 0 ? .withFailures : .finished)
+    } catch RunError.interrupted {
+      summary.isInterrupted = true
+      try sink.endRun(run, as: .interrupted)
+    }
+    return summary
+  }
+
+  /// The kinds that a cell still lacks. Another cell's budget may need more than the spec asks for.
+  func missing(_ cell: PlannedCell) -> Set<ResultKind> {
+    var wanted = request.metrics
+    if request.cells.contains(where: { $0.matchedIdentity == cell.cell.identity }) {
+      wanted.formUnion([.approximation, .memory])
+    }
+    return wanted.subtracting(stored[cell.cell.identity] ?? [])
+  }
+
+  func failure(of identity: String) -> String? { failures[identity] }
+
+  // MARK: One bench
+
+  private func runBench(_ bench: TaskBench) throws {
+    let open = bench.cells.filter { !missing($0).isEmpty }
+    for cell in bench.cells where missing(cell).isEmpty {
+      summary.skipped += 1
+      report(.skipped(cell))
+    }
+    guard !open.isEmpty else { return }
+    do {
+      let prepared = try PreparedBench(bench, runner: self)
+      try prepared.runQuality()
+      try prepared.runTiming()
+    } catch let error as any StoreFailure {
+      throw error
+    } catch RunError.interrupted {
+      throw RunError.interrupted
+    } catch {
+      // Nothing of this bench can run: its model, its text, or the dense pass is at fault.
+      for cell in open where !missing(cell).isEmpty { try fail(cell, error) }
+    }
+  }
+
+  // MARK: What benches report
+
+  func checkpoint() throws {
+    if isInterrupted() { throw RunError.interrupted }
+  }
+
+  func store(_ results: CellResults, of cell: PlannedCell, seconds: Double) throws {
+    try storing { try sink.store(results, run: run) }
+    finish(cell, results.kinds)
+    report(.finished(cell, String(format: "%.1f s", seconds)))
+  }
+
+  func store(_ group: TimingGroup, cells: [PlannedCell]) throws {
+    try storing { try sink.store(group, run: run) }
+    for cell in cells { finish(cell, [.latency, .memory]) }
+  }
+
+  func fail(_ cell: PlannedCell, _ error: any Error) throws {
+    guard failures[cell.cell.identity] == nil else { return }
+    let reason = "\(error)"
+    failures[cell.cell.identity] = reason
+    summary.failed += 1
+    try storing {
+      try sink.storeFailure(of: cell.cell.identity, reason: reason, run: run)
+    }
+    report(.failed(cell, reason: reason))
+  }
+
+  /// Marks what the store threw, so that it is not taken for a cell's failure.
+  func storing<Value>(_ body: () throws -> Value) throws -> Value {
+    do { return try body() } catch { throw SinkError(underlying: error) }
+  }
+
+  private func finish(_ cell: PlannedCell, _ kinds: Set<ResultKind>) {
+    stored[cell.cell.identity, default: []].formUnion(kinds)
+    if touched.insert(cell.cell.identity).inserted { summary.finished += 1 }
+  }
+}
+
+/// An error of the result store: it ends the run.
+protocol StoreFailure: Error {}
+
+/// Carries what the store threw out of a bench.
+public struct SinkError: StoreFailure {
+  public var underlying: any Error
+}

@@ -1,0 +1,52 @@
+import Attention
+import Digests
+import Foundation
+import GGUF
+import Kernels
+import Tokenization
+import Transformer
+
+/// A model ready to run: weights mapped, tokenizer made.
+public struct LoadedModel {
+  /// As the spec or the command line calls it.
+  public let name: String
+  public let path: String
+  public let model: LlamaModel
+  public let tokenizer: Tokenizer
+  public let chatTemplate: String?
+
+  /// Opens a GGUF file and checks everything in it that is needed.
+  public init(name: String, path: String, workspace: Workspace) throws {
+    self.name = name
+    self.path = path
+    let file = try GGUFFile(path: path)
+    model = try LlamaModel(file, workspace: workspace, name: path)
+    tokenizer = try Tokenizer(Vocabulary(of: file))
+    chatTemplate = try file.optionalString("tokenizer.chat_template")
+  }
+}
+
+/// The models of a run by name; the one in use is kept open.
+public final class ModelShelf {
+  public let workspace: Workspace
+  /// Paths by the name that the spec gives them.
+  private let paths: [String: String]
+  private var open: LoadedModel?
+
+  public init(paths: [String: String], workspace: Workspace) {
+    self.paths = paths
+    self.workspace = workspace
+  }
+
+  /// The model of that name; traps if the plan and the shelf disagree about names.
+  func model(named name: String) throws -> LoadedModel {
+    if let open, open.name == name { return open }
+    guard let path = paths[name] else {
+      preconditionFailure("ModelShelf: no model \"\(name)\" among \(paths.keys.sorted())")
+    }
+    open = nil
+    let model = try LoadedModel(name: name, path: path, workspace: workspace)
+    open = model
+    return model
+  }
+}

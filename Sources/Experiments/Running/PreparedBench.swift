@@ -1,0 +1,173 @@
+import Attention
+import Kernels
+import Measurement
+import Records
+import Tensors
+import Transformer
+
+/// A bench with its model loaded and its samples made, at work.
+final class PreparedBench {
+  private let bench: TaskBench
+  private unowned let runner: ExperimentRunner
+  private let model: LoadedModel
+  private let task: any ExperimentTask
+  private let samples: [TaskSample]
+  private let full: any RegisteredStrategy
+  private var strategies: [String: CellStrategy] = [:]
+
+  /// Throws what is wrong with the model, the task or its text: then no cell of the bench can run.
+  init(_ bench: TaskBench, runner: ExperimentRunner) throws {
+    self.bench = bench
+    self.runner = runner
+    let cell = bench.cell
+    runner.report(.began(bench.title))
+    model = try runner.models.model(named: cell.model)
+    task = try TaskRegistry.builtIn.task(
+      named: cell.task, parameters: cell.taskParameters, taskProtocol: cell.taskProtocol,
+      folder: runner.request.folder)
+    samples = try task.samples(
+      tokenizer: model.tokenizer, contextLength: cell.contextLength, seed: cell.seed)
+    guard let full = StrategyRegistry.builtIn.entry(named: "full") else {
+      preconditionFailure("PreparedBench: no strategy \"full\" in the registry")
+    }
+    self.full = full
+  }
+
+  private func makeFull() throws -> any StrategySession {
+    try full.makeSession(
+      parameters: .object([:]), shape: model.model.shape, workspace: model.model.workspace)
+  }
+
+  // MARK: Quality
+
+  private static let qualityKinds: Set<ResultKind> = [.approximation, .quality, .memory]
+
+  /// Errors, quality and memory of all cells that lack any of them; matched cells once their reference is stored.
+  func runQuality() throws {
+    var open = bench.cells.filter { !runner.missing($0).isDisjoint(with: Self.qualityKinds) }
+    while !open.isEmpty {
+      let ready = open.filter { cell in
+        !open.contains { $0.cell.identity == cell.matchedIdentity }
+      }
+      // A plan has no cycles, so some cell waits for no other.
+      guard !ready.isEmpty else { return }
+      try runQuality(of: ready)
+      open.removeAll { cell in ready.contains { $0.cell.identity == cell.cell.identity } }
+    }
+  }
+
+  private func runQuality(of cells: [PlannedCell]) throws {
+    let strategies = try cells.compactMap { cell in try strategy(for: cell) }
+    guard !strategies.isEmpty else { return }
+    let pass = QualityPass(
+      model: model, task: task, samples: samples, makeFull: makeFull,
+      measuresApproximation: strategies.contains {
+        runner.missing($0.cell).contains(.approximation)
+      },
+      checkpoint: runner.checkpoint,
+      afterLayer: { [self] sample in advance(by: cost(of: sample) / Double(layers)) })
+    advance(by: 0, "dense pass")
+    let dense = try pass.dense(isolating: strategies)
+    for (strategy, isolated) in zip(strategies, dense.isolated) {
+      try runner.checkpoint()
+      advance(by: 0, strategy.cell.label)
+      var watch = Stopwatch()
+      do {
+        let results = try pass.results(of: strategy, dense: dense, isolated: try isolated.get())
+        try runner.store(results, of: strategy.cell, seconds: watch.lap())
+      } catch let error as any StoreFailure {
+        throw error
+      } catch RunError.interrupted {
+        throw RunError.interrupted
+      } catch {
+        try runner.fail(strategy.cell, error)
+      }
+    }
+  }
+
+  /// The cell's strategy, or nil after its failure is recorded.
+  private func strategy(for cell: PlannedCell) throws -> CellStrategy? {
+    if let made = strategies[cell.cell.identity] { return made }
+    guard runner.failure(of: cell.cell.identity) == nil else { return nil }
+    do {
+      let made = try CellStrategy.prepare(
+        cell, model: model, promptTokens: samples[0].prompt.count, runner: runner)
+      strategies[cell.cell.identity] = made
+      return made
+    } catch let error as any StoreFailure {
+      throw error
+    } catch RunError.interrupted {
+      throw RunError.interrupted
+    } catch {
+      try runner.fail(cell, error)
+      return nil
+    }
+  }
+
+  // MARK: Timing
+
+  /// One timing group of `full` and the cells that lack latency, interleaved so that a drifting machine hits all alike.
+  func runTiming() throws {
+    let open = bench.cells.filter {
+      runner.missing($0).contains(.latency) && runner.failure(of: $0.cell.identity) == nil
+    }
+    guard !open.isEmpty else { return }
+    let isFull = { (cell: PlannedCell) in cell.cell.identity == cell.fullIdentity }
+    let reference = bench.cells.filter { isFull($0) && !open.contains($0) }
+    let strategies = try (reference + open).compactMap { cell in try strategy(for: cell) }
+    var group = TimingGroup(threads: model.model.workspace.workers.threadCount, samples: [])
+    let sample = samples[0]
+    for repetition in 0..<runner.request.warmups + runner.request.repeats {
+      let isWarmup = repetition < runner.request.warmups
+      for strategy in strategies {
+        try runner.checkpoint()
+        advance(by: 0, "timing \(strategy.cell.label), repeat \(repetition)")
+        let isResettable = ProcessMemory.resetPeak()
+        let start = ProcessMemory.residentBytes
+        let timed = TimedPass(
+          model: model.model, sample: sample, decodeTokens: strategy.cell.decodeTokens)
+        group.samples.append(
+          try timed.run(
+            try strategy.makeSession(), identity: strategy.cell.cell.identity,
+            repetition: repetition, isWarmup: isWarmup))
+        if isResettable, let start, let peak = ProcessMemory.peakResidentBytes {
+          note(peak: peak, start: start, of: strategy.cell, in: &group)
+        }
+        advance(by: cost(of: sample))
+      }
+    }
+    try runner.store(group, cells: strategies.map(\.cell))
+  }
+
+  /// Keeps the repeat with the highest mark.
+  private func note(
+    peak: Int, start: Int, of cell: PlannedCell, in group: inout TimingGroup
+  ) {
+    let metric = MetricCatalogue.peakResidentBytes
+    let before = group.measurements[cell.cell.identity]?.first?.value ?? -1
+    guard Double(peak) > before else { return }
+    group.measurements[cell.cell.identity] = [
+      metric.measurement("value", value: Double(peak)),
+      metric.measurement("start", value: Double(start)),
+    ]
+  }
+
+  // MARK: Progress
+
+  private var layers: Int { model.model.shape.layers }
+
+  private func cost(of sample: TaskSample) -> Double {
+    PassCost(model.model.configuration).operations(tokens: sample.prompt.count)
+  }
+
+  private func advance(by work: Double, _ what: String? = nil) {
+    runner.progress.add(work)
+    if let what { currentStep = what }
+    runner.report(
+      .progress(
+        "\(bench.title): \(currentStep)", done: runner.progress.fraction,
+        remaining: runner.progress.remaining))
+  }
+
+  private var currentStep = ""
+}

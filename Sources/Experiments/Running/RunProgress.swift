@@ -1,0 +1,25 @@
+import Foundation
+
+/// How far a run is: work done against all work, both in estimated floating-point operations.
+struct RunProgress {
+  private var total: Double
+  private var done = 0.0
+  private let start = ContinuousClock.now
+
+  init(total: Double = 0) { self.total = total }
+
+  mutating func add(_ work: Double) { done += work }
+
+  /// Takes work that will not be done out of the account.
+  mutating func drop(_ work: Double) { total = max(done, total - work) }
+
+  var fraction: Double { total > 0 ? min(1, done / total) : 0 }
+
+  /// Seconds that the rest takes at the pace so far; nil before a hundredth is done.
+  var remaining: Double? {
+    guard fraction > 0.01 else { return nil }
+    let (seconds, attoseconds) = (ContinuousClock.now - start).components
+    let elapsed = Double(seconds) + Double(attoseconds) * 1e-18
+    return elapsed * (1 - fraction) / fraction
+  }
+}

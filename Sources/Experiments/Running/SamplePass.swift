@@ -1,0 +1,99 @@
+import Attention
+import Kernels
+import Tensors
+import Transformer
+
+/// One sample of a task taken through the model once, under whatever attention it is given.
+///
+/// The prompt is prefilled and compacted; then come the late tokens (a question that the selection has not seen) and
+/// the teacher-forced ones as decode steps, then greedy ones. `checkpoint` is asked between the steps and may throw to
+/// end the pass.
+struct SamplePass {
+  let model: LlamaModel
+  let sample: TaskSample
+  var checkpoint: () throws -> Void = {}
+  /// Told of each layer of the prompt that is done.
+  var afterLayer: ((Int) -> Void)?
+
+  struct Outcome {
+    /// Row t predicts the sample's t-th scored token (scored tokens x hidden size).
+    var scoredHidden: Matrix
+    var greedy: [Int32] = []
+  }
+
+  /// - Parameter afterPrefill: called when the prompt is attended and compacted, before the first decode step.
+  func run(
+    attention: any LayerAttention, afterPrefill: () throws -> Void = {}
+  ) throws -> Outcome {
+    try checkpoint()
+    let promptCount = sample.prompt.count
+    // The row before the first scored token predicts it; a greedy step needs the last row.
+    let firstKept = min(promptCount - 1, max(0, (sample.scoredFrom ?? promptCount) - 1))
+    let hidden = try model.forward(
+      sample.prompt, firstPosition: 0, phase: .prefill, attention: attention,
+      keeping: firstKept..<promptCount, afterLayer: afterLayer)
+    try checkpoint()
+    try afterPrefill()
+
+    var outcome = Outcome(scoredHidden: Matrix(rows: 0, columns: hidden.columns))
+    var last = hidden
+    var position = promptCount
+    if !sample.lateTokens.isEmpty {
+      last = try model.decode(sample.lateTokens, firstPosition: position, attention: attention)
+      position += sample.lateTokens.count
+    }
+    if let scoredFrom = sample.scoredFrom {
+      outcome.scoredHidden = try scored(
+        hidden, firstKept: firstKept, scoredFrom: scoredFrom, attention: attention)
+      position += max(0, sample.forced.count - 1)
+    }
+    if sample.greedyTokens > 0 {
+      outcome.greedy = try greedy(last, from: position, attention: attention)
+    }
+    return outcome
+  }
+
+  /// Hidden states of the prompt's rows and of the forced tokens that predict a scored token; the last token of all
+  /// predicts none.
+  private func scored(
+    _ hidden: Matrix, firstKept: Int, scoredFrom: Int, attention: any LayerAttention
+  ) throws -> Matrix {
+    let promptCount = sample.prompt.count
+    let total = promptCount + sample.forced.count
+    var elements: [Float] = []
+    elements.reserveCapacity((total - scoredFrom) * hidden.columns)
+    let promptRows = scoredFrom - 1 - firstKept..<min(promptCount, total - 1) - firstKept
+    elements += hidden.elements[
+      promptRows.lowerBound * hidden.columns..<promptRows.upperBound * hidden.columns]
+    var next = 0
+    while next < sample.forced.count - 1 {
+      try checkpoint()
+      let count = min(LlamaModel.decodedTogether, sample.forced.count - 1 - next)
+      let step = try model.decode(
+        Array(sample.forced[next..<next + count]), firstPosition: promptCount + next,
+        attention: attention)
+      elements += step.elements
+      next += count
+    }
+    return Matrix(
+      rows: elements.count / hidden.columns, columns: hidden.columns, elements: elements)
+  }
+
+  private func greedy(
+    _ last: Matrix, from first: Int, attention: any LayerAttention
+  ) throws -> [Int32] {
+    var logits: [Float] = []
+    var tokens: [Int32] = []
+    var hidden = last
+    for step in 0..<sample.greedyTokens {
+      model.logits(of: hidden, row: hidden.rows - 1, into: &logits)
+      tokens.append(Int32(Softmax.argmax(logits.span) ?? 0))
+      guard step + 1 < sample.greedyTokens else { break }
+      try checkpoint()
+      hidden = try model.forward(
+        [tokens[step]], firstPosition: first + step, phase: .decode, attention: attention,
+        keeping: 0..<1)
+    }
+    return tokens
+  }
+}

@@ -1,0 +1,48 @@
+import ArgumentParser
+import Foundation
+import Kernels
+
+/// The entry point: refuses a CPU that the kernels were not built for, parses, runs, and turns errors into exit codes.
+@main
+enum Main {
+  static func main() {
+    if let missing = InstructionSets.missing {
+      exit(
+        with: Failure(
+          .modelOrFile,
+          "this program was built for a CPU with \"\(missing)\", which this one lacks; build it on this machine: swift build -c release"
+        ))
+    }
+    var command: any ParsableCommand
+    do {
+      command = try TCALab.parseAsRoot()
+    } catch {
+      exitParsing(error)
+    }
+    do {
+      try command.run()
+    } catch let error as Failure {
+      exit(with: error)
+    } catch {
+      // Help and version are thrown as errors too.
+      if TCALab.exitCode(for: error) == .success { exitParsing(error) }
+      exit(with: Failure.from(error))
+    }
+  }
+
+  /// Help goes to stdout with code 0, a wrong command line to stderr with code 2.
+  private static func exitParsing(_ error: any Error) -> Never {
+    let text = TCALab.fullMessage(for: error)
+    if TCALab.exitCode(for: error) == .success {
+      print(text)
+      Foundation.exit(0)
+    }
+    Log.line(text)
+    Foundation.exit(ExitStatus.usage.rawValue)
+  }
+
+  private static func exit(with failure: Failure) -> Never {
+    if !failure.message.isEmpty { Log.line("tca-lab: " + failure.message) }
+    Foundation.exit(failure.status.rawValue)
+  }
+}

@@ -1,0 +1,26 @@
+import ArgumentParser
+import Experiments
+
+/// The program: compares sparse-attention and KV-compression methods on a real model.
+struct TCALab: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "tca-lab",
+    abstract: "Compares sparse-attention and KV-compression methods on a real language model.",
+    discussion: """
+      An experiment is a JSON spec: models x context lengths x strategies x tasks.
+
+        tca-lab models pull smollm2-135m-instruct
+        tca-lab run experiments/quickstart.json
+        tca-lab report quickstart
+
+      Results go to stdout, the log and progress to stderr.
+      Exit codes: 0 done; 1 some cell failed; 2 the command line or the spec; 3 a model, tensor or text file that is
+      missing, damaged or unsupported; 4 the database; 130 and 143 interrupted.
+      """,
+    version: versionText,
+    subcommands: [
+      RunCommand.self, PlanCommand.self, ValidateCommand.self, ReportCommand.self,
+      CompareCommand.self, CalibrateCommand.self, ModelsCommand.self, StrategiesCommand.self,
+      GenerateCommand.self, ScoreCommand.self, TokenizeCommand.self, AttendCommand.self,
+    ])
+}
