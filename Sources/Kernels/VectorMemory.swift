@@ -9,3 +9,53 @@ func loadVector(_ address: UnsafePointer<Float>) -> SIMD16<Float> {
 func storeVector(_ vector: SIMD16<Float>, at address: UnsafeMutablePointer<Float>) {
   UnsafeMutableRawPointer(address).storeBytes(of: vector, as: SIMD16<Float>.self)
 }
+
+extension SIMD16<Float> {
+  /// The sum of all lanes, added pairwise: the library's `sum()` adds them one after the other.
+  @inline(__always)
+  var laneSum: Float {
+    let eight = lowHalf + highHalf
+    let four = eight.lowHalf + eight.highHalf
+    let two = four.lowHalf + four.highHalf
+    return two[0] + two[1]
+  }
+
+  /// The largest lane; any if one is NaN.
+  @inline(__always)
+  var laneMaximum: Float {
+    let eight = highHalf.replacing(with: lowHalf, where: lowHalf .> highHalf)
+    let four = eight.highHalf.replacing(
+      with: eight.lowHalf, where: eight.lowHalf .> eight.highHalf)
+    let two = four.highHalf.replacing(with: four.lowHalf, where: four.lowHalf .> four.highHalf)
+    return two[0] > two[1] ? two[0] : two[1]
+  }
+
+  /// Lane by lane the larger one; one instruction.
+  @inline(__always)
+  func orLarger(_ other: SIMD16<Float>) -> SIMD16<Float> {
+    replacing(with: other, where: other .> self)
+  }
+}
+
+/// Memory for floats that is kept between calls and only grows; its contents are whatever was written last.
+///
+/// Begins at a cache line, so that whole vectors in it do not cross one.
+final class FloatBuffer {
+  private(set) var count = 0
+  private var memory = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+
+  deinit { memory.deallocate() }
+
+  /// The start of at least `count` floats. What was there before is lost if there were fewer.
+  func reserve(_ count: Int) -> UnsafeMutablePointer<Float> {
+    if count > self.count || memory.baseAddress == nil {
+      memory.deallocate()
+      let bytes = max(count, 1) * MemoryLayout<Float>.stride
+      memory = .allocate(byteCount: bytes, alignment: 64)
+      memory.initializeMemory(as: Float.self, repeating: 0)
+      self.count = max(count, 1)
+    }
+    // Never nil after the allocation above.
+    return memory.baseAddress!.assumingMemoryBound(to: Float.self)
+  }
+}

@@ -2,14 +2,22 @@ import Tensors
 
 /// Products of activations with quantised weights: output = input · Wᵀ, in float32 arithmetic.
 ///
+/// Weights stay in their format. For one or a few tokens each block is decoded into registers and multiplied at once;
+/// for more, some rows are decoded into panels of floats that all tokens are multiplied with. Every output is added up
+/// by one worker in one order: the numbers do not depend on the number of threads. A token's may differ in their last
+/// digits with the number of tokens beside it.
+///
 /// One kernel, one owner: it keeps scratch memory between calls.
 public final class MatrixKernel {
   public let workers: WorkerPool
-  private var scratch: [[Float]]
+  /// The decoded panels of the rows that are at work.
+  let panels = FloatBuffer()
+  /// One for each worker.
+  let scratch: [FloatBuffer]
 
   public init(workers: WorkerPool) {
     self.workers = workers
-    scratch = [[Float]](repeating: [], count: workers.threadCount)
+    scratch = (0..<workers.threadCount).map { _ in FloatBuffer() }
   }
 
   /// `output[t, r] = Σ_c input[t, c] · weights[r, c]`, added to what `output` holds if `adding`.
@@ -18,8 +26,7 @@ public final class MatrixKernel {
   ///   - input: (tokens x columns).
   ///   - output: (tokens x rows).
   ///
-  /// Traps unless the shapes agree. The numbers do not depend on the number of threads; a token's may differ in
-  /// their last digits with the number of tokens beside it.
+  /// Traps unless the shapes agree.
   public func multiply(
     _ input: Matrix, _ weights: WeightMatrix, into output: inout Matrix, adding: Bool = false
   ) {
@@ -33,6 +40,9 @@ public final class MatrixKernel {
     multiply(input, weights, rows: range, into: &output, adding: false)
   }
 
+  /// Up to this many tokens are multiplied block by block; more pay for decoding into panels.
+  static let fewTokens = 8
+
   private func multiply(
     _ input: Matrix, _ weights: WeightMatrix, rows range: Range<Int>, into output: inout Matrix,
     adding: Bool
@@ -43,37 +53,37 @@ public final class MatrixKernel {
         && range.upperBound <= weights.rows,
       "MatrixKernel.multiply: input \(input.rows) x \(input.columns), weights \(weights.rows) x \(weights.columns), rows \(range), output \(output.rows) x \(output.columns)"
     )
-    guard !input.elements.isEmpty, !range.isEmpty else { return }
-    let tileRows = 64
-    let columns = input.columns
-    for worker in scratch.indices where scratch[worker].count < tileRows * columns {
-      scratch[worker] = [Float](repeating: 0, count: tileRows * columns)
+    guard input.rows > 0, !range.isEmpty else { return }
+    guard input.columns > 0 else {
+      if !adding { for index in output.elements.indices { output.elements[index] = 0 } }
+      return
     }
-    let tiles = (range.count + tileRows - 1) / tileRows
     input.elements.withUnsafeBufferPointer { source in
       output.elements.withUnsafeMutableBufferPointer { target in
-        scratch.withUnsafeMutableBufferPointer { scratch in
-          weights.storage.bytes.withUnsafeBytes { bytes in
-            nonisolated(unsafe) let source = source.baseAddress!
-            nonisolated(unsafe) let target = target.baseAddress!
-            nonisolated(unsafe) let scratch = scratch
-            nonisolated(unsafe) let bytes = bytes.baseAddress! + weights.offset
-            workers.run(count: tiles) { tile, worker in
-              let begin = tile * tileRows
-              let count = min(tileRows, range.count - begin)
-              scratch[worker].withUnsafeMutableBufferPointer { rows in
-                dequantize(
-                  weights.format, bytes + (range.lowerBound + begin) * weights.bytesPerRow,
-                  elements: count * columns, into: rows.baseAddress!)
-                BLAS.sgemm(
-                  transposeB: true, m: input.rows, n: count, k: columns, source, lda: columns,
-                  rows.baseAddress!, ldb: columns, beta: adding ? 1 : 0, target + begin,
-                  ldc: range.count)
-              }
-            }
-          }
+        weights.withRow(range.lowerBound) { bytes in
+          // Not nil: neither is empty.
+          let product = WeightProduct(
+            tokens: input.rows, depth: input.columns, rows: range.count, format: weights.format,
+            weights: bytes, bytesPerRow: weights.bytesPerRow, input: source.baseAddress!,
+            output: target.baseAddress!, adds: adding)
+          if input.rows <= Self.fewTokens { multiplyFew(product) } else { multiplyMany(product) }
         }
       }
     }
   }
+}
+
+/// The sizes and addresses of one product; valid while it runs, the output written at disjoint places.
+struct WeightProduct: @unchecked Sendable {
+  let tokens: Int
+  /// Columns of the input and of the weights.
+  let depth: Int
+  /// Rows of the weights, columns of the output.
+  let rows: Int
+  let format: BlockFormat
+  let weights: UnsafeRawPointer
+  let bytesPerRow: Int
+  let input: UnsafePointer<Float>
+  let output: UnsafeMutablePointer<Float>
+  let adds: Bool
 }

@@ -1,0 +1,54 @@
+/// A block of a matrix product, (rows x 16·vectors), that stays in registers while it is added up.
+///
+/// The loops over `rows` and `vectors` are unrolled by the compiler, the block becomes that many vector registers.
+/// Twelve rows of two vectors are 24 of AVX-512's 32 registers; more would spill to memory and cost half the speed.
+struct RegisterTile<let rows: Int, let vectors: Int> {
+  private var sums: InlineArray<rows, InlineArray<vectors, SIMD16<Float>>>
+
+  /// A block of zeros.
+  @inline(__always)
+  init() { sums = .init(repeating: .init(repeating: .zero)) }
+
+  /// Adds A (rows x depth) · B (depth x 16·vectors), both row-major with `strideA` and `strideB` floats from one row
+  /// to the next. Each element is added up in ascending order of depth, with fused multiply-adds.
+  @inline(__always)
+  mutating func addProduct(
+    _ a: UnsafePointer<Float>, strideA: Int, _ b: UnsafePointer<Float>, strideB: Int, depth: Int
+  ) {
+    var total = sums
+    var line = b
+    for k in 0..<depth {
+      var right = InlineArray<vectors, SIMD16<Float>>(repeating: .zero)
+      for vector in 0..<vectors { right[unchecked: vector] = loadVector(line + 16 &* vector) }
+      for row in 0..<rows {
+        let left = SIMD16<Float>(repeating: a[row &* strideA &+ k])
+        for vector in 0..<vectors {
+          total[unchecked: row][unchecked: vector].addProduct(left, right[unchecked: vector])
+        }
+      }
+      line += strideB
+    }
+    sums = total
+  }
+
+  /// Adds what is stored at `c`, row-major with `stride` floats from one row to the next.
+  @inline(__always)
+  mutating func load(_ c: UnsafePointer<Float>, stride: Int) {
+    for row in 0..<rows {
+      let line = c + row &* stride
+      for vector in 0..<vectors {
+        sums[unchecked: row][unchecked: vector] += loadVector(line + 16 &* vector)
+      }
+    }
+  }
+
+  @inline(__always)
+  func store(at c: UnsafeMutablePointer<Float>, stride: Int) {
+    for row in 0..<rows {
+      let line = c + row &* stride
+      for vector in 0..<vectors {
+        storeVector(sums[unchecked: row][unchecked: vector], at: line + 16 &* vector)
+      }
+    }
+  }
+}

@@ -1,0 +1,120 @@
+import CPUCheck
+
+/// The innermost product of every larger one: C (rows x width) = or += A (rows x depth) · B (depth x width), where
+/// width is 32 or 16: one *strip* of columns.
+///
+/// A, B and C are row-major with any distance between their rows, and lie in the caches: who calls it cuts larger
+/// matrices. Rows are taken in register tiles of the CPU's size, the rest in smaller ones.
+struct StripProduct {
+  let depth: Int
+  let strideA: Int
+  let strideB: Int
+  let strideC: Int
+  /// True: adds to what C holds. False: overwrites it.
+  let adds: Bool
+
+  /// Columns of a full strip.
+  static let width = 32
+
+  /// Rows of the largest register tile. Groups of that many rows run at full speed.
+  static var tileRows: Int { hasWideRegisters ? 12 : 6 }
+
+  /// Whether this module is compiled for 32 registers of 16 floats. Known at compile time.
+  @inline(__always)
+  private static var hasWideRegisters: Bool {
+    cpu_check_compiled_for() & UInt32(CPU_CHECK_AVX512F) != 0
+  }
+
+  /// A strip of 32 columns.
+  func multiply32(
+    rows: Int, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>,
+    _ c: UnsafeMutablePointer<Float>
+  ) {
+    if Self.hasWideRegisters {
+      tiles32(rows: rows, a, b, c)
+    } else {
+      narrowTiles(rows: rows, a, b, c)
+      narrowTiles(rows: rows, a, b + 16, c + 16)
+    }
+  }
+
+  /// A strip of 16 columns.
+  func multiply16(
+    rows: Int, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>,
+    _ c: UnsafeMutablePointer<Float>
+  ) {
+    if Self.hasWideRegisters {
+      tiles16(rows: rows, a, b, c)
+    } else {
+      narrowTiles(rows: rows, a, b, c)
+    }
+  }
+
+  /// All columns of a product that is `width` wide, a multiple of 16.
+  func multiply(
+    rows: Int, width: Int, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>,
+    _ c: UnsafeMutablePointer<Float>
+  ) {
+    var column = 0
+    while column &+ 32 <= width {
+      multiply32(rows: rows, a, b + column, c + column)
+      column &+= 32
+    }
+    if column < width { multiply16(rows: rows, a, b + column, c + column) }
+  }
+
+  // MARK: Cutting the rows
+
+  @inline(never)
+  private func tiles32(
+    rows: Int, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>,
+    _ c: UnsafeMutablePointer<Float>
+  ) {
+    var row = 0
+    while row &+ 12 <= rows { row = tile(RegisterTile<12, 2>(), 12, at: row, a, b, c) }
+    if row &+ 8 <= rows { row = tile(RegisterTile<8, 2>(), 8, at: row, a, b, c) }
+    if row &+ 4 <= rows { row = tile(RegisterTile<4, 2>(), 4, at: row, a, b, c) }
+    if row &+ 2 <= rows { row = tile(RegisterTile<2, 2>(), 2, at: row, a, b, c) }
+    if row < rows { row = tile(RegisterTile<1, 2>(), 1, at: row, a, b, c) }
+  }
+
+  @inline(never)
+  private func tiles16(
+    rows: Int, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>,
+    _ c: UnsafeMutablePointer<Float>
+  ) {
+    var row = 0
+    while row &+ 12 <= rows { row = tile(RegisterTile<12, 1>(), 12, at: row, a, b, c) }
+    if row &+ 8 <= rows { row = tile(RegisterTile<8, 1>(), 8, at: row, a, b, c) }
+    if row &+ 4 <= rows { row = tile(RegisterTile<4, 1>(), 4, at: row, a, b, c) }
+    if row &+ 2 <= rows { row = tile(RegisterTile<2, 1>(), 2, at: row, a, b, c) }
+    if row < rows { row = tile(RegisterTile<1, 1>(), 1, at: row, a, b, c) }
+  }
+
+  /// For 16 registers of 8 floats (AVX2) or 32 of 4 (NEON).
+  @inline(never)
+  func narrowTiles(
+    rows: Int, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>,
+    _ c: UnsafeMutablePointer<Float>
+  ) {
+    var row = 0
+    while row &+ 6 <= rows { row = tile(RegisterTile<6, 1>(), 6, at: row, a, b, c) }
+    if row &+ 4 <= rows { row = tile(RegisterTile<4, 1>(), 4, at: row, a, b, c) }
+    if row &+ 2 <= rows { row = tile(RegisterTile<2, 1>(), 2, at: row, a, b, c) }
+    if row < rows { row = tile(RegisterTile<1, 1>(), 1, at: row, a, b, c) }
+  }
+
+  /// One register tile from row `row` on; gives the row after it.
+  @inline(__always)
+  private func tile<let rows: Int, let vectors: Int>(
+    _ zero: RegisterTile<rows, vectors>, _ count: Int, at row: Int, _ a: UnsafePointer<Float>,
+    _ b: UnsafePointer<Float>, _ c: UnsafeMutablePointer<Float>
+  ) -> Int {
+    var tile = zero
+    tile.addProduct(a + row &* strideA, strideA: strideA, b, strideB: strideB, depth: depth)
+    let target = c + row &* strideC
+    if adds { tile.load(target, stride: strideC) }
+    tile.store(at: target, stride: strideC)
+    return row &+ count
+  }
+}
