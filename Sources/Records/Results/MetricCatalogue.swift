@@ -193,22 +193,33 @@ public enum MetricCatalogue {
     MetricDescriptor.Statistic("final", "at the end of the cell"),
   ]
 
+  public static let kvCacheResidentBytes = bytes(
+    "kvCacheResidentBytes",
+    "memory allocated for keys, values and token positions, over layers and KV heads",
+    statistics: atBothEnds)
+
+  public static let kvCacheLogicalBytes = bytes(
+    "kvCacheLogicalBytes",
+    "tokens kept x 2 x head dimension x element size, over layers and KV heads",
+    statistics: atBothEnds)
+
+  public static let workspaceBytes = bytes(
+    "workspaceBytes", "scratch memory of kernels and strategy")
+
+  public static let peakResidentBytes = bytes(
+    "peakResidentBytes",
+    "the process's high-water mark of resident memory for the cell, mapped model pages included",
+    statistics: [
+      .init("value", "the mark at the end of the cell"),
+      .init("start", "resident memory when the mark was reset, before the cell"),
+    ])
+
+  public static let keptTokens = MetricDescriptor(
+    "keptTokens", unit: "tokens", .lowerIsBetter, kind: .memory,
+    "tokens that a KV head holds after the prefill and its compaction",
+    statistics: [.init("mean", "mean over samples, layers and KV heads")])
+
   static let memory = [
-    bytes(
-      "kvCacheResidentBytes",
-      "memory allocated for keys, values and token positions, over layers and KV heads",
-      statistics: atBothEnds),
-    bytes(
-      "kvCacheLogicalBytes",
-      "tokens kept x 2 x head dimension x element size, over layers and KV heads",
-      statistics: atBothEnds),
-    bytes("workspaceBytes", "scratch memory of kernels and strategy"),
-    bytes(
-      "peakResidentBytes",
-      "the process's high-water mark of resident memory for the cell, mapped model pages included",
-      statistics: [
-        .init("value", "the mark at the end of the cell"),
-        .init("start", "resident memory when the mark was reset, before the cell"),
-      ]),
+    kvCacheResidentBytes, kvCacheLogicalBytes, workspaceBytes, peakResidentBytes, keptTokens,
   ]
 }
