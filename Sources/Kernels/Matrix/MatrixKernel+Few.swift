@@ -82,14 +82,14 @@ private enum FewTokens<Numbers: StoredNumbers> {
       let x = input + step &* Numbers.count
       Numbers.decode(first + step &* Numbers.bytes) { index, numbers in
         for token in 0..<tokens {
-          firstSums[unchecked: token]
-            .addProduct(numbers, loadVector(x + (token &* depth &+ index)))
+          firstSums[unchecked: token] = firstSums[unchecked: token]
+            .addingProduct(numbers, loadVector(x + (token &* depth &+ index)))
         }
       }
       Numbers.decode(second + step &* Numbers.bytes) { index, numbers in
         for token in 0..<tokens {
-          secondSums[unchecked: token]
-            .addProduct(numbers, loadVector(x + (token &* depth &+ index)))
+          secondSums[unchecked: token] = secondSums[unchecked: token]
+            .addingProduct(numbers, loadVector(x + (token &* depth &+ index)))
         }
       }
     }

@@ -35,8 +35,8 @@ extension MatrixKernel {
           product,
           tokens: tokens..<min(tokens + Self.blockTokens, product.tokens),
           panels: panels + begin * panelSize,
-          rows: (first + begin) * Panel.rows
-            ..< min((first + min(begin + tile, count)) * Panel.rows, product.rows),
+          rows: (first + begin)
+            * Panel.rows..<min((first + min(begin + tile, count)) * Panel.rows, product.rows),
           scratch: scratch[worker].reserve(0))
       }
     }
@@ -79,7 +79,8 @@ extension MatrixKernel {
       let strip = StripProduct(
         depth: min(blockDepth, depth - begin), strideA: depth, strideB: Panel.rows,
         strideC: product.rows, adds: begin > 0 || product.adds)
-      for token in stride(from: tokens.lowerBound, to: tokens.upperBound, by: StripProduct.tileRows) {
+      for token in stride(from: tokens.lowerBound, to: tokens.upperBound, by: StripProduct.tileRows)
+      {
         let count = min(StripProduct.tileRows, tokens.upperBound - token)
         let input = product.input + (token * depth + begin)
         for panel in 0..<fullPanels {

@@ -23,7 +23,8 @@ struct RegisterTile<let rows: Int, let vectors: Int> {
       for row in 0..<rows {
         let left = SIMD16<Float>(repeating: a[row &* strideA &+ k])
         for vector in 0..<vectors {
-          total[unchecked: row][unchecked: vector].addProduct(left, right[unchecked: vector])
+          total[unchecked: row][unchecked: vector] = total[unchecked: row][unchecked: vector]
+            .addingProduct(left, right[unchecked: vector])
         }
       }
       line += strideB
