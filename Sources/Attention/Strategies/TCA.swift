@@ -167,9 +167,8 @@ public struct TCA: AttentionStrategy {
     candidates = TCACandidate.all(blockSize: configuration.blockSize)
   }
 
-  private static func check(
-    _ configuration: Configuration, _ shape: AttentionShape
-  ) throws(ConfigurationError) {
+  /// Throws unless block size and window fit together: what can be said before calibration.
+  public static func checkSizes(_ configuration: Configuration) throws(ConfigurationError) {
     let b = configuration.blockSize
     guard b >= 1, b & (b - 1) == 0 else {
       throw ConfigurationError("blockSize", "\(b) is not a power of two; use 16, 32, 64, 128 …")
@@ -180,6 +179,12 @@ public struct TCA: AttentionStrategy {
         "\(configuration.localWindow) is not a multiple of blockSize \(b); use \(max(1, configuration.localWindow / b) * b)"
       )
     }
+  }
+
+  private static func check(
+    _ configuration: Configuration, _ shape: AttentionShape
+  ) throws(ConfigurationError) {
+    try checkSizes(configuration)
     guard let heads = configuration.heads else {
       throw ConfigurationError(
         "heads", "not calibrated: run `tca-lab calibrate`, or list a candidate for each query head")

@@ -13,18 +13,26 @@ public enum AttentionWeights {
   ) {
     logits(query: query, keys: keys, visible: visible, into: &weights)
     weights.withUnsafeMutableBufferPointer { weights in
-      var maximum = -Float.infinity
-      for index in 0..<visible where weights[index] > maximum { maximum = weights[index] }
-      let shift = SIMD16<Float>(repeating: maximum)
-      var total = 0.0
-      forVectors(weights.baseAddress!, count: visible, padding: -.infinity) { vector in
-        let weight = vectorExp2(vector - shift)
-        total += Double(weight.sum())
-        return weight
-      }
-      let scale = SIMD16<Float>(repeating: Float(1 / total))
-      forVectors(weights.baseAddress!, count: visible, padding: 0) { $0 * scale }
+      softmax(ofLogits: weights.baseAddress!, count: visible)
     }
+  }
+
+  /// Turns logits in units of log 2 into their softmax, in place.
+  static func softmax(ofLogits row: UnsafeMutablePointer<Float>, count: Int) {
+    var best = SIMD16<Float>(repeating: -.infinity)
+    forVectors(row, count: count, padding: -.infinity) { vector in
+      best = best.orLarger(vector)
+      return vector
+    }
+    let shift = SIMD16<Float>(repeating: best.laneMaximum)
+    var total = 0.0
+    forVectors(row, count: count, padding: -.infinity) { vector in
+      let weight = vectorExp2(vector - shift)
+      total += Double(weight.laneSum)
+      return weight
+    }
+    let scale = SIMD16<Float>(repeating: Float(1 / total))
+    forVectors(row, count: count, padding: 0) { $0 * scale }
   }
 
   /// The mean of the causal softmax rows of the last `count` queries before `visible` keys.
