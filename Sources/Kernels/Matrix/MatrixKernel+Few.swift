@@ -5,7 +5,7 @@ extension MatrixKernel {
   /// One or a few tokens: every block of the weights is decoded into registers and multiplied with the tokens there.
   func multiplyFew(_ product: WeightProduct) {
     workers.runRanges(
-      total: product.rows, minimumChunk: max(2, Self.itemWeights / product.depth)
+      total: product.rows, minimumChunk: max(1, Self.itemWeights / product.depth)
     ) { rows, _ in
       switch product.format {
       case .f32: FewTokens<FloatNumbers>.multiply(product, rows: rows)
@@ -24,9 +24,9 @@ extension MatrixKernel {
   }
 }
 
-/// Products of a few rows of weights with a few tokens.
+/// Products of a few rows of weights with a few tokens, row after row, so that the weights stream past once.
 ///
-/// Two rows at a time, so that the chains of additions of one hide behind the other's; sums in Float with 16 lanes.
+/// Sums in Float with 16 lanes, in two chains, so that one addition need not wait for the one before.
 private enum FewTokens<Numbers: StoredNumbers> {
   static func multiply(_ product: WeightProduct, rows: Range<Int>) {
     var token = 0
@@ -50,63 +50,48 @@ private enum FewTokens<Numbers: StoredNumbers> {
     _ product: WeightProduct, rows: Range<Int>, from token: Int, _: InlineArray<tokens, Void>
   ) {
     let input = product.input + token * product.depth
-    var row = rows.lowerBound
-    while row < rows.upperBound {
-      let isPair = row + 1 < rows.upperBound
-      let weights = product.weights + row * product.bytesPerRow
-      let sums: (InlineArray<tokens, Float>, InlineArray<tokens, Float>) = dotProducts(
-        weights, isPair ? weights + product.bytesPerRow : weights, input, depth: product.depth)
+    for row in rows {
+      let sums: InlineArray<tokens, Float> = dotProducts(
+        product.weights + row * product.bytesPerRow, input, depth: product.depth)
       for index in 0..<tokens {
         let target = product.output + ((token + index) * product.rows + row)
-        write(sums.0[unchecked: index], to: target, adds: product.adds)
-        if isPair { write(sums.1[unchecked: index], to: target + 1, adds: product.adds) }
+        let sum = sums[unchecked: index]
+        target.pointee = product.adds ? target.pointee + sum : sum
       }
-      row += 2
     }
-  }
-
-  @inline(__always)
-  private static func write(_ sum: Float, to target: UnsafeMutablePointer<Float>, adds: Bool) {
-    target.pointee = adds ? target.pointee + sum : sum
   }
 
   @inline(__always)
   private static func dotProducts<let tokens: Int>(
-    _ first: UnsafeRawPointer, _ second: UnsafeRawPointer, _ input: UnsafePointer<Float>,
-    depth: Int
-  ) -> (InlineArray<tokens, Float>, InlineArray<tokens, Float>) {
-    var firstSums = InlineArray<tokens, SIMD16<Float>>(repeating: .zero)
-    var secondSums = InlineArray<tokens, SIMD16<Float>>(repeating: .zero)
+    _ weights: UnsafeRawPointer, _ input: UnsafePointer<Float>, depth: Int
+  ) -> InlineArray<tokens, Float> {
+    var even = InlineArray<tokens, SIMD16<Float>>(repeating: .zero)
+    var odd = InlineArray<tokens, SIMD16<Float>>(repeating: .zero)
     let whole = depth / Numbers.count
     for step in 0..<whole {
       let x = input + step &* Numbers.count
-      Numbers.decode(first + step &* Numbers.bytes) { index, numbers in
+      Numbers.decode(weights + step &* Numbers.bytes) { index, numbers in
+        let isEven = index & Numbers.chainBit == 0
         for token in 0..<tokens {
-          firstSums[unchecked: token] = firstSums[unchecked: token]
-            .addingProduct(numbers, loadVector(x + (token &* depth &+ index)))
-        }
-      }
-      Numbers.decode(second + step &* Numbers.bytes) { index, numbers in
-        for token in 0..<tokens {
-          secondSums[unchecked: token] = secondSums[unchecked: token]
-            .addingProduct(numbers, loadVector(x + (token &* depth &+ index)))
+          let inputs = loadVector(x + (token &* depth &+ index))
+          if isEven {
+            even[unchecked: token] = even[unchecked: token].addingProduct(numbers, inputs)
+          } else {
+            odd[unchecked: token] = odd[unchecked: token].addingProduct(numbers, inputs)
+          }
         }
       }
     }
-    var results = (
-      InlineArray<tokens, Float>(repeating: 0), InlineArray<tokens, Float>(repeating: 0)
-    )
+    // Copies, since an array that a loop indexes lives in memory.
+    let sums = (even, odd)
+    var results = InlineArray<tokens, Float>(repeating: 0)
     for token in 0..<tokens {
-      results.0[unchecked: token] = firstSums[unchecked: token].laneSum
-      results.1[unchecked: token] = secondSums[unchecked: token].laneSum
+      results[unchecked: token] = (sums.0[unchecked: token] + sums.1[unchecked: token]).laneSum
     }
     // Only float formats have rows that are not whole steps.
     for k in whole &* Numbers.count..<depth {
-      let weights = (Numbers.single(first, at: k), Numbers.single(second, at: k))
-      for token in 0..<tokens {
-        results.0[unchecked: token] += weights.0 * input[token &* depth &+ k]
-        results.1[unchecked: token] += weights.1 * input[token &* depth &+ k]
-      }
+      let weight = Numbers.single(weights, at: k)
+      for token in 0..<tokens { results[unchecked: token] += weight * input[token &* depth &+ k] }
     }
     return results
   }
@@ -116,6 +101,8 @@ private enum FewTokens<Numbers: StoredNumbers> {
 private protocol StoredNumbers {
   static var count: Int { get }
   static var bytes: Int { get }
+  /// The bit of an index that tells two chains of sums apart.
+  static var chainBit: Int { get }
   /// Calls `emit` with `count` numbers, sixteen at a time, and the index of the first of them.
   static func decode(
     _ source: UnsafeRawPointer, _ emit: (_ index: Int, _ numbers: SIMD16<Float>) -> Void)
@@ -126,6 +113,8 @@ private protocol StoredNumbers {
 private enum BlockNumbers<Decoder: BlockDecoder>: StoredNumbers {
   @inline(__always) static var count: Int { Decoder.format.elementsPerBlock }
   @inline(__always) static var bytes: Int { Decoder.format.bytesPerBlock }
+  // Blocks of 256 are decoded in groups of 32.
+  @inline(__always) static var chainBit: Int { count == 32 ? 16 : 32 }
 
   @inline(__always)
   static func decode(_ source: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {
@@ -138,12 +127,14 @@ private enum BlockNumbers<Decoder: BlockDecoder>: StoredNumbers {
 }
 
 private enum FloatNumbers: StoredNumbers {
-  @inline(__always) static var count: Int { 16 }
-  @inline(__always) static var bytes: Int { 64 }
+  @inline(__always) static var count: Int { 32 }
+  @inline(__always) static var bytes: Int { 128 }
+  @inline(__always) static var chainBit: Int { 16 }
 
   @inline(__always)
   static func decode(_ source: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {
     emit(0, source.loadUnaligned(as: SIMD16<Float>.self))
+    emit(16, source.loadUnaligned(fromByteOffset: 64, as: SIMD16<Float>.self))
   }
 
   @inline(__always)
@@ -153,12 +144,22 @@ private enum FloatNumbers: StoredNumbers {
 }
 
 private enum HalfNumbers: StoredNumbers {
-  @inline(__always) static var count: Int { 16 }
-  @inline(__always) static var bytes: Int { 32 }
+  @inline(__always) static var count: Int { 32 }
+  @inline(__always) static var bytes: Int { 64 }
+  @inline(__always) static var chainBit: Int { 16 }
 
   @inline(__always)
   static func decode(_ source: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {
-    emit(0, SIMD16<Float>(source.loadUnaligned(as: SIMD16<Float16>.self)))
+    emit(0, sixteen(source))
+    emit(16, sixteen(source + 32))
+  }
+
+  @inline(__always)
+  private static func sixteen(_ source: UnsafeRawPointer) -> SIMD16<Float> {
+    let halves = source.loadUnaligned(as: SIMD16<Float16>.self)
+    var numbers = SIMD16<Float>()
+    for lane in 0..<16 { numbers[lane] = Float(halves[lane]) }
+    return numbers
   }
 
   @inline(__always)
@@ -166,14 +167,22 @@ private enum HalfNumbers: StoredNumbers {
 }
 
 private enum BFloatNumbers: StoredNumbers {
-  @inline(__always) static var count: Int { 16 }
-  @inline(__always) static var bytes: Int { 32 }
+  @inline(__always) static var count: Int { 32 }
+  @inline(__always) static var bytes: Int { 64 }
+  @inline(__always) static var chainBit: Int { 16 }
 
   @inline(__always)
   static func decode(_ source: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {
+    emit(0, sixteen(source))
+    emit(16, sixteen(source + 32))
+  }
+
+  @inline(__always)
+  private static func sixteen(_ source: UnsafeRawPointer) -> SIMD16<Float> {
     let halves = source.loadUnaligned(as: SIMD16<UInt16>.self)
-    emit(
-      0, unsafeBitCast(SIMD16<UInt32>(truncatingIfNeeded: halves) &<< 16, to: SIMD16<Float>.self))
+    var bits = SIMD16<UInt32>()
+    for lane in 0..<16 { bits[lane] = UInt32(halves[lane]) << 16 }
+    return unsafeBitCast(bits, to: SIMD16<Float>.self)
   }
 
   @inline(__always)
