@@ -1,5 +1,6 @@
 import Foundation
 import GGUF
+import LabTestSupport
 
 /// The golden values of `Tests/Golden`, as far as they concern a model (see the README there).
 struct Golden: Decodable {
@@ -36,15 +37,12 @@ struct Golden: Decodable {
   var logits: [Logits]
   var greedy: [Greedy]
 
-  static let folder = URL(fileURLWithPath: #filePath)
-    .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Golden")
-
   static func load() throws -> Golden {
     try JSONDecoder().decode(
-      Golden.self, from: Data(contentsOf: folder.appendingPathComponent("golden.json")))
+      Golden.self, from: Data(contentsOf: URL(fileURLWithPath: GoldenFiles.path("golden.json"))))
   }
 
   static func modelTensors() throws -> SafetensorsFile {
-    try SafetensorsFile(path: folder.appendingPathComponent("golden_model.safetensors").path)
+    try SafetensorsFile(path: GoldenFiles.path("golden_model.safetensors"))
   }
 }

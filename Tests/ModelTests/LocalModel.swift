@@ -5,6 +5,11 @@ import Kernels
 import Testing
 import Transformer
 
+/// Everything that needs a real model: the program's numbers against an independent implementation's, on
+/// SmolLM2-135M-Instruct. One test at a time, each with a model of its own.
+@Suite("On SmolLM2-135M-Instruct", .serialized, .needsModel)
+enum RealModelTests {}
+
 /// The real model that this suite runs on, if it lies in the program's cache.
 enum LocalModel {
   static let fileName = "SmolLM2-135M-Instruct.Q4_1.gguf"

@@ -1,0 +1,76 @@
+import Attention
+import GGUF
+import Kernels
+import LabTestSupport
+import Records
+import Tensors
+import Testing
+import Transformer
+
+extension TinyModel {
+  /// Settings of a tiny model, changed from the default.
+  static func with(_ change: (inout TinyModel) -> Void) -> TinyModel {
+    var model = TinyModel()
+    change(&model)
+    return model
+  }
+
+  func load(threadCount: Int = 1) throws -> LlamaModel { try Self.load(file(), threadCount) }
+
+  static func load(_ file: GGUFFile, _ threadCount: Int = 1) throws -> LlamaModel {
+    let workspace = Workspace(workers: try WorkerPool(threadCount: threadCount))
+    return try LlamaModel(file, workspace: workspace, name: "tiny.gguf")
+  }
+
+  /// The model's file with metadata replaced (nil removes a key, a new one is added) and tensors changed.
+  func damaged(
+    metadata changes: [String: GGUFValue?] = [:],
+    tensors change: (inout [GGUFWriter.Tensor]) -> Void = { _ in }
+  ) throws -> GGUFFile {
+    let sound = writer()
+    var writer = GGUFWriter()
+    var changes = changes
+    for (name, value) in sound.keys {
+      guard let changed = changes.removeValue(forKey: name) else {
+        writer.add(name, value)
+        continue
+      }
+      if let changed { writer.add(name, changed) }
+    }
+    for case (let name, let value?) in changes { writer.add(name, value) }
+    var tensors = sound.tensors
+    change(&tensors)
+    for tensor in tensors { writer.add(tensor) }
+    return try GGUFFile(storage: ArrayStorage(writer.encoded()), name: "tiny.gguf")
+  }
+}
+
+extension LlamaModel {
+  func denseSession() -> AttentionSession<FullAttention> {
+    AttentionSession(FullAttention(), shape: shape, workspace: workspace)
+  }
+
+  /// A whole prompt in one pass: hidden states of all its tokens.
+  func prefill(_ tokens: [Int32]) throws -> Matrix {
+    try forward(
+      tokens, firstPosition: 0, phase: .prefill, attention: denseSession(),
+      keeping: tokens.indices)
+  }
+
+  func logits(_ hidden: Matrix, row: Int) -> [Float] {
+    var logits: [Float] = []
+    self.logits(of: hidden, row: row, into: &logits)
+    return logits
+  }
+}
+
+/// Token ids of the tiny vocabulary, drawn from a seed.
+func randomTokens(_ count: Int, seed: Int = 1) -> [Int32] {
+  var generator = SeededGenerator(seed: seed, purpose: "tokens")
+  return (0..<count).map { _ in Int32(generator.index(below: TinyVocabulary.tokens.count)) }
+}
+
+/// The largest difference of two rows of numbers.
+func largestDifference(_ left: some Sequence<Float>, _ right: some Sequence<Float>) -> Float {
+  zip(left, right).reduce(0) { max($0, abs($1.0 - $1.1)) }
+}
