@@ -18,6 +18,13 @@ public struct GGUFWriter: Sendable {
     /// ggml's number of the type.
     public var type: UInt32
     public var bytes: [UInt8]
+
+    public init(name: String, dimensions: [Int], type: UInt32, bytes: [UInt8]) {
+      self.name = name
+      self.dimensions = dimensions
+      self.type = type
+      self.bytes = bytes
+    }
   }
 
   public init(version: UInt32 = 3) { self.version = version }

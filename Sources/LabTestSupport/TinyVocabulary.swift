@@ -33,7 +33,7 @@ public enum TinyVocabulary {
     "Ġ t", "Ġ a", "h e", "i n", "r e", "o n", "e r", "Ġt he", "Ġ s", "a t", "Ġ o", "e n", "n d",
     "Ġ w", "i t", "o r", "e s", "i s", "Ġ h", "in g", "Ġa nd", "Ġo f", "Ġ b", "Ġt o", "o u",
     "a n", "e d", "Ġ f", "Ġ m", "Ġ p", "Ġ c", "Ġ d", "a r", "Ġ in", "l l", "Ġ n", "a s", "l e",
-    "v e", "Ġ l", "Ġh e", "Ġ he", "Ġ it", "Ġ Ġ", "ĠĠ ĠĠ", "Ċ Ċ", "k e",
+    "v e", "Ġ l", "Ġh e", "c h", "Ġ it", "Ġ Ġ", "ĠĠ ĠĠ", "Ċ Ċ", "k e",
   ]
 
   /// Special tokens, bytes by their character, merges.

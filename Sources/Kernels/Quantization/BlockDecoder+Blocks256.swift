@@ -90,7 +90,7 @@ enum Q6_K: BlockDecoder {
 /// byte g + 4, with the upper two bits of bytes g − 4 (scale) and g (minimum) above them.
 private struct GroupScale {
   let scale: SIMD16<Float>
-  let minimum: SIMD16<Float>
+  let negatedMinimum: SIMD16<Float>
 
   @inline(__always)
   init(_ packed: UnsafeRawPointer, group: Int, _ d: Float, _ m: Float) {
@@ -105,11 +105,12 @@ private struct GroupScale {
       minimumBits = (byte(group + 4) >> 4) | ((byte(group) >> 6) << 4)
     }
     scale = SIMD16(repeating: d * Float(scaleBits))
-    minimum = SIMD16(repeating: m * Float(minimumBits))
+    // Negated as a scalar: a vector's minus is 0 − x, which loses the sign of a zero.
+    negatedMinimum = SIMD16(repeating: -m * Float(minimumBits))
   }
 
   @inline(__always)
   func applied(to quants: SIMD16<Float>) -> SIMD16<Float> {
-    (-minimum).addingProduct(scale, quants)
+    negatedMinimum.addingProduct(scale, quants)
   }
 }
