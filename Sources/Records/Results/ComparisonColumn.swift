@@ -1,0 +1,149 @@
+/// The figures of the database's `comparison` view, one case a column, with what a reader must know of each.
+///
+/// The raw value is the column's name: the measurement's name in snake case, with `worst_`, `propagated_`, `decode_` in
+/// front or `_ratio` behind. Without a prefix, approximation figures are `isolated`, of the prefill, and means over
+/// samples, layers and query heads. A row has no value where a figure was not asked for or does not exist.
+public enum ComparisonColumn: String, Codable, Sendable, Hashable, CaseIterable {
+  case relativeOutputError = "relative_output_error"
+  case worstRelativeOutputError = "worst_relative_output_error"
+  case droppedMass = "dropped_mass"
+  case worstDroppedMass = "worst_dropped_mass"
+  case outputCosine = "output_cosine"
+  case worstOutputCosine = "worst_output_cosine"
+  case propagatedRelativeOutputError = "propagated_relative_output_error"
+  case propagatedWorstRelativeOutputError = "propagated_worst_relative_output_error"
+  case propagatedDroppedMass = "propagated_dropped_mass"
+  case propagatedWorstDroppedMass = "propagated_worst_dropped_mass"
+  case propagatedOutputCosine = "propagated_output_cosine"
+  case propagatedWorstOutputCosine = "propagated_worst_output_cosine"
+  case decodeRelativeOutputError = "decode_relative_output_error"
+  case decodeWorstRelativeOutputError = "decode_worst_relative_output_error"
+  case decodeDroppedMass = "decode_dropped_mass"
+  case decodeWorstDroppedMass = "decode_worst_dropped_mass"
+  case decodeOutputCosine = "decode_output_cosine"
+  case decodeWorstOutputCosine = "decode_worst_output_cosine"
+  case propagatedDecodeRelativeOutputError = "propagated_decode_relative_output_error"
+  case propagatedDecodeWorstRelativeOutputError = "propagated_decode_worst_relative_output_error"
+  case propagatedDecodeDroppedMass = "propagated_decode_dropped_mass"
+  case propagatedDecodeWorstDroppedMass = "propagated_decode_worst_dropped_mass"
+  case propagatedDecodeOutputCosine = "propagated_decode_output_cosine"
+  case propagatedDecodeWorstOutputCosine = "propagated_decode_worst_output_cosine"
+  case boundRatio = "bound_ratio"
+
+  case density
+  case nominalDensity = "nominal_density"
+  case retainedFraction = "retained_fraction"
+  case decodeDensity = "decode_density"
+  case decodeNominalDensity = "decode_nominal_density"
+  case decodeRetainedFraction = "decode_retained_fraction"
+
+  case kvCacheResidentBytes = "kv_cache_resident_bytes"
+  case finalKVCacheResidentBytes = "final_kv_cache_resident_bytes"
+  case kvCacheLogicalBytes = "kv_cache_logical_bytes"
+  case workspaceBytes = "workspace_bytes"
+  case peakResidentBytes = "peak_resident_bytes"
+  case kvCacheResidentBytesRatio = "kv_cache_resident_bytes_ratio"
+  case finalKVCacheResidentBytesRatio = "final_kv_cache_resident_bytes_ratio"
+  case kvCacheLogicalBytesRatio = "kv_cache_logical_bytes_ratio"
+  case workspaceBytesRatio = "workspace_bytes_ratio"
+  case peakResidentBytesRatio = "peak_resident_bytes_ratio"
+
+  case perplexity
+  case perplexityRatio = "perplexity_ratio"
+  case negativeLogLikelihood = "negative_log_likelihood"
+  case logitKL = "logit_kl"
+  case logitKLP95 = "logit_kl_p95"
+  case topOneAgreement = "top_one_agreement"
+  case score
+
+  case timeToFirstToken = "time_to_first_token"
+  case timePerOutputToken = "time_per_output_token"
+  case attentionTime = "attention_time"
+  case selectionTime = "selection_time"
+  case attentionAndSelectionTime = "attention_and_selection_time"
+  case compactionTime = "compaction_time"
+  case otherTime = "other_time"
+  case decodeAttentionTime = "decode_attention_time"
+  case decodeSelectionTime = "decode_selection_time"
+  case decodeCompactionTime = "decode_compaction_time"
+  case decodeOtherTime = "decode_other_time"
+  case prefillTokensPerSecond = "prefill_tokens_per_second"
+  case decodeTokensPerSecond = "decode_tokens_per_second"
+  case timeToFirstTokenRatio = "time_to_first_token_ratio"
+  case timePerOutputTokenRatio = "time_per_output_token_ratio"
+  case attentionTimeRatio = "attention_time_ratio"
+  case selectionTimeRatio = "selection_time_ratio"
+  case attentionAndSelectionTimeRatio = "attention_and_selection_time_ratio"
+  case compactionTimeRatio = "compaction_time_ratio"
+  case otherTimeRatio = "other_time_ratio"
+  case decodeAttentionTimeRatio = "decode_attention_time_ratio"
+
+  case sampleCount = "sample_count"
+  case unitCount = "unit_count"
+  case repeatCount = "repeat_count"
+}
+
+/// Which way a figure is better.
+public enum Polarity: String, Codable, Sendable, Hashable {
+  case lower, higher, neither
+
+  /// The arrow behind a heading; empty for `neither`.
+  public var arrow: String {
+    switch self {
+    case .lower: "↓"
+    case .higher: "↑"
+    case .neither: ""
+    }
+  }
+}
+
+extension ComparisonColumn {
+  /// The name under which a run stores the figure as a ``Measurement`` (`statistic` `value` or `mean`; `p95` for
+  /// ``logitKLP95``), or nil for the columns that the view works out from heads, units, timings and ratios.
+  public var measurementName: String? {
+    switch self {
+    case .density: "density"
+    case .nominalDensity: "nominalDensity"
+    case .retainedFraction: "retainedFraction"
+    case .kvCacheResidentBytes: "kvCacheResidentBytes"
+    case .finalKVCacheResidentBytes: "finalKVCacheResidentBytes"
+    case .kvCacheLogicalBytes: "kvCacheLogicalBytes"
+    case .workspaceBytes: "workspaceBytes"
+    case .peakResidentBytes: "peakResidentBytes"
+    case .perplexity: "perplexity"
+    case .negativeLogLikelihood: "negativeLogLikelihood"
+    case .logitKL, .logitKLP95: "logitKL"
+    case .topOneAgreement: "topOneAgreement"
+    case .score: "score"
+    default: nil
+    }
+  }
+
+  public var isRatio: Bool { rawValue.hasSuffix("_ratio") && self != .boundRatio }
+
+  /// `fraction`, `bytes`, `nats`, `seconds`, `tokens/s`, `ratio` or `count`; empty for a pure number.
+  public var unit: String {
+    if isRatio { return "ratio" }
+    switch self {
+    case .sampleCount, .unitCount, .repeatCount: return "count"
+    case .negativeLogLikelihood, .logitKL, .logitKLP95: return "nats"
+    case .perplexity, .boundRatio: return ""
+    default: break
+    }
+    if rawValue.hasSuffix("bytes") { return "bytes" }
+    if rawValue.hasSuffix("tokens_per_second") { return "tokens/s" }
+    if rawValue.hasSuffix("_time") || rawValue.hasPrefix("time_") { return "seconds" }
+    if rawValue.hasSuffix("cosine") { return "" }
+    return "fraction"
+  }
+
+  public var polarity: Polarity {
+    switch self {
+    case .topOneAgreement, .score: return .higher
+    case .boundRatio, .sampleCount, .unitCount, .repeatCount: return .neither
+    default: break
+    }
+    let higher = rawValue.hasSuffix("cosine") || rawValue.hasSuffix("tokens_per_second")
+    return higher ? .higher : .lower
+  }
+}

@@ -1,0 +1,230 @@
+import Foundation
+import GRDB
+import Records
+import Testing
+
+@testable import ResultStore
+
+/// What users' files can look like, and what other programs can do to them meanwhile.
+@Suite("Untrusted database")
+struct DamagedDatabaseTests {
+  let folder = TemporaryFolder()
+  typealias Example = ExampleExperiment
+
+  private func problem(_ body: () throws -> Void) -> StoreError.Problem? {
+    do {
+      try body()
+      return nil
+    } catch let error as StoreError {
+      #expect(error.description.contains("\"\(error.file)\""))
+      #expect(error.advice.hasSuffix("."))
+      return error.problem
+    } catch {
+      Issue.record("not a StoreError: \(error)")
+      return nil
+    }
+  }
+
+  private func open(_ access: ResultStore.Access, patience: Double = 10) throws {
+    _ = try ResultStore(path: folder.file(), access: access, patience: patience)
+  }
+
+  /// A database with the example's figures, filled once and copied.
+  private static let filled: Data = {
+    let folder = TemporaryFolder()
+    do {
+      do {
+        let store = try ResultStore(path: folder.file(), access: .writing)
+        let run = try store.beginRun(
+          of: Example.record, cells: Example.cells, provenance: Example.provenance)
+        for cell in Example.cells { try store.store(Example.results(cell), run: run) }
+      }
+      return try Data(contentsOf: URL(fileURLWithPath: folder.file()))
+    } catch {
+      Issue.record(error)
+      return Data()
+    }
+  }()
+
+  private func fill() throws {
+    try Self.filled.write(to: URL(fileURLWithPath: folder.file()))
+  }
+
+  @Test("Reading a database that is not there says so and makes none")
+  func missing() throws {
+    #expect(problem { try open(.reading) } == .missing)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
+  }
+
+  @Test("Writing makes the file and its folders")
+  func makesFolders() throws {
+    let path = folder.file("a/b/results.sqlite")
+    _ = try ResultStore(path: path, access: .writing)
+    #expect(FileManager.default.fileExists(atPath: path))
+  }
+
+  @Test("Other files are refused and left as they are", arguments: ["text", "short", "folder"])
+  func notADatabase(kind: String) throws {
+    let bytes = Data(String(repeating: "not a database\n", count: kind == "short" ? 1 : 500).utf8)
+    if kind == "folder" {
+      try FileManager.default.createDirectory(
+        atPath: folder.file(), withIntermediateDirectories: false)
+    } else {
+      try bytes.write(to: URL(fileURLWithPath: folder.file()))
+    }
+    #expect(problem { try open(.writing) } == .notADatabase)
+    #expect(problem { try open(.reading) } == .notADatabase)
+    if kind != "folder" {
+      #expect(try Data(contentsOf: URL(fileURLWithPath: folder.file())) == bytes)
+    }
+  }
+
+  @Test("An empty file holds nothing to read and can be filled")
+  func emptyFile() throws {
+    try Data().write(to: URL(fileURLWithPath: folder.file()))
+    #expect(problem { try open(.reading) } == .missing)
+    #expect(problem { try open(.writing) } == nil)
+    #expect(problem { try open(.reading) } == nil)
+  }
+
+  @Test("Another program's database is refused and not changed by a byte")
+  func foreign() throws {
+    do {
+      let other = try DatabaseQueue(path: folder.file())
+      try other.write { try $0.execute(sql: "CREATE TABLE note (text TEXT)") }
+    }
+    let before = try Data(contentsOf: URL(fileURLWithPath: folder.file()))
+    #expect(problem { try open(.writing) } == .foreign)
+    #expect(problem { try open(.reading) } == .foreign)
+    #expect(try Data(contentsOf: URL(fileURLWithPath: folder.file())) == before)
+  }
+
+  @Test("A newer schema is refused, an older one is brought up to date by writing only")
+  func schemaVersions() throws {
+    try fill()
+    let queue = try DatabaseQueue(path: folder.file())
+    try queue.write {
+      try $0.execute(sql: "INSERT INTO grdb_migrations VALUES ('99 from the future')")
+    }
+    #expect(problem { try open(.writing) } == .newerSchema)
+    #expect(problem { try open(.reading) } == .newerSchema)
+    try queue.write {
+      try $0.execute(sql: "DELETE FROM grdb_migrations WHERE identifier LIKE '99%'")
+    }
+    var inspection = DatabaseInspection(path: folder.file(), patience: 1)
+    inspection.migrator.registerMigration("2 test") {
+      try $0.execute(sql: "CREATE TABLE extra (id INTEGER) STRICT")
+    }
+    #expect(problem { _ = try inspection.openForReading() } == .olderSchema)
+    #expect(problem { _ = try inspection.openForWriting() } == nil)
+    #expect(problem { _ = try inspection.openForReading() } == nil)
+  }
+
+  @Test("A lock held by another program is waited for, then named; nothing is lost")
+  func locked() throws {
+    try fill()
+    let store = try ResultStore(path: folder.file(), access: .writing, patience: 0.2)
+    let other = try DatabaseQueue(path: folder.file())
+    try other.writeWithoutTransaction { database in
+      try database.execute(sql: "BEGIN EXCLUSIVE")
+      #expect(
+        problem { try store.storeFailure(of: Example.cells[0].cell.identity, reason: "x", run: 1) }
+          == .locked)
+      // WAL: reading goes on meanwhile.
+      #expect(problem { _ = try store.results(of: "example") } == nil)
+      try database.execute(sql: "ROLLBACK")
+    }
+    #expect(
+      problem { try store.storeFailure(of: Example.cells[0].cell.identity, reason: "x", run: 1) }
+        == nil)
+    #expect(try store.results(of: "example").rows.count == 24)
+  }
+
+  @Test("A full disk stops a transaction and keeps what was stored before")
+  func full() throws {
+    try fill()
+    let store = try ResultStore(path: folder.file(), access: .writing)
+    try store.queue.writeWithoutTransaction {
+      let pages = try Int.fetchOne($0, sql: "PRAGMA page_count") ?? 0
+      try $0.execute(sql: "PRAGMA max_page_count = \(pages)")
+    }
+    var failed = false
+    for index in 0..<50 where !failed {
+      let reason = String(repeating: "reason \(index)", count: 1000)
+      failed =
+        problem {
+          try store.storeFailure(of: Example.cells[0].cell.identity, reason: reason, run: 1)
+        } == .full
+    }
+    #expect(failed)
+    let rows = try ResultStore(path: folder.file(), access: .reading).results(of: "example").rows
+    #expect(rows.count == 24)
+    #expect(rows[23][.score] != nil)
+  }
+
+  @Test("Overwritten pages are an error, never a crash", arguments: 0..<24)
+  func damagedPages(seed: Int) throws {
+    try fill()
+    let size = 4096
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: folder.file()))
+    var generator = SeededGenerator(seed: seed, purpose: "damage")
+    let pages = bytes.count / size
+    for _ in 0..<(1 + seed % 6) {
+      let page = 1 + generator.index(below: pages - 1)  // page 0 holds the header
+      for offset in 0..<(seed % 2 == 0 ? size : 64) {
+        bytes[page * size + offset] = UInt8(generator.index(below: 256))
+      }
+    }
+    try bytes.write(to: URL(fileURLWithPath: folder.file()))
+    let allowed: [StoreError.Problem?] = [nil, .damaged, .other, .unknownName, .foreign]
+    #expect(
+      allowed.contains(
+        problem {
+          let store = try ResultStore(path: folder.file(), access: .reading)
+          _ = try store.results(of: "example")
+        }))
+    #expect(
+      allowed.contains(
+        problem {
+          let store = try ResultStore(path: folder.file(), access: .writing)
+          for cell in Example.cells {
+            try store.storeFailure(of: cell.cell.identity, reason: "again", run: 1)
+          }
+        }))
+  }
+
+  @Test("A file cut short is an error", arguments: [30, 99, 2000, 5000, 40_000])
+  func truncated(length: Int) throws {
+    try fill()
+    let bytes = try Data(contentsOf: URL(fileURLWithPath: folder.file())).prefix(length)
+    try bytes.write(to: URL(fileURLWithPath: folder.file()))
+    let found = problem {
+      _ = try ResultStore(path: folder.file(), access: .reading).results(of: "example")
+    }
+    #expect([.damaged, .notADatabase].contains(found), "\(String(describing: found))")
+  }
+
+  @Test("Values that no version writes are reported with their column")
+  func unreadableValues() throws {
+    try fill()
+    let queue = try DatabaseQueue(path: folder.file())
+    try queue.write {
+      try $0.execute(sql: "UPDATE cell SET strategy_parameters = '{oops' WHERE id = 2")
+    }
+    let store = try ResultStore(path: folder.file(), access: .reading)
+    let error = #expect(throws: StoreError.self) { try store.results(of: "example") }
+    #expect(error?.problem == .damaged)
+    #expect(
+      error?.detail == "the file is damaged (column strategy_parameters holds \"{oops\")")
+  }
+
+  @Test("A file that is deleted or replaced under a run is noticed before anything is lost in it")
+  func replaced() throws {
+    try fill()
+    let store = try ResultStore(path: folder.file(), access: .writing)
+    try FileManager.default.removeItem(atPath: folder.file())
+    #expect(problem { try store.endRun(1, as: .finished) } == .replaced)
+    try Data().write(to: URL(fileURLWithPath: folder.file()))
+    #expect(problem { try store.endRun(1, as: .finished) } == .replaced)
+  }
+}

@@ -1,0 +1,43 @@
+import Foundation
+import GRDB
+import Records
+import Testing
+
+@testable import ResultStore
+
+@Suite("Killed process")
+struct KilledProcessTests {
+  @Test("SIGKILL inside a transaction loses that transaction and nothing else")
+  func killed() async throws {
+    let folder = TemporaryFolder()
+    let path = folder.file()
+    await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String] in
+      let store = try ResultStore(path: path, access: .writing)
+      let run = try store.beginRun(
+        of: ExampleExperiment.record, cells: ExampleExperiment.cells,
+        provenance: ExampleExperiment.provenance)
+      for cell in ExampleExperiment.cells.prefix(5) {
+        try store.store(ExampleExperiment.results(cell), run: run)
+      }
+      let sixth = ExampleExperiment.results(ExampleExperiment.cells[5])
+      try store.queue.write { database in
+        let cell = try store.cellID(sixth.identity, in: database)
+        try store.insert(sixth.heads, cell: cell, run: run, in: database)
+        try store.mark(sixth.kinds, cell: cell, run: run, in: database)
+        kill(getpid(), SIGKILL)
+      }
+    }
+    let rows = try ResultStore(path: path, access: .reading).results(of: "example").rows
+    #expect(rows.map { $0.kinds.count } == [3, 3, 3, 3, 3] + Array(repeating: 0, count: 19))
+    #expect(rows[4].heads.count == 24)
+    #expect(rows[5].heads.isEmpty)
+
+    let store = try ResultStore(path: path, access: .writing)
+    #expect(try store.storedRuns().map(\.endedAt) == [nil])
+    let run = try store.beginRun(
+      of: ExampleExperiment.record, cells: ExampleExperiment.cells,
+      provenance: ExampleExperiment.provenance)
+    try store.store(ExampleExperiment.results(ExampleExperiment.cells[5]), run: run)
+    #expect(try store.results(of: "example").rows[5].heads.count == 24)
+  }
+}
