@@ -70,12 +70,18 @@ public struct ParameterDescription: Codable, Sendable, Hashable {
   public var kind: ParameterKind
   /// The value used where a spec says nothing; null where it is worked out at run time (the summary says how).
   public var defaultValue: JSONValue
+  /// A size (window, capacity) that a budget sets instead: a spec gives one or the other.
+  public var isReplacedByBudget: Bool
 
-  public init(_ name: String, _ kind: ParameterKind, default value: JSONValue, _ summary: String) {
+  public init(
+    _ name: String, _ kind: ParameterKind, default value: JSONValue, _ summary: String,
+    isReplacedByBudget: Bool = false
+  ) {
     self.name = name
     self.kind = kind
     defaultValue = value
     self.summary = summary
+    self.isReplacedByBudget = isReplacedByBudget
   }
 }
 

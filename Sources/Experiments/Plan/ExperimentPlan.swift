@@ -1,0 +1,92 @@
+import Records
+
+/// The cells of an experiment, in the order in which they are run and shown: by model, context length ascending, task,
+/// strategy; `full` first, a matched cell after its reference.
+///
+/// A cell that several entries of a spec give is planned once.
+public struct ExperimentPlan: Sendable, Hashable {
+  public let cells: [PlannedCell]
+
+  /// Plans the models that could be read; see `CheckedSpec.missingModels`.
+  public init(_ checked: CheckedSpec) {
+    let spec = checked.spec
+    let variants = StrategyVariant.all(of: spec.strategies)
+    let tasks = spec.tasks.flatMap { entry in entry.grid.points.map { (entry, $0) } }
+    var cells: [PlannedCell] = []
+    var planned: Set<String> = []
+    for model in checked.models {
+      for contextLength in spec.contextLengths.sorted() {
+        for (task, parameters) in tasks {
+          let place = CellPlace(
+            model: model, contextLength: contextLength, task: task.description,
+            taskParameters: parameters, seed: spec.seed, textDigests: checked.textDigests)
+          for cell in place.cells(of: variants) where planned.insert(cell.cell.identity).inserted {
+            cells.append(cell)
+          }
+        }
+      }
+    }
+    self.cells = cells
+  }
+}
+
+/// One model x context length x task: the cells here differ in their strategy only.
+private struct CellPlace {
+  let model: ModelFacts
+  let contextLength: Int
+  let task: TaskDescription
+  let taskParameters: [String: JSONValue]
+  let seed: Int
+  let textDigests: [String: String]
+
+  /// One cell for each variant, in their order; a variant's reference stands before it.
+  func cells(of variants: [StrategyVariant]) -> [PlannedCell] {
+    var identities: [String] = []
+    for variant in variants {
+      identities.append(
+        identity(of: variant, reference: variant.reference.map { identities[$0] }))
+    }
+    let full = variants.firstIndex { $0.description.name == "full" }
+    return zip(variants, identities).map { variant, identity in
+      PlannedCell(
+        cell: record(of: variant, identity: identity), label: variant.label,
+        fullIdentity: full.map { identities[$0] } ?? identity,
+        matchedIdentity: variant.reference.map { identities[$0] },
+        decodeTokens: taskParameters[ParameterDescription.decodeTokens.name]?.integerValue
+          ?? ParameterDescription.decodeTokens.defaultValue.integerValue ?? 0)
+    }
+  }
+
+  private func identity(of variant: StrategyVariant, reference: String?) -> String {
+    var budget = variant.budget?.jsonValue
+    if let reference, case .matching(_, let use)? = variant.budget {
+      budget = ["matching": .string(reference), "of": .string(use.rawValue)]
+    }
+    return CellIdentity.of(
+      CellIdentity.content(
+        modelDigest: model.digest, contextLength: contextLength,
+        strategy: variant.description.name,
+        strategyParameters: CellIdentity.parameters(
+          variant.parameters, textParameters: SpecReader.strategyTextParameters,
+          textDigests: textDigests),
+        budget: budget, task: task.name,
+        taskParameters: CellIdentity.parameters(
+          taskParameters, textParameters: task.textParameters, textDigests: textDigests),
+        seed: seed))
+  }
+
+  private func record(of variant: StrategyVariant, identity: String) -> CellRecord {
+    var strategyParameters = variant.parameters
+    if let budget = variant.budget { strategyParameters["budget"] = budget.jsonValue }
+    var deciding = taskParameters
+    for name in CellIdentity.timingParameters { deciding[name] = nil }
+    return CellRecord(
+      identity: identity, model: model.name, modelDigest: model.digest,
+      contextLength: contextLength, strategy: variant.description.name,
+      strategyParameters: .object(strategyParameters), task: task.name,
+      taskProtocol: task.protocols.isEmpty ? nil : taskParameters["protocol"]?.stringValue,
+      taskParameters: .object(deciding),
+      queryAware: taskParameters[ParameterDescription.queryAware.name]?.booleanValue ?? true,
+      selectionLooksAhead: variant.looksAhead, seed: seed)
+  }
+}

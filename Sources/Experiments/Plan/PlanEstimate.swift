@@ -1,0 +1,121 @@
+import Records
+
+/// What running cells will roughly take: a sum of floating-point operations over a rate, and the largest cell's bytes.
+///
+/// A forward pass over n tokens costs 2 operations a weight and token in matrices and 2 · n² · query heads · head
+/// dimension · layers in causal attention. Passes of a cell:
+/// - approximation: two a sample (`isolated`, `propagated`), with dense attention computed beside the sparse one;
+/// - quality without approximation: one; either way 4 operations a weight of the output matrix and scored token;
+/// - latency: `warmups + repeats`, each with `decodeTokens` single steps, which reach a fifth of the rate;
+/// - memory without latency: one more; calibration: three passes over its text, once a model, text and length.
+///
+/// Good to a factor of about two: it is meant for deciding whether to wait.
+public struct PlanEstimate: Sendable, Hashable {
+  /// Wall-clock seconds of all cells.
+  public var seconds: Double
+  /// The process's high-water mark.
+  public var peakBytes: Int
+
+  /// Operations per second assumed where none has been measured.
+  public static let defaultRate = 60e9
+
+  /// - Parameters:
+  ///   - cells: those that still have to be run.
+  ///   - rate: floating-point operations per second in a forward pass, all threads together.
+  public init(
+    of cells: [PlannedCell], in checked: CheckedSpec, rate: Double = PlanEstimate.defaultRate
+  ) {
+    var operations = 0.0
+    var bytes = 0
+    var calibrated: Set<[String]> = []
+    for planned in cells {
+      guard let model = checked.models.first(where: { $0.digest == planned.cell.modelDigest })
+      else { continue }
+      let pass = PassWork(model)
+      operations += Self.operations(of: planned, pass, checked.spec)
+      bytes = max(bytes, Self.bytes(of: planned.cell, model))
+      if let length = Self.calibrationLength(of: planned.cell, model) {
+        let text = planned.cell.strategyParameters["calibrationCorpus"]?.stringValue ?? ""
+        if calibrated.insert([model.digest, text, "\(length)"]).inserted {
+          operations += 3 * (pass.matrices(length) + pass.attention(length))
+        }
+      }
+    }
+    seconds = operations / rate
+    peakBytes = bytes
+  }
+
+  private static func operations(
+    of planned: PlannedCell, _ pass: PassWork, _ spec: ExperimentSpec
+  ) -> Double {
+    let cell = planned.cell
+    let n = cell.contextLength
+    var operations = 0.0
+    let scored = cell.taskParameters["scoredTokens"]?.integerValue ?? n / 2
+    let output = 2 * pass.output(scored)
+    if spec.metrics.contains(.approximation) {
+      let passes = cell.strategy == "full" ? 1.0 : 2.0
+      operations +=
+        Double(samples(of: cell))
+        * (passes * (pass.matrices(n) + 2 * pass.attention(n)) + output)
+    } else if spec.metrics.contains(.quality) {
+      operations += Double(samples(of: cell)) * (pass.matrices(n) + pass.attention(n) + output)
+    }
+    let timed =
+      spec.metrics.contains(.latency)
+      ? spec.warmups + spec.repeats : spec.metrics.contains(.memory) ? 1 : 0
+    let step = 5 * (pass.matrices(1) + pass.output(1) + 2 * pass.attention(n) / Double(n))
+    return operations
+      + Double(timed)
+      * (pass.matrices(n) + pass.attention(n) + Double(planned.decodeTokens) * step)
+  }
+
+  /// Samples a cell, at each depth where the task has depths.
+  private static func samples(of cell: CellRecord) -> Int {
+    (cell.taskParameters["samples"]?.integerValue ?? 1)
+      * (cell.taskParameters["depths"]?.arrayValue?.count ?? 1)
+  }
+
+  /// Tokens of the calibration pass that a cell needs; nil where it needs none.
+  private static func calibrationLength(of cell: CellRecord, _ model: ModelFacts) -> Int? {
+    let parameters = cell.strategyParameters
+    guard parameters["calibrationCorpus"] != nil, parameters["heads"]?.isNull != false else {
+      return nil
+    }
+    let window = (parameters["localWindow"]?.integerValue ?? 0)
+    let needed = 2 * (window + (parameters["blockSize"]?.integerValue ?? 0))
+    return parameters["calibrationLength"]?.integerValue
+      ?? min(model.contextLength, max(2048, needed))
+  }
+
+  /// The mapped file, two caches in float32 (the strategy's and the one that never evicts), eight rows of hidden size
+  /// a token, and 200 MB for the program and its tiles.
+  private static func bytes(of cell: CellRecord, _ model: ModelFacts) -> Int {
+    let shape = model.shape
+    let cache = shape.layers * shape.kvHeads * shape.headDimension * 2 * 4 * cell.contextLength
+    let rows = 8 * 4 * model.size.hiddenSize * cell.contextLength
+    return model.size.fileBytes + 2 * cache + rows + 200_000_000
+  }
+}
+
+/// Floating-point operations of a forward pass.
+private struct PassWork {
+  private let model: ModelFacts
+
+  init(_ model: ModelFacts) { self.model = model }
+
+  func matrices(_ tokens: Int) -> Double {
+    2 * Double(model.size.matrixParameters) * Double(tokens)
+  }
+
+  func output(_ tokens: Int) -> Double {
+    2 * Double(model.size.outputParameters) * Double(tokens)
+  }
+
+  /// The causal half.
+  func attention(_ tokens: Int) -> Double {
+    let shape = model.shape
+    return 2 * Double(shape.queryHeads * shape.headDimension * shape.layers) * Double(tokens)
+      * Double(tokens)
+  }
+}

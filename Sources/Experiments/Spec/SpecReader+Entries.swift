@@ -1,0 +1,195 @@
+import Records
+
+/// The strategies and tasks of a spec, and the values of their parameters.
+extension SpecReader {
+  // MARK: Strategies
+
+  mutating func readStrategies(_ members: [String: JSONValue]) -> [StrategyEntry] {
+    let names = environment.strategies.map(\.name)
+    let allowed = "a list of strategies, each {\"name\": …} with its parameters"
+    guard let value = required("strategies", of: members, allowed: allowed) else { return [] }
+    let path = JSONPath.root.appending("strategies")
+    guard let elements = list(value, at: path, allowed: allowed) else { return [] }
+    var entries: [StrategyEntry] = []
+    for (index, element) in elements.enumerated() {
+      let place = path.appending(index)
+      guard let (name, members) = namedObject(element, at: place, what: "strategy", among: names),
+        let description = environment.strategies.first(where: { $0.name == name })
+      else { continue }
+      refuseUnknownKeys(
+        of: members, at: place,
+        known: ["name"] + description.parameters.map(\.name)
+          + (description.budgets.isEmpty ? [] : ["budget"]),
+        alsoKnown: ["budget"], owner: name)
+      let grid = readGrid(description.parameters, from: members, at: place)
+      let budgets = readBudgets(members, for: description, at: place)
+      if budgets != nil { refuseReplacedSizes(members, of: description, at: place) }
+      resolveTexts(Self.strategyTextParameters, of: grid, given: members, at: place)
+      entries.append(
+        StrategyEntry(description: description, grid: grid, budgets: budgets, path: place))
+    }
+    checkMatching(of: entries, spec: elements)
+    if !entries.contains(where: { $0.name == "full" }),
+      let full = environment.strategies.first(where: { $0.name == "full" })
+    {
+      entries.insert(
+        StrategyEntry(
+          description: full, grid: ParameterGrid(defaultsOf: full.parameters), budgets: nil,
+          path: nil), at: 0)
+    }
+    return entries
+  }
+
+  /// Parameters of strategies that name a text.
+  static let strategyTextParameters = ["calibrationCorpus"]
+
+  private mutating func refuseReplacedSizes(
+    _ members: [String: JSONValue], of description: StrategyDescription, at path: JSONPath
+  ) {
+    for parameter in description.parameters where parameter.isReplacedByBudget {
+      guard let value = members[parameter.name] else { continue }
+      report(
+        path.appending(parameter.name), value,
+        "stands beside a budget, which sets \(parameter.name); give one of the two")
+    }
+  }
+
+  // MARK: Tasks
+
+  mutating func readTasks(_ members: [String: JSONValue]) -> [TaskEntry] {
+    let names = environment.tasks.map(\.name)
+    let allowed = "a list of tasks, each {\"name\": …} with its parameters"
+    guard let value = required("tasks", of: members, allowed: allowed) else { return [] }
+    let path = JSONPath.root.appending("tasks")
+    guard let elements = list(value, at: path, allowed: allowed) else { return [] }
+    var entries: [TaskEntry] = []
+    for (index, element) in elements.enumerated() {
+      let place = path.appending(index)
+      guard let (name, members) = namedObject(element, at: place, what: "task", among: names),
+        let description = environment.tasks.first(where: { $0.name == name })
+      else { continue }
+      refuseUnknownKeys(
+        of: members, at: place, known: ["name"] + description.parameters.map(\.name), owner: name)
+      let grid = readGrid(description.parameters, from: members, at: place)
+      for name in CellIdentity.timingParameters where (grid.values[name]?.count ?? 0) > 1 {
+        report(
+          place.appending(name), members[name],
+          "would give the same cell several times, since it changes timings only",
+          allowed: "one value")
+      }
+      resolveTexts(description.textParameters, of: grid, given: members, at: place)
+      entries.append(TaskEntry(description: description, grid: grid, path: place))
+    }
+    return entries
+  }
+
+  // MARK: Both
+
+  /// The members of `{"name": …}`, if the name is known.
+  private mutating func namedObject(
+    _ value: JSONValue, at path: JSONPath, what: String, among names: [String]
+  ) -> (name: String, members: [String: JSONValue])? {
+    let allowed = "an object {\"name\": …} with the \(what)'s parameters"
+    if let word = value.stringValue {
+      report(
+        path, value, "is a string; write {\"name\": \"\(word)\"}", allowed: allowed, among: [])
+      return nil
+    }
+    guard let members = object(value, at: path, what: allowed) else { return nil }
+    if members["name"] == nil {
+      // Which keys are known is up to the name; a misspelt "name" can be told all the same.
+      for key in members.keys.sorted() where NearestWord.to(key, among: ["name"]) != nil {
+        report(
+          path.appending(key), .string(key), "is no key of a \(what)",
+          allowed: "name, and the \(what)'s parameters", among: ["name"])
+      }
+    }
+    guard
+      let nameValue = required(
+        "name", of: members, at: path, allowed: names.joined(separator: ", "))
+    else { return nil }
+    guard let name = nameValue.stringValue, names.contains(name) else {
+      report(
+        path.appending("name"), nameValue,
+        nameValue.stringValue == nil ? "is \(nameValue.kindName)" : "is no \(what)",
+        allowed: names.joined(separator: ", "), among: names)
+      return nil
+    }
+    return (name, members)
+  }
+
+  /// The values of every parameter; a list given for a scalar is an axis.
+  private mutating func readGrid(
+    _ parameters: [ParameterDescription], from members: [String: JSONValue], at path: JSONPath
+  ) -> ParameterGrid {
+    var grid = ParameterGrid(defaultsOf: parameters)
+    for parameter in parameters {
+      guard let value = members[parameter.name] else { continue }
+      let place = path.appending(parameter.name)
+      if !parameter.kind.isList, let elements = value.arrayValue {
+        if elements.isEmpty {
+          report(
+            place, value, "is an empty list",
+            allowed: "\(parameter.kind.allowedText), or a list of such values")
+          continue
+        }
+        refuseRepeats(in: elements, at: place)
+        for (index, element) in elements.enumerated() {
+          check(element, of: parameter, at: place.appending(index))
+        }
+        grid.values[parameter.name] = elements
+      } else {
+        check(value, of: parameter, at: place)
+        grid.values[parameter.name] = [value]
+      }
+    }
+    return grid
+  }
+
+  private mutating func check(
+    _ value: JSONValue, of parameter: ParameterDescription, at path: JSONPath
+  ) {
+    // Where the default is worked out at run time, null asks for it.
+    if value.isNull && parameter.defaultValue.isNull { return }
+    if let complaint = parameter.kind.complaint(about: value) {
+      report(
+        path, value, complaint, allowed: parameter.kind.allowedText, among: parameter.kind.words)
+      return
+    }
+    guard case .list(let kind) = parameter.kind else { return }
+    for (index, element) in (value.arrayValue ?? []).enumerated() {
+      if let complaint = kind.complaint(about: element) {
+        report(
+          path.appending(index), element, complaint, allowed: kind.allowedText, among: kind.words)
+      }
+    }
+  }
+
+  private mutating func resolveTexts(
+    _ names: [String], of grid: ParameterGrid, given members: [String: JSONValue],
+    at path: JSONPath
+  ) {
+    for name in names {
+      for (index, value) in (grid.values[name] ?? []).enumerated() {
+        guard let word = value.stringValue else { continue }
+        let isAxis = members[name]?.arrayValue != nil
+        let place = path.appending(name)
+        resolveText(word, at: isAxis ? place.appending(index) : place)
+      }
+    }
+  }
+
+  private mutating func resolveText(_ word: String, at path: JSONPath) {
+    if let known = textDigests[word], known != nil { return }
+    do {
+      textDigests[word] = try environment.textDigest(word)
+    } catch {
+      textDigests[word] = .some(nil)
+      report(
+        path, .string(word), "is no text that can be read: \(error)",
+        allowed:
+          "\(environment.shippedTexts.joined(separator: ", ")), or the path of a file, relative to the spec file",
+        among: environment.shippedTexts)
+    }
+  }
+}

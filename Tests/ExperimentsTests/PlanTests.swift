@@ -1,0 +1,222 @@
+import Experiments
+import Records
+import Testing
+
+@Suite("Planning experiments")
+struct PlanTests {
+  static let example = SpecSamples.spec(
+    strategies:
+      #"{"name": "streaming-llm", "sinks": 4, "budget": {"matching": "tca"}}, {"name": "tca", "threshold": [0.7, 0.9]}, {"name": "full"}"#,
+    tasks: #"{"name": "perplexity", "protocol": ["prefill", "continuation"]}, {"name": "passkey"}"#,
+    contexts: "1024, 512", rest: #", "seed": 7"#)
+
+  @Test(
+    "Cells come by model, context length, task and strategy; full first, matched ones after their reference"
+  )
+  func order() throws {
+    let cells = try SpecSamples.plan(Self.example).cells
+    let lines = cells.map {
+      "\($0.cell.contextLength) \($0.cell.task) \($0.cell.taskProtocol ?? "-") \($0.label)"
+    }
+    let strategies = [
+      "full", "tca threshold=0.7", "tca threshold=0.9", "streaming-llm matching tca threshold=0.7",
+      "streaming-llm matching tca threshold=0.9",
+    ]
+    let places = [512, 1024].flatMap { length in
+      ["perplexity prefill", "perplexity continuation", "passkey -"].map { "\(length) \($0)" }
+    }
+    #expect(lines == places.flatMap { place in strategies.map { "\(place) \($0)" } })
+    #expect(Set(cells.map(\.cell.identity)).count == cells.count)
+  }
+
+  @Test("Cells know their dense cell and their reference, of the same place")
+  func references() throws {
+    let cells = try SpecSamples.plan(Self.example).cells
+    for (start, place) in stride(from: 0, to: cells.count, by: 5).map({ ($0, cells[$0..<$0 + 5]) })
+    {
+      #expect(place.allSatisfy { $0.fullIdentity == cells[start].cell.identity })
+      #expect(
+        place.map(\.matchedIdentity) == [
+          nil, nil, nil, cells[start + 1].cell.identity, cells[start + 2].cell.identity,
+        ])
+    }
+  }
+
+  @Test("A cell holds every parameter that decides its result, the budget as written")
+  func record() throws {
+    let plan = try SpecSamples.plan(
+      SpecSamples.spec(
+        strategies:
+          #"{"name": "tca", "prefill": [true, false]}, {"name": "streaming-llm", "budget": {"matching": "tca"}}"#,
+        tasks: #"{"name": "passkey", "queryAware": false, "decodeTokens": 8}"#))
+    let tca = plan.cells[1]
+    #expect(tca.cell.model == "smollm2-135m-instruct")
+    #expect(tca.cell.modelDigest == "digest-of-smollm2")
+    #expect(
+      tca.cell.strategyParameters == [
+        "threshold": 0.9, "blockSize": 128, "localWindow": 4096, "calibrationCorpus": "emma",
+        "calibrationLength": .null, "criterion": "meanMass", "heads": .null, "prefill": true,
+      ])
+    #expect(
+      tca.cell.taskParameters == ["depths": [0.1, 0.9], "samples": 2, "queryAware": false])
+    #expect(tca.cell.taskProtocol == nil)
+    #expect(tca.decodeTokens == 8)
+    #expect(plan.cells.allSatisfy { !$0.cell.queryAware })
+    #expect(plan.cells.map(\.cell.selectionLooksAhead) == [false, true, false, false, false])
+    #expect(
+      plan.cells[3].cell.strategyParameters == [
+        "sinks": 4, "localWindow": 512, "prefill": true,
+        "budget": ["matching": "tca", "of": "kvBytes"],
+      ])
+  }
+
+  @Test("Identities don't change from one version of the program to the next")
+  func goldenIdentities() throws {
+    let cells = try SpecSamples.plan(
+      SpecSamples.spec(
+        strategies:
+          #"{"name": "tca"}, {"name": "streaming-llm", "budget": {"matching": "tca"}}, {"name": "streaming-llm", "budget": {"fraction": 0.5}}"#,
+        tasks: #"{"name": "perplexity"}"#, rest: #", "seed": 7"#)
+    ).cells
+    #expect(NumericsVersion.current == 1)
+    #expect(
+      cells.map(\.cell.identity) == [
+        "90423f02da935341fbe730642928f82052174882f95cf619c5e60d85c41805a0",
+        "b700ebcc954c4d5ba00cd8c62daa7e93f31400c3769cae89af68e97c0933f6df",
+        "ebee98eb914a3897540f5b2b936bc94f380e27983d43e1b74fea856a1a9199e7",
+        "04423a1acb5e7dea9d766b812a64495e5457ec8946f2773532a4debd04632652",
+      ])
+  }
+
+  static func identities(_ text: String) throws -> [String] {
+    try SpecSamples.plan(text).cells.map(\.cell.identity)
+  }
+
+  @Test(
+    "What changes no result changes no identity",
+    arguments: [
+      ("0.9", "0.90"), (#""blockSize": 128"#, #""blockSize": 128.0"#),
+      (#""threshold": 0.9, "blockSize": 128"#, #""blockSize": 128, "threshold": 9e-1"#),
+      (#", "blockSize": 128"#, ""),
+      (#""corpus": "persuasion""#, #""corpus": "corpora/persuasion.txt""#),
+      (#""name": "x""#, #""name": "y", "question": "?""#),
+      (#""repeats": 3"#, #""repeats": 5, "warmups": 0, "threads": 1, "metrics": ["memory"]"#),
+      (#""decodeTokens": 32"#, #""decodeTokens": 4"#),
+      (#"{"fraction": 0.5}"#, #"[{"fraction": [0.50]}]"#),
+    ])
+  func sameIdentity(old: String, new: String) throws {
+    let before = try Self.identities(Self.single)
+    #expect(Self.single.contains(old))
+    let after = try Self.identities(Self.single.replacing(old, with: new))
+    #expect(before == after)
+  }
+
+  static let single = SpecSamples.spec(
+    strategies:
+      #"{"name": "tca", "threshold": 0.9, "blockSize": 128}, {"name": "picker", "budget": {"fraction": 0.5}}, {"name": "streaming-llm", "budget": {"matching": "tca"}}"#,
+    tasks: #"{"name": "perplexity", "corpus": "persuasion", "decodeTokens": 32}"#,
+    rest: #", "repeats": 3, "seed": 0"#)
+
+  @Test(
+    "What changes a result changes the identity of the cells that it touches",
+    arguments: [
+      (#""seed": 0"#, #""seed": 1"#, [0, 1, 2, 3]), ("[512]", "[513]", [0, 1, 2, 3]),
+      ("0.9", "0.8", [1, 3]), (#""blockSize": 128"#, #""blockSize": 64"#, [1, 3]),
+      (#""blockSize": 128"#, #""blockSize": 128, "calibrationCorpus": "persuasion""#, [1, 3]),
+      (#"{"fraction": 0.5}"#, #"{"fraction": 0.6}"#, [2]),
+      (#"{"fraction": 0.5}"#, #"{"mass": 0.5}"#, [2]),
+      (#"{"matching": "tca"}"#, #"{"matching": "tca", "of": "density"}"#, [3]),
+      (#"{"matching": "tca"}"#, #"{"matching": "full"}"#, [3]),
+      (#""corpus": "persuasion""#, #""corpus": "emma""#, [0, 1, 2, 3]),
+      (#""corpus": "persuasion""#, #""protocol": "prefill""#, [0, 1, 2, 3]),
+    ])
+  func otherIdentity(old: String, new: String, touched: [Int]) throws {
+    let before = try Self.identities(Self.single)
+    #expect(Self.single.contains(old))
+    let after = try Self.identities(Self.single.replacing(old, with: new))
+    #expect(before.count == 4 && after.count == 4)
+    #expect(zip(before, after).enumerated().filter { $1.0 != $1.1 }.map(\.offset) == touched)
+  }
+
+  @Test(
+    "Labels hold what distinguishes a cell in its experiment, and nothing else",
+    arguments: [
+      (#"{"name": "tca", "threshold": 0.5}"#, ["tca"]),
+      (
+        #"{"name": "tca", "threshold": [0.5, 0.9], "blockSize": 64}"#,
+        ["tca threshold=0.5", "tca threshold=0.9"]
+      ),
+      (
+        #"{"name": "tca"}, {"name": "tca", "prefill": false, "localWindow": 256}"#,
+        ["tca localWindow=4096 prefill=true", "tca localWindow=256 prefill=false"]
+      ),
+      (#"{"name": "tca"}, {"name": "tca", "heads": [1, -1]}"#, ["tca", "tca heads=[1,-1]"]),
+      (
+        #"{"name": "tca", "criterion": ["meanMass", "columnMean"]}"#,
+        ["tca criterion=meanMass", "tca criterion=columnMean"]
+      ),
+      (#"{"name": "picker", "budget": {"fraction": 0.5}}"#, ["picker"]),
+      (
+        #"{"name": "picker", "budget": [{"fraction": [0.5, 1]}, {"mass": 0.9}]}"#,
+        ["picker fraction=0.5", "picker fraction=1", "picker mass=0.9"]
+      ),
+      (
+        #"{"name": "streaming-llm", "budget": {"matching": "tca"}}, {"name": "tca"}"#,
+        ["tca", "streaming-llm"]
+      ),
+      (
+        #"{"name": "streaming-llm"}, {"name": "streaming-llm", "budget": {"matching": "tca"}}, {"name": "tca"}"#,
+        ["streaming-llm", "tca", "streaming-llm matching tca"]
+      ),
+      (
+        #"{"name": "streaming-llm", "sinks": [0, 4], "budget": {"matching": "tca", "of": ["kvBytes", "density"]}}, {"name": "tca"}"#,
+        [
+          "tca", "streaming-llm sinks=0 matching kvBytes of tca",
+          "streaming-llm sinks=0 matching density of tca",
+          "streaming-llm sinks=4 matching kvBytes of tca",
+          "streaming-llm sinks=4 matching density of tca",
+        ]
+      ),
+      (
+        #"{"name": "tca", "threshold": [0.5, 0.9]}, {"name": "tca", "threshold": [0.9, 1]}"#,
+        ["tca threshold=0.5", "tca threshold=0.9", "tca threshold=1"]
+      ),
+    ])
+  func labels(strategies: String, labels: [String]) throws {
+    let cells = try SpecSamples.plan(SpecSamples.spec(strategies: strategies)).cells
+    #expect(cells.map(\.label) == ["full"] + labels)
+  }
+
+  @Test("A long list in a label is shortened to its length and digest")
+  func longList() throws {
+    let heads = (0..<270).map { String($0 % 14) }.joined(separator: ", ")
+    let cells = try SpecSamples.plan(
+      SpecSamples.spec(strategies: #"{"name": "tca"}, {"name": "tca", "heads": [\#(heads)]}"#)
+    ).cells
+    #expect(cells[2].label.wholeMatch(of: /tca heads=\[270 values [0-9a-f]{6}\]/) != nil)
+  }
+
+  @Test("The estimate grows with the work, and counts a calibration once")
+  func estimate() throws {
+    func estimate(_ text: String) throws -> PlanEstimate {
+      let checked = try SpecSamples.check(text)
+      return PlanEstimate(of: ExperimentPlan(checked).cells, in: checked)
+    }
+    let full = #"{"name": "full"}"#
+    let once = try estimate(SpecSamples.spec(strategies: full))
+    // 4 samples of 0.115 TFLOP with attention counted twice, 4 timed passes and 128 steps, at 60 GFLOP/s.
+    #expect((10...60).contains(once.seconds))
+    #expect((300_000_000...500_000_000).contains(once.peakBytes))
+    let longer = try estimate(SpecSamples.spec(strategies: full, contexts: "512, 4096"))
+    #expect(longer.seconds > 8 * once.seconds && longer.peakBytes > once.peakBytes)
+    let quick = try estimate(
+      SpecSamples.spec(strategies: full, rest: #", "metrics": ["latency"], "repeats": 1"#))
+    #expect(quick.seconds < once.seconds)
+    let one = try estimate(SpecSamples.spec(strategies: #"{"name": "tca"}"#))
+    let two = try estimate(
+      SpecSamples.spec(strategies: #"{"name": "tca", "threshold": [0.5, 0.9]}"#))
+    #expect(two.seconds - one.seconds < one.seconds - once.seconds)
+    let checked = try SpecSamples.check(Self.example)
+    #expect(PlanEstimate(of: [], in: checked).seconds == 0)
+  }
+}
