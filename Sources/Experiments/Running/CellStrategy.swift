@@ -11,6 +11,40 @@ struct CellStrategy {
   let parameters: JSONValue
   let model: LoadedModel
 
+  /// Calibrates where the strategy asks for it, and resolves the budget.
+  ///
+  /// - Parameter promptTokens: of the cell's samples; what a fraction is a part of.
+  static func prepare(
+    _ cell: PlannedCell, model: LoadedModel, promptTokens: Int, runner: ExperimentRunner
+  ) throws -> CellStrategy {
+    guard let entry = StrategyRegistry.builtIn.entry(named: cell.cell.strategy) else {
+      preconditionFailure("CellStrategy: a plan with the strategy \(cell.cell.strategy)")
+    }
+    var parameters = cell.cell.strategyParameters
+    if let budget = parameters["budget"], !budget.isNull {
+      if let matched = cell.matchedIdentity, let reason = runner.failure(of: matched) {
+        throw RunError.matchedCellFailed(
+          label: runner.label(of: matched), reason: reason)
+      }
+      let resolver = BudgetResolver(
+        shape: model.model.shape, promptTokens: promptTokens
+      ) { name, phase in
+        guard let matched = cell.matchedIdentity else { return nil }
+        return try runner.storing {
+          try runner.sink.storedMeasurement(
+            name, statistic: "mean", setting: phase == nil ? nil : .isolated, phase: phase,
+            of: matched)
+        }
+      }
+      parameters["budget"] = try resolver.resolve(budget)
+    }
+    if let calibrated = CalibrationRegistry.builtIn.entry(for: cell.cell.strategy) {
+      parameters = try runner.calibrate(parameters, of: calibrated, model: model)
+    }
+    try entry.check(parameters: parameters, shape: model.model.shape)
+    return CellStrategy(cell: cell, entry: entry, parameters: parameters, model: model)
+  }
+
   /// A session for one sequence, with nothing in its caches.
   func makeSession() throws -> any StrategySession {
     try entry.makeSession(
@@ -29,23 +63,24 @@ struct BudgetResolver {
   let matchedMeasurement: (_ name: String, _ phase: MeasuredPhase?) throws -> Double?
 
   /// The `budget` that replaces the spec's in a strategy's parameters.
-  func resolve(_ budget: JSONValue) throws -> JSONValue {
-    if let fraction = budget["fraction"]?.doubleValue {
-      return tokens(max(1, Int((fraction * Double(promptTokens)).rounded(.down))))
+  func resolve(_ value: JSONValue) throws -> JSONValue {
+    guard let budget = SpecBudget(value) else {
+      preconditionFailure("BudgetResolver: the budget \(value.shortText) of a checked spec")
     }
-    if let count = budget["tokens"]?.integerValue { return tokens(count) }
-    if let bytes = budget["bytes"]?.integerValue {
+    switch budget {
+    case .fraction(let fraction):
+      return tokens(max(1, Int((fraction * Double(promptTokens)).rounded(.down))))
+    case .tokens(let count): return tokens(count)
+    case .bytes(let bytes):
       let bytesPerToken =
         shape.layers * shape.kvHeads * 2 * shape.headDimension * MemoryLayout<Float>.size
       return tokens(max(1, bytes / bytesPerToken))
-    }
-    if let density = budget["density"]?.doubleValue { return self.density(density) }
-    if let mass = budget["mass"]?.doubleValue { return .object(["mass": .number(mass)]) }
-    switch budget["of"]?.stringValue ?? "kvBytes" {
-    case "density":
-      return density(try matched("nominalDensity", .prefill))
-    default:
+    case .density(let density): return self.density(density)
+    case .mass(let mass): return .object(["mass": .number(mass)])
+    case .matching(_, of: .kvBytes):
       return tokens(max(1, Int(try matched("keptTokens", nil).rounded(.down))))
+    case .matching(_, of: .density):
+      return density(try matched("nominalDensity", .prefill))
     }
   }
 

@@ -1,4 +1,5 @@
 import Attention
+import Calibration
 import Foundation
 import Records
 import Transformer
@@ -67,7 +68,9 @@ public final class ExperimentRunner {
   private var stored: [String: Set<ResultKind>] = [:]
   private var failures: [String: String] = [:]
   private var touched: Set<String> = []
-  var run: Int64 = 0
+  private var run: Int64 = 0
+  private let calibrations: CalibrationStore
+  private var remarks: Set<String> = []
 
   public init(
     _ request: RunRequest, models: ModelShelf, sink: any ResultSink,
@@ -79,6 +82,7 @@ public final class ExperimentRunner {
     self.isInterrupted = isInterrupted
     self.report = report
     progress = RunProgress()
+    calibrations = CalibrationStore(sink: sink, folder: request.folder)
   }
 
   /// Runs to the end or to the first interruption. Throws where the store fails; what goes wrong in a cell is recorded.
@@ -88,8 +92,7 @@ public final class ExperimentRunner {
     run = try sink.beginRun(
       of: request.experiment, cells: request.cells, provenance: provenance)
     let benches = TaskBench.benches(of: request.cells)
-    progress = RunProgress(
-      total: benches.reduce(0) { total, bench in total + cost(of: bench) })
+    progress = RunProgress(total: benches.reduce(0) { $0 + work(of: $1) })
     do {
       for bench in benches { try runBench(bench) }
       try sink.endRun(run, as: summary.failed > 0 ? .withFailures : .finished)
@@ -110,6 +113,40 @@ public final class ExperimentRunner {
   }
 
   func failure(of identity: String) -> String? { failures[identity] }
+
+  func label(of identity: String) -> String {
+    request.cells.first { $0.cell.identity == identity }?.label ?? identity
+  }
+
+  /// The parameters with the result of the offline phase in them.
+  func calibrate(
+    _ parameters: JSONValue, of strategy: any CalibratedStrategy, model: LoadedModel
+  ) throws -> JSONValue {
+    guard
+      let wanted = try strategy.request(
+        parameters: parameters, contextLength: model.model.configuration.contextLength)
+    else { return parameters }
+    let record = try calibrations.calibration(
+      wanted, of: strategy, model: model, onNewPass: { report(.note($0)) })
+    if let remark = try strategy.remark(parameters: parameters, evidence: record.evidence),
+      remarks.insert(remark).inserted
+    {
+      report(.note(remark))
+    }
+    return try strategy.resolve(parameters: parameters, evidence: record.evidence)
+  }
+
+  /// Passes over a prompt that a bench will take, each counted as its tokens squared and its tokens: enough for a
+  /// share of the whole.
+  private func work(of bench: TaskBench) -> Double {
+    let open = bench.cells.map(missing).filter { !$0.isEmpty }
+    let quality = open.count { $0 != [.latency] }
+    let timed = open.contains { $0.contains(.latency) } ? open.count : 0
+    let passes =
+      Double((quality > 0 ? quality + 1 : 0) * bench.sampleCount)
+      + Double(timed * (request.warmups + request.repeats))
+    return passes * PassCost.relative(tokens: bench.cell.contextLength)
+  }
 
   // MARK: One bench
 

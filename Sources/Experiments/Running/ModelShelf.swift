@@ -14,6 +14,7 @@ public struct LoadedModel {
   public let model: LlamaModel
   public let tokenizer: Tokenizer
   public let chatTemplate: String?
+  private let digestOfFile: DigestOfFile
 
   /// Opens a GGUF file and checks everything in it that is needed.
   public init(name: String, path: String, workspace: Workspace) throws {
@@ -22,7 +23,27 @@ public struct LoadedModel {
     let file = try GGUFFile(path: path)
     model = try LlamaModel(file, workspace: workspace, name: path)
     tokenizer = try Tokenizer(Vocabulary(of: file))
-    chatTemplate = try file.optionalString("tokenizer.chat_template")
+    digestOfFile = DigestOfFile(path: path)
+    chatTemplate = try file.string(ifPresent: "tokenizer.chat_template")
+  }
+}
+
+extension LoadedModel {
+  /// SHA-256 of the file, computed when first asked for.
+  public var digest: String { get throws { try digestOfFile.value() } }
+
+  private final class DigestOfFile {
+    private let path: String
+    private var known: String?
+
+    init(path: String) { self.path = path }
+
+    func value() throws -> String {
+      if let known { return known }
+      let digest = try SHA256Digest.ofFile(at: path)
+      known = digest
+      return digest
+    }
   }
 }
 

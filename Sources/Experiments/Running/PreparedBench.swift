@@ -157,7 +157,7 @@ final class PreparedBench {
   private var layers: Int { model.model.shape.layers }
 
   private func cost(of sample: TaskSample) -> Double {
-    PassCost(model.model.configuration).operations(tokens: sample.prompt.count)
+    PassCost.relative(tokens: sample.prompt.count)
   }
 
   private func advance(by work: Double, _ what: String? = nil) {

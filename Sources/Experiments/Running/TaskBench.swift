@@ -33,6 +33,12 @@ struct TaskBench {
     return benches
   }
 
+  /// Samples a cell, at each depth where the task has depths.
+  var sampleCount: Int {
+    (cell.taskParameters["samples"]?.integerValue ?? 1)
+      * (cell.taskParameters["depths"]?.arrayValue?.count ?? 1)
+  }
+
   /// `perplexity/continuation at 2048 tokens`, for the log.
   var title: String {
     let task = cell.taskProtocol.map { "\(cell.task)/\($0)" } ?? cell.task

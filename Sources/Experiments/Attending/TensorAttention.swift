@@ -1,0 +1,122 @@
+import Attention
+import Calibration
+import Foundation
+import GGUF
+import Records
+import Tensors
+
+/// A strategy on a user's own tensors, without a model: layer 0 of 1.
+public struct TensorAttention {
+  /// (queryHeads x tokens x d).
+  public private(set) var output: [Float]
+  /// Natural log of the sum of exponentials over the attended keys, and γ; (queryHeads x tokens).
+  public private(set) var logSumExp: [Float]
+  public private(set) var droppedMass: [Float]
+  /// 1 where the KV cache holds the token after the prefill; (kvHeads x tokens).
+  public private(set) var kept: [Float]
+  private let shape: AttentionShape
+  private let tokens: Int
+
+  /// - Parameters:
+  ///   - parameters: of the strategy; `tca` without `heads` is calibrated on these very tensors.
+  ///   - firstDecoded: tokens from here on are decode steps; nil prefills all.
+  /// - Throws: `ConfigurationError` for parameters that do not fit.
+  public init(
+    _ tensors: AttentionTensors, strategy entry: any RegisteredStrategy, parameters: JSONValue,
+    firstDecoded: Int? = nil, workspace: Workspace
+  ) throws {
+    shape = tensors.shape
+    tokens = tensors.tokens
+    output = [Float](repeating: 0, count: shape.queryHeads * tokens * shape.headDimension)
+    logSumExp = [Float](repeating: 0, count: shape.queryHeads * tokens)
+    droppedMass = logSumExp
+    kept = [Float](repeating: 0, count: shape.kvHeads * tokens)
+
+    let prompt = firstDecoded ?? tokens
+    guard (1...tokens).contains(prompt) else {
+      throw ConfigurationError(
+        "--queries-from", "\(prompt) is outside of the \(tokens) tokens; allowed are 1 to \(tokens)")
+    }
+    let resolved = try Self.resolve(
+      parameters, of: entry, tensors: tensors, prompt: prompt, workspace: workspace)
+    let session = try entry.makeSession(
+      parameters: resolved, shape: shape, workspace: workspace)
+    let dense = AttentionSession(FullAttention(), shape: shape, workspace: workspace)
+
+    attend(tensors, 0..<prompt, .prefill, session, dense)
+    for kvHead in 0..<shape.kvHeads {
+      for position in session.caches[0][kvHead].positions {
+        kept[kvHead * tokens + Int(position)] = 1
+      }
+    }
+    var position = prompt
+    while position < tokens {
+      let count = min(session.queriesDecodedTogether(from: position), tokens - position)
+      attend(tensors, position..<position + count, .decode, session, dense)
+      position += count
+    }
+  }
+
+  private mutating func attend(
+    _ tensors: AttentionTensors, _ range: Range<Int>, _ phase: AttentionPhase,
+    _ session: any StrategySession, _ dense: any StrategySession
+  ) {
+    let (queries, keys, values) = tensors.rows(range)
+    var result = Matrix(rows: range.count, columns: queries.columns)
+    var reference = result
+    session.attend(
+      layer: 0, phase: phase, queries: queries, keys: keys, values: values,
+      firstPosition: range.lowerBound, output: &result)
+    dense.attend(
+      layer: 0, phase: phase, queries: queries, keys: keys, values: values,
+      firstPosition: range.lowerBound, output: &reference)
+    let d = shape.headDimension
+    for head in 0..<shape.queryHeads {
+      for row in 0..<range.count {
+        let place = head * tokens + range.lowerBound + row
+        let sum = session.logSumExp[head * range.count + row]
+        logSumExp[place] = sum
+        let denseSum = dense.logSumExp[head * range.count + row]
+        droppedMass[place] = Float(max(0, -expm1(Double(sum) - Double(denseSum))))
+        for i in 0..<d { output[place * d + i] = result[row, head * d + i] }
+      }
+    }
+  }
+
+  /// Calibrates on the tensors where the strategy asks for it, and turns a budget into numbers.
+  private static func resolve(
+    _ parameters: JSONValue, of entry: any RegisteredStrategy, tensors: AttentionTensors,
+    prompt: Int, workspace: Workspace
+  ) throws -> JSONValue {
+    var members = parameters.objectValue ?? [:]
+    if let budget = members["budget"], !budget.isNull {
+      members["budget"] = try BudgetResolver(
+        shape: tensors.shape, promptTokens: prompt, matchedMeasurement: { _, _ in nil }
+      ).resolve(budget)
+    }
+    guard
+      let calibrated = CalibrationRegistry.builtIn.entry(for: entry.description.name),
+      let request = try calibrated.request(
+        parameters: .object(members.merging(["calibrationLength": .integer(prompt)]) { $1 }),
+        contextLength: prompt)
+    else { return .object(members) }
+    let pass = try calibrated.makePass(request, shape: tensors.shape, workspace: workspace)
+    let (queries, keys, values) = tensors.rows(0..<prompt)
+    var output = Matrix(rows: prompt, columns: queries.columns)
+    pass.attend(
+      layer: 0, phase: .prefill, queries: queries, keys: keys, values: values, firstPosition: 0,
+      output: &output)
+    return try calibrated.resolve(parameters: .object(members), evidence: pass.evidence())
+  }
+
+  /// Writes `out`, `lse`, `dropped_mass` and `kept` as F32.
+  public func write(to path: String) throws {
+    try SafetensorsFile.write(
+      [
+        ("out", [shape.queryHeads, tokens, shape.headDimension], output),
+        ("lse", [shape.queryHeads, tokens], logSumExp),
+        ("dropped_mass", [shape.queryHeads, tokens], droppedMass),
+        ("kept", [shape.kvHeads, tokens], kept),
+      ], to: path)
+  }
+}
