@@ -71,7 +71,7 @@ struct DatabaseInspection {
       _ = try queue.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM sqlite_master") }
       return queue
     } catch let error as DatabaseError
-      where error.resultCode == .SQLITE_CANTOPEN && isSettled
+      where [.SQLITE_CANTOPEN, .SQLITE_READONLY].contains(error.resultCode) && isSettled
     {
       // A folder that cannot be written: no other program can be changing the file there.
       let allowed = CharacterSet.urlPathAllowed.subtracting(["?", "#", "%"])

@@ -50,6 +50,13 @@ public final class ResultStore: Sendable {
     }
   }
 
+  /// Closes the file and leaves all of it in one place; the store cannot be used afterwards.
+  ///
+  /// Without this call nothing is lost: what is still in the file beside it is read from there.
+  public func close() throws(StoreError) {
+    try translating { try queue.close() }
+  }
+
   /// One transaction that changes something, or nothing if it throws.
   func write<Value>(_ body: (Database) throws -> Value) throws(StoreError) -> Value {
     guard opened == nil || FileIdentity(path) == opened else {
