@@ -248,6 +248,24 @@ struct SpecReadingTests {
     #expect(found.first?.contains("cells: models x contextLengths x strategies x tasks") == true)
   }
 
+  @Test("Huge lists of mistakes and of values end in reasonable time")
+  func hugeLists() throws {
+    let wrong = (0..<3000).map { "\"\($0)\"" }.joined(separator: ",")
+    #expect(
+      SpecSamples.problems(
+        SpecSamples.spec(strategies: #"{"name": "tca", "threshold": [\#(wrong)]}"#)
+      )
+      .count == SpecError.most)
+    let many = (1...4000).map(String.init).joined(separator: ",")
+    let plan = try SpecSamples.plan(
+      SpecSamples.spec(
+        strategies:
+          #"{"name": "tca", "calibrationLength": [\#(many.dropFirst(2))]}, {"name": "streaming-llm", "budget": {"matching": "tca"}}"#
+      ))
+    #expect(plan.cells.count == 1 + 2 * 3999)
+    #expect(Set(plan.cells.map(\.label)).count == plan.cells.count)
+  }
+
   @Test("Mutilated specs are refused with reasons, or read; never more", arguments: 0..<300)
   func mutations(seed: Int) throws {
     var generator = SeededGenerator(seed: seed, purpose: "spec mutations")

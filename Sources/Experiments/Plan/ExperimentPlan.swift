@@ -67,7 +67,7 @@ private struct CellPlace {
         modelDigest: model.digest, contextLength: contextLength,
         strategy: variant.description.name,
         strategyParameters: CellIdentity.parameters(
-          variant.parameters, textParameters: SpecReader.strategyTextParameters,
+          variant.parameters, textParameters: SpecEnvironment.strategyTextParameters,
           textDigests: textDigests),
         budget: budget, task: task.name,
         taskParameters: CellIdentity.parameters(

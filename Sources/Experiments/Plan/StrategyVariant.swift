@@ -18,9 +18,10 @@ struct StrategyVariant: Sendable, Hashable {
 
   /// The variants of all entries: `full` first, then in the order of the spec, except that one whose reference comes
   /// later stands after it. Variants that entries share stand once.
-  static func all(of entries: [StrategyEntry]) -> [StrategyVariant] {
+  static func all(of entries: [SpecStrategy]) -> [StrategyVariant] {
     let ordered = entries.filter { $0.name == "full" } + entries.filter { $0.name != "full" }
     var variants: [StrategyVariant] = []
+    var seen: Set<StrategyVariant> = []
     for (entry, isMatched) in emission(of: ordered) {
       for parameters in entry.grid.points {
         for budget in entry.budgets?.map(Optional.some) ?? [nil] {
@@ -35,7 +36,7 @@ struct StrategyVariant: Sendable, Hashable {
             let variant = StrategyVariant(
               description: entry.description, parameters: parameters, budget: budget,
               reference: reference, label: "")
-            if !variants.contains(variant) { variants.append(variant) }
+            if seen.insert(variant).inserted { variants.append(variant) }
           }
         }
       }
@@ -46,9 +47,9 @@ struct StrategyVariant: Sendable, Hashable {
   /// Entries in the order in which their variants appear: first those with sizes of their own, then, marked, those
   /// with budgets that match; the latter as early as all variants of the strategies they match are there.
   private static func emission(
-    of entries: [StrategyEntry]
-  ) -> [(entry: StrategyEntry, isMatched: Bool)] {
-    var result: [(entry: StrategyEntry, isMatched: Bool)] = []
+    of entries: [SpecStrategy]
+  ) -> [(entry: SpecStrategy, isMatched: Bool)] {
+    var result: [(entry: SpecStrategy, isMatched: Bool)] = []
     for (index, entry) in entries.enumerated() {
       result.append((entry, false))
       let known = Set(entries[...index].map(\.name))
@@ -67,24 +68,44 @@ struct StrategyVariant: Sendable, Hashable {
 
   /// Gives each variant its name and the parameters in which the variants of its strategy differ.
   private static func labelled(_ variants: [StrategyVariant]) -> [StrategyVariant] {
+    let families = Dictionary(grouping: variants, by: \.description.name).mapValues(Family.init)
     var result = variants
     for (index, variant) in variants.enumerated() {
-      let family = variants.filter { $0.description.name == variant.description.name }
+      guard let family = families[variant.description.name] else { continue }
       var words = [variant.description.name]
-      for parameter in variant.description.parameters {
-        let values = Set(family.map { $0.parameters[parameter.name] })
-        guard values.count > 1, let value = variant.parameters[parameter.name], !value.isNull
-        else { continue }
-        words.append("\(parameter.name)=\(text(of: value))")
+      for name in family.varyingParameters {
+        guard let value = variant.parameters[name], !value.isNull else { continue }
+        words.append("\(name)=\(text(of: value))")
       }
-      if let budget = variant.budget,
-        Set(family.map { BudgetKey(budget: $0.budget, reference: $0.reference) }).count > 1
-      {
-        words += budgetWords(budget, family, reference: variant.reference.map { result[$0].label })
+      if let budget = variant.budget, family.budgetsVary {
+        words += budgetWords(
+          budget, namesUse: family.usesVary,
+          reference: variant.reference.map { result[$0].label })
       }
       result[index].label = words.joined(separator: " ")
     }
     return result
+  }
+
+  /// In what the variants of one strategy differ.
+  private struct Family {
+    /// In the order of the description.
+    let varyingParameters: [String]
+    let budgetsVary: Bool
+    /// Whether their budgets match different uses of another strategy.
+    let usesVary: Bool
+
+    init(_ variants: [StrategyVariant]) {
+      varyingParameters = (variants.first?.description.parameters ?? []).map(\.name).filter {
+        name in Set(variants.map { $0.parameters[name] }).count > 1
+      }
+      budgetsVary =
+        Set(variants.map { BudgetKey(budget: $0.budget, reference: $0.reference) }).count > 1
+      let uses = variants.compactMap { variant in
+        if case .matching(_, let use)? = variant.budget { use } else { nil }
+      }
+      usesVary = Set(uses).count > 1
+    }
   }
 
   private struct BudgetKey: Hashable {
@@ -93,18 +114,14 @@ struct StrategyVariant: Sendable, Hashable {
   }
 
   private static func budgetWords(
-    _ budget: SpecBudget, _ family: [StrategyVariant], reference: String?
+    _ budget: SpecBudget, namesUse: Bool, reference: String?
   ) -> [String] {
     switch budget {
     case .fraction(let value), .density(let value), .mass(let value):
       return ["\(budget.form.rawValue)=\(JSONValue.number(value).canonicalText)"]
     case .tokens(let count), .bytes(let count): return ["\(budget.form.rawValue)=\(count)"]
     case .matching(let name, let use):
-      let uses = Set(
-        family.compactMap { variant in
-          if case .matching(_, let use)? = variant.budget { use } else { nil }
-        })
-      return ["matching"] + (uses.count > 1 ? [use.rawValue, "of"] : []) + [reference ?? name]
+      return ["matching"] + (namesUse ? [use.rawValue, "of"] : []) + [reference ?? name]
     }
   }
 

@@ -14,8 +14,8 @@ public struct ExperimentSpec: Sendable, Hashable {
   /// In tokens, in the order of the spec.
   public var contextLengths: [Int]
   /// In the order of the spec; `full` first where the spec does not list it.
-  public var strategies: [StrategyEntry]
-  public var tasks: [TaskEntry]
+  public var strategies: [SpecStrategy]
+  public var tasks: [SpecTask]
   public var metrics: Set<ResultKind>
   /// Timed runs that don't count, and those that do.
   public var warmups: Int
@@ -37,7 +37,7 @@ public struct ModelReference: Sendable, Hashable {
 }
 
 /// One object of a spec's `strategies`: one strategy with every combination of its parameters' values.
-public struct StrategyEntry: Sendable, Hashable {
+public struct SpecStrategy: Sendable, Hashable {
   public var description: StrategyDescription
   public var grid: ParameterGrid
   /// Nil where the strategy's own sizes count; several make an axis of the grid.
@@ -56,7 +56,7 @@ public struct StrategyEntry: Sendable, Hashable {
 }
 
 /// One object of a spec's `tasks`.
-public struct TaskEntry: Sendable, Hashable {
+public struct SpecTask: Sendable, Hashable {
   public var description: TaskDescription
   public var grid: ParameterGrid
   public var path: JSONPath

@@ -41,6 +41,8 @@ public struct SpecError: Error, Sendable, Hashable, CustomStringConvertible {
   /// The file's name.
   public var source: String
   public var problems: [SpecProblem]
+  /// No more problems than this are noted.
+  public static let most = 1000
 
   public init(source: String, problems: [SpecProblem]) {
     self.source = source
@@ -48,7 +50,9 @@ public struct SpecError: Error, Sendable, Hashable, CustomStringConvertible {
   }
 
   public var description: String {
-    let count = problems.count == 1 ? "1 problem" : "\(problems.count) problems"
+    let count =
+      problems.count == 1
+      ? "1 problem" : "\(problems.count)\(problems.count < Self.most ? "" : " or more") problems"
     return
       (["\(source): \(count) (line:column JSON path: what is wrong)"]
       + problems.map { "  \($0)" }).joined(separator: "\n")

@@ -147,7 +147,7 @@ extension SpecReader {
 
   /// Refuses names that the spec does not have, strategies that match each other in a ring, and the matching of a
   /// matched strategy.
-  mutating func checkMatching(of entries: [StrategyEntry], spec: [JSONValue]) {
+  mutating func checkMatching(of entries: [SpecStrategy], spec: [JSONValue]) {
     // A misspelt name has been reported; a budget that names it, rightly or so, is no second mistake.
     let written = spec.compactMap { $0["name"]?.stringValue }
     let known = environment.strategies.map(\.name)
@@ -184,7 +184,7 @@ extension SpecReader {
 
   /// Every name that an entry's budgets match, with its place in the text.
   private func matchedPlaces(
-    of entry: StrategyEntry, at path: JSONPath
+    of entry: SpecStrategy, at path: JSONPath
   ) -> [(name: String, path: JSONPath)] {
     let place = path.appending("budget")
     return document.value.value(at: place).map { budget in

@@ -4,13 +4,13 @@ import Records
 extension SpecReader {
   // MARK: Strategies
 
-  mutating func readStrategies(_ members: [String: JSONValue]) -> [StrategyEntry] {
+  mutating func readStrategies(_ members: [String: JSONValue]) -> [SpecStrategy] {
     let names = environment.strategies.map(\.name)
     let allowed = "a list of strategies, each {\"name\": …} with its parameters"
     guard let value = required("strategies", of: members, allowed: allowed) else { return [] }
     let path = JSONPath.root.appending("strategies")
     guard let elements = list(value, at: path, allowed: allowed) else { return [] }
-    var entries: [StrategyEntry] = []
+    var entries: [SpecStrategy] = []
     for (index, element) in elements.enumerated() {
       let place = path.appending(index)
       guard let (name, members) = namedObject(element, at: place, what: "strategy", among: names),
@@ -24,24 +24,21 @@ extension SpecReader {
       let grid = readGrid(description.parameters, from: members, at: place)
       let budgets = readBudgets(members, for: description, at: place)
       if budgets != nil { refuseReplacedSizes(members, of: description, at: place) }
-      resolveTexts(Self.strategyTextParameters, of: grid, given: members, at: place)
+      resolveTexts(SpecEnvironment.strategyTextParameters, of: grid, given: members, at: place)
       entries.append(
-        StrategyEntry(description: description, grid: grid, budgets: budgets, path: place))
+        SpecStrategy(description: description, grid: grid, budgets: budgets, path: place))
     }
     checkMatching(of: entries, spec: elements)
     if !entries.contains(where: { $0.name == "full" }),
       let full = environment.strategies.first(where: { $0.name == "full" })
     {
       entries.insert(
-        StrategyEntry(
+        SpecStrategy(
           description: full, grid: ParameterGrid(defaultsOf: full.parameters), budgets: nil,
           path: nil), at: 0)
     }
     return entries
   }
-
-  /// Parameters of strategies that name a text.
-  static let strategyTextParameters = ["calibrationCorpus"]
 
   private mutating func refuseReplacedSizes(
     _ members: [String: JSONValue], of description: StrategyDescription, at path: JSONPath
@@ -56,13 +53,13 @@ extension SpecReader {
 
   // MARK: Tasks
 
-  mutating func readTasks(_ members: [String: JSONValue]) -> [TaskEntry] {
+  mutating func readTasks(_ members: [String: JSONValue]) -> [SpecTask] {
     let names = environment.tasks.map(\.name)
     let allowed = "a list of tasks, each {\"name\": …} with its parameters"
     guard let value = required("tasks", of: members, allowed: allowed) else { return [] }
     let path = JSONPath.root.appending("tasks")
     guard let elements = list(value, at: path, allowed: allowed) else { return [] }
-    var entries: [TaskEntry] = []
+    var entries: [SpecTask] = []
     for (index, element) in elements.enumerated() {
       let place = path.appending(index)
       guard let (name, members) = namedObject(element, at: place, what: "task", among: names),
@@ -78,7 +75,7 @@ extension SpecReader {
           allowed: "one value")
       }
       resolveTexts(description.textParameters, of: grid, given: members, at: place)
-      entries.append(TaskEntry(description: description, grid: grid, path: place))
+      entries.append(SpecTask(description: description, grid: grid, path: place))
     }
     return entries
   }

@@ -39,7 +39,7 @@ extension SpecReader {
       let budgets = entry.budgets.map { $0.map(\.jsonValue) } ?? [.null]
       let keys = entry.grid.points.flatMap { point in
         let parameters = CellIdentity.parameters(
-          point, textParameters: Self.strategyTextParameters, textDigests: knownDigests)
+          point, textParameters: SpecEnvironment.strategyTextParameters, textDigests: knownDigests)
         return budgets.map { JSONValue.array([.string(entry.name), parameters, $0]) }
       }
       refuseRepeat(keys, &seen, name: entry.name, at: entry.path)
@@ -131,7 +131,7 @@ extension SpecReader {
   }
 }
 
-extension StrategyEntry {
+extension SpecStrategy {
   /// Every combination of parameters and budgets; `budget` is there where the entry has any.
   var points: [[String: JSONValue]] {
     guard let budgets else { return grid.points }

@@ -6,6 +6,7 @@ struct SpecReader {
   let document: JSONDocument
   let environment: SpecEnvironment
   private(set) var problems: [SpecProblem] = []
+  private var seen: Set<SpecProblem> = []
   /// Digests of the texts named so far; a text that cannot be read is nil.
   var textDigests: [String: String?] = [:]
 
@@ -151,11 +152,12 @@ struct SpecReader {
     }.map(\.element)
   }
 
-  /// Notes a problem once. `among` are the words of which the nearest to `value` is suggested.
+  /// Notes a problem once, up to `SpecError.most` problems. `among` are the words of which the nearest to `value` is suggested.
   mutating func report(
     _ path: JSONPath, _ value: JSONValue?, _ message: String, allowed: String? = nil,
     among known: [String] = []
   ) {
+    guard problems.count < SpecError.most else { return }
     var suggestion: String?
     if let word = value?.stringValue { suggestion = NearestWord.to(word, among: known) }
     // A place that the file does not have (a default) is reported at the place that holds it.
@@ -164,7 +166,7 @@ struct SpecReader {
     let problem = SpecProblem(
       path: path, position: document.position(of: place), value: value?.bareText,
       message: message, allowed: allowed, suggestion: suggestion)
-    if !problems.contains(problem) { problems.append(problem) }
+    if seen.insert(problem).inserted { problems.append(problem) }
   }
 }
 

@@ -1,0 +1,49 @@
+import Attention
+import Experiments
+import Records
+import Testing
+
+@Suite("Specs and the built-in strategies")
+struct SpecRegistryTests {
+  static func problems(_ strategies: String) -> [String] {
+    var environment = SpecSamples.environment
+    environment.strategies = StrategyRegistry.builtIn.descriptions
+    environment.tasks = TaskRegistry.builtIn.descriptions
+    environment.strategyProblems = SpecEnvironment.problems(in: .builtIn)
+    do {
+      _ = try CheckedSpec(
+        reading: Array(SpecSamples.spec(strategies: strategies).utf8), source: "spec.json",
+        in: environment)
+      return []
+    } catch {
+      return error.problems.map(\.description)
+    }
+  }
+
+  @Test("Every strategy is accepted with its defaults, and with each budget that it lists")
+  func defaults() {
+    let sizes = [
+      "fraction": "0.5", "tokens": "64", "bytes": "1000000", "density": "0.5", "mass": "0.5",
+      "matching": "\"full\"",
+    ]
+    for description in StrategyRegistry.builtIn.descriptions {
+      #expect(Self.problems(#"{"name": "\#(description.name)"}"#) == [])
+      for form in description.budgets {
+        let budget = #"{"\#(form.rawValue)": \#(sizes[form.rawValue] ?? "")}"#
+        #expect(
+          Self.problems(#"{"name": "\#(description.name)", "budget": \#(budget)}"#) == [],
+          "\(description.name) \(budget)")
+      }
+    }
+  }
+
+  @Test("What a strategy refuses for a model's shape stands at its parameter in the spec")
+  func refusals() {
+    #expect(
+      Self.problems(#"{"name": "tca", "blockSize": [64, 100]}, {"name": "tca", "heads": [1, 2]}"#)
+        == [
+          "3:50 $.strategies[0].blockSize[1]: 100 is not a power of two; use 16, 32, 64, 128 …",
+          "3:73 $.strategies[1].heads: 2 candidates for 30 layers x 9 query heads; 270 are needed, layer after layer",
+        ])
+  }
+}
