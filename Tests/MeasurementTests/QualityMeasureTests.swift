@@ -77,7 +77,7 @@ struct QualityMeasureTests {
 
   @Test("Logits that are nearly the dense ones have a KL near its tiny true value, never below 0")
   func smallDivergence() throws {
-    for seed in 0..<20 {
+    for seed in 0..<6 {
       let dense = logits(49_152, seed: seed)
       let sparse = dense.enumerated().map { $0.offset % 7 == 0 ? $0.element + 1e-3 : $0.element }
       var quality = QualityMeasure()

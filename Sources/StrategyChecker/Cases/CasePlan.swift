@@ -1,0 +1,87 @@
+import Records
+import Tensors
+
+/// The cases of one strategy: parameter sets crossed with prompt lengths around the borders of blocks and windows and
+/// with groups of 1, 3 and 8 query heads.
+struct CasePlan {
+  let strategy: CheckedStrategy
+  let seed: Int
+
+  private struct Geometry {
+    let queryHeads: Int
+    let kvHeads: Int
+    let headDimension: Int
+  }
+
+  /// Groups of 3, 1 and 8 query heads; head dimensions of one vector, of one and a half, of half a vector.
+  private static let geometries = [
+    Geometry(queryHeads: 6, kvHeads: 2, headDimension: 16),
+    Geometry(queryHeads: 3, kvHeads: 3, headDimension: 24),
+    Geometry(queryHeads: 16, kvHeads: 2, headDimension: 8),
+  ]
+
+  /// One token, one block, ragged last blocks, shorter than a window and longer: a token before, at and after each
+  /// border of blocks of 16 and windows of 32.
+  private static let promptLengths = [
+    1, 2, 3, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 100,
+  ]
+  /// Beyond a tile of the kernel and several pages of the cache.
+  private static let longPrompt = 500
+  /// Enough to cross a border of blocks.
+  private static let decodeTokens = 20
+
+  var cases: [CheckCase] {
+    var cases: [CheckCase] = []
+    for (index, length) in Self.promptLengths.enumerated() {
+      for turn in 0..<2 {
+        cases.append(contentsOf: self.cases(length, geometry: index + turn, \.base))
+      }
+    }
+    for geometry in 0..<2 {
+      cases.append(contentsOf: self.cases(Self.longPrompt, geometry: geometry, \.base))
+    }
+    for (index, length) in [100, 49, 17, 1].enumerated() {
+      cases.append(
+        contentsOf: self.cases(length, geometry: index, variations, coversEverything: false))
+      cases.append(
+        contentsOf: self.cases(length, geometry: index + 1, covering, coversEverything: true))
+    }
+    return cases
+  }
+
+  private func variations(_ sets: ParameterSets) -> [ParameterSets.Parameters] {
+    sets.variations + strategy.extraParameters.map(sets.completed)
+  }
+
+  private func covering(_ sets: ParameterSets) -> [ParameterSets.Parameters] {
+    sets.covering + strategy.extraCoveringParameters.map(sets.completed)
+  }
+
+  private func cases(
+    _ promptTokens: Int, geometry: Int, _ parameters: (ParameterSets) -> ParameterSets.Parameters
+  ) -> [CheckCase] {
+    cases(promptTokens, geometry: geometry, { [parameters($0)] }, coversEverything: false)
+  }
+
+  private func cases(
+    _ promptTokens: Int, geometry: Int,
+    _ parameters: (ParameterSets) -> [ParameterSets.Parameters], coversEverything: Bool
+  ) -> [CheckCase] {
+    let geometry = Self.geometries[geometry % Self.geometries.count]
+    let layers = 2
+    let sets = ParameterSets(
+      description: strategy.description,
+      shape: AttentionShape(
+        layers: layers, queryHeads: geometry.queryHeads, kvHeads: geometry.kvHeads,
+        headDimension: geometry.headDimension),
+      promptTokens: promptTokens, tokens: promptTokens + Self.decodeTokens,
+      seed: seed + promptTokens)
+    return parameters(sets).map { parameters in
+      CheckCase(
+        seed: seed + promptTokens, layers: layers, queryHeads: geometry.queryHeads,
+        kvHeads: geometry.kvHeads, headDimension: geometry.headDimension,
+        promptTokens: promptTokens, decodeTokens: Self.decodeTokens,
+        parameters: .object(parameters), coversEverything: coversEverything)
+    }
+  }
+}

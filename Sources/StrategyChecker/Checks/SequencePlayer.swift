@@ -1,0 +1,100 @@
+import Attention
+import Kernels
+import Tensors
+
+/// What one run of a sequence gave.
+struct Transcript {
+  /// By layer, (tokens x queryHeads·headDimension).
+  var outputs: [Matrix]
+  /// By layer, (queryHeads x tokens).
+  var logSumExp: [[Float]]
+  /// Selected and computed pairs of each call, by query head.
+  var calls: [Call] = []
+  /// What each KV head holds right after the prompt, by layer.
+  var afterPrompt: [[HeadMemory]] = []
+  /// And at the end.
+  var atEnd: [[HeadMemory]] = []
+
+  struct Call {
+    let layer: Int
+    let queries: Range<Int>
+    let pairs: [PairCounts]
+  }
+
+  struct HeadMemory: Hashable {
+    var positions: [Int]
+    var allocatedBytes: Int
+  }
+
+  init(shape: AttentionShape, tokens: Int) {
+    outputs = Array(
+      repeating: Matrix(rows: tokens, columns: shape.queryHeads * shape.headDimension),
+      count: shape.layers)
+    logSumExp = Array(
+      repeating: [Float](repeating: 0, count: shape.queryHeads * tokens), count: shape.layers)
+  }
+}
+
+/// Feeds a sequence to a session: the prompt, then decode steps.
+struct SequencePlayer {
+  let session: any StrategySession
+  let sequence: SyntheticSequence
+  private(set) var position = 0
+  private(set) var transcript: Transcript
+
+  init(_ session: any StrategySession, _ sequence: SyntheticSequence) {
+    self.session = session
+    self.sequence = sequence
+    transcript = Transcript(shape: sequence.shape, tokens: sequence.tokens)
+  }
+
+  var isAtEnd: Bool { position == sequence.tokens }
+
+  /// Runs the next `count` tokens through all layers; the first call is the prompt.
+  mutating func step(_ count: Int) {
+    let range = position..<position + min(count, sequence.tokens - position)
+    let shape = sequence.shape
+    for layer in 0..<shape.layers {
+      var output = Matrix(rows: range.count, columns: shape.queryHeads * shape.headDimension)
+      session.attend(
+        layer: layer, phase: position == 0 ? .prefill : .decode,
+        queries: SyntheticSequence.rows(range, of: sequence.queries[layer]),
+        keys: SyntheticSequence.rows(range, of: sequence.keys[layer]),
+        values: SyntheticSequence.rows(range, of: sequence.values[layer]),
+        firstPosition: position, output: &output)
+      let first = range.lowerBound * output.columns
+      transcript.outputs[layer].elements.replaceSubrange(
+        first..<first + output.elements.count, with: output.elements)
+      let sums = session.logSumExp
+      for head in 0..<shape.queryHeads {
+        for row in 0..<range.count {
+          transcript.logSumExp[layer][head * sequence.tokens + range.lowerBound + row] =
+            sums[head * range.count + row]
+        }
+      }
+      transcript.calls.append(
+        Transcript.Call(layer: layer, queries: range, pairs: session.pairs))
+    }
+    if position == 0 { transcript.afterPrompt = memory }
+    position = range.upperBound
+    if isAtEnd { transcript.atEnd = memory }
+  }
+
+  /// Runs what is left, one by one or as many together as the session allows.
+  mutating func finish(prompt: Int, together: Bool = false) -> Transcript {
+    if position == 0 { step(prompt) }
+    while !isAtEnd {
+      step(together ? session.queriesDecodedTogether(from: position) : 1)
+    }
+    return transcript
+  }
+
+  private var memory: [[Transcript.HeadMemory]] {
+    session.caches.map { heads in
+      heads.map { head in
+        Transcript.HeadMemory(
+          positions: head.positions.map { Int($0) }, allocatedBytes: head.allocatedBytes)
+      }
+    }
+  }
+}

@@ -1,0 +1,176 @@
+import Attention
+import Foundation
+import Records
+import Tensors
+
+/// The output of a run against exact attention over the keys that it attended to.
+extension StrategyChecker {
+  /// Relative to the largest value row: what float arithmetic may differ by.
+  private static let outputTolerance = 1e-5
+
+  func checkAttention(
+    _ subject: CheckSubject, _ original: CheckSubject.Original, log: inout CheckLog
+  ) {
+    let attended = AttendedKeys(
+      original.decisions, shape: subject.shape, tokens: subject.sequence.tokens)
+    checkPhases(subject, original, attended, log: &log)
+    checkCounts(subject, original, attended, log: &log)
+    checkOutputs(subject, original, attended, log: &log)
+    if subject.checkCase.coversEverything { checkDense(subject, original, log: &log) }
+  }
+
+  /// A phase that is not declared leaves nothing out.
+  private func checkPhases(
+    _ subject: CheckSubject, _ original: CheckSubject.Original, _ attended: AttendedKeys,
+    log: inout CheckLog
+  ) {
+    log.look(at: .actsOnlyInItsPhases)
+    let phases = subject.description.phases
+    for decision in original.decisions {
+      let phase: StrategyPhase
+      let leavesOut: Bool
+      switch decision.purpose {
+      case .attending(let queries):
+        phase = decision.phase == .prefill ? .prefill : .decode
+        leavesOut = queries.contains { query in
+          (0..<subject.shape.queryHeads).contains { head in
+            let held = decision.held[subject.shape.kvHead(of: head)]
+            return attended.keys[decision.layer][query][head].count
+              < held.count { $0 <= query }
+          }
+        }
+      case .retaining(let newest):
+        phase = .retention
+        leavesOut = zip(decision.selections, decision.held).contains { selection, held in
+          held.contains { !AttendedKeys.shows(selection, position: $0, query: newest) }
+        }
+      }
+      if leavesOut && !phases.contains(phase) {
+        log.fail(
+          .actsOnlyInItsPhases,
+          "layer \(decision.layer) leaves tokens out in \(phase.rawValue), but only \(phases.map(\.rawValue)) are declared"
+        )
+      }
+    }
+  }
+
+  /// Nominal pairs are recounted; computed ones are at least as many.
+  private func checkCounts(
+    _ subject: CheckSubject, _ original: CheckSubject.Original, _ attended: AttendedKeys,
+    log: inout CheckLog
+  ) {
+    log.look(at: .attendedIsCounted)
+    log.look(at: .attendsToItself)
+    for call in original.transcript.calls {
+      for head in 0..<subject.shape.queryHeads {
+        var pairs = 0
+        for query in call.queries {
+          let keys = attended.keys[call.layer][query][head]
+          pairs += keys.count
+          if keys.last != query {
+            log.fail(
+              .attendsToItself,
+              "layer \(call.layer), query head \(head), query \(query) attends to \(keys.suffix(3)) and not to itself"
+            )
+          }
+        }
+        let counted = call.pairs[head]
+        if counted.nominal != pairs || counted.computed < pairs {
+          log.fail(
+            .attendedIsCounted,
+            "layer \(call.layer), query head \(head), queries \(call.queries): \(counted.nominal) pairs counted and \(counted.computed) computed, but selections and cache show \(pairs)"
+          )
+        }
+      }
+    }
+  }
+
+  private func checkOutputs(
+    _ subject: CheckSubject, _ original: CheckSubject.Original, _ attended: AttendedKeys,
+    log: inout CheckLog
+  ) {
+    // Where positions count slots of the cache, the logits are not those of the keys as they were written.
+    guard subject.description.keyPositions == .absolute else { return }
+    for invariant in [
+      Invariant.equalsExactAttention, .boundHolds, .retainedMassIsAtMostOne,
+    ] {
+      log.look(at: invariant)
+    }
+    let shape = subject.shape
+    let d = shape.headDimension
+    let tokens = subject.sequence.tokens
+    for layer in 0..<shape.layers {
+      let exact = ExactAttention(sequence: subject.sequence, layer: layer)
+      for head in 0..<shape.queryHeads {
+        let largest = exact.largestValues(kvHead: shape.kvHead(of: head))
+        for query in 0..<tokens {
+          let wanted = exact.attend(
+            head: head, query: query, to: attended.keys[layer][query][head])
+          var squares = 0.0
+          var absolute = 0.0
+          for i in 0..<d {
+            let found = Double(original.transcript.outputs[layer][query, head * d + i])
+            squares += (found - wanted.output[i]) * (found - wanted.output[i])
+            absolute += abs(found - wanted.denseOutput[i])
+          }
+          let sum = Double(original.transcript.logSumExp[layer][head * tokens + query])
+          func place() -> String { "layer \(layer), query head \(head), query \(query)" }
+          // Conditions are written so that NaN fails.
+          let error = squares.squareRoot() / max(largest.euclidean[query], 1e-30)
+          let sumError = abs(sum - wanted.logSumExp) / max(1, abs(wanted.logSumExp))
+          if !(error <= Self.outputTolerance && sumError <= Self.outputTolerance) {
+            log.fail(
+              .equalsExactAttention,
+              "\(place()): the output is off by \(error) of the largest value, the log-sum-exp by \(sumError); attended were \(attended.keys[layer][query][head].count) keys"
+            )
+          }
+          let limit = (2 * wanted.droppedMass + 1e-5) * largest.absolute[query]
+          if !(absolute <= limit) {
+            log.fail(
+              .boundHolds,
+              "\(place()): ‖Ô−O‖₁ is \(absolute), but dropping \(wanted.droppedMass) of the mass allows \(limit)"
+            )
+          }
+          let retained = exp(sum - wanted.denseLogSumExp)
+          if !(retained <= 1 + 1e-5) {
+            log.fail(.retainedMassIsAtMostOne, "\(place()): the retained mass is \(retained)")
+          }
+        }
+      }
+    }
+  }
+
+  /// Everything kept: ‖Ô−O‖_F ≤ 1e-6 ‖O‖_F per head, prompt and decode steps apart.
+  private func checkDense(
+    _ subject: CheckSubject, _ original: CheckSubject.Original, log: inout CheckLog
+  ) {
+    log.look(at: .everythingEqualsDense)
+    var player = SequencePlayer(
+      AttentionSession(FullAttention(), shape: subject.shape, workspace: workspace),
+      subject.sequence)
+    let dense = player.finish(prompt: subject.promptTokens)
+    let d = subject.shape.headDimension
+    for layer in 0..<subject.shape.layers {
+      for head in 0..<subject.shape.queryHeads {
+        for rows in [0..<subject.promptTokens, subject.promptTokens..<subject.sequence.tokens] {
+          var difference = 0.0
+          var norm = 0.0
+          for row in rows {
+            for column in head * d..<(head + 1) * d {
+              let o = Double(dense.outputs[layer][row, column])
+              let found = Double(original.transcript.outputs[layer][row, column])
+              difference += (found - o) * (found - o)
+              norm += o * o
+            }
+          }
+          if !(difference.squareRoot() <= 1e-6 * norm.squareRoot()) {
+            log.fail(
+              .everythingEqualsDense,
+              "layer \(layer), query head \(head), queries \(rows): ‖Ô−O‖ / ‖O‖ is \((difference / norm).squareRoot())"
+            )
+          }
+        }
+      }
+    }
+  }
+}
