@@ -32,7 +32,18 @@ func vectorExp(_ x: SIMD16<Float>) -> SIMD16<Float> {
 /// At 128 and above the result is +infinity, below −125.5 it is 0, for NaN it is NaN.
 @inline(__always)
 func vectorExp2(_ x: SIMD16<Float>) -> SIMD16<Float> {
-  let clamped = clamp(x, from: -126, through: 128.1)
+  exp2(ofClamped: clamp(x, from: -126, through: 128.1))
+}
+
+/// ``vectorExp2(_:)`` for numbers up to 128, with one operation less: NaN gives NaN, larger ones garbage.
+@inline(__always)
+func vectorExp2OfNegative(_ x: SIMD16<Float>) -> SIMD16<Float> {
+  let low = SIMD16<Float>(repeating: -126)
+  return exp2(ofClamped: x.replacing(with: low, where: low .> x))
+}
+
+@inline(__always)
+private func exp2(ofClamped clamped: SIMD16<Float>) -> SIMD16<Float> {
   let (n, scale) = powerOfTwo(nearest: clamped, times: 1)
   let r = clamped - n
   var p = SIMD16<Float>(repeating: 0.000_307_067_239_191_383_1)

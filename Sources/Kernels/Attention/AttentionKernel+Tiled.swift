@@ -1,10 +1,8 @@
 import Tensors
 
 extension AttentionKernel {
-  /// Query rows of a tile: the left side of the matrix products.
+  /// Queries of a tile: a piece of work.
   static let tileRows = 128
-  /// Keys of a tile.
-  static let tileKeys = 512
 
   /// Many queries: threads over (query head, query tile), the longest tiles first.
   func attendTiled(
@@ -12,29 +10,22 @@ extension AttentionKernel {
     selections: [Selection], counts headCounts: inout [PairCounts]
   ) {
     let shape = step.shape
-    pack(step, heads: heads, selections: selections)
+    let gathered = pack(step, heads: heads, selections: selections)
     let tiles = Self.tiles(of: step)
-    let scratchCount = workers.threadCount
-    while tileScratch.count < scratchCount { tileScratch.append(TileScratch()) }
-    for worker in 0..<scratchCount { tileScratch[worker].prepare(headDimension: shape.headDimension) }
+    while tileScratch.count < workers.threadCount { tileScratch.append(TileScratch()) }
     var counts = [PairCounts](repeating: PairCounts(), count: tiles.count * shape.queryHeads)
-
     counts.withUnsafeMutableBufferPointer { counts in
-      tileScratch.withUnsafeBufferPointer { scratch in
-        nonisolated(unsafe) let counts = counts
-        nonisolated(unsafe) let scratch = scratch
-        nonisolated(unsafe) let heads = heads
-        let packed = packed
-        workers.run(count: tiles.count * shape.queryHeads) { item, worker in
-          let tile = tiles[tiles.count - 1 - item / shape.queryHeads]
-          let head = item % shape.queryHeads
-          let kvHead = shape.kvHead(of: head)
-          counts[item] = TilePass(
-            step: step, buffers: buffers, rows: tile, head: head, selection: selections[head],
-            cache: heads[kvHead], packed: packed[packedIndex(head, selections, shape)],
-            scratch: scratch[worker]
-          ).run()
-        }
+      nonisolated(unsafe) let counts = counts
+      nonisolated(unsafe) let scratch = tileScratch
+      nonisolated(unsafe) let windows = windowKeys
+      nonisolated(unsafe) let gathered = gathered
+      workers.run(count: tiles.count * shape.queryHeads) { item, worker in
+        let head = item % shape.queryHeads
+        counts[item] = TilePass(
+          step: step, buffers: buffers, rows: tiles[tiles.count - 1 - item / shape.queryHeads],
+          head: head, selection: selections[head], gathered: gathered[head],
+          window: windows[shape.kvHead(of: head)], scratch: scratch[worker]
+        ).run()
       }
     }
     for (item, count) in counts.enumerated() { headCounts[item % shape.queryHeads] += count }
@@ -53,64 +44,55 @@ extension AttentionKernel {
     return tiles
   }
 
-  /// Query heads of a group that select the same share one packing.
-  private func packedIndex(
-    _ head: Int, _ selections: [Selection], _ shape: AttentionShape
-  ) -> Int {
-    let first = shape.queryHeads(of: shape.kvHead(of: head)).lowerBound
-    return head > first && selections[head] == selections[first] ? first : head
-  }
-
-  private func pack(_ step: AttentionStep, heads: [KVHead], selections: [Selection]) {
+  /// Packs what the call will read: for each KV head every token from the first window start of its query heads on, and
+  /// for each query head the tokens in runs before its last window start.
+  ///
+  /// - Returns: each query head's gathered tokens; heads of a group that select the same share one packing.
+  private func pack(
+    _ step: AttentionStep, heads: [KVHead], selections: [Selection]
+  ) -> [PackedKeys?] {
     let shape = step.shape
-    while packed.count < shape.queryHeads { packed.append(PackedKeys()) }
-    let last = step.positions.upperBound
-    packed.withUnsafeMutableBufferPointer { packed in
-      nonisolated(unsafe) let packed = packed
-      nonisolated(unsafe) let heads = heads
-      workers.run(count: shape.queryHeads) { head, _ in
-        guard packedIndex(head, selections, shape) == head else { return }
-        packed[head].gather(selections[head], from: heads[shape.kvHead(of: head)], before: last)
+    while windowKeys.count < shape.kvHeads { windowKeys.append(PackedKeys()) }
+    while gatheredKeys.count < shape.queryHeads { gatheredKeys.append(PackedKeys()) }
+    let positions = step.positions
+    let owners = selections.indices.map { head -> Int? in
+      let end = selections[head].window.start(forQuery: positions.upperBound - 1)
+      guard let first = selections[head].runs.first, first.lowerBound < end else { return nil }
+      let group = shape.queryHeads(of: shape.kvHead(of: head))
+      return (group.lowerBound..<head).first { selections[$0] == selections[head] } ?? head
+    }
+    let gathering = owners.indices.filter { owners[$0] == $0 }
+
+    nonisolated(unsafe) let heads = heads
+    nonisolated(unsafe) let windows = windowKeys
+    nonisolated(unsafe) let gathered = gatheredKeys
+    workers.run(count: shape.kvHeads + gathering.count) { item, _ in
+      if item < shape.kvHeads {
+        let start =
+          shape.queryHeads(of: item)
+          .map { selections[$0].window.start(forQuery: positions.lowerBound) }.min() ?? 0
+        windows[item].choose(
+          [start..<max(start, positions.upperBound)], below: positions.upperBound,
+          from: heads[item])
+      } else {
+        let head = gathering[item - shape.kvHeads]
+        gathered[head].choose(
+          selections[head].runs,
+          below: selections[head].window.start(forQuery: positions.upperBound - 1),
+          from: heads[shape.kvHead(of: head)])
       }
     }
-  }
-}
-
-/// The scratch memory of one worker: owned by the kernel, used by one tile at a time.
-final class TileScratch {
-  private(set) var logits: [Float] = []
-  private(set) var accumulator: [Float] = []
-  private(set) var maxima: [Float] = []
-  private(set) var sums: [Float] = []
-
-  func prepare(headDimension: Int) {
-    let rows = AttentionKernel.tileRows
-    if logits.isEmpty {
-      logits = [Float](repeating: 0, count: rows * AttentionKernel.tileKeys)
-      maxima = [Float](repeating: 0, count: rows)
-      sums = [Float](repeating: 0, count: rows)
+    let packings =
+      (0..<shape.kvHeads).map { (keys: windows[$0], head: heads[$0]) }
+      + gathering.map { (keys: gathered[$0], head: heads[shape.kvHead(of: $0)]) }
+    let pieces = packings.indices.flatMap { packing in
+      (0..<packings[packing].keys.pieces).map { (packing: packing, piece: $0) }
     }
-    if accumulator.count < rows * headDimension {
-      accumulator = [Float](repeating: 0, count: rows * headDimension)
+    nonisolated(unsafe) let work = packings
+    workers.run(count: pieces.count) { item, _ in
+      let packing = work[pieces[item].packing]
+      packing.keys.pack(piece: pieces[item].piece, from: packing.head)
     }
-  }
-
-  func withPointers<R>(
-    _ body: (
-      _ logits: UnsafeMutablePointer<Float>, _ accumulator: UnsafeMutablePointer<Float>,
-      _ maxima: UnsafeMutablePointer<Float>, _ sums: UnsafeMutablePointer<Float>
-    ) -> R
-  ) -> R {
-    logits.withUnsafeMutableBufferPointer { logits in
-      accumulator.withUnsafeMutableBufferPointer { accumulator in
-        maxima.withUnsafeMutableBufferPointer { maxima in
-          sums.withUnsafeMutableBufferPointer { sums in
-            body(
-              logits.baseAddress!, accumulator.baseAddress!, maxima.baseAddress!,
-              sums.baseAddress!)
-          }
-        }
-      }
-    }
+    return owners.map { owner in owner.map { gatheredKeys[$0] } }
   }
 }

@@ -11,7 +11,10 @@ import Tensors
 public final class AttentionKernel {
   public let workers: WorkerPool
   var tileScratch: [TileScratch] = []
-  var packed: [PackedKeys] = []
+  /// Tokens in the reach of windows, by KV head.
+  var windowKeys: [PackedKeys] = []
+  /// Tokens in runs, by query head.
+  var gatheredKeys: [PackedKeys] = []
   var decodeScratch: [Float] = []
 
   public init(workers: WorkerPool) { self.workers = workers }

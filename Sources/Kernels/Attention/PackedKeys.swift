@@ -1,36 +1,89 @@
 import Tensors
 
-/// The keys and values that the runs of a selection name, gathered once and read by every query tile of a head.
+/// Some tokens of a KV head, laid out for the tiled kernel: keys as panels of 32 columns, values as rows.
 ///
-/// Ascending by token position, so that the keys before any position are a prefix.
-struct PackedKeys {
+/// Ascending by token position. Packed once per call and read by every tile of queries.
+final class PackedKeys {
+  /// Tokens held.
   private(set) var count = 0
-  private(set) var keys: [Float] = []
-  private(set) var values: [Float] = []
+  /// Token positions, ascending.
   private(set) var positions: [Int32] = []
+  /// Where each token lies in the storage of the cache.
+  private var storageRows: [Int32] = []
+  private var dimension = 0
+  private let keyBuffer = FloatBuffer()
+  private let valueBuffer = FloatBuffer()
 
-  /// Gathers the tokens of `selection`'s runs that `head` holds up to position `last` (exclusive).
-  mutating func gather(_ selection: Selection, from head: KVHead, before last: Int) {
-    let d = head.headDimension
-    count = 0
-    positions.removeAll(keepingCapacity: true)
-    keys.removeAll(keepingCapacity: true)
-    values.removeAll(keepingCapacity: true)
-    let first = head.firstRow
-    for run in selection.runs {
-      if run.lowerBound >= last { break }
-      let begin = first + head.slot(atOrAfter: run.lowerBound)
-      let end = first + head.slot(atOrAfter: min(run.upperBound, last))
-      guard begin < end else { continue }
-      keys.append(contentsOf: head.keyStorage[begin * d..<end * d])
-      values.append(contentsOf: head.valueStorage[begin * d..<end * d])
-      positions.append(contentsOf: head.positionStorage[begin..<end])
-    }
-    count = positions.count
+  /// Panels of one piece of packing.
+  static let pieceRows = 8 * Panel.rows
+
+  /// Floats of a row of values: the head dimension, rounded up to whole vectors with zeros.
+  static func valueWidth(headDimension: Int) -> Int { (headDimension + 15) / 16 * 16 }
+
+  /// Panel p holds tokens 32 p …, (headDimension x 32); columns beyond the last token are zero.
+  func panel(_ index: Int) -> UnsafePointer<Float> {
+    UnsafePointer(keyBuffer.reserve(0)) + index * dimension * Panel.rows
   }
 
-  /// The number of gathered tokens before `position`.
-  func count(before position: Int) -> Int {
+  /// Values of token `index` and of those after it, (tokens x valueWidth).
+  func values(from index: Int) -> UnsafePointer<Float> {
+    UnsafePointer(valueBuffer.reserve(0)) + index * Self.valueWidth(headDimension: dimension)
+  }
+
+  /// Chooses the tokens that `head` holds at positions in `runs`, ascending, below `end`; ``pack(piece:from:)`` then
+  /// has `pieces` pieces to do.
+  func choose(_ runs: [Range<Int>], below end: Int, from head: KVHead) {
+    dimension = head.headDimension
+    positions.removeAll(keepingCapacity: true)
+    storageRows.removeAll(keepingCapacity: true)
+    for run in runs {
+      if run.lowerBound >= end { break }
+      let first = head.slot(atOrAfter: run.lowerBound)
+      let last = head.slot(atOrAfter: min(run.upperBound, end))
+      guard first < last else { continue }
+      positions.append(contentsOf: head.positions[head.firstRow + first..<head.firstRow + last])
+      for slot in first..<last { storageRows.append(Int32(head.firstRow + slot)) }
+    }
+    count = positions.count
+    let panels = (count + Panel.rows - 1) / Panel.rows
+    _ = keyBuffer.reserve(panels * Panel.rows * dimension)
+    _ = valueBuffer.reserve(count * Self.valueWidth(headDimension: dimension))
+  }
+
+  var pieces: Int { (count + Self.pieceRows - 1) / Self.pieceRows }
+
+  /// Copies one piece of the chosen tokens. Pieces are independent.
+  func pack(piece: Int, from head: KVHead) {
+    let d = dimension
+    let width = Self.valueWidth(headDimension: d)
+    let tokens = piece * Self.pieceRows..<min(count, (piece + 1) * Self.pieceRows)
+    let panels = keyBuffer.reserve(0)
+    let rows = valueBuffer.reserve(0)
+    storageRows.withUnsafeBufferPointer { storageRows in
+      head.keyStorage.withUnsafeBufferPointer { keys in
+        for first in stride(from: tokens.lowerBound, to: tokens.upperBound, by: Panel.rows) {
+          Panel.pack(
+            rows: min(Panel.rows, tokens.upperBound - first), depth: d, into: panels + first * d
+          ) {
+            keys.baseAddress! + Int(storageRows[first &+ $0]) &* d
+          }
+        }
+      }
+      head.valueStorage.withUnsafeBufferPointer { values in
+        for token in tokens {
+          let source = values.baseAddress! + Int(storageRows[token]) * d
+          let target = rows + token * width
+          target.update(from: source, count: d)
+          for column in d..<width { target[column] = 0 }
+        }
+      }
+    }
+  }
+
+  /// The first token whose position is at least `position`; `count` if none.
+  func index(atOrAfter position: Int) -> Int {
+    guard let first = positions.first, let last = positions.last else { return 0 }
+    if Int(last) - Int(first) == count - 1 { return min(max(position - Int(first), 0), count) }
     var low = 0
     var high = count
     while low < high {

@@ -1,72 +1,118 @@
 /// The running maximum, sum and weighted values of a tile of queries while keys stream past (online softmax).
 ///
-/// After absorbing keys J: maximum m_i = max_J s_ij, sum l_i = Σ_J 2^(s_ij − m_i), accumulator a_i = Σ_J 2^(s_ij − m_i) v_j.
-/// Sums are kept in Float with 16 lanes.
+/// After absorbing keys J: maximum m_i = max_J s_ij, sum l_i = Σ_J 2^(s_ij − m_i), accumulator a_i = Σ_J 2^(s_ij − m_i) v_j,
+/// where s is in units of log 2. Sums are kept in Float with 16 lanes.
 struct SoftmaxState {
-  let rows: Int
-  let dimension: Int
-  let logits: UnsafeMutablePointer<Float>
+  let headDimension: Int
+  /// (rows x valueWidth), scaled by log₂ e / √d.
+  let queries: UnsafeMutablePointer<Float>
+  /// (rows x valueWidth).
   let accumulator: UnsafeMutablePointer<Float>
   let maxima: UnsafeMutablePointer<Float>
   let sums: UnsafeMutablePointer<Float>
+  /// (rows of a register tile x logitStride): logits of one group, then their exponentials.
+  let logits: UnsafeMutablePointer<Float>
 
-  mutating func reset() {
+  private var width: Int { PackedKeys.valueWidth(headDimension: headDimension) }
+
+  /// Keys that are absorbed at a time: a group's logits stay in the first cache, keys and values in the second.
+  static func chunkKeys(headDimension: Int) -> Int {
+    let width = PackedKeys.valueWidth(headDimension: headDimension)
+    return min(512, max(64, 32_768 / width / Panel.rows * Panel.rows))
+  }
+
+  /// Floats from one query's logits to the next one's; a whole chunk, and not a power of two.
+  static let logitStride = 512 + 16
+
+  /// Before any key.
+  func reset(rows: Int) {
     for row in 0..<rows {
       maxima[row] = -.infinity
       sums[row] = 0
     }
-    for i in 0..<rows * dimension { accumulator[i] = 0 }
+    accumulator.update(repeating: 0, count: rows * width)
   }
 
-  /// Takes in `count` keys, at most a tile's worth; hidden ones by `mask`.
-  mutating func absorb(
-    keys: UnsafePointer<Float>, values: UnsafePointer<Float>, count: Int,
-    queries: UnsafePointer<Float>, queryStride: Int, mask: TileMask?
-  ) {
-    let log2e: Float = 1.442_695_04
-    BLAS.sgemm(
-      transposeA: false, transposeB: true, m: rows, n: count, k: dimension,
-      alpha: log2e / Float(dimension).squareRoot(), queries, lda: queryStride, keys,
-      ldb: dimension, beta: 0, logits, ldc: AttentionKernel.tileKeys)
-    for row in 0..<rows {
-      let line = logits + row * AttentionKernel.tileKeys
-      mask?.hide(line, row: row)
-      let seen = maximum(of: line, count: count, atLeast: maxima[row])
-      if seen == -.infinity {
-        for i in 0..<count { line[i] = 0 }
-        continue
-      }
-      if seen > maxima[row] {
-        let correction = vectorExp2(SIMD16(repeating: maxima[row] - seen))[0]
-        sums[row] *= correction
-        scale(accumulator + row * dimension, count: dimension, by: correction)
-        maxima[row] = seen
-      }
-      sums[row] += exponentiate(line, count: count, minus: seen)
+  /// Takes in tokens for the queries `rows`, at most a chunk of panels.
+  ///
+  /// - Parameters:
+  ///   - hide: sets logits that a query does not see to −infinity; column 0 is the first token of the panel that
+  ///     holds `tokens.lowerBound`. Columns before and after `tokens` must be hidden too, or lie outside of the
+  ///     whole vectors around them.
+  /// - Returns: the pairs that were multiplied.
+  @inline(__always)
+  func absorb(
+    _ tokens: Range<Int>, of packed: PackedKeys, rows: Range<Int>,
+    hide: (_ row: Int, _ logits: UnsafeMutablePointer<Float>) -> Void
+  ) -> Int {
+    let firstPanel = tokens.lowerBound / Panel.rows
+    let panels = (tokens.upperBound - 1) / Panel.rows + 1 - firstPanel
+    let scores = StripProduct(
+      depth: headDimension, strideA: width, strideB: Panel.rows, strideC: Self.logitStride,
+      adds: false)
+    let query = queries + rows.lowerBound * width
+    for panel in 0..<panels {
+      scores.multiply32(
+        rows: rows.count, query, packed.panel(firstPanel + panel), logits + panel * Panel.rows)
     }
-    BLAS.sgemm(
-      transposeA: false, transposeB: false, m: rows, n: dimension, k: count, alpha: 1, logits,
-      lda: AttentionKernel.tileKeys, values, ldb: dimension, beta: 1, accumulator,
-      ldc: dimension)
+    let first = tokens.lowerBound % Panel.rows
+    let columns = first / 16 * 16..<(first + tokens.count + 15) / 16 * 16
+    for row in rows {
+      let line = logits + (row - rows.lowerBound) * Self.logitStride
+      hide(row, line)
+      weigh(line + columns.lowerBound, count: columns.count, row: row)
+    }
+    StripProduct(
+      depth: tokens.count, strideA: Self.logitStride, strideB: width, strideC: width, adds: true
+    ).multiply(
+      rows: rows.count, width: width, logits + first, packed.values(from: tokens.lowerBound),
+      accumulator + rows.lowerBound * width)
+    return panels * Panel.rows * rows.count
   }
 
+  /// Replaces a query's logits by 2^(logit − maximum) and brings its state up to the new maximum.
+  @inline(__always)
+  private func weigh(_ line: UnsafeMutablePointer<Float>, count: Int, row: Int) {
+    let old = maxima[row]
+    let new = maximum(of: line, count: count, atLeast: old)
+    if new > old {
+      let correction = vectorExp2(SIMD16(repeating: old - new))[0]
+      sums[row] *= correction
+      maxima[row] = new
+      let scale = SIMD16<Float>(repeating: correction)
+      let weighted = accumulator + row * width
+      var i = 0
+      while i < width {
+        storeVector(loadVector(weighted + i) * scale, at: weighted + i)
+        i &+= 16
+      }
+    }
+    // A query that has seen nothing yet has no maximum to subtract: its weights are all 0.
+    sums[row] += exponentiate(line, count: count, minus: new == -.infinity ? 0 : new)
+  }
+
+  /// In four chains, so that one comparison need not wait for the one before.
   @inline(__always)
   private func maximum(
-    of line: UnsafeMutablePointer<Float>, count: Int, atLeast floor: Float
+    of line: UnsafePointer<Float>, count: Int, atLeast floor: Float
   ) -> Float {
     var best = SIMD16<Float>(repeating: floor)
+    var second = best
+    var third = best
+    var fourth = best
     var i = 0
-    while i &+ 16 <= count {
-      let vector = loadVector(line + i)
-      best.replace(with: vector, where: vector .> best)
+    while i &+ 64 <= count {
+      best = best.orLarger(loadVector(line + i))
+      second = second.orLarger(loadVector(line + (i &+ 16)))
+      third = third.orLarger(loadVector(line + (i &+ 32)))
+      fourth = fourth.orLarger(loadVector(line + (i &+ 48)))
+      i &+= 64
+    }
+    while i < count {
+      best = best.orLarger(loadVector(line + i))
       i &+= 16
     }
-    var result = best.max()
-    while i < count {
-      if line[i] > result { result = line[i] }
-      i &+= 1
-    }
-    return result
+    return best.orLarger(second).orLarger(third.orLarger(fourth)).laneMaximum
   }
 
   /// Replaces x by 2^(x − maximum) and gives their sum.
@@ -77,24 +123,12 @@ struct SoftmaxState {
     let shift = SIMD16<Float>(repeating: maximum)
     var total = SIMD16<Float>.zero
     var i = 0
-    while i &+ 16 <= count {
-      let weight = vectorExp2(loadVector(line + i) - shift)
+    while i < count {
+      let weight = vectorExp2OfNegative(loadVector(line + i) - shift)
       storeVector(weight, at: line + i)
       total += weight
       i &+= 16
     }
-    if i < count {
-      var last = SIMD16<Float>(repeating: -.infinity)
-      for lane in 0..<count &- i { last[lane] = line[i &+ lane] }
-      let weight = vectorExp2(last - shift)
-      for lane in 0..<count &- i { line[i &+ lane] = weight[lane] }
-      total += weight
-    }
-    return total.sum()
-  }
-
-  @inline(__always)
-  private func scale(_ row: UnsafeMutablePointer<Float>, count: Int, by factor: Float) {
-    for i in 0..<count { row[i] *= factor }
+    return total.laneSum
   }
 }

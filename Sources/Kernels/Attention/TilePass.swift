@@ -3,169 +3,146 @@ import Tensors
 
 /// One tile of queries of one head against all keys that its selection shows.
 ///
-/// The keys come in two parts. Those in runs before the first query's window are visible to every query of the tile:
-/// a prefix of the packed keys, no mask. From there to the last query they are read from the cache as they lie, and
-/// masked where a query is older than a key or its window has slid past it.
-///
-/// Logits are kept in units of log 2 (q·k/√d · log₂ e), so that the exponential is 2^x.
+/// Keys come in chunks that stay in the second cache; each group of the tile takes its part of a chunk before the next
+/// chunk comes.
 struct TilePass {
   let step: AttentionStep
   let buffers: AttentionBuffers
+  /// Rows of the call's queries.
   let rows: Range<Int>
   let head: Int
   let selection: Selection
-  let cache: KVHead
-  let packed: PackedKeys
+  /// Tokens in runs, nil where there are none.
+  let gathered: PackedKeys?
+  /// Every token from the first window start of the call on.
+  let window: PackedKeys
   let scratch: TileScratch
 
   func run() -> PairCounts {
-    scratch.withPointers { logits, accumulator, maxima, sums in
-      var state = SoftmaxState(
-        rows: rows.count, dimension: step.shape.headDimension, logits: logits,
-        accumulator: accumulator, maxima: maxima, sums: sums)
-      state.reset()
-      let firstQuery = step.firstPosition + rows.lowerBound
-      let lastQuery = step.firstPosition + rows.upperBound - 1
-      let windowStart = selection.window.start(forQuery: firstQuery)
-      var counts = attendPacked(&state, before: windowStart)
-      counts += attendCache(
-        &state, from: windowStart, queries: firstQuery..<lastQuery + 1)
-      finish(state)
-      return counts
-    }
+    let first = step.firstPosition + rows.lowerBound
+    scratch.tile.plan(
+      queries: first..<first + rows.count, selection: selection, gathered: gathered,
+      window: window)
+    let state = scratch.state(headDimension: step.shape.headDimension)
+    loadQueries(state)
+    state.reset(rows: rows.count)
+    let computed = attendGathered(state) + attendWindow(state)
+    finish(state)
+    return PairCounts(nominal: scratch.tile.nominalPairs, computed: computed)
   }
 
   private var queryStride: Int { step.shape.queryHeads * step.shape.headDimension }
 
-  private var firstQueryRow: UnsafePointer<Float> {
-    buffers.queries + rows.lowerBound * queryStride + head * step.shape.headDimension
-  }
+  private var width: Int { PackedKeys.valueWidth(headDimension: step.shape.headDimension) }
 
-  private func attendPacked(_ state: inout SoftmaxState, before windowStart: Int) -> PairCounts {
-    let count = packed.count(before: windowStart)
-    guard count > 0 else { return PairCounts() }
-    let d = state.dimension
-    packed.keys.withUnsafeBufferPointer { keys in
-      packed.values.withUnsafeBufferPointer { values in
-        var begin = 0
-        while begin < count {
-          let size = min(AttentionKernel.tileKeys, count - begin)
-          state.absorb(
-            keys: keys.baseAddress! + begin * d, values: values.baseAddress! + begin * d,
-            count: size, queries: firstQueryRow, queryStride: queryStride, mask: nil)
-          begin += size
-        }
-      }
-    }
-    return PairCounts(nominal: count * rows.count, computed: count * rows.count)
-  }
-
-  private func attendCache(
-    _ state: inout SoftmaxState, from windowStart: Int, queries: Range<Int>
-  ) -> PairCounts {
-    let d = state.dimension
-    let first = cache.firstRow
-    let beginSlot = cache.slot(atOrAfter: windowStart)
-    let endSlot = cache.slot(atOrAfter: queries.upperBound)
-    guard beginSlot < endSlot else { return PairCounts() }
-    var counts = PairCounts()
-    cache.keyStorage.withUnsafeBufferPointer { keys in
-      cache.valueStorage.withUnsafeBufferPointer { values in
-        cache.positionStorage.withUnsafeBufferPointer { positions in
-          var begin = beginSlot
-          while begin < endSlot {
-            let size = min(AttentionKernel.tileKeys, endSlot - begin)
-            let row = first + begin
-            let mask = TileMask(
-              positions: positions.baseAddress! + row, count: size, selection: selection,
-              queries: queries)
-            counts.nominal += mask.visiblePairs
-            counts.computed += size * rows.count
-            state.absorb(
-              keys: keys.baseAddress! + row * d, values: values.baseAddress! + row * d,
-              count: size, queries: firstQueryRow, queryStride: queryStride,
-              mask: mask.isNeeded ? mask : nil)
-            begin += size
-          }
-        }
-      }
-    }
-    return counts
-  }
-
-  /// Divides by the sums and writes the tile's rows.
-  private func finish(_ state: SoftmaxState) {
-    let d = state.dimension
+  private func loadQueries(_ state: SoftmaxState) {
+    let d = step.shape.headDimension
+    let scale = Float(1.442_695_040_888_963_4 / Double(d).squareRoot())
+    let source = buffers.queries + (rows.lowerBound * queryStride + head * d)
+    let (stride, width) = (queryStride, width)
     for row in 0..<rows.count {
-      let target = buffers.output + (rows.lowerBound + row) * queryStride + head * d
-      let scale = 1 / state.sums[row]
-      let source = state.accumulator + row * d
+      let line = source + row * stride
+      let target = state.queries + row * width
+      var i = 0
+      while i &+ 16 <= d {
+        storeVector(loadVector(line + i) * scale, at: target + i)
+        i &+= 16
+      }
+      while i < d {
+        target[i] = line[i] * scale
+        i &+= 1
+      }
+    }
+  }
+
+  private func attendGathered(_ state: SoftmaxState) -> Int {
+    let groups = scratch.tile.groups
+    guard let gathered, let most = groups.last?.gathered else { return 0 }
+    let chunk = SoftmaxState.chunkKeys(headDimension: step.shape.headDimension)
+    var computed = 0
+    for begin in stride(from: 0, to: most, by: chunk) {
+      for group in groups where group.gathered > begin {
+        let tokens = begin..<min(begin + chunk, group.gathered)
+        // Only the end of the last vector is not the group's.
+        let rest = (tokens.count + 15) / 16 * 16
+        computed += state.absorb(tokens, of: gathered, rows: group.rows) { _, logits in
+          for column in tokens.count..<rest { logits[column] = -.infinity }
+        }
+      }
+    }
+    return computed
+  }
+
+  private func attendWindow(_ state: SoftmaxState) -> Int {
+    let groups = scratch.tile.groups
+    guard let first = groups.first?.window.lowerBound, let last = groups.last?.window.upperBound
+    else { return 0 }
+    let chunk = SoftmaxState.chunkKeys(headDimension: step.shape.headDimension)
+    var computed = 0
+    for begin in stride(from: first / Panel.rows * Panel.rows, to: last, by: chunk) {
+      for group in groups {
+        let tokens = group.window.clamped(to: begin..<begin + chunk)
+        guard !tokens.isEmpty else { continue }
+        computed += state.absorb(tokens, of: window, rows: group.rows) { row, logits in
+          hide(group, row: row, tokens: tokens, logits)
+        }
+      }
+    }
+    return computed
+  }
+
+  /// Hides what the query at `row` does not see. Column 0 is the first token of the panel of `tokens.lowerBound`.
+  @inline(__always)
+  private func hide(
+    _ group: QueryTile.Group, row: Int, tokens: Range<Int>, _ logits: UnsafeMutablePointer<Float>
+  ) {
+    let origin = tokens.lowerBound / Panel.rows * Panel.rows
+    let visible = scratch.tile.visible[row]
+    for column in 0..<tokens.lowerBound - origin { logits[column] = -.infinity }
+    if visible.lowerBound > tokens.lowerBound {
+      for token in tokens.lowerBound..<min(visible.lowerBound, tokens.upperBound)
+      where !scratch.tile.isInRun[group.firstFlag + token - group.window.lowerBound] {
+        logits[token - origin] = -.infinity
+      }
+    }
+    let end = (tokens.upperBound - origin + 15) / 16 * 16
+    var column = max(visible.upperBound - origin, 0)
+    while column < end {
+      logits[column] = -.infinity
+      column += 1
+    }
+  }
+
+  /// Divides by the sums and writes the tile's rows; zeros and −infinity for a query that sees nothing.
+  private func finish(_ state: SoftmaxState) {
+    let d = step.shape.headDimension
+    for row in 0..<rows.count {
+      let target = buffers.output + ((rows.lowerBound + row) * queryStride + head * d)
+      let sum = state.sums[row]
+      let scale = sum > 0 ? 1 / sum : 0
+      let source = state.accumulator + row * width
       for i in 0..<d { target[i] = source[i] * scale }
-      buffers.logSumExp[head * step.tokens + rows.lowerBound + row] = Float(
-        (Double(state.maxima[row]) + log2(Double(state.sums[row]))) * 0.693_147_180_559_945_3)
+      buffers.logSumExp[head * step.tokens + rows.lowerBound + row] =
+        sum > 0
+        ? Float((Double(state.maxima[row]) + log2(Double(sum))) * 0.693_147_180_559_945_3)
+        : -.infinity
     }
   }
 }
 
-/// Which keys of a tile each query sees: for most tiles all of them.
-///
-/// Row r sees the keys of slots `begin ..< end` of the tile, and below `begin` those that lie in a run.
-struct TileMask {
-  private(set) var begins: [Int] = []
-  private(set) var ends: [Int] = []
-  /// For keys that some window has slid past: whether a run holds them all the same.
-  private(set) var isInRun: [Bool] = []
-  private(set) var visiblePairs = 0
-  private(set) var isNeeded = false
-  let count: Int
+/// The scratch memory of one worker: owned by the kernel, used by one tile at a time.
+final class TileScratch {
+  var tile = QueryTile()
+  private let floats = FloatBuffer()
 
-  init(
-    positions: UnsafePointer<Int32>, count: Int, selection: Selection, queries: Range<Int>
-  ) {
-    self.count = count
-    let lastStart = selection.window.start(forQuery: queries.upperBound - 1)
-    let isCausalEverywhere = Int(positions[count - 1]) <= queries.lowerBound
-    if isCausalEverywhere && Int(positions[0]) >= lastStart {
-      visiblePairs = count * queries.count
-      return
-    }
-    isNeeded = true
-    begins.reserveCapacity(queries.count)
-    ends.reserveCapacity(queries.count)
-    var begin = 0
-    var end = 0
-    for query in queries {
-      let start = selection.window.start(forQuery: query)
-      while begin < count, Int(positions[begin]) < start { begin += 1 }
-      while end < count, Int(positions[end]) <= query { end += 1 }
-      begins.append(begin)
-      ends.append(end)
-    }
-    // Runs only matter below the highest window start.
-    isInRun = [Bool](repeating: false, count: begin)
-    var runsBefore = [Int](repeating: 0, count: begin + 1)
-    var next = 0
-    for slot in 0..<begin {
-      let position = Int(positions[slot])
-      while next < selection.runs.count, selection.runs[next].upperBound <= position { next += 1 }
-      isInRun[slot] =
-        next < selection.runs.count && selection.runs[next].lowerBound <= position
-      runsBefore[slot + 1] = runsBefore[slot] + (isInRun[slot] ? 1 : 0)
-    }
-    for row in 0..<queries.count {
-      visiblePairs += max(0, ends[row] - begins[row]) + runsBefore[min(begins[row], ends[row])]
-    }
-  }
-
-  /// Sets the logits that the query of `row` does not see to −infinity.
-  func hide(_ logits: UnsafeMutablePointer<Float>, row: Int) {
-    for slot in 0..<min(begins[row], ends[row]) where !isInRun[slot] {
-      logits[slot] = -.infinity
-    }
-    var slot = ends[row]
-    while slot < count {
-      logits[slot] = -.infinity
-      slot &+= 1
-    }
+  func state(headDimension: Int) -> SoftmaxState {
+    let rows = AttentionKernel.tileRows
+    let width = PackedKeys.valueWidth(headDimension: headDimension)
+    let logits = StripProduct.tileRows * SoftmaxState.logitStride
+    let base = floats.reserve(2 * rows * width + 2 * rows + logits)
+    return SoftmaxState(
+      headDimension: headDimension, queries: base, accumulator: base + rows * width,
+      maxima: base + 2 * rows * width, sums: base + (2 * rows * width + rows),
+      logits: base + (2 * rows * width + 2 * rows))
   }
 }

@@ -1,0 +1,152 @@
+import Foundation
+import Kernels
+import Tensors
+
+/// Attention as its definition says, one query after the other, in Double.
+struct AttentionReference {
+  let shape: AttentionShape
+  let heads: [KVHead]
+  let selections: [Selection]
+
+  struct Result {
+    var output: [Double]
+    var logSumExp: Double
+    /// Pairs that the selection shows and the cache holds.
+    var pairs: Int
+  }
+
+  func attend(_ query: Span<Float>, head: Int, at position: Int) -> Result {
+    let cache = heads[shape.kvHead(of: head)]
+    let keys = cache.keys
+    let values = cache.values
+    let d = shape.headDimension
+    var logits: [(slot: Int, logit: Double)] = []
+    for slot in 0..<cache.count
+    where selections[head].attends(to: cache.position(ofSlot: slot), fromQuery: position) {
+      var sum = 0.0
+      for i in 0..<d { sum += Double(query[i]) * Double(keys.row(slot)[i]) }
+      logits.append((slot, sum / Double(d).squareRoot()))
+    }
+    let maximum = logits.map(\.logit).max() ?? 0
+    let total = logits.reduce(0) { $0 + exp($1.logit - maximum) }
+    var output = [Double](repeating: 0, count: d)
+    for (slot, logit) in logits {
+      let weight = exp(logit - maximum) / total
+      for i in 0..<d { output[i] += weight * Double(values.row(slot)[i]) }
+    }
+    return Result(
+      output: output, logSumExp: logits.isEmpty ? -.infinity : maximum + log(total),
+      pairs: logits.count)
+  }
+}
+
+/// Queries, caches and selections of one attention call, made from a seed.
+struct AttentionCase {
+  var shape: AttentionShape
+  var heads: [KVHead]
+  var queries: Matrix
+  var firstPosition: Int
+  var selections: [Selection]
+
+  /// `tokens` queries after `past` cached tokens. With `holes`, some past tokens have left, others for each KV head.
+  init(
+    seed: Int, group: Int, kvHeads: Int, dimension: Int, past: Int, tokens: Int,
+    holes: Bool = false,
+    logitScale: Float = 2
+  ) {
+    var numbers = TestNumbers(seed: seed)
+    shape = AttentionShape(
+      layers: 1, queryHeads: group * kvHeads, kvHeads: kvHeads, headDimension: dimension)
+    let columns = kvHeads * dimension
+    heads = (0..<kvHeads).map { _ in KVHead(headDimension: dimension) }
+    queries = numbers.matrix(tokens, group * columns, scale: logitScale)
+    firstPosition = past
+    for (index, head) in heads.enumerated() {
+      if past > 0 {
+        head.append(
+          keys: numbers.matrix(past, columns), values: numbers.matrix(past, columns),
+          column: index * dimension, firstPosition: 0)
+        if holes {
+          head.retain(
+            .random(below: past, density: 0.5, window: .currentToken, &numbers),
+            newestQuery: past - 1)
+        }
+      }
+      head.append(
+        keys: numbers.matrix(tokens, columns), values: numbers.matrix(tokens, columns),
+        column: index * dimension, firstPosition: past)
+    }
+    selections = [Selection](repeating: .everything, count: shape.queryHeads)
+  }
+
+  /// Everything that `kernel` gives for `rows`, compared with the reference for every `step`-th row.
+  ///
+  /// - Returns: what is wrong, nil if nothing is.
+  func check(_ kernel: AttentionKernel, rows: Range<Int>, step: Int = 1) -> String? {
+    let d = shape.headDimension
+    let tokens = queries.rows
+    var output = Matrix(
+      rows: tokens, columns: queries.columns,
+      elements: [Float](repeating: 7, count: queries.elements.count))
+    var logSumExp = [Float](repeating: 7, count: shape.queryHeads * tokens)
+    let counts = kernel.attend(
+      queries: queries, rows: rows, firstPosition: firstPosition, shape: shape, heads: heads,
+      selections: selections, output: &output, logSumExp: &logSumExp)
+    let reference = AttentionReference(shape: shape, heads: heads, selections: selections)
+    for row in 0..<tokens where !rows.contains(row) {
+      for column in 0..<queries.columns where output[row, column] != 7 {
+        return "row \(row) outside of the rows was written"
+      }
+      for head in 0..<shape.queryHeads where logSumExp[head * tokens + row] != 7 {
+        return "log-sum-exp of row \(row) outside of the rows was written"
+      }
+    }
+    for head in 0..<shape.queryHeads {
+      var pairs = 0
+      for row in rows {
+        guard (row - rows.lowerBound) % step == 0 || row == rows.upperBound - 1 else { continue }
+        let query = queries.row(row).extracting(head * d..<(head + 1) * d)
+        let expected = reference.attend(query, head: head, at: firstPosition + row)
+        pairs += expected.pairs
+        // Weights are within some 1e-6 of the exact ones (logits up to 20, sums of 64 products), values at most 1.
+        for i in 0..<d {
+          let difference = abs(Double(output[row, head * d + i]) - expected.output[i])
+          if !(difference < 5e-6) {
+            return "head \(head), row \(row), column \(i) is off by \(difference)"
+          }
+        }
+        let sum = Double(logSumExp[head * tokens + row])
+        let difference = sum == expected.logSumExp ? 0 : abs(sum - expected.logSumExp)
+        if !(difference < 5e-6 * max(1, abs(expected.logSumExp))) {
+          return "log-sum-exp of head \(head), row \(row) is off by \(difference)"
+        }
+      }
+      if step == 1, pairs != counts[head].nominal {
+        return "head \(head) counted \(counts[head].nominal) pairs, there are \(pairs)"
+      }
+      if counts[head].computed < counts[head].nominal {
+        return "head \(head) computed \(counts[head].computed) of \(counts[head].nominal) pairs"
+      }
+    }
+    return nil
+  }
+}
+
+extension Selection {
+  /// Runs of random length that cover about `density` of the positions below `end`.
+  static func random(
+    below end: Int, density: Double, longest: Int = 9, window: LocalWindow,
+    _ numbers: inout TestNumbers
+  ) -> Selection {
+    var selection = Selection(window: window)
+    var position = 0
+    while position < end {
+      let length = numbers.integer(1..<longest + 1)
+      if Double(numbers.integer(0..<1000)) < density * 1000 {
+        selection.keep(position..<min(position + length, end))
+      }
+      position += length
+    }
+    return selection
+  }
+}
