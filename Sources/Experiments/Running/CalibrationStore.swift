@@ -1,7 +1,6 @@
 import Attention
 import Calibration
 import Digests
-import Foundation
 import Records
 import Tensors
 import Transformer
@@ -9,12 +8,12 @@ import Transformer
 /// Where calibrations come from: memory, the result store, or a pass over the text.
 final class CalibrationStore {
   private let sink: any ResultSink
-  private let folder: URL
+  private let texts: CorpusLibrary
   private var known: [String: CalibrationRecord] = [:]
 
-  init(sink: any ResultSink, folder: URL) {
+  init(sink: any ResultSink, texts: CorpusLibrary) {
     self.sink = sink
-    self.folder = folder
+    self.texts = texts
   }
 
   /// The stored calibration, or a new one, which is stored.
@@ -24,7 +23,7 @@ final class CalibrationStore {
   ) throws -> CalibrationRecord {
     let offline = try OfflinePhase(
       request, of: strategy, model: model,
-      corpus: Corpus(named: request.corpus, folder: folder))
+      corpus: texts.corpus(request.corpus))
     if let record = known[offline.identity] { return record }
     if let record = try sink.storedCalibration(offline.identity) {
       known[offline.identity] = record
@@ -69,7 +68,7 @@ public struct OfflinePhase {
 
   /// One dense prefill over the first tokens of the prepared text.
   public func run(afterLayer: ((Int) -> Void)? = nil) throws -> CalibrationRecord {
-    let text = corpus.joiningLines
+    let text = corpus.withJoinedLines
     let tokens = model.tokenizer.encode(text)
     guard tokens.count >= request.tokens else {
       throw ConfigurationError(

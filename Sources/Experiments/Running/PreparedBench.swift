@@ -23,8 +23,7 @@ final class PreparedBench {
     runner.report(.began(bench.title))
     model = try runner.models.model(named: cell.model)
     task = try TaskRegistry.builtIn.task(
-      named: cell.task, parameters: cell.taskParameters, taskProtocol: cell.taskProtocol,
-      folder: runner.request.folder)
+      named: cell.task, parameters: cell.taskParameters, texts: runner.request.texts)
     samples = try task.samples(
       tokenizer: model.tokenizer, contextLength: cell.contextLength, seed: cell.seed)
     guard let full = StrategyRegistry.builtIn.entry(named: "full") else {

@@ -1,0 +1,40 @@
+import Attention
+import Calibration
+import Records
+import Tensors
+
+/// One strategy on one model outside of an experiment: for generating, scoring and trying out.
+public struct SingleRun {
+  private let model: LoadedModel
+  private let strategy: StrategyArgument
+
+  public init(_ model: LoadedModel, _ strategy: StrategyArgument) {
+    self.model = model
+    self.strategy = strategy
+  }
+
+  /// A session for one sequence; calibrates first where the strategy asks for it.
+  ///
+  /// - Parameter promptTokens: what a budget given as a fraction is a part of.
+  public func makeSession(promptTokens: Int) throws -> any StrategySession {
+    var parameters = strategy.parameters
+    let shape = model.model.shape
+    if let budget = parameters["budget"], var members = parameters.objectValue {
+      members["budget"] = try BudgetResolver(
+        shape: shape, promptTokens: promptTokens, matchedMeasurement: { _, _ in nil }
+      ).resolve(budget)
+      parameters = .object(members)
+    }
+    if let calibrated = CalibrationRegistry.builtIn.entry(for: strategy.entry.description.name),
+      let request = try calibrated.request(
+        parameters: parameters, contextLength: model.model.configuration.contextLength)
+    {
+      let record = try OfflinePhase(
+        request, of: calibrated, model: model, corpus: CorpusLibrary().corpus(request.corpus)
+      ).run()
+      parameters = try calibrated.resolve(parameters: parameters, evidence: record.evidence)
+    }
+    return try strategy.entry.makeSession(
+      parameters: parameters, shape: shape, workspace: model.model.workspace)
+  }
+}

@@ -1,0 +1,32 @@
+import ArgumentParser
+import Experiments
+import Foundation
+
+struct AttendCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "attend", abstract: "Runs a strategy on your own queries, keys and values.",
+    discussion: """
+      Input: safetensors with q (query heads, tokens, d), k and v (KV heads, tokens, d), F32, F16 or BF16.
+      Output: out (query heads, tokens, d), lse and dropped_mass (query heads, tokens), kept (KV heads, tokens; 1 where
+      the KV cache holds the token after the prefill), all F32.
+
+      Example: tca-lab attend --input qkv.safetensors --strategy '{"name": "streaming-llm", "localWindow": 64}' \\
+        --output out.safetensors
+      """)
+
+  @OptionGroup var strategy: StrategyOptions
+  @OptionGroup var threads: ThreadOptions
+  @Option(help: "A safetensors file with q, k and v.") var input: String
+  @Option(help: "Tokens from this one on are decode steps.") var queriesFrom: Int?
+  @Option(help: "The safetensors file to write.") var output: String
+
+  func run() throws {
+    let argument = try strategy.parse()
+    let tensors = try AttentionTensors(path: input)
+    let result = try TensorAttention(
+      tensors, strategy: argument.entry, parameters: argument.parameters,
+      firstDecoded: queriesFrom, workspace: threads.makeWorkspace())
+    try result.write(to: output)
+    Log.line("\(tensors.tokens) tokens: \(output)")
+  }
+}

@@ -1,0 +1,56 @@
+import ArgumentParser
+import Attention
+import Calibration
+import Experiments
+import Records
+
+struct CalibrateCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "calibrate",
+    abstract: "Runs a strategy's offline phase alone and writes what it found.",
+    discussion: """
+      Example: tca-lab calibrate --model smollm2-135m-instruct --corpus emma --output emma.json \\
+        --strategy '{"name": "tca", "blockSize": 128, "localWindow": 256}'
+
+      The file holds the evidence of every candidate and the chosen `heads`, which a spec or --strategy can use.
+      """)
+
+  @OptionGroup var model: ModelOptions
+  @OptionGroup var strategy: StrategyOptions
+  @OptionGroup var threads: ThreadOptions
+  @Option(help: "A shipped corpus by name, or a text file.") var corpus: String?
+  @Option(help: "Where to write the calibration, as JSON.") var output: String
+
+  func run() throws {
+    let argument = try strategy.parse()
+    let name = argument.entry.description.name
+    guard let calibrated = CalibrationRegistry.builtIn.entry(for: name) else {
+      throw Failure(.usage, "the strategy \"\(name)\" has no offline phase; tca has")
+    }
+    let loaded = try model.load(threads.makeWorkspace())
+    var parameters = argument.parameters
+    if let corpus, var members = parameters.objectValue {
+      members["calibrationCorpus"] = .string(corpus)
+      parameters = .object(members)
+    }
+    guard
+      let request = try calibrated.request(
+        parameters: parameters, contextLength: loaded.model.configuration.contextLength)
+    else { throw Failure(.usage, "the strategy lists its `heads`: there is nothing to calibrate") }
+    let layers = loaded.model.shape.layers
+    let record = try OfflinePhase(
+      request, of: calibrated, model: loaded,
+      corpus: CorpusLibrary().corpus(request.corpus)
+    ).run(afterLayer: { Log.progress("layer \($0 + 1) of \(layers)") })
+    Log.endProgress()
+    let resolved = try calibrated.resolve(parameters: parameters, evidence: record.evidence)
+    if let remark = try calibrated.remark(parameters: parameters, evidence: record.evidence) {
+      Log.line(remark)
+    }
+    var members = try JSONValue(encoding: record).objectValue ?? [:]
+    members["parameters"] = resolved
+    members["heads"] = resolved["heads"]
+    try JSONFile.write(.object(members), to: output)
+    Log.line("\(request.tokens) tokens of \(request.corpus): \(output)")
+  }
+}

@@ -1,0 +1,62 @@
+import ArgumentParser
+import Experiments
+import Foundation
+import GGUF
+import Records
+
+struct ModelsCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "models", abstract: "Lists, fetches and inspects models.",
+    discussion: "Example: tca-lab models pull smollm2-135m-instruct",
+    subcommands: [List.self, Pull.self, Inspect.self], defaultSubcommand: List.self)
+
+  struct List: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Lists the models of the catalogue.")
+    @Flag(help: "Print JSON.") var json = false
+
+    func run() throws {
+      let catalogue = try ModelCatalogue.builtIn()
+      if json {
+        Output.prettyJSON(try catalogue.listing)
+        return
+      }
+      let rows = catalogue.entries.map { entry in
+        [
+          entry.name, catalogue.isPulled(entry) ? "yes" : "no",
+          String(format: "%.1f MB", Double(entry.bytes) / 1e6), entry.licence, entry.summary,
+        ]
+      }
+      Output.text(
+        TextTable(
+          header: ["name", "pulled", "size", "licence", "what"], rows: rows, rightAligned: [2]
+        ).text)
+    }
+  }
+
+  struct Pull: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Fetches a model of the catalogue and verifies it.",
+      discussion: "Example: tca-lab models pull smollm2-135m-instruct")
+    @Argument(help: "A name of the catalogue.") var name: String
+
+    func run() throws {
+      let path = try ModelCatalogue.builtIn().pull(name, report: Log.line)
+      Output.text(path)
+    }
+  }
+
+  struct Inspect: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Shows what a GGUF file holds.",
+      discussion: "Example: tca-lab models inspect model.gguf")
+    @Argument(help: "A GGUF file, or a pulled model's name.") var file: String
+    @Flag(help: "Print JSON.") var json = false
+
+    func run() throws {
+      let path = try ModelCatalogue.builtIn().resolve(file)
+      let listing = FileListing(try GGUFFile(path: path))
+      if json { Output.prettyJSON(listing.json) } else { Output.text(listing.text) }
+    }
+  }
+}

@@ -1,0 +1,49 @@
+import ArgumentParser
+import Experiments
+import Foundation
+import Records
+import ResultStore
+
+struct RunCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run", abstract: "Runs the cells of an experiment that are not stored yet.",
+    discussion: """
+      Example: tca-lab run experiments/quickstart.json --db results/tca-lab.sqlite
+
+      A cell finished before is skipped. Interrupted by Ctrl-C or killed, a run goes on where it stopped when it is
+      started again.
+      """)
+
+  @Argument(help: "The spec, a JSON file.") var spec: String
+  @OptionGroup var database: DatabaseOptions
+  @OptionGroup var threads: ThreadOptions
+  @Flag(help: "Run all cells again into a new run; older results stay.") var fresh = false
+
+  func run() throws {
+    let file = try SpecFile(path: spec)
+    try file.requireModels()
+    let wanted = file.checked.spec
+    let workspace = try threads.makeWorkspace(default: wanted.threads)
+    let store = try ResultStore(path: database.path, access: .writing)
+    let interruption = Interruption()
+    let reporter = RunReporter()
+    let runner = ExperimentRunner(
+      RunRequest(
+        experiment: ExperimentRecord(
+          name: wanted.name, question: wanted.question, spec: file.text),
+        cells: ExperimentPlan(file.checked).cells, metrics: wanted.metrics,
+        warmups: wanted.warmups, repeats: wanted.repeats, isFresh: fresh,
+        texts: CorpusLibrary(folder: file.folder.path)),
+      models: ModelShelf(
+        paths: Dictionary(
+          file.checked.models.map { ($0.name, $0.path) }, uniquingKeysWith: { first, _ in first }),
+        workspace: workspace),
+      sink: store, isInterrupted: { interruption.isRequested }, report: reporter.note)
+    let summary = try runner.runAll(
+      provenance: .collect(
+        threads: workspace.workers.threadCount, numericsVersion: NumericsVersion.current))
+    reporter.finish(summary, database: database.path, experiment: wanted.name)
+    if summary.isInterrupted { throw Failure(interruption.status, "") }
+    if summary.failed > 0 { throw Failure(.someCellFailed, "\(summary.failed) cells failed") }
+  }
+}

@@ -1,0 +1,102 @@
+import ArgumentParser
+import Attention
+import Experiments
+import Foundation
+import Records
+import Transformer
+
+struct ScoreCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "score",
+    abstract: "Scores every token of a text and lists the likeliest next ones.",
+    discussion: """
+      For checking numbers against other engines.
+      Example: tca-lab score --model smollm2-135m-instruct --text-file a.txt --top 10 --json
+      """)
+
+  @OptionGroup var model: ModelOptions
+  @OptionGroup var strategy: StrategyOptions
+  @OptionGroup var threads: ThreadOptions
+  @Option(help: "A UTF-8 file, read byte for byte.") var textFile: String?
+  @Option(help: "A JSON array of token ids.") var tokensFile: String?
+  @Option(help: "How many of the likeliest next tokens to list.") var top = 10
+  @Flag(help: "Print JSON.") var json = false
+
+  func validate() throws {
+    guard top >= 0 else { throw ValidationError("--top is \"\(top)\"; allowed is 0 or more") }
+  }
+
+  func run() throws {
+    let argument = try strategy.parse()
+    let loaded = try model.load(threads.makeWorkspace())
+    let tokens = try readTokens(loaded)
+    let session = try SingleRun(loaded, argument).makeSession(promptTokens: tokens.count)
+    let layers = loaded.model.shape.layers
+    let scores = try loaded.model.score(
+      tokens, attention: session, nextCount: top,
+      afterLayer: { Log.progress("layer \($0 + 1) of \(layers)") })
+    Log.endProgress()
+    if json {
+      Output.json(jsonValue(scores, tokens, loaded))
+    } else {
+      Output.text(text(scores, tokens, loaded))
+    }
+  }
+
+  private func readTokens(_ loaded: LoadedModel) throws -> [Int32] {
+    let tokens: [Int32]
+    switch (textFile, tokensFile) {
+    case (let file?, nil): tokens = loaded.tokenizer.encode(try TextFile.text(at: file))
+    case (nil, let file?):
+      do {
+        tokens = try JSONValue(parsing: TextFile.text(at: file)).decode(as: [Int32].self)
+      } catch let error as TextError {
+        throw error
+      } catch {
+        throw Failure(.modelOrFile, "\(file): not a JSON array of token ids: \(error)")
+      }
+    default: throw Failure(.usage, "give --text-file or --tokens-file, one of the two")
+    }
+    guard !tokens.isEmpty else {
+      throw Failure(.modelOrFile, "\(textFile ?? tokensFile ?? ""): no token to score")
+    }
+    return tokens
+  }
+
+  private func jsonValue(
+    _ scores: TokenScores, _ tokens: [Int32], _ loaded: LoadedModel
+  ) -> JSONValue {
+    .object([
+      "ids": .array(tokens.map { .integer(Int($0)) }),
+      "logProbabilities": .array(scores.logProbabilities.map(JSONValue.number)),
+      "meanLogProbability": scores.meanLogProbability.map(JSONValue.number) ?? .null,
+      "logSumExp": .number(scores.logSumExp),
+      "top": .array(
+        scores.next.map { next in
+          .object([
+            "id": .integer(Int(next.token)), "logit": .number(Double(next.logit)),
+            "text": .string(loaded.tokenizer.decode([next.token])),
+          ])
+        }),
+    ])
+  }
+
+  private func text(_ scores: TokenScores, _ tokens: [Int32], _ loaded: LoadedModel) -> String {
+    let mean = scores.meanLogProbability
+    let head =
+      "\(tokens.count) tokens, mean log-probability \(mean.map { String(format: "%.6f nats", $0) } ?? "–")"
+      + (mean.map { String(format: ", perplexity %.4f", exp(-$0)) } ?? "")
+    let rows = scores.next.map { next in
+      [
+        "\(next.token)", String(format: "%.4f", next.logit),
+        String(format: "%.4f", Double(next.logit) - scores.logSumExp),
+        JSONValue.string(loaded.tokenizer.decode([next.token])).canonicalText,
+      ]
+    }
+    guard !rows.isEmpty else { return head }
+    return head + "\n\nnext token\n"
+      + TextTable(
+        header: ["id", "logit", "ln p", "text"], rows: rows, rightAligned: [0, 1, 2]
+      ).text
+  }
+}

@@ -1,0 +1,70 @@
+import ArgumentParser
+import Attention
+import Records
+import StrategyChecker
+
+struct StrategiesCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "strategies", abstract: "Lists and describes the strategies, and checks them.",
+    discussion: "Example: tca-lab strategies show tca",
+    subcommands: [List.self, Show.self, Check.self], defaultSubcommand: List.self)
+
+  struct List: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Lists the strategies.")
+    @Flag(help: "Print JSON.") var json = false
+
+    func run() throws {
+      let descriptions = StrategyRegistry.builtIn.descriptions
+      if json {
+        Output.prettyJSON(.array(try descriptions.map(StrategyListing.json)))
+        return
+      }
+      let rows = descriptions.map { strategy in
+        [
+          strategy.name,
+          strategy.phases.isEmpty
+            ? "–" : strategy.phases.map(\.rawValue).joined(separator: ", "),
+          strategy.fidelity.rawValue, strategy.summary,
+        ]
+      }
+      Output.text(
+        TextTable(header: ["name", "acts in", "fidelity", "what"], rows: rows).text)
+    }
+  }
+
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Describes one strategy: parameters, defaults, budgets, paper.",
+      discussion: "Example: tca-lab strategies show tca")
+    @Argument(help: "A strategy's name.") var name: String
+    @Flag(help: "Print JSON.") var json = false
+
+    func run() throws {
+      let description = try StrategyListing.entry(named: name).description
+      if json {
+        Output.prettyJSON(try StrategyListing.json(description))
+      } else {
+        Output.text(StrategyListing.text(description))
+      }
+    }
+  }
+
+  struct Check: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Runs the invariants that every strategy must keep.",
+      discussion: "Example: tca-lab strategies check tca")
+    @Argument(help: "A strategy's name; all without one.") var name: String?
+
+    func run() throws {
+      let entries =
+        try name.map { [try StrategyListing.entry(named: $0)] } ?? StrategyRegistry.builtIn.entries
+      var failed = 0
+      for entry in entries {
+        let report = try StrategyChecker().check(entry)
+        Output.text(report.description)
+        if !report.passes { failed += 1 }
+      }
+      if failed > 0 { throw Failure(.someCellFailed, "\(failed) strategies break an invariant") }
+    }
+  }
+}

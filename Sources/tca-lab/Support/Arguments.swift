@@ -1,0 +1,63 @@
+import ArgumentParser
+import Attention
+import Experiments
+import Foundation
+import Kernels
+
+/// Where results are kept.
+struct DatabaseOptions: ParsableArguments {
+  @Option(name: .customLong("db"), help: "The result database.")
+  var path = "results/tca-lab.sqlite"
+}
+
+/// The program's threads.
+struct ThreadOptions: ParsableArguments {
+  @Option(help: "Threads (default: the machine's cores).")
+  var threads: Int?
+
+  var count: Int { threads ?? ProcessInfo.processInfo.activeProcessorCount }
+
+  /// For commands that only look something up.
+  static func one() -> Workspace { Workspace(workers: WorkerPool()) }
+
+  /// A workspace with these threads; throws where the number or OpenBLAS does not allow it.
+  func makeWorkspace(default count: Int? = nil) throws -> Workspace {
+    let workers = try WorkerPool(threadCount: threads ?? count ?? self.count)
+    try BLAS.requireOneThreadPerCall()
+    return Workspace(workers: workers)
+  }
+}
+
+/// A model by its catalogue name or by a path.
+struct ModelOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "A model of the catalogue, or the path of a GGUF file.", valueName: "name or path"))
+  var model: String
+
+  func load(_ workspace: Workspace) throws -> LoadedModel {
+    try LoadedModel(
+      name: model, path: ModelCatalogue.builtIn().resolve(model), workspace: workspace)
+  }
+}
+
+/// A strategy on the command line.
+struct StrategyOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "A strategy as in a spec, as JSON or @FILE with JSON (default: full attention).",
+      valueName: "json"))
+  var strategy: String?
+
+  /// Throws all that is wrong with it.
+  func parse() throws -> StrategyArgument {
+    let text = try strategy.map { try readArgument($0, option: "--strategy") } ?? "full"
+    return try StrategyArgument(parsing: text, in: .commandLine)
+  }
+}
+
+/// An option's value, or the contents of the file that `@FILE` names.
+func readArgument(_ argument: String, option: String) throws -> String {
+  guard argument.hasPrefix("@") else { return argument }
+  return try TextFile.text(at: String(argument.dropFirst()))
+}

@@ -1,0 +1,21 @@
+import Attention
+import Experiments
+import GGUF
+import Kernels
+import ResultStore
+import Tokenization
+import Transformer
+
+extension Failure {
+  /// The exit code and text of anything that a command can throw.
+  static func from(_ error: any Error) -> Failure {
+    switch error {
+    case let error as Failure: error
+    case let error as SinkError: from(error.underlying)
+    case is StoreError: Failure(.database, "\(error)")
+    case is SpecError, is ConfigurationError, is WorkerPoolError: Failure(.usage, "\(error)")
+    case let error as ModelLibraryError: Failure(error.isUnknownName ? .usage : .modelOrFile, "\(error)")
+    default: Failure(.modelOrFile, "\(error)")
+    }
+  }
+}

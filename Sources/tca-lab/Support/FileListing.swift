@@ -1,0 +1,46 @@
+import GGUF
+import Records
+
+/// What a GGUF file holds, as a person or a program reads it.
+struct FileListing {
+  let file: GGUFFile
+
+  init(_ file: GGUFFile) { self.file = file }
+
+  var text: String {
+    let metadata = file.metadataKeys.map { key in
+      [key, file.metadata[key]?.shortText ?? ""]
+    }
+    let tensors = file.tensors.map { tensor in
+      [
+        tensor.name, tensor.format.rawValue,
+        tensor.dimensions.map(String.init).joined(separator: " x "), "\(tensor.byteCount)",
+      ]
+    }
+    return """
+      GGUF version \(file.version), \(file.metadataKeys.count) metadata entries, \(file.tensors.count) tensors
+
+      \(TextTable(header: ["key", "value"], rows: metadata).text)
+
+      \(TextTable(header: ["tensor", "format", "dimensions", "bytes"], rows: tensors, rightAligned: [3]).text)
+      """
+  }
+
+  var json: JSONValue {
+    .object([
+      "version": .integer(file.version),
+      "metadata": .object(
+        Dictionary(
+          file.metadataKeys.map { ($0, .string(file.metadata[$0]?.shortText ?? "")) },
+          uniquingKeysWith: { first, _ in first })),
+      "tensors": .array(
+        file.tensors.map { tensor in
+          .object([
+            "name": .string(tensor.name), "format": .string(tensor.format.rawValue),
+            "dimensions": .array(tensor.dimensions.map(JSONValue.integer)),
+            "bytes": .integer(tensor.byteCount),
+          ])
+        }),
+    ])
+  }
+}

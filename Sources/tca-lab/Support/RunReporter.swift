@@ -1,0 +1,46 @@
+import Experiments
+import Foundation
+import Records
+
+/// Tells a person how a run goes: lines for what is done, a progress line with an estimate in a terminal.
+final class RunReporter {
+  private var finishedLines = 0
+  private let start = ContinuousClock.now
+
+  func note(_ event: RunEvent) {
+    switch event {
+    case .skipped(let cell): Log.line("  done before: \(name(cell))")
+    case .began(let title): Log.line(title)
+    case .finished(let cell, let time): Log.line("  \(cell.label): \(time)")
+    case .failed(let cell, let reason): Log.line("  FAILED \(name(cell)): \(reason)")
+    case .note(let text): Log.line("  \(text)")
+    case .progress(let text, let done, let remaining):
+      let percent = String(format: "%3.0f %%", done * 100)
+      let rest = remaining.map { ", about \(Self.duration($0)) left" } ?? ""
+      Log.progress("[\(percent)\(rest)] \(text)")
+    }
+  }
+
+  func finish(_ summary: RunSummary, database: String, experiment: String) {
+    Log.endProgress()
+    let seconds = Double((ContinuousClock.now - start).components.seconds)
+    let ending = summary.isInterrupted ? "interrupted" : "finished"
+    Log.line(
+      "\(ending) after \(Self.duration(seconds)): \(summary.finished) cells run, \(summary.skipped) done before, \(summary.failed) failed"
+    )
+    Log.line("results: \(database); report: tca-lab report \(experiment)")
+  }
+
+  private func name(_ cell: PlannedCell) -> String {
+    let task = cell.cell.taskProtocol.map { "\(cell.cell.task)/\($0)" } ?? cell.cell.task
+    return "\(cell.label), \(task) at \(cell.cell.contextLength)"
+  }
+
+  static func duration(_ seconds: Double) -> String {
+    switch seconds {
+    case ..<90: String(format: "%.0f s", seconds)
+    case ..<5400: String(format: "%.0f min", seconds / 60)
+    default: String(format: "%.1f h", seconds / 3600)
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import Attention
+import Experiments
+import Foundation
+import Records
+
+extension SpecEnvironment {
+  /// What the program knows, with relative paths starting at `folder`.
+  static func inFolder(_ folder: URL) throws -> SpecEnvironment {
+    let catalogue = try ModelCatalogue.builtIn()
+    let texts = CorpusLibrary(folder: folder.path)
+    return SpecEnvironment(
+      strategies: StrategyRegistry.builtIn.descriptions, tasks: TaskRegistry.builtIn.descriptions,
+      catalogueModels: catalogue.names, shippedTexts: CorpusLibrary.shippedNames, folder: folder.path,
+      cores: ProcessInfo.processInfo.activeProcessorCount,
+      textDigest: texts.digest,
+      modelFacts: { reference in
+        // What is wrong with a model is told when it is loaded; a spec is not at fault.
+        guard let path = try? reference.path ?? catalogue.resolve(reference.name) else { return nil }
+        return try? ModelFacts(name: reference.name, path: path)
+      },
+      strategyProblems: SpecEnvironment.problems(in: .builtIn),
+      taskProblems: TaskRegistry.builtIn.problems)
+  }
+
+  /// For a strategy of the command line: paths start at the working directory.
+  static var commandLine: SpecEnvironment {
+    get throws {
+      try .inFolder(URL(fileURLWithPath: FileManager.default.currentDirectoryPath))
+    }
+  }
+}
+
+/// A spec file that has been read and checked.
+struct SpecFile {
+  let text: String
+  let folder: URL
+  let checked: CheckedSpec
+
+  /// Throws a failure with code 2 where the file cannot be read or anything in it is wrong.
+  init(path: String) throws {
+    let url = URL(fileURLWithPath: path)
+    let data: Data
+    do {
+      data = try Data(contentsOf: url)
+    } catch {
+      throw Failure(
+        .usage, "the spec \"\(path)\" cannot be read: \(error.localizedDescription)")
+    }
+    folder = url.deletingLastPathComponent()
+    checked = try CheckedSpec(reading: Array(data), source: path, in: .inFolder(folder))
+    text = String(decoding: data, as: UTF8.self)
+  }
+
+  /// Throws a failure with code 3 for the first model that cannot be loaded, saying why.
+  func requireModels() throws {
+    for reference in checked.missingModels {
+      let path = try reference.path ?? ModelCatalogue.builtIn().resolve(reference.name)
+      _ = try ModelFacts(name: reference.name, path: path)
+    }
+  }
+}

@@ -1,0 +1,54 @@
+import Attention
+import Experiments
+import Records
+
+/// Strategies as a person or a program reads them.
+enum StrategyListing {
+  /// Throws a failure that suggests the nearest name.
+  static func entry(named name: String) throws -> any RegisteredStrategy {
+    if let entry = StrategyRegistry.builtIn.entry(named: name) { return entry }
+    let names = StrategyRegistry.builtIn.descriptions.map(\.name)
+    let suggestion = NearestWord.to(name, among: names).map { "; did you mean \"\($0)\"?" } ?? ""
+    throw Failure(
+      .usage,
+      "\"\(name)\" is no strategy; there are \(names.joined(separator: ", "))\(suggestion)")
+  }
+
+  static func json(_ description: StrategyDescription) throws -> JSONValue {
+    var members = try JSONValue(encoding: description).objectValue ?? [:]
+    members["parameters"] = .array(
+      description.parameters.map { parameter in
+        .object([
+          "name": .string(parameter.name), "summary": .string(parameter.summary),
+          "allowed": .string(parameter.kind.allowedText), "default": parameter.defaultValue,
+          "isList": .boolean(parameter.kind.isList),
+        ])
+      })
+    return .object(members)
+  }
+
+  static func text(_ description: StrategyDescription) -> String {
+    let rows = description.parameters.map { parameter in
+      [
+        parameter.name, parameter.kind.allowedText,
+        parameter.defaultValue.isNull ? "worked out" : parameter.defaultValue.canonicalText,
+        parameter.summary,
+      ]
+    }
+    func words(_ values: [String]) -> String {
+      values.isEmpty ? "none" : values.joined(separator: ", ")
+    }
+    return """
+      \(description.name): \(description.summary)
+
+      acts in          \(words(description.phases.map(\.rawValue)))
+      budgets          \(words(description.budgets.map(\.rawValue)))
+      looks ahead      \(description.selectionLooksAhead ? "yes: later prompt tokens choose what earlier queries see" : "no")
+      key positions    \(description.keyPositions.rawValue)
+      fidelity         \(description.fidelity.rawValue)
+      source           \(description.source)
+
+      \(rows.isEmpty ? "no parameters" : TextTable(header: ["parameter", "allowed", "default", "what"], rows: rows).text)
+      """
+  }
+}
