@@ -1,0 +1,132 @@
+import Attention
+import Foundation
+import GGUF
+import Kernels
+import Tensors
+import Transformer
+
+/// Measures prefill and decode of a whole model under full attention, as shares of what the machine's sgemm allows.
+///
+///     swift run -c release --package-path Benchmarks engine-bench [model.gguf] [threads] [cpu-time] [lengths …]
+///
+/// Numbers up to 64 are threads (2), larger ones prompt lengths (512 2048). `cpu-time` counts the processor's time
+/// instead of the clock's: for one thread on a machine that others use too.
+struct EngineBench {
+  private let path: String
+  private let threads: Int
+  private let lengths: [Int]
+  private let countsProcessorTime: Bool
+  private static let repetitions = 3
+  private static let decodeSteps = 32
+
+  init(_ arguments: some Collection<String>) {
+    let numbers = arguments.compactMap { Int($0) }
+    threads = numbers.first { $0 <= 64 } ?? 2
+    let lengths = numbers.filter { $0 > 64 }
+    self.lengths = lengths.isEmpty ? [512, 2048] : lengths
+    countsProcessorTime = arguments.contains("cpu-time")
+    path =
+      arguments.first { $0.hasSuffix(".gguf") }
+      ?? NSHomeDirectory() + "/.cache/tca-lab/SmolLM2-135M-Instruct.Q4_1.gguf"
+  }
+
+  func run() throws {
+    let workspace = Workspace(workers: try WorkerPool(threadCount: threads))
+    let model = try LlamaModel(try GGUFFile(path: path), workspace: workspace, name: path)
+    print("\(path), \(threads) threads\(countsProcessorTime ? ", processor time" : "")")
+    print("OpenBLAS for \(BLAS.coreName); medians of \(Self.repetitions) prefills, 32 decode steps")
+    let before = sgemmRate()
+    var rows: [[Double]] = []
+    for length in lengths {
+      rows.append(try measure(model, prompt: length))
+    }
+    let after = sgemmRate()
+    print("sgemm 2,048 x 2,048 x 2,048: \(text(before)) GFLOP/s before, \(text(after)) after")
+    print(
+      "tokens  prefill tok/s  GFLOP/s  share of sgemm  attention s of s  decode tok/s  attention")
+    let rate = (before + after) / 2
+    for (length, row) in zip(lengths, rows) {
+      let (prefill, attention, step, stepAttention) = (row[0], row[1], row[2], row[3])
+      let speed = operations(model.configuration, tokens: length) / prefill * 1e-9
+      print(
+        "\(length)  \(text(Double(length) / prefill))  \(text(speed))  \(text(speed / rate, 3))  "
+          + "\(text(1 / step))"
+          // Stages are timed on the clock only.
+          + (countsProcessorTime
+            ? "" : "  \(text(attention / prefill, 2))  \(text(stepAttention / step, 2))"))
+    }
+    print("peak resident memory: \(peakResident)")
+  }
+
+  /// Seconds of a prefill, its attention, a decode step after it, and that one's attention.
+  private func measure(_ model: LlamaModel, prompt length: Int) throws -> [Double] {
+    let tokens = (0..<length).map {
+      Int32($0 * 7919 % model.configuration.vocabularySize)
+    }
+    var prefills: [Double] = []
+    var attention: [Double] = []
+    var steps: [Double] = []
+    var stepAttention: [Double] = []
+    for _ in 0..<Self.repetitions {
+      let session = AttentionSession(
+        FullAttention(), shape: model.shape, workspace: model.workspace)
+      var decoder = GreedyDecoder(model: model, attention: session)
+      var begin = now
+      var token = try decoder.prefill(tokens)
+      prefills.append(now - begin)
+      attention.append(Double(session.times[.prefill]?.total ?? 0) * 1e-9)
+      guard prefills.count == Self.repetitions else { continue }
+      for _ in 0..<Self.decodeSteps where decoder.position < model.configuration.contextLength {
+        begin = now
+        token = try decoder.step(token)
+        steps.append(now - begin)
+      }
+      stepAttention.append(
+        Double(session.times[.decode]?.total ?? 0) * 1e-9 / Double(Self.decodeSteps))
+    }
+    return [median(prefills), median(attention), median(steps), median(stepAttention)]
+  }
+
+  /// Floating-point operations of a dense prefill: two for each weight and token, and the causal half of attention.
+  private func operations(_ model: LlamaConfiguration, tokens: Int) -> Double {
+    let projections = model.hiddenSize * (2 * model.queryColumns + 2 * model.keyColumns)
+    let weights = model.layers * (projections + 3 * model.hiddenSize * model.feedForwardSize)
+    let pairs = Double(tokens) * Double(tokens + 1) / 2
+    return 2 * Double(weights) * Double(tokens)
+      + 4 * pairs * Double(model.queryColumns * model.layers)
+  }
+
+  private func sgemmRate() -> Double {
+    var product = ReferenceProduct(size: 2048)
+    product.multiply(threads: threads)
+    let times = (0..<10).map { _ in
+      let begin = now
+      product.multiply(threads: threads)
+      return now - begin
+    }
+    return 2 * 2048 * 2048 * 2048 / median(times) * 1e-9
+  }
+
+  /// Seconds on the chosen clock.
+  private var now: Double {
+    if countsProcessorTime { return Double(clock()) / Double(CLOCKS_PER_SEC) }
+    return Double(DispatchTime.now().uptimeNanoseconds) * 1e-9
+  }
+
+  private func median(_ values: [Double]) -> Double {
+    values.isEmpty ? .nan : values.sorted()[values.count / 2]
+  }
+
+  private func text(_ value: Double, _ decimals: Int = 1) -> String {
+    String(format: "%.\(decimals)f", value)
+  }
+
+  /// Linux's high-water mark of this process, such as "262144 kB".
+  private var peakResident: String {
+    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+    let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+    return line.map { $0.dropFirst(6).trimmingCharacters(in: .whitespaces) } ?? "unknown"
+  }
+}
+
+try EngineBench(CommandLine.arguments.dropFirst()).run()
