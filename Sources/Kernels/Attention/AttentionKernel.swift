@@ -15,7 +15,9 @@ public final class AttentionKernel {
   var windowKeys: [PackedKeys] = []
   /// Tokens in runs, by query head.
   var gatheredKeys: [PackedKeys] = []
-  var decodeScratch: [Float] = []
+  /// Results of the parts of caches, for few queries.
+  let partialBuffer = FloatBuffer()
+  var partScratch: [FloatBuffer] = []
 
   public init(workers: WorkerPool) { self.workers = workers }
 
@@ -54,7 +56,7 @@ public final class AttentionKernel {
         logSumExp.withUnsafeMutableBufferPointer { sums in
           let buffers = AttentionBuffers(
             queries: query.baseAddress!, output: out.baseAddress!, logSumExp: sums.baseAddress!)
-          if rows.count <= Self.singleQueryLimit {
+          if rows.count <= Self.fewQueries {
             attendFew(step, buffers, heads: heads, selections: selections, counts: &counts)
           } else {
             attendTiled(step, buffers, heads: heads, selections: selections, counts: &counts)
@@ -66,7 +68,7 @@ public final class AttentionKernel {
   }
 
   /// Up to this many queries, reading the cache once for all of them beats packing it into tiles.
-  static let singleQueryLimit = 2
+  static let fewQueries = 2
 }
 
 /// How many query-key pairs a call selected, and how many the kernel computed (masked halves of tiles included).

@@ -71,6 +71,28 @@ struct QueryTile {
       if isHeld { nominalPairs += rows.upperBound - row }
     }
   }
+
+  /// Hides what the query at `row` does not see. Column 0 is the first token of the panel of `tokens.lowerBound`.
+  @inline(__always)
+  func hide(
+    _ group: Group, row: Int, tokens: Range<Int>, _ logits: UnsafeMutablePointer<Float>
+  ) {
+    let origin = tokens.lowerBound / Panel.rows * Panel.rows
+    let visible = visible[row]
+    for column in 0..<tokens.lowerBound - origin { logits[column] = -.infinity }
+    if visible.lowerBound > tokens.lowerBound {
+      for token in tokens.lowerBound..<min(visible.lowerBound, tokens.upperBound)
+      where !isInRun[group.firstFlag + token - group.window.lowerBound] {
+        logits[token - origin] = -.infinity
+      }
+    }
+    let end = (tokens.upperBound - origin + 15) / 16 * 16
+    var column = max(visible.upperBound - origin, 0)
+    while column < end {
+      logits[column] = -.infinity
+      column += 1
+    }
+  }
 }
 
 extension Selection {

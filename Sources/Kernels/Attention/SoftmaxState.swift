@@ -57,11 +57,7 @@ struct SoftmaxState {
     }
     let first = tokens.lowerBound % Panel.rows
     let columns = first / 16 * 16..<(first + tokens.count + 15) / 16 * 16
-    for row in rows {
-      let line = logits + (row - rows.lowerBound) * Self.logitStride
-      hide(row, line)
-      weigh(line + columns.lowerBound, count: columns.count, row: row)
-    }
+    weigh(rows, columns: columns, hide: hide)
     StripProduct(
       depth: tokens.count, strideA: Self.logitStride, strideB: width, strideC: width, adds: true
     ).multiply(
@@ -70,25 +66,47 @@ struct SoftmaxState {
     return panels * Panel.rows * rows.count
   }
 
-  /// Replaces a query's logits by 2^(logit − maximum) and brings its state up to the new maximum.
+  /// Replaces the logits of a group's queries by 2^(logit − maximum) and brings their states up to the new maxima.
   @inline(__always)
-  private func weigh(_ line: UnsafeMutablePointer<Float>, count: Int, row: Int) {
-    let old = maxima[row]
-    let new = maximum(of: line, count: count, atLeast: old)
-    if new > old {
-      let correction = vectorExp2(SIMD16(repeating: old - new))[0]
-      sums[row] *= correction
-      maxima[row] = new
-      let scale = SIMD16<Float>(repeating: correction)
-      let weighted = accumulator + row * width
-      var i = 0
-      while i < width {
-        storeVector(loadVector(weighted + i) * scale, at: weighted + i)
-        i &+= 16
-      }
+  private func weigh(
+    _ rows: Range<Int>, columns: Range<Int>,
+    hide: (_ row: Int, _ logits: UnsafeMutablePointer<Float>) -> Void
+  ) {
+    // A lane for each query; a query that has seen nothing yet has no maximum to subtract, its weights are all 0.
+    var old = SIMD16<Float>.zero
+    var new = SIMD16<Float>.zero
+    for row in rows {
+      let lane = row &- rows.lowerBound
+      let line = logits + lane &* Self.logitStride
+      hide(row, line)
+      old[lane] = maxima[row]
+      new[lane] = maximum(
+        of: line + columns.lowerBound, count: columns.count, atLeast: maxima[row])
+      maxima[row] = new[lane]
     }
-    // A query that has seen nothing yet has no maximum to subtract: its weights are all 0.
-    sums[row] += exponentiate(line, count: count, minus: new == -.infinity ? 0 : new)
+    let corrections = vectorExp2OfNegative(
+      (old - new).replacing(with: 0, where: old .== new))
+    new.replace(with: 0, where: new .== -.infinity)
+    for row in rows {
+      let lane = row &- rows.lowerBound
+      let correction = corrections[lane]
+      if correction != 1 { rescale(row, by: correction) }
+      sums[row] += exponentiate(
+        logits + (lane &* Self.logitStride &+ columns.lowerBound), count: columns.count,
+        minus: new[lane])
+    }
+  }
+
+  @inline(__always)
+  private func rescale(_ row: Int, by correction: Float) {
+    sums[row] *= correction
+    let scale = SIMD16<Float>(repeating: correction)
+    let weighted = accumulator + row * width
+    var i = 0
+    while i < width {
+      storeVector(loadVector(weighted + i) * scale, at: weighted + i)
+      i &+= 16
+    }
   }
 
   /// In four chains, so that one comparison need not wait for the one before.

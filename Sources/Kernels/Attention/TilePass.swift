@@ -74,7 +74,8 @@ struct TilePass {
   }
 
   private func attendWindow(_ state: SoftmaxState) -> Int {
-    let groups = scratch.tile.groups
+    let tile = scratch.tile
+    let groups = tile.groups
     guard let first = groups.first?.window.lowerBound, let last = groups.last?.window.upperBound
     else { return 0 }
     let chunk = SoftmaxState.chunkKeys(headDimension: step.shape.headDimension)
@@ -84,33 +85,11 @@ struct TilePass {
         let tokens = group.window.clamped(to: begin..<begin + chunk)
         guard !tokens.isEmpty else { continue }
         computed += state.absorb(tokens, of: window, rows: group.rows) { row, logits in
-          hide(group, row: row, tokens: tokens, logits)
+          tile.hide(group, row: row, tokens: tokens, logits)
         }
       }
     }
     return computed
-  }
-
-  /// Hides what the query at `row` does not see. Column 0 is the first token of the panel of `tokens.lowerBound`.
-  @inline(__always)
-  private func hide(
-    _ group: QueryTile.Group, row: Int, tokens: Range<Int>, _ logits: UnsafeMutablePointer<Float>
-  ) {
-    let origin = tokens.lowerBound / Panel.rows * Panel.rows
-    let visible = scratch.tile.visible[row]
-    for column in 0..<tokens.lowerBound - origin { logits[column] = -.infinity }
-    if visible.lowerBound > tokens.lowerBound {
-      for token in tokens.lowerBound..<min(visible.lowerBound, tokens.upperBound)
-      where !scratch.tile.isInRun[group.firstFlag + token - group.window.lowerBound] {
-        logits[token - origin] = -.infinity
-      }
-    }
-    let end = (tokens.upperBound - origin + 15) / 16 * 16
-    var column = max(visible.upperBound - origin, 0)
-    while column < end {
-      logits[column] = -.infinity
-      column += 1
-    }
   }
 
   /// Divides by the sums and writes the tile's rows; zeros and −infinity for a query that sees nothing.

@@ -104,6 +104,38 @@ struct StripProduct {
     if row < rows { row = tile(RegisterTile<1, 1>(), 1, at: row, a, b, c) }
   }
 
+  // MARK: Few rows
+
+  /// A product of few rows that is `width` wide, a multiple of 16: B comes from memory, so that each of its rows should
+  /// pass once, as wide as registers allow.
+  func multiplyFew(
+    rows: Int, width: Int, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>,
+    _ c: UnsafeMutablePointer<Float>
+  ) {
+    guard Self.hasWideRegisters else { return multiply(rows: rows, width: width, a, b, c) }
+    var column = 0
+    while column &+ 64 <= width {
+      fewTiles64(rows: rows, a, b + column, c + column)
+      column &+= 64
+    }
+    multiply(rows: rows, width: width &- column, a, b + column, c + column)
+  }
+
+  @inline(never)
+  private func fewTiles64(
+    rows: Int, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>,
+    _ c: UnsafeMutablePointer<Float>
+  ) {
+    var row = 0
+    while row &+ 4 <= rows { row = tile(RegisterTile<4, 4>(), 4, at: row, a, b, c) }
+    switch rows &- row {
+    case 3: row = tile(RegisterTile<3, 4>(), 3, at: row, a, b, c)
+    case 2: row = tile(RegisterTile<2, 4>(), 2, at: row, a, b, c)
+    case 1: row = tile(RegisterTile<1, 4>(), 1, at: row, a, b, c)
+    default: break
+    }
+  }
+
   /// One register tile from row `row` on; gives the row after it.
   @inline(__always)
   private func tile<let rows: Int, let vectors: Int>(

@@ -1,0 +1,166 @@
+import Tensors
+
+/// The query heads of one group at one position against a range of slots of their KV head.
+///
+/// Slots are taken in blocks of sixteen. A block that none of the heads sees is neither multiplied nor read.
+struct SingleQueryPass {
+  let cache: KVHead
+  let slots: Range<Int>
+  /// The query's position.
+  let query: Int
+  /// Query heads.
+  let group: Int
+  /// (group x headDimension)
+  let queries: UnsafePointer<Float>
+  /// For each query head its maximum, its sum and its weighted values, (group x (headDimension + 2)).
+  let partials: UnsafeMutablePointer<Float>
+  let scratch: FloatBuffer
+
+  private static let logitStride = AttentionKernel.partSlots + 16
+
+  private var headDimension: Int { cache.headDimension }
+  private var blocks: Int { (slots.count + 15) / 16 }
+
+  /// Writes the partial results and one count for each query head.
+  func run(selections: ArraySlice<Selection>, counts: UnsafeMutablePointer<PairCounts>) {
+    let logits = scratch.reserve(group * Self.logitStride)
+    withUnsafeTemporaryAllocation(of: UInt16.self, capacity: (group + 1) * blocks) { bits in
+      let shown = bits.baseAddress!
+      let needed = shown + group * blocks
+      needed.update(repeating: 0, count: blocks)
+      for (index, selection) in selections.enumerated() {
+        let own = shown + index * blocks
+        show(selection, in: own)
+        counts[index] = PairCounts()
+        for block in 0..<blocks {
+          needed[block] |= own[block]
+          counts[index].nominal += own[block].nonzeroBitCount
+        }
+      }
+      let multiplied = (0..<blocks).reduce(0) { total, block in
+        total + (needed[block] == 0 ? 0 : min(16, slots.count - 16 * block))
+      }
+      for index in 0..<group { counts[index].computed = multiplied }
+      scores(shown: shown, needed: needed, into: logits)
+      for index in 0..<group { weigh(logits + index * Self.logitStride, index: index) }
+      accumulate(logits, needed: needed)
+    }
+  }
+
+  // MARK: Which slots
+
+  /// One bit for each slot that the query sees.
+  private func show(_ selection: Selection, in bits: UnsafeMutablePointer<UInt16>) {
+    let start = selection.window.start(forQuery: query)
+    let windowSlot = min(max(cache.slot(atOrAfter: start), slots.lowerBound), slots.upperBound)
+    for block in 0..<blocks {
+      let first = slots.lowerBound + 16 * block
+      let from = min(max(windowSlot - first, 0), 16)
+      let to = min(slots.upperBound - first, 16)
+      bits[block] = from < to ? UInt16(truncatingIfNeeded: (1 << to) - (1 << from)) : 0
+    }
+    guard windowSlot > slots.lowerBound, !selection.runs.isEmpty else { return }
+    cache.positionStorage.withUnsafeBufferPointer { storage in
+      let positions = storage.baseAddress! + (cache.firstRow + slots.lowerBound)
+      selection.runs.withUnsafeBufferPointer { runs in
+        var run = selection.firstRun(endingAfter: Int(positions[0]))
+        for slot in 0..<windowSlot - slots.lowerBound {
+          let position = Int(positions[slot])
+          while run < runs.count, runs[run].upperBound <= position { run &+= 1 }
+          if run == runs.count { break }
+          if runs[run].lowerBound <= position {
+            bits[slot / 16] |= 1 << UInt16(truncatingIfNeeded: slot % 16)
+          }
+        }
+      }
+    }
+  }
+
+  // MARK: Logits
+
+  /// Logits in units of log 2, −infinity where a head does not see a slot.
+  private func scores(
+    shown: UnsafePointer<UInt16>, needed: UnsafePointer<UInt16>,
+    into logits: UnsafeMutablePointer<Float>
+  ) {
+    let d = headDimension
+    let scale = SIMD16<Float>(
+      repeating: Float(1.442_695_040_888_963_4 / Double(d).squareRoot()))
+    let hidden = SIMD16<Float>(repeating: -.infinity)
+    let lanes = SIMD16<UInt16>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+    cache.keyStorage.withUnsafeBufferPointer { storage in
+      let keys = storage.baseAddress! + (cache.firstRow + slots.lowerBound) * d
+      for block in 0..<blocks {
+        let last = min(15, slots.count - 16 * block - 1)
+        for index in 0..<group {
+          let line = logits + (index * Self.logitStride + 16 * block)
+          let bits = shown[index * blocks + block]
+          guard bits != 0 else {
+            storeVector(hidden, at: line)
+            continue
+          }
+          var scores = DotProducts.sixteen(
+            queries + index * d, with: keys + 16 * block * d, last: last, count: d)
+          scores *= scale
+          if bits != .max {
+            let isHidden = (SIMD16(repeating: bits) &>> lanes) & 1 .== 0
+            for lane in 0..<16 where isHidden[lane] { scores[lane] = -.infinity }
+          }
+          storeVector(scores, at: line)
+        }
+      }
+    }
+  }
+
+  /// Replaces a head's logits by 2^(logit − maximum); notes the maximum and the sum.
+  private func weigh(_ line: UnsafeMutablePointer<Float>, index: Int) {
+    var best = SIMD16<Float>(repeating: -.infinity)
+    for block in 0..<blocks { best = best.orLarger(loadVector(line + 16 &* block)) }
+    let maximum = best.laneMaximum
+    let shift = SIMD16<Float>(repeating: maximum == -.infinity ? 0 : maximum)
+    var total = SIMD16<Float>.zero
+    for block in 0..<blocks {
+      let weights = vectorExp2OfNegative(loadVector(line + 16 &* block) - shift)
+      storeVector(weights, at: line + 16 &* block)
+      total += weights
+    }
+    partials[index * (headDimension + 2)] = maximum
+    partials[index * (headDimension + 2) + 1] = total.laneSum
+  }
+
+  // MARK: Values
+
+  /// Adds up weight · value over each stretch of blocks that some head sees.
+  private func accumulate(_ weights: UnsafePointer<Float>, needed: UnsafePointer<UInt16>) {
+    let d = headDimension
+    let weighted = partials + 2
+    for index in 0..<group { (weighted + index * (d + 2)).update(repeating: 0, count: d) }
+    cache.valueStorage.withUnsafeBufferPointer { storage in
+      let values = storage.baseAddress! + (cache.firstRow + slots.lowerBound) * d
+      var block = 0
+      while block < blocks {
+        guard needed[block] != 0 else {
+          block += 1
+          continue
+        }
+        let first = block
+        while block < blocks, needed[block] != 0 { block += 1 }
+        let stretch = 16 * first..<min(16 * block, slots.count)
+        let product = StripProduct(
+          depth: stretch.count, strideA: Self.logitStride, strideB: d, strideC: d + 2, adds: true)
+        product.multiplyFew(
+          rows: group, width: d / 16 * 16, weights + stretch.lowerBound,
+          values + stretch.lowerBound * d, weighted)
+        for column in d / 16 * 16..<d {
+          for index in 0..<group {
+            var sum: Float = 0
+            for slot in stretch {
+              sum += weights[index * Self.logitStride + slot] * values[slot * d + column]
+            }
+            weighted[index * (d + 2) + column] += sum
+          }
+        }
+      }
+    }
+  }
+}
