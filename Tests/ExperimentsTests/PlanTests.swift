@@ -219,4 +219,24 @@ struct PlanTests {
     let checked = try SpecSamples.check(Self.example)
     #expect(PlanEstimate(of: [], in: checked).seconds == 0)
   }
+
+  @Test("Absurd sizes give absurd estimates, not a crash")
+  func absurdEstimate() throws {
+    var environment = SpecSamples.environment
+    environment.modelFacts = { reference in
+      ModelFacts(
+        name: reference.name, path: "", digest: "", contextLength: .max, shape: SpecSamples.shape,
+        size: ModelSize(
+          hiddenSize: .max, matrixParameters: .max, outputParameters: .max, fileBytes: .max))
+    }
+    let text = SpecSamples.spec(
+      strategies: #"{"name": "tca", "localWindow": 9223372036854775807}"#,
+      tasks:
+        #"{"name": "passkey", "samples": 9223372036854775807, "decodeTokens": 9223372036854775807}"#,
+      contexts: "9223372036854775807")
+    environment.strategyProblems = { _, _, _ in [] }
+    let checked = try CheckedSpec(reading: Array(text.utf8), source: "spec.json", in: environment)
+    let estimate = PlanEstimate(of: ExperimentPlan(checked).cells, in: checked)
+    #expect(estimate.seconds > 1e20 && estimate.peakBytes == 1_000_000_000_000_000_000)
+  }
 }

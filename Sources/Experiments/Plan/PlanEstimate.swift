@@ -26,7 +26,7 @@ public struct PlanEstimate: Sendable, Hashable {
     of cells: [PlannedCell], in checked: CheckedSpec, rate: Double = PlanEstimate.defaultRate
   ) {
     var operations = 0.0
-    var bytes = 0
+    var bytes = 0.0
     var calibrated: Set<[String]> = []
     for planned in cells {
       guard let model = checked.models.first(where: { $0.digest == planned.cell.modelDigest })
@@ -42,59 +42,62 @@ public struct PlanEstimate: Sendable, Hashable {
       }
     }
     seconds = operations / rate
-    peakBytes = bytes
+    // A file may claim any context length; no process has more than this.
+    peakBytes = Int(min(bytes, 1e18))
   }
 
   private static func operations(
     of planned: PlannedCell, _ pass: PassWork, _ spec: ExperimentSpec
   ) -> Double {
     let cell = planned.cell
-    let n = cell.contextLength
+    let n = Double(cell.contextLength)
     var operations = 0.0
-    let scored = cell.taskParameters["scoredTokens"]?.integerValue ?? n / 2
+    let scored = cell.taskParameters["scoredTokens"]?.doubleValue ?? n / 2
     let output = 2 * pass.output(scored)
     if spec.metrics.contains(.approximation) {
       let passes = cell.strategy == "full" ? 1.0 : 2.0
       operations +=
-        Double(samples(of: cell))
+        samples(of: cell)
         * (passes * (pass.matrices(n) + 2 * pass.attention(n)) + output)
     } else if spec.metrics.contains(.quality) {
-      operations += Double(samples(of: cell)) * (pass.matrices(n) + pass.attention(n) + output)
+      operations += samples(of: cell) * (pass.matrices(n) + pass.attention(n) + output)
     }
     let timed =
       spec.metrics.contains(.latency)
       ? spec.warmups + spec.repeats : spec.metrics.contains(.memory) ? 1 : 0
-    let step = 5 * (pass.matrices(1) + pass.output(1) + 2 * pass.attention(n) / Double(n))
+    let step = 5 * (pass.matrices(1) + pass.output(1) + 2 * pass.attention(n) / n)
     return operations
       + Double(timed)
       * (pass.matrices(n) + pass.attention(n) + Double(planned.decodeTokens) * step)
   }
 
   /// Samples a cell, at each depth where the task has depths.
-  private static func samples(of cell: CellRecord) -> Int {
-    (cell.taskParameters["samples"]?.integerValue ?? 1)
-      * (cell.taskParameters["depths"]?.arrayValue?.count ?? 1)
+  private static func samples(of cell: CellRecord) -> Double {
+    (cell.taskParameters["samples"]?.doubleValue ?? 1)
+      * Double(cell.taskParameters["depths"]?.arrayValue?.count ?? 1)
   }
 
   /// Tokens of the calibration pass that a cell needs; nil where it needs none.
-  private static func calibrationLength(of cell: CellRecord, _ model: ModelFacts) -> Int? {
+  private static func calibrationLength(of cell: CellRecord, _ model: ModelFacts) -> Double? {
     let parameters = cell.strategyParameters
     guard parameters["calibrationCorpus"] != nil, parameters["heads"]?.isNull != false else {
       return nil
     }
-    let window = (parameters["localWindow"]?.integerValue ?? 0)
-    let needed = 2 * (window + (parameters["blockSize"]?.integerValue ?? 0))
-    return parameters["calibrationLength"]?.integerValue
-      ?? min(model.contextLength, max(2048, needed))
+    let window = parameters["localWindow"]?.doubleValue ?? 0
+    let needed = 2 * (window + (parameters["blockSize"]?.doubleValue ?? 0))
+    return min(
+      Double(model.contextLength),
+      parameters["calibrationLength"]?.doubleValue ?? max(2048, needed))
   }
 
   /// The mapped file, two caches in float32 (the strategy's and the one that never evicts), eight rows of hidden size
   /// a token, and 200 MB for the program and its tiles.
-  private static func bytes(of cell: CellRecord, _ model: ModelFacts) -> Int {
+  private static func bytes(of cell: CellRecord, _ model: ModelFacts) -> Double {
     let shape = model.shape
-    let cache = shape.layers * shape.kvHeads * shape.headDimension * 2 * 4 * cell.contextLength
-    let rows = 8 * 4 * model.size.hiddenSize * cell.contextLength
-    return model.size.fileBytes + 2 * cache + rows + 200_000_000
+    let n = Double(cell.contextLength)
+    let values = Double(shape.layers) * Double(shape.kvHeads) * Double(shape.headDimension) * 2
+    let rows = 8 * Double(model.size.hiddenSize)
+    return Double(model.size.fileBytes) + 4 * n * (2 * values + rows) + 200e6
   }
 }
 
@@ -104,18 +107,18 @@ private struct PassWork {
 
   init(_ model: ModelFacts) { self.model = model }
 
-  func matrices(_ tokens: Int) -> Double {
-    2 * Double(model.size.matrixParameters) * Double(tokens)
+  func matrices(_ tokens: Double) -> Double {
+    2 * Double(model.size.matrixParameters) * tokens
   }
 
-  func output(_ tokens: Int) -> Double {
-    2 * Double(model.size.outputParameters) * Double(tokens)
+  func output(_ tokens: Double) -> Double {
+    2 * Double(model.size.outputParameters) * tokens
   }
 
   /// The causal half.
-  func attention(_ tokens: Int) -> Double {
+  func attention(_ tokens: Double) -> Double {
     let shape = model.shape
-    return 2 * Double(shape.queryHeads * shape.headDimension * shape.layers) * Double(tokens)
-      * Double(tokens)
+    return 2 * Double(shape.queryHeads) * Double(shape.headDimension) * Double(shape.layers)
+      * tokens * tokens
   }
 }
