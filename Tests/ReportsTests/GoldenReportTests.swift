@@ -1,0 +1,81 @@
+import CustomDump
+import Foundation
+import Records
+import Testing
+
+@testable import Reports
+
+/// Whole texts against `Tests/Golden/reports`. After a wanted change:
+/// `TCA_LAB_WRITE_GOLDEN=1 swift test --filter GoldenReportTests`, then read the diff before committing it.
+@Suite("Golden reports")
+struct GoldenReportTests {
+  private func expectGolden(_ text: String, _ name: String) throws {
+    let file = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()
+      .deletingLastPathComponent().deletingLastPathComponent()
+      .appendingPathComponent("Golden/reports/\(name)")
+    if ProcessInfo.processInfo.environment["TCA_LAB_WRITE_GOLDEN"] == "1" {
+      try text.write(to: file, atomically: true, encoding: .utf8)
+    }
+    expectNoDifference(text, try String(contentsOf: file, encoding: .utf8))
+  }
+
+  private func markdown(_ report: Report) throws -> String {
+    var text = ""
+    try MarkdownRenderer().render(report, to: &text)
+    return text
+  }
+
+  @Test("The report of an experiment in Markdown")
+  func report() throws {
+    var results = ExampleResults.experiment(contexts: [512])
+    results.rows[6].failure = StoredFailure(run: 1, reason: "out of memory | at layer 3")
+    try expectGolden(markdown(Report(of: results)), "example.md")
+  }
+
+  @Test("The table of two context lengths for a terminal")
+  func terminal() throws {
+    try expectGolden(TerminalTable(of: ExampleResults.experiment()).text, "example.txt")
+  }
+
+  @Test("The comparison of two strategies in Markdown")
+  func strategies() throws {
+    let report = try Report(
+      comparing: "streaming-llm", with: "tca threshold=0.9", in: [ExampleResults.experiment()])
+    try expectGolden(markdown(report), "strategies.md")
+  }
+
+  @Test("The comparison of two runs in Markdown, without ratios of times")
+  func runs() throws {
+    var later = ExampleResults.experiment(contexts: [512])
+    later.runs[0].id = 2
+    later.runs[0].provenance.sourceState = "fedcba987654"
+    for index in later.rows.indices {
+      later.rows[index].planned.cell.identity += " again"
+      later.rows[index].planned.fullIdentity += " again"
+      later.rows[index].units = later.rows[index].units.map { unit in
+        var unit = unit
+        unit.negativeLogLikelihood? -= 0.5 + Double(unit.index % 3)
+        return unit
+      }
+    }
+    for group in later.timingGroups.indices {
+      for sample in later.timingGroups[group].group.samples.indices {
+        later.timingGroups[group].group.samples[sample].identity += " again"
+      }
+    }
+    let report = try Report(
+      comparingRun: ExampleResults.experiment(contexts: [512]), with: later)
+    try expectGolden(markdown(report), "runs.md")
+  }
+
+  @Test(
+    "Each table in CSV", arguments: ["comparison", "quality_difference", "unit", "timing", "run"])
+  func csv(table: String) throws {
+    var results = ExampleResults.experiment(contexts: [512])
+    results.rows = Array(results.rows.prefix(2)) + [results.rows[7]]
+    results.rows[1].failure = StoredFailure(run: 1, reason: "said \"no\", twice\nand stopped")
+    let files = try CSVRenderer().files(of: Report(of: results))
+    let file = try #require(files.first { $0.name == "\(table).csv" })
+    try expectGolden(file.text, file.name)
+  }
+}

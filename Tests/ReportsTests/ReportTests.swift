@@ -1,0 +1,185 @@
+import Records
+import Testing
+
+@testable import Reports
+
+@Suite("Report contents")
+struct ReportTests {
+  private func flags(
+    _ change: (inout ExperimentResults) -> Void
+  ) -> [String] {
+    var results = ExampleResults.experiment(contexts: [512])
+    change(&results)
+    return ExperimentAnalysis(results).flags
+  }
+
+  @Test("A sound experiment has no flag but the few prompts")
+  func sound() {
+    #expect(flags { _ in } == ["fewer than 8 units, so no intervals: passkey (4)"])
+  }
+
+  @Test("Better than full beyond the interval is flagged, within it not")
+  func betterThanFull() {
+    func changed(by loss: @escaping (Int) -> Double) -> [String] {
+      flags { results in
+        for index in results.rows[3].units.indices {
+          results.rows[3].units[index].negativeLogLikelihood =
+            results.rows[0].units[index].negativeLogLikelihood.map { $0 + loss(index) }
+        }
+      }
+    }
+    #expect(
+      changed { -1 - Double($0) / 10 }.first
+        == "better than full beyond its interval, which a sparse method should not be: tca threshold=0.9, smollm2-135m at "
+        + "512, perplexity/prefill, negative log-likelihood -0.0211 [-0.0223, -0.0199]")
+    #expect(changed { $0 % 2 == 0 ? -1 : 0.9 }.count == 1)
+  }
+
+  @Test("A bound that is broken, a budget that does not bind and errors that rise are flagged")
+  func impossibleFigures() {
+    let broken = flags { $0.rows[1].figures[.boundRatio] = 1.21 }
+    #expect(
+      broken.first
+        == "error above its theoretical bound: streaming-llm, smollm2-135m at 512, perplexity/prefill, bound ratio 1.210"
+    )
+    #expect(flags { $0.rows[1].figures[.boundRatio] = 1.04 }.count == 1)
+    let loose = flags {
+      $0.rows[1].figures[.density] = 0.97
+      $0.rows[1].figures[.retainedFraction] = 0.99
+    }
+    #expect(loose.first?.hasPrefix("not binding") == true)
+    // Dense prefill, but a cache that is cut: the budget binds.
+    #expect(flags { $0.rows[1].figures[.density] = 1 }.count == 1)
+    let rising = flags { $0.rows[3].figures[.relativeOutputError] = 0.2 }
+    #expect(
+      rising.first
+        == "error rises with the budget: tca threshold=0.9, smollm2-135m at 512, perplexity/prefill, 0.200 at density 0.550 "
+        + "against 0.160 of tca threshold=0.7 at 0.400")
+    let otherParameter = flags {
+      $0.rows[3].figures[.relativeOutputError] = 0.2
+      $0.rows[3].planned.cell.strategyParameters = ["blockSize": 64, "threshold": 0.9]
+    }
+    #expect(otherParameter.count == 1)
+  }
+
+  @Test("Several sources, changed files, missing and failed cells are flagged")
+  func provenance() {
+    let flags = flags { results in
+      var second = results.runs[0]
+      second.id = 2
+      second.provenance.sourceState = "abc-dirty"
+      second.provenance.cpu = "Another CPU"
+      results.runs.append(second)
+      results.timingGroups[1].run = 2
+      results.rows[7].kinds = [:]
+      results.rows[6].failure = StoredFailure(run: 2, reason: "x")
+    }
+    #expect(flags.contains("figures come from 2 states of the source: 0123456789ab, abc-dirty"))
+    #expect(flags.contains("built from files that differ from the commit: abc-dirty"))
+    #expect(
+      flags.contains(
+        "times come from 2 kinds of machine; only ratios compare: Another CPU, Made-up CPU"))
+    #expect(flags.contains("1 of 8 cells have no results yet"))
+    #expect(flags.contains("1 of 8 cells failed; see Failures"))
+  }
+
+  @Test("The mark for looking ahead is on prefill figures only")
+  func looksAhead() {
+    let rows = ExperimentAnalysis(ExampleResults.experiment(contexts: [512])).rows
+    #expect(rows.filter(\.looksAhead).map(\.task) == ["perplexity/prefill", "perplexity/prefill"])
+  }
+
+  @Test("Tasks of one name are told apart by the parameters that differ at the same length")
+  func taskLabels() {
+    var results = ExampleResults.experiment()
+    #expect(
+      Set(ExperimentAnalysis(results).rows.map(\.task)) == ["perplexity/prefill", "passkey"])
+    for row in results.rows where row.planned.cell.task == "passkey" {
+      var copy = row
+      copy.planned.cell.identity += " unaware"
+      copy.planned.fullIdentity += " unaware"
+      copy.planned.cell.taskParameters = [
+        "samples": 2, "scoredTokens": .integer(row.planned.cell.contextLength / 2),
+        "queryAware": false,
+      ]
+      results.rows.append(copy)
+    }
+    #expect(
+      Set(ExperimentAnalysis(results).rows.map(\.task))
+        == ["perplexity/prefill", "passkey queryAware=null", "passkey queryAware=false"])
+  }
+
+  @Test("Nothing measured makes a short report, not a wrong one")
+  func empty() throws {
+    var results = ExampleResults.experiment(contexts: [512])
+    results.timingGroups = []
+    results.calibrations = []
+    results.rows = results.rows.map { ComparisonRow(planned: $0.planned) }
+    let report = Report(of: results)
+    #expect(report.sections.map(\.title) == ["Comparison", "Read with care"])
+    #expect(
+      report.sections[0].tables[0].columns.map(\.heading) == [
+        "model", "context", "task", "strategy",
+      ])
+    results.rows = []
+    results.runs = []
+    #expect(TerminalTable(of: results).text.hasSuffix("no cells\n"))
+    _ = try MarkdownRenderer().files(of: Report(of: results))
+    _ = try CSVRenderer().files(of: Report(of: results))
+  }
+
+  @Test("A pipe, a line break or a heading in a name cannot break a Markdown table")
+  func escaping() throws {
+    let report = Report(
+      title: "a\n# b",
+      sections: [
+        ReportSection(
+          "x",
+          tables: [ReportTable(columns: [.init("h|1", isNumeric: false)], rows: [["a|b\n## c"]])])
+      ])
+    let text = try MarkdownRenderer().files(of: report)[0].text
+    #expect(
+      text == """
+        # a # b
+
+        ## x
+
+        | h\\|1      |
+        | --------- |
+        | a\\|b ## c |
+
+        """)
+  }
+
+  @Test("Comparing what is not there names what is")
+  func comparisonErrors() {
+    let results = ExampleResults.experiment(contexts: [512])
+    let unknown = #expect(throws: ReportError.self) {
+      try Report(comparing: "tca", with: "full", in: [results])
+    }
+    #expect(
+      unknown?.description
+        == "there is no strategy \"tca\" in the stored experiments. There are \"full\", \"streaming-llm\", "
+        + "\"tca threshold=0.7\", \"tca threshold=0.9\".")
+    #expect(throws: ReportError.self) {
+      try Report(comparing: "tca", with: "full", in: [])
+    }
+    var other = results
+    other.rows = []
+    #expect(throws: ReportError.self) { try Report(comparingRun: results, with: other) }
+  }
+
+  @Test(
+    "Numbers look the same everywhere",
+    arguments: [
+      (NumberText.fixed(-0.0001, 2), "0.00"), (NumberText.fixed(nil, 2), "–"),
+      (NumberText.fixed(.infinity, 1), "inf"), (NumberText.signed(0.00001, 2), "0.00"),
+      (NumberText.signed(0.126, 2), "+0.13"), (NumberText.signed(-0.126, 2), "-0.13"),
+      (NumberText.significant(0.09124), "0.0912"), (NumberText.significant(123.4), "123"),
+      (NumberText.significant(0.00001234), "1.23e-05"), (NumberText.significant(0), "0"),
+      (NumberText.count(1_234_567), "1,234,567"), (NumberText.count(999), "999"),
+      (NumberText.count(-1000), "-1,000"), (NumberText.mebibytes(1_572_864), "1.50"),
+      (NumberText.milliseconds(0.0123), "12.3"),
+    ])
+  func numbers(text: String, expected: String) { #expect(text == expected) }
+}
