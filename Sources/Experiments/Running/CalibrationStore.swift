@@ -1,6 +1,7 @@
 import Attention
 import Calibration
 import Digests
+import Foundation
 import Records
 import Tensors
 import Transformer
@@ -8,12 +9,12 @@ import Transformer
 /// Where calibrations come from: memory, the result store, or a pass over the text.
 final class CalibrationStore {
   private let sink: any ResultSink
-  private let texts: CorpusLibrary
+  private let folder: URL
   private var known: [String: CalibrationRecord] = [:]
 
-  init(sink: any ResultSink, texts: CorpusLibrary) {
+  init(sink: any ResultSink, folder: URL) {
     self.sink = sink
-    self.texts = texts
+    self.folder = folder
   }
 
   /// The stored calibration, or a new one, which is stored.
@@ -23,7 +24,7 @@ final class CalibrationStore {
   ) throws -> CalibrationRecord {
     let offline = try OfflinePhase(
       request, of: strategy, model: model,
-      corpus: texts.corpus(request.corpus))
+      corpus: Corpus(named: request.corpus, folder: folder))
     if let record = known[offline.identity] { return record }
     if let record = try sink.storedCalibration(offline.identity) {
       known[offline.identity] = record

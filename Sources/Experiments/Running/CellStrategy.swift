@@ -1,4 +1,5 @@
 import Attention
+import Calibration
 import Kernels
 import Records
 import Tensors
@@ -36,7 +37,7 @@ struct CellStrategy {
             of: matched)
         }
       }
-      parameters["budget"] = try resolver.resolve(budget)
+      parameters = parameters.replacing("budget", by: try resolver.resolve(budget))
     }
     if let calibrated = CalibrationRegistry.builtIn.entry(for: cell.cell.strategy) {
       parameters = try runner.calibrate(parameters, of: calibrated, model: model)
@@ -49,6 +50,13 @@ struct CellStrategy {
   func makeSession() throws -> any StrategySession {
     try entry.makeSession(
       parameters: parameters, shape: model.model.shape, workspace: model.model.workspace)
+  }
+}
+
+extension JSONValue {
+  /// An object with one member set.
+  func replacing(_ key: String, by value: JSONValue) -> JSONValue {
+    .object((objectValue ?? [:]).merging([key: value]) { $1 })
   }
 }
 

@@ -14,12 +14,12 @@ public struct RunRequest: Sendable {
   public var repeats: Int
   /// Runs all cells again; what is stored stays.
   public var isFresh: Bool
-  /// Where the texts are that the spec names.
-  public var texts: CorpusLibrary
+  /// What relative paths of the spec are relative to.
+  public var folder: URL
 
   public init(
     experiment: ExperimentRecord, cells: [PlannedCell], metrics: Set<ResultKind>, warmups: Int,
-    repeats: Int, isFresh: Bool, texts: CorpusLibrary
+    repeats: Int, isFresh: Bool, folder: URL
   ) {
     self.experiment = experiment
     self.cells = cells
@@ -27,7 +27,7 @@ public struct RunRequest: Sendable {
     self.warmups = warmups
     self.repeats = repeats
     self.isFresh = isFresh
-    self.texts = texts
+    self.folder = folder
   }
 }
 
@@ -82,7 +82,7 @@ public final class ExperimentRunner {
     self.isInterrupted = isInterrupted
     self.report = report
     progress = RunProgress()
-    calibrations = CalibrationStore(sink: sink, texts: request.texts)
+    calibrations = CalibrationStore(sink: sink, folder: request.folder)
   }
 
   /// Runs to the end or to the first interruption. Throws where the store fails; what goes wrong in a cell is recorded.

@@ -22,7 +22,7 @@ public struct LoadedModel {
     self.path = path
     let file = try GGUFFile(path: path)
     model = try LlamaModel(file, workspace: workspace, name: path)
-    tokenizer = try Tokenizer(Vocabulary(of: file))
+    tokenizer = try Tokenizer(of: file)
     digestOfFile = DigestOfFile(path: path)
     chatTemplate = try file.string(ifPresent: "tokenizer.chat_template")
   }

@@ -23,7 +23,7 @@ final class PreparedBench {
     runner.report(.began(bench.title))
     model = try runner.models.model(named: cell.model)
     task = try TaskRegistry.builtIn.task(
-      named: cell.task, parameters: cell.taskParameters, texts: runner.request.texts)
+      named: cell.task, parameters: cell.taskParameters, folder: runner.request.folder)
     samples = try task.samples(
       tokenizer: model.tokenizer, contextLength: cell.contextLength, seed: cell.seed)
     guard let full = StrategyRegistry.builtIn.entry(named: "full") else {

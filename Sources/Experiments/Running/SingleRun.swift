@@ -1,5 +1,6 @@
 import Attention
 import Calibration
+import Foundation
 import Records
 import Tensors
 
@@ -19,18 +20,17 @@ public struct SingleRun {
   public func makeSession(promptTokens: Int) throws -> any StrategySession {
     var parameters = strategy.parameters
     let shape = model.model.shape
-    if let budget = parameters["budget"], var members = parameters.objectValue {
-      members["budget"] = try BudgetResolver(
-        shape: shape, promptTokens: promptTokens, matchedMeasurement: { _, _ in nil }
-      ).resolve(budget)
-      parameters = .object(members)
+    if let budget = parameters["budget"] {
+      let resolver = BudgetResolver(
+        shape: shape, promptTokens: promptTokens, matchedMeasurement: { _, _ in nil })
+      parameters = parameters.replacing("budget", by: try resolver.resolve(budget))
     }
     if let calibrated = CalibrationRegistry.builtIn.entry(for: strategy.entry.description.name),
       let request = try calibrated.request(
         parameters: parameters, contextLength: model.model.configuration.contextLength)
     {
       let record = try OfflinePhase(
-        request, of: calibrated, model: model, corpus: CorpusLibrary().corpus(request.corpus)
+        request, of: calibrated, model: model, corpus: Corpus(named: request.corpus, folder: .currentDirectory())
       ).run()
       parameters = try calibrated.resolve(parameters: parameters, evidence: record.evidence)
     }

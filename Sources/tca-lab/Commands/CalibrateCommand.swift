@@ -2,6 +2,7 @@ import ArgumentParser
 import Attention
 import Calibration
 import Experiments
+import Foundation
 import Records
 
 struct CalibrateCommand: ParsableCommand {
@@ -40,7 +41,7 @@ struct CalibrateCommand: ParsableCommand {
     let layers = loaded.model.shape.layers
     let record = try OfflinePhase(
       request, of: calibrated, model: loaded,
-      corpus: CorpusLibrary().corpus(request.corpus)
+      corpus: Corpus(named: request.corpus, folder: .currentDirectory())
     ).run(afterLayer: { Log.progress("layer \($0 + 1) of \(layers)") })
     Log.endProgress()
     let resolved = try calibrated.resolve(parameters: parameters, evidence: record.evidence)

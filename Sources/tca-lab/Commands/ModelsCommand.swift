@@ -18,13 +18,13 @@ struct ModelsCommand: ParsableCommand {
     func run() throws {
       let catalogue = try ModelCatalogue.builtIn()
       if json {
-        Output.prettyJSON(try catalogue.listing)
+        Output.prettyJSON(try ModelListing.json(catalogue))
         return
       }
-      let rows = catalogue.entries.map { entry in
+      let rows = catalogue.models.map { model in
         [
-          entry.name, catalogue.isPulled(entry) ? "yes" : "no",
-          String(format: "%.1f MB", Double(entry.bytes) / 1e6), entry.licence, entry.summary,
+          model.name, ModelListing.isPulled(model, in: catalogue) ? "yes" : "no",
+          String(format: "%.1f MB", Double(model.bytes) / 1e6), model.licence, model.summary,
         ]
       }
       Output.text(

@@ -32,8 +32,7 @@ struct RunCommand: ParsableCommand {
         experiment: ExperimentRecord(
           name: wanted.name, question: wanted.question, spec: file.text),
         cells: ExperimentPlan(file.checked).cells, metrics: wanted.metrics,
-        warmups: wanted.warmups, repeats: wanted.repeats, isFresh: fresh,
-        texts: CorpusLibrary(folder: file.folder.path)),
+        warmups: wanted.warmups, repeats: wanted.repeats, isFresh: fresh, folder: file.folder),
       models: ModelShelf(
         paths: Dictionary(
           file.checked.models.map { ($0.name, $0.path) }, uniquingKeysWith: { first, _ in first }),

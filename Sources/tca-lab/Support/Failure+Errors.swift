@@ -14,7 +14,6 @@ extension Failure {
     case let error as SinkError: from(error.underlying)
     case is StoreError: Failure(.database, "\(error)")
     case is SpecError, is ConfigurationError, is WorkerPoolError: Failure(.usage, "\(error)")
-    case let error as ModelLibraryError: Failure(error.isUnknownName ? .usage : .modelOrFile, "\(error)")
     default: Failure(.modelOrFile, "\(error)")
     }
   }

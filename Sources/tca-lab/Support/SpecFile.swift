@@ -7,12 +7,11 @@ extension SpecEnvironment {
   /// What the program knows, with relative paths starting at `folder`.
   static func inFolder(_ folder: URL) throws -> SpecEnvironment {
     let catalogue = try ModelCatalogue.builtIn()
-    let texts = CorpusLibrary(folder: folder.path)
     return SpecEnvironment(
       strategies: StrategyRegistry.builtIn.descriptions, tasks: TaskRegistry.builtIn.descriptions,
-      catalogueModels: catalogue.names, shippedTexts: CorpusLibrary.shippedNames, folder: folder.path,
+      catalogueModels: catalogue.names, shippedTexts: Corpus.shippedNames, folder: folder.path,
       cores: ProcessInfo.processInfo.activeProcessorCount,
-      textDigest: texts.digest,
+      textDigest: { try Corpus(named: $0, folder: folder).digest },
       modelFacts: { reference in
         // What is wrong with a model is told when it is loaded; a spec is not at fault.
         guard let path = try? reference.path ?? catalogue.resolve(reference.name) else { return nil }
@@ -25,7 +24,7 @@ extension SpecEnvironment {
   /// For a strategy of the command line: paths start at the working directory.
   static var commandLine: SpecEnvironment {
     get throws {
-      try .inFolder(URL(fileURLWithPath: FileManager.default.currentDirectoryPath))
+      try .inFolder(.currentDirectory())
     }
   }
 }
