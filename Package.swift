@@ -20,9 +20,11 @@ let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto"
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 
 func library(
-  _ name: String, _ dependencies: [Target.Dependency] = [], extra: [SwiftSetting] = []
+  _ name: String, _ dependencies: [Target.Dependency] = [], extra: [SwiftSetting] = [],
+  resources: [Resource]? = nil
 ) -> Target {
-  .target(name: name, dependencies: dependencies, swiftSettings: common + extra)
+  .target(
+    name: name, dependencies: dependencies, resources: resources, swiftSettings: common + extra)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -58,9 +60,8 @@ let package = Package(
     library("StrategyChecker", ["Attention", "Calibration", "Kernels", "Measurement"]),
     library(
       "Experiments",
-      [
-        "Transformer", "Tokenization", "Calibration", "Measurement", "Records", "Digests",
-      ]),
+      ["Transformer", "Tokenization", "Calibration", "Measurement", "Records", "Digests"],
+      resources: [.copy("Models/catalogue.json"), .copy("corpora")]),
     library("ResultStore", ["Records", grdb]),
     library("Reports", ["Records"]),
     .executableTarget(
