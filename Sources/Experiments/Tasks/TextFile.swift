@@ -1,0 +1,49 @@
+import Foundation
+
+/// Text files as this program reads them: UTF-8, byte for byte.
+public enum TextFile {
+  /// The whole text: nothing trimmed, no line end changed, a byte order mark kept.
+  ///
+  /// - Throws: a ``TextError`` for a file that cannot be read, and for bytes that are no UTF-8, with the offset.
+  public static func text(at path: String) throws(TextError) -> String {
+    try text(of: bytes(at: path), name: path)
+  }
+
+  /// The text that bytes spell; `name` begins the error.
+  static func text(of bytes: [UInt8], name: String) throws(TextError) -> String {
+    do {
+      return String(copying: try UTF8Span(validating: bytes.span))
+    } catch {
+      let offset = error.byteOffsets.lowerBound
+      throw TextError(
+        file: name,
+        problem:
+          "is no UTF-8 text: the byte \"\(bytes[offset])\" at offset \(offset) cannot stand there; save it as UTF-8"
+      )
+    }
+  }
+
+  static func bytes(at path: String) throws(TextError) -> [UInt8] {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+      throw TextError(file: path, problem: "there is no such file")
+    }
+    guard !isFolder.boolValue else {
+      throw TextError(file: path, problem: "is a folder; a text file is needed")
+    }
+    do {
+      return [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+    } catch {
+      throw TextError(file: path, problem: "cannot be read: \(error.localizedDescription)")
+    }
+  }
+}
+
+/// Why a text cannot be used.
+public struct TextError: Error, Equatable, CustomStringConvertible {
+  /// The path, or a shipped text's name.
+  public let file: String
+  public let problem: String
+
+  public var description: String { "\(file): \(problem)" }
+}
