@@ -5,7 +5,8 @@ import Tensors
 /// One strategy at work on one sequence: its states, its KV cache, and what they cost.
 ///
 /// A prompt is: cache its keys and values, select, attend, then compact where the strategy wants it. A decode step is:
-/// compact where it is due, cache, select, attend.
+/// compact where it is due, cache, select, attend. A prompt comes first and whole, or not at all; a decode step takes
+/// no more tokens than the strategy allows together.
 public final class AttentionSession<Strategy: AttentionStrategy>: StrategySession {
   public let strategy: Strategy
   public let shape: AttentionShape
@@ -49,6 +50,7 @@ public final class AttentionSession<Strategy: AttentionStrategy>: StrategySessio
     layer: Int, phase: AttentionPhase, queries: Matrix, keys: Matrix, values: Matrix,
     firstPosition: Int, output: inout Matrix
   ) {
+    checkStep(layer, phase, tokens: queries.rows, firstPosition: firstPosition)
     var clock = StageClock()
     let heads = caches[layer]
     if phase == .decode, strategy.retentionIsDue(before: firstPosition, phase: .decode),
@@ -101,6 +103,24 @@ public final class AttentionSession<Strategy: AttentionStrategy>: StrategySessio
     {
       compact(view)
       clock.lap(&times[phase, default: StageTimes()].compact)
+    }
+  }
+
+  private func checkStep(
+    _ layer: Int, _ phase: AttentionPhase, tokens: Int, firstPosition: Int
+  ) {
+    switch phase {
+    case .prefill:
+      precondition(
+        firstPosition == 0 && caches[layer][0].count == 0,
+        "AttentionSession.attend: a prompt at position \(firstPosition), \(caches[layer][0].count) tokens are cached"
+      )
+    case .decode:
+      let together = queriesDecodedTogether(from: firstPosition)
+      precondition(
+        tokens <= together,
+        "AttentionSession.attend: \(tokens) decode steps at position \(firstPosition), at most \(together) go together"
+      )
     }
   }
 

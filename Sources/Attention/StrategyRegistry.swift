@@ -67,14 +67,74 @@ public struct StrategyEntry<Strategy: AttentionStrategy>: RegisteredStrategy {
   }
 
   private func strategy(_ parameters: JSONValue, _ shape: AttentionShape) throws -> Strategy {
+    try Strategy(configuration(parameters), for: shape)
+  }
+
+  /// The parameters as the strategy's own type, defaults filled in.
+  ///
+  /// - Throws: `ConfigurationError` for a value of another type.
+  public func configuration(_ parameters: JSONValue) throws -> Strategy.Configuration {
     let filled = filledParameters(parameters)
-    let configuration: Strategy.Configuration
-    do {
-      configuration = try filled.decode(as: Strategy.Configuration.self)
-    } catch {
-      throw ConfigurationError(
-        description.name, "the parameters \(filled.canonicalText) do not fit: \(error)")
+    for parameter in description.parameters {
+      guard let value = filled[parameter.name], !parameter.kind.accepts(value) else { continue }
+      throw ConfigurationError(unfit: value, parameter)
     }
-    return try Strategy(configuration, for: shape)
+    do {
+      return try filled.decode(as: Strategy.Configuration.self)
+    } catch let error as DecodingError {
+      // All that is left: an unknown word, or a budget of no known form.
+      let name = error.codingPath.first?.stringValue ?? "budget"
+      let value = filled[name] ?? .null
+      if let parameter = description.parameters.first(where: { $0.name == name }) {
+        throw ConfigurationError(unfit: value, parameter)
+      }
+      throw ConfigurationError(
+        name,
+        "\(value.canonicalText) does not fit; allowed are {\"tokens\": t}, {\"density\": x, \"promptTokens\": n} and {\"mass\": p}"
+      )
+    }
+  }
+}
+
+extension ConfigurationError {
+  fileprivate init(unfit value: JSONValue, _ parameter: ParameterDescription) {
+    self.init(
+      parameter.name, "\(value.canonicalText) does not fit; allowed is \(parameter.kind.noun)")
+  }
+}
+
+extension DecodingError {
+  fileprivate var codingPath: [any CodingKey] {
+    switch self {
+    case .typeMismatch(_, let context), .valueNotFound(_, let context),
+      .keyNotFound(_, let context), .dataCorrupted(let context):
+      context.codingPath
+    @unknown default: []
+    }
+  }
+}
+
+extension ParameterKind {
+  /// Whether a value is of this kind; its range, and the words of a choice, are the strategy's own affair.
+  fileprivate func accepts(_ value: JSONValue) -> Bool {
+    switch self {
+    case .integer: value.integerValue != nil
+    case .number: value.doubleValue != nil
+    case .boolean: value.booleanValue != nil
+    case .string: value.stringValue != nil
+    case .choice: value.stringValue != nil
+    case .list(let element): value.arrayValue?.allSatisfy(element.accepts) == true
+    }
+  }
+
+  fileprivate var noun: String {
+    switch self {
+    case .integer: "a whole number"
+    case .number: "a number"
+    case .boolean: "true or false"
+    case .string: "a text"
+    case .choice(let words): words.joined(separator: ", ")
+    case .list(let element): "a list, each element \(element.noun)"
+    }
   }
 }

@@ -20,6 +20,8 @@ public protocol CalibratedStrategy: Sendable {
   ) throws -> any CalibrationPass
 
   /// The parameters with the result of the offline phase in them.
+  ///
+  /// - Throws: `CalibrationError` for evidence that is not this strategy's, or damaged.
   func resolve(parameters: JSONValue, evidence: JSONValue) throws -> JSONValue
 
   /// What a user should know of the choice, in one line; nil if there is nothing to say.
@@ -53,5 +55,17 @@ public struct CalibrationRegistry: Sendable {
 
   public func entry(for strategy: String) -> (any CalibratedStrategy)? {
     entries.first { $0.strategy == strategy }
+  }
+}
+
+/// Why evidence cannot be used.
+public enum CalibrationError: Error, Equatable, CustomStringConvertible {
+  case damagedEvidence(strategy: String)
+
+  public var description: String {
+    switch self {
+    case .damagedEvidence(let strategy):
+      "the stored calibration of \"\(strategy)\" is damaged or of another version; run again with --fresh, or calibrate anew"
+    }
   }
 }

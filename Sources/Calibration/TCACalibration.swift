@@ -14,9 +14,9 @@ public struct TCACalibration: CalibratedStrategy {
   ) throws -> CalibrationRequest? {
     let configuration = try configuration(parameters)
     guard configuration.heads == nil else { return nil }
-    let needed = configuration.localWindow + configuration.blockSize
     let tokens =
-      configuration.calibrationLength ?? min(contextLength, max(2048, 2 * needed))
+      configuration.calibrationLength
+      ?? Self.defaultLength(configuration, contextLength: contextLength)
     guard tokens <= contextLength else {
       throw ConfigurationError(
         "calibrationLength",
@@ -25,6 +25,18 @@ public struct TCACalibration: CalibratedStrategy {
     return CalibrationRequest(
       corpus: configuration.calibrationCorpus, tokens: tokens,
       options: try JSONValue(encoding: TCACalibrator.Options(configuration)))
+  }
+
+  /// min(context, max(2048, 2·(localWindow + blockSize))): half of the queries or more have an evictable region.
+  private static func defaultLength(
+    _ configuration: TCA.Configuration, contextLength: Int
+  ) -> Int {
+    // Compared before it is added up: the window may be any number.
+    guard max(configuration.localWindow, configuration.blockSize) < contextLength else {
+      return contextLength
+    }
+    return min(
+      contextLength, max(2048, 2 * (configuration.localWindow + configuration.blockSize)))
   }
 
   public func makePass(
@@ -36,41 +48,41 @@ public struct TCACalibration: CalibratedStrategy {
   }
 
   public func resolve(parameters: JSONValue, evidence: JSONValue) throws -> JSONValue {
-    let heads = try choice(parameters, evidence)
+    let heads = try choice(parameters, evidence).heads
     var members = parameters.objectValue ?? [:]
     members["heads"] = .array(heads.map(JSONValue.integer))
     return .object(members)
   }
 
   public func remark(parameters: JSONValue, evidence: JSONValue) throws -> String? {
-    let heads = try choice(parameters, evidence)
+    let (heads, configuration, tokens) = try choice(parameters, evidence)
     let dense = heads.count { $0 == TCACandidate.keepEverything }
     guard dense > 0 else { return nil }
-    let configuration = try configuration(parameters)
-    let tokens = try evidence.decode(as: TCAEvidence.self).tokens
-    if dense == heads.count && tokens <= configuration.localWindow + configuration.blockSize {
+    let hidden = configuration.localWindow + configuration.blockSize
+    if tokens <= hidden {
       return
-        "tca keeps everything: the local window of \(configuration.localWindow) covers the \(tokens) calibration tokens"
+        "tca keeps everything: none of the \(tokens) calibration tokens leaves the local window of \(configuration.localWindow); calibrate on more than \(hidden) or use a smaller localWindow"
     }
     return
       "tca: \(dense) of \(heads.count) query heads keep everything, since none of their candidates reaches \(configuration.criterion.rawValue) \(configuration.threshold)"
   }
 
-  private func choice(_ parameters: JSONValue, _ evidence: JSONValue) throws -> [Int] {
+  private func choice(
+    _ parameters: JSONValue, _ evidence: JSONValue
+  ) throws -> (heads: [Int], configuration: TCA.Configuration, tokens: Int) {
     let configuration = try configuration(parameters)
-    return try evidence.decode(as: TCAEvidence.self).choose(
+    guard let found = try? evidence.decode(as: TCAEvidence.self), found.isConsistent else {
+      throw CalibrationError.damagedEvidence(strategy: strategy)
+    }
+    let heads = found.choose(
       threshold: configuration.threshold, criterion: configuration.criterion)
+    return (heads, configuration, found.tokens)
   }
 
   /// The parameters as a configuration, checked as far as no shape is needed.
   private func configuration(_ parameters: JSONValue) throws -> TCA.Configuration {
-    let filled = StrategyEntry<TCA>().filledParameters(parameters)
-    let configuration = try filled.decode(as: TCA.Configuration.self)
+    let configuration = try StrategyEntry<TCA>().configuration(parameters)
     try TCA.checkSizes(configuration)
     return configuration
   }
-}
-
-extension CalibratingAttention: CalibrationPass {
-  public func evidence() throws -> JSONValue { try JSONValue(encoding: finish()) }
 }

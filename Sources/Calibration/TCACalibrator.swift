@@ -1,6 +1,5 @@
 import Attention
 import Kernels
-import Records
 import Synchronization
 import Tensors
 
@@ -8,7 +7,7 @@ import Tensors
 /// dense pass, and measures the attention mass that queries keep.
 ///
 /// For each head: importance of the keys from the last query or queries, a selection for each of the 14 candidates, and
-/// of each the figures of ``TCAEvidence/Figures``:
+/// of each these figures, exact over all queries:
 ///
 /// - `columnMean`: with a_j the mean of A_ij over the queries that see key j, Σ a_j over kept keys and the last query's
 ///   window, of Σ a_j over all keys;
@@ -43,7 +42,7 @@ public struct TCACalibrator: Calibrator {
   private let selector: TCASelector
   private let candidates: [TCACandidate]
   private var tokens = 0
-  private var entries: [[TCAEvidence.Figures]] = []
+  private var entries: [TCAEvidence.Entry] = []
 
   public init(_ options: Options, for shape: AttentionShape) {
     self.options = options
@@ -54,113 +53,98 @@ public struct TCACalibrator: Calibrator {
     candidates = TCACandidate.all(blockSize: options.blockSize)
   }
 
+  private var queryHeadsPerEntry: Int { options.isAggregate ? shape.queryHeadsPerKVHead : 1 }
+
   public mutating func observe(_ layer: LayerView, workspace: Workspace) {
-    let n = layer.queries.rows
-    tokens = n
-    let membersPerEntry = options.isAggregate ? shape.queryHeadsPerKVHead : 1
-    let count = shape.queryHeads / membersPerEntry
-    let results = Mutex([[TCAEvidence.Figures]](repeating: [], count: count))
-    workspace.workers.run(count: count) { item, _ in
-      let members = item * membersPerEntry..<(item + 1) * membersPerEntry
-      let figures = figures(of: members, layer)
-      results.withLock { $0[item] = figures }
+    tokens = layer.queries.rows
+    let size = queryHeadsPerEntry
+    let found = Mutex(
+      [TCAEvidence.Entry](repeating: TCAEvidence.Entry(), count: shape.queryHeads / size))
+    workspace.workers.run(count: shape.queryHeads / size) { item, _ in
+      let entry = entry(of: item * size..<(item + 1) * size, layer)
+      found.withLock { $0[item] = entry }
     }
-    entries += results.withLock { $0 }
+    entries += found.withLock { $0 }
   }
 
   public consuming func finish() -> TCAEvidence {
-    let membersPerEntry = options.isAggregate ? shape.queryHeadsPerKVHead : 1
     precondition(
-      entries.count * membersPerEntry == shape.layers * shape.queryHeads,
+      entries.count * queryHeadsPerEntry == shape.layers * shape.queryHeads,
       "TCACalibrator.finish: \(entries.count) entries for \(shape.layers) layers x \(shape.queryHeads) query heads"
     )
     return TCAEvidence(
       tokens: tokens, layers: shape.layers, queryHeads: shape.queryHeads,
-      queryHeadsPerEntry: membersPerEntry, entries: entries)
+      queryHeadsPerEntry: queryHeadsPerEntry, entries: entries)
   }
 
   // MARK: One head, or one group
 
-  private func figures(of members: Range<Int>, _ layer: LayerView) -> [TCAEvidence.Figures] {
-    let n = layer.queries.rows
-    let end = selector.evictableEnd(forQuery: n - 1)
-    guard end > 0 else { return [] }
-    let keys = layer.heads[shape.kvHead(of: members.lowerBound)].keys
-    let importance = importance(of: members, layer, keys: keys)
-    var kept = Matrix(rows: end, columns: candidates.count)
-    var counts: [Int] = []
-    for (index, candidate) in candidates.enumerated() {
-      let selection = selector.select(importance.prefix(end), candidate: candidate)
-      for run in selection.runs { for key in run { kept[key, index] = 1 } }
-      counts.append(selection.runTokenCount + n - end)
-    }
-    let masses = members.map { head in
+  private func entry(of heads: Range<Int>, _ layer: LayerView) -> TCAEvidence.Entry {
+    var entry = TCAEvidence.Entry()
+    let end = selector.evictableEnd(forQuery: layer.newestQuery)
+    guard end > 0 else { return entry }
+    let importance = TCAImportance.afterPrompt(
+      layer, heads: heads, queryCount: options.importanceQueries)
+    let choices = candidates.map { selector.select(importance.prefix(end), candidate: $0) }
+    let d = shape.headDimension
+    let masses = heads.map { head in
       RetainedMass(
-        queries: layer.queries, columns: columns(of: head), keys: keys,
-        window: LocalWindow(width: options.localWindow, alignment: options.blockSize), kept: kept)
+        queries: layer.queries, columns: head * d..<(head + 1) * d,
+        keys: layer.heads[shape.kvHead(of: head)].keys,
+        window: LocalWindow(width: options.localWindow, alignment: options.blockSize),
+        choices: choices)
     }
-    return candidates.indices.map { index in
-      figures(candidate: index, kept: kept, keptCount: counts[index], masses: masses, tokens: n)
-    }
-  }
-
-  private func figures(
-    candidate: Int, kept: Matrix, keptCount: Int, masses: [RetainedMass], tokens n: Int
-  ) -> TCAEvidence.Figures {
-    // The first query with a non-empty evictable region; figures() has made sure that there is one.
+    let columns = masses.map { ColumnMeans(sums: $0.columnSums) }
+    // The first query with a non-empty evictable region, and the last block.
     let first = options.localWindow + options.blockSize
-    let pooled = masses.flatMap { head in
-      head.masses[candidate * n + first..<(candidate + 1) * n].map(Double.init)
+    let lastBlock = max(0, tokens - options.blockSize)
+    for (index, choice) in choices.enumerated() {
+      var pooled = masses.flatMap { $0.masses(ofChoice: index).dropFirst(first) }
+      let last = masses.flatMap { $0.masses(ofChoice: index).dropFirst(lastBlock) }
+      let shares = columns.map { $0.share(of: choice, from: end) }
+      entry.kept.append(choice.runTokenCount + tokens - end)
+      entry.columnMean.append(Self.rounded(shares.reduce(0, +) / Double(shares.count)))
+      entry.meanMass.append(Self.rounded(Self.mean(pooled)))
+      entry.lastBlock.append(Self.rounded(Self.mean(last)))
+      entry.quantileMass.append(Self.rounded(Self.quantile(0.1, of: &pooled)))
     }
-    let last = masses.flatMap { head in
-      head.masses[(candidate + 1) * n - min(options.blockSize, n)..<(candidate + 1) * n]
-        .map(Double.init)
-    }
-    let columnMeans = masses.map { head in
-      var keptSum = 0.0
-      var total = 0.0
-      for (key, sum) in head.columnSums.enumerated() {
-        let mean = sum / Double(n - key)
-        total += mean
-        if key >= kept.rows || kept[key, candidate] > 0 { keptSum += mean }
-      }
-      return keptSum / total
-    }
-    return TCAEvidence.Figures(
-      kept: keptCount, columnMean: Self.mean(columnMeans), meanMass: Self.mean(pooled),
-      quantileMass: Self.quantile(0.1, of: pooled), lastBlock: Self.mean(last))
+    return entry
   }
 
-  private func importance(of members: Range<Int>, _ layer: LayerView, keys: Rows) -> [Float] {
-    var sum = [Float](repeating: 0, count: keys.count)
-    var row = sum
-    for head in members {
-      AttentionWeights.meanSoftmax(
-        queries: layer.queries, firstPosition: layer.firstQueryPosition,
-        columns: columns(of: head), count: options.importanceQueries, newest: layer.newestQuery,
-        keys: keys, into: &row)
-      for index in sum.indices { sum[index] += row[index] }
+  /// a_j of each key of one head.
+  private struct ColumnMeans {
+    let means: [Double]
+    let total: Double
+
+    init(sums: [Double]) {
+      means = sums.enumerated().map { key, sum in sum / Double(sums.count - key) }
+      total = means.reduce(0, +)
     }
-    guard members.count > 1 else { return sum }
-    let share = 1 / Float(members.count)
-    for index in sum.indices { sum[index] *= share }
-    return sum
+
+    /// Σ a_j over the runs of a choice and the keys from `end` on, of Σ a_j.
+    func share(of choice: Selection, from end: Int) -> Double {
+      let inWindow = means[end...].reduce(0, +)
+      return choice.runs.reduce(inWindow) { $0 + means[$1].reduce(0, +) } / total
+    }
   }
 
-  private func columns(of head: Int) -> Range<Int> {
-    head * shape.headDimension..<(head + 1) * shape.headDimension
+  private static func mean(_ values: [Float]) -> Double {
+    values.reduce(0) { $0 + Double($1) } / Double(values.count)
   }
 
-  private static func mean(_ values: [Double]) -> Double {
-    values.reduce(0, +) / Double(values.count)
-  }
-
-  /// Linear interpolation between order statistics, at position share · (count − 1).
-  private static func quantile(_ share: Double, of values: [Double]) -> Double {
-    let sorted = values.sorted()
-    let position = share * Double(sorted.count - 1)
+  /// Linear between order statistics, at position share · (count − 1). Changes the order of `values`.
+  static func quantile(_ share: Double, of values: inout [Float]) -> Double {
+    let position = share * Double(values.count - 1)
     let lower = Int(position.rounded(.down))
-    let upper = min(lower + 1, sorted.count - 1)
-    return sorted[lower] + (sorted[upper] - sorted[lower]) * (position - Double(lower))
+    // All values from the one of rank `lower` on, itself last: the next is the smallest before it.
+    values.moveLargestToFront(values.count - lower)
+    let larger = values[..<(values.count - 1 - lower)]
+    let value = Double(values[larger.endIndex])
+    let next = larger.min().map(Double.init) ?? value
+    return value + (next - value) * (position - Double(lower))
+  }
+
+  private static func rounded(_ mass: Double) -> Double {
+    min(1, max(0, (mass * 1e7).rounded() / 1e7))
   }
 }

@@ -5,32 +5,36 @@ import Attention
 /// One pass serves every threshold and criterion. With groupMerge `aggregate` there is one entry a KV head, whose query
 /// heads share a candidate; else one a query head.
 public struct TCAEvidence: Codable, Hashable, Sendable {
-  /// What one candidate keeps in one head; all but `kept` in 0…1.
-  public struct Figures: Codable, Hashable, Sendable {
+  /// What the candidates keep in one head, a value for each of them by index; empty where no query had an evictable
+  /// region. Masses are in 0…1, in steps of 1e-7: more digits float arithmetic does not support.
+  public struct Entry: Codable, Hashable, Sendable {
     /// Tokens kept: selected ones and the local window of the last query.
-    public var kept: Int
-    public var columnMean: Double
-    public var meanMass: Double
-    public var quantileMass: Double
-    public var lastBlock: Double
+    public var kept: [Int] = []
+    public var columnMean: [Double] = []
+    public var meanMass: [Double] = []
+    public var quantileMass: [Double] = []
+    public var lastBlock: [Double] = []
 
-    public init(
-      kept: Int, columnMean: Double, meanMass: Double, quantileMass: Double, lastBlock: Double
-    ) {
-      self.kept = kept
-      self.columnMean = columnMean
-      self.meanMass = meanMass
-      self.quantileMass = quantileMass
-      self.lastBlock = lastBlock
-    }
+    public init() {}
 
-    public func value(_ criterion: TCA.Criterion) -> Double {
+    public func values(_ criterion: TCA.Criterion) -> [Double] {
       switch criterion {
       case .columnMean: columnMean
       case .meanMass: meanMass
       case .quantileMass: quantileMass
       case .lastBlock: lastBlock
       }
+    }
+
+    /// Of the candidates whose criterion reaches the threshold the one that keeps the fewest tokens; ties: the larger
+    /// criterion, then the lower index. `TCACandidate.keepEverything` where none does.
+    public func choose(threshold: Double, criterion: TCA.Criterion) -> Int {
+      let values = values(criterion)
+      let best = kept.indices.filter { values[$0] >= threshold }.min { left, right in
+        if kept[left] != kept[right] { return kept[left] < kept[right] }
+        return values[left] == values[right] ? left < right : values[left] > values[right]
+      }
+      return best ?? TCACandidate.keepEverything
     }
   }
 
@@ -40,11 +44,11 @@ public struct TCAEvidence: Codable, Hashable, Sendable {
   public var queryHeads: Int
   /// Query heads that share one entry: 1, or a group's.
   public var queryHeadsPerEntry: Int
-  /// By layer and head, the figures of the 14 candidates; empty where no query had an evictable region.
-  public var entries: [[Figures]]
+  /// Layer after layer, head after head.
+  public var entries: [Entry]
 
   public init(
-    tokens: Int, layers: Int, queryHeads: Int, queryHeadsPerEntry: Int, entries: [[Figures]]
+    tokens: Int, layers: Int, queryHeads: Int, queryHeadsPerEntry: Int, entries: [Entry]
   ) {
     self.tokens = tokens
     self.layers = layers
@@ -54,27 +58,22 @@ public struct TCAEvidence: Codable, Hashable, Sendable {
   }
 
   /// A candidate for each query head, layer after layer.
-  ///
-  /// Of the candidates whose criterion reaches the threshold the one that keeps the fewest tokens (ties: the larger
-  /// criterion, then the lower index); `TCACandidate.keepEverything` where none does.
   public func choose(threshold: Double, criterion: TCA.Criterion) -> [Int] {
-    entries.flatMap { figures in
+    entries.flatMap { entry in
       Array(
-        repeating: Self.choose(among: figures, threshold: threshold, criterion: criterion),
+        repeating: entry.choose(threshold: threshold, criterion: criterion),
         count: queryHeadsPerEntry)
     }
   }
 
-  static func choose(
-    among figures: [Figures], threshold: Double, criterion: TCA.Criterion
-  ) -> Int {
-    let valid = figures.indices.filter { figures[$0].value(criterion) >= threshold }
-    let best = valid.min { left, right in
-      let (a, b) = (figures[left], figures[right])
-      if a.kept != b.kept { return a.kept < b.kept }
-      let (x, y) = (a.value(criterion), b.value(criterion))
-      return x == y ? left < right : x > y
-    }
-    return best ?? TCACandidate.keepEverything
+  /// Whether the counts fit each other: false of a damaged record.
+  var isConsistent: Bool {
+    queryHeadsPerEntry > 0 && entries.count.isMultiple(of: max(1, layers)) && layers > 0
+      && entries.count / layers * queryHeadsPerEntry == queryHeads
+      && entries.allSatisfy { entry in
+        let count = entry.kept.count
+        return (count == 0 || count == TCACandidate.count)
+          && TCA.Criterion.allCases.allSatisfy { entry.values($0).count == count }
+      }
   }
 }

@@ -12,9 +12,9 @@ struct GoldenTCA: Decodable {
     var mu: Double
     var sigma: Double
     var p: [Double]
-    var psi_13: [Int]
+    var psi13: [Int]
     var mean: Double
-    var decode_t: Int
+    var decodeT: Int
   }
 
   struct Figures: Decodable {
@@ -27,33 +27,38 @@ struct GoldenTCA: Decodable {
 
   struct Eviction: Decodable {
     var i: Int
-    var E: Int
-    var kept_in_new_block: [Int]
-    var total_global: Int
+    var end: Int
+    var keptInNewBlock: [Int]
+    var totalGlobal: Int
+
+    enum CodingKeys: String, CodingKey {
+      case i, keptInNewBlock, totalGlobal
+      case end = "E"
+    }
   }
 
   struct Head: Decodable {
     var candidate: Int
-    var calibration_table: [Figures]
-    var calibration_choice: [String: [String: Int]]
-    var block_scores: [Double]
-    var block_order: [Int]
+    var calibrationTable: [Figures]
+    var calibrationChoice: [String: [String: Int]]
+    var blockScores: [Double]
+    var blockOrder: [Int]
     var budgets: [Int]
     var selected: [Int]
-    var evict_end: Int
-    var kept_kv: Int
-    var attended_pairs_sliding: Int
-    var mass_rule_selected: [Int]
-    var sinks4_selected: [Int]
-    var decode_t: Int
+    var evictEnd: Int
+    var keptKv: Int
+    var attendedPairsSliding: Int
+    var massRuleSelected: [Int]
+    var sinks4Selected: [Int]
+    var decodeT: Int
     var decode: [Eviction]
   }
 
   struct Group: Decodable {
-    var kv_head: Int
+    var kvHead: Int
     var union: [Int]
-    var gmean_p: [Double]
-    var gmean_selected: [Int]
+    var gmeanP: [Double]
+    var gmeanSelected: [Int]
   }
 
   var candidates: [Candidate]
@@ -65,7 +70,9 @@ struct GoldenTCA: Decodable {
 
   static func load() throws -> GoldenTCA {
     let data = try Data(contentsOf: URL(fileURLWithPath: GoldenFiles.path("golden.json")))
-    return try JSONDecoder().decode(File.self, from: data).small
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    return try decoder.decode(File.self, from: data).small
   }
 
   /// A tensor of the case, row-major.

@@ -30,8 +30,8 @@ struct GoldenTCATests {
       for (share, other) in zip(candidate.shares, expected.p) {
         #expect(abs(share - other) < 1e-12)
       }
-      #expect(candidate.budgets(blocks: 13) == expected.psi_13)
-      #expect(candidate.decodeBudget == expected.decode_t)
+      #expect(candidate.budgets(blocks: 13) == expected.psi13)
+      #expect(candidate.decodeBudget == expected.decodeT)
     }
   }
 
@@ -50,76 +50,70 @@ struct GoldenTCATests {
     let expected = try GoldenTCA.tensor("importance")[head * 256..<(head + 1) * 256]
     for (a, b) in zip(weights, expected) { #expect(abs(a - b) <= 1e-6) }
 
-    #expect(Self.selector.evictableEnd(forQuery: 255) == golden.evict_end)
+    #expect(Self.selector.evictableEnd(forQuery: 255) == golden.evictEnd)
     let importance = try Self.importance(head)
-    for (a, b) in zip(Self.selector.blockScores(importance), golden.block_scores) {
-      #expect(abs(a - b) < 1e-6)
-    }
+    let scores = Self.selector.blockScores(importance)
+    for (a, b) in zip(scores, golden.blockScores) { #expect(abs(a - b) < 1e-6) }
+    let order = scores.indices.sorted { scores[$0] > scores[$1] }
+    #expect(order == golden.blockOrder)
     let candidate = TCACandidate(index: golden.candidate, blockSize: 16)
+    #expect(Self.selector.blockBudgets(scores, candidate: candidate) == golden.budgets)
     #expect(
       Self.positions(Self.selector.select(importance, candidate: candidate)) == golden.selected)
     var massOnly = Self.selector
     massOnly.balance = 0
     #expect(
       Self.positions(massOnly.select(importance, candidate: candidate))
-        == golden.mass_rule_selected)
+        == golden.massRuleSelected)
     var withSinks = Self.selector
     withSinks.sinks = 4
     #expect(
       Self.positions(withSinks.select(importance, candidate: candidate))
-        == golden.sinks4_selected)
+        == golden.sinks4Selected)
   }
 
   @Test("The mean importance of a group with a mixed distribution selects the golden tokens")
   func groupMean() throws {
     let golden = try GoldenTCA.load()
     for group in golden.gqa {
-      let first = Array(try Self.importance(group.kv_head * 2))
-      let second = Array(try Self.importance(group.kv_head * 2 + 1))
+      let first = Array(try Self.importance(group.kvHead * 2))
+      let second = Array(try Self.importance(group.kvHead * 2 + 1))
       let mean = zip(first, second).map { ($0 + $1) / 2 }
-      let candidate = TCACandidate(counts: [1, 2, 4, 8, 16], shares: group.gmean_p)
+      let candidate = TCACandidate(counts: [1, 2, 4, 8, 16], shares: group.gmeanP)
       #expect(
         Self.positions(Self.selector.select(mean[...], candidate: candidate))
-          == group.gmean_selected)
+          == group.gmeanSelected)
     }
   }
 
   @Test("Calibration gives the golden figures and choices", arguments: 0..<4)
   func calibration(head: Int) throws {
     let golden = try GoldenTCA.load().heads[head]
-    let evidence = try Self.calibrate(.union)
-    let figures = evidence.entries[head]
-    for (figure, expected) in zip(figures, golden.calibration_table) {
-      #expect(figure.kept == expected.size)
-      #expect(abs(figure.columnMean - expected.colmean) < 2e-6)
-      #expect(abs(figure.meanMass - expected.meanmass) < 2e-6)
-      #expect(abs(figure.quantileMass - expected.q10mass) < 2e-6)
-      #expect(abs(figure.lastBlock - expected.lastblk) < 2e-6)
+    let evidence = try Self.calibrate()
+    let entry = evidence.entries[head]
+    // The last row of the table is dense attention.
+    #expect(golden.calibrationTable.count == TCACandidate.count + 1)
+    for (index, expected) in golden.calibrationTable.dropLast().enumerated() {
+      #expect(entry.kept[index] == expected.size)
+      #expect(abs(entry.columnMean[index] - expected.colmean) < 2e-6)
+      #expect(abs(entry.meanMass[index] - expected.meanmass) < 2e-6)
+      #expect(abs(entry.quantileMass[index] - expected.q10mass) < 2e-6)
+      #expect(abs(entry.lastBlock[index] - expected.lastblk) < 2e-6)
     }
     let names: [(String, TCA.Criterion)] = [
       ("colmean", .columnMean), ("meanmass", .meanMass), ("q10mass", .quantileMass),
       ("lastblk", .lastBlock),
     ]
     for (name, criterion) in names {
-      for (threshold, expected) in golden.calibration_choice[name] ?? [:] {
+      for (threshold, expected) in golden.calibrationChoice[name] ?? [:] {
         let value = try #require(Double(threshold))
         #expect(evidence.choose(threshold: value, criterion: criterion)[head] == expected)
       }
     }
   }
 
-  @Test("An aggregated calibration pools its group and gives both heads one candidate")
-  func aggregate() throws {
-    let evidence = try Self.calibrate(.aggregate)
-    #expect(evidence.entries.count == 2)
-    let chosen = evidence.choose(threshold: 0.7, criterion: .meanMass)
-    #expect(chosen.count == 4 && chosen[0] == chosen[1] && chosen[2] == chosen[3])
-    // The pool of two heads lies between what each keeps with the same tokens; keeping all of a block keeps more.
-    for figures in evidence.entries { #expect(figures[12].meanMass > figures[0].meanMass) }
-  }
-
-  static func calibrate(_ merge: TCA.GroupMerge) throws -> TCAEvidence {
-    let configuration = TCA.Configuration(blockSize: 16, localWindow: 32, groupMerge: merge)
+  static func calibrate() throws -> TCAEvidence {
+    let configuration = TCA.Configuration(blockSize: 16, localWindow: 32)
     let workspace = Workspace(workers: try WorkerPool(threadCount: 2))
     let attention = CalibratingAttention(
       TCACalibrator(.init(configuration), for: GoldenTCA.shape), shape: GoldenTCA.shape,
@@ -177,10 +171,10 @@ struct GoldenTCATests {
     let output = try Self.run(session, 0..<256, .prefill)
     #expect(try Self.worst(output, "out_tca_sliding") < 1e-5)
     for head in 0..<4 {
-      #expect(session.pairs[head].nominal == golden.heads[head].attended_pairs_sliding)
+      #expect(session.pairs[head].nominal == golden.heads[head].attendedPairsSliding)
     }
     for group in golden.gqa {
-      let held = session.caches[0][group.kv_head].positions.map(Int.init)
+      let held = session.caches[0][group.kvHead].positions.map(Int.init)
       #expect(held == group.union + Array(208..<256))
     }
   }
@@ -214,13 +208,22 @@ struct GoldenTCATests {
       for row in 0..<count {
         for column in 0..<64 { output[position - 256 + row, column] = step[row, column] }
       }
+      for head in 0..<4 {
+        let chosen = Self.positions(session.lastSelections[head])
+        guard let eviction = golden.heads[head].decode.first(where: { $0.i == position }) else {
+          continue
+        }
+        #expect(chosen.count == eviction.totalGlobal)
+        #expect(
+          chosen.filter { eviction.end - 16..<eviction.end ~= $0 } == eviction.keptInNewBlock)
+      }
       // The block that left the window before this step.
-      if let end = golden.heads[0].decode.first(where: { $0.i == position })?.E {
+      if let end = golden.heads[0].decode.first(where: { $0.i == position })?.end {
         for kvHead in 0..<2 {
           let members = [golden.heads[kvHead * 2], golden.heads[kvHead * 2 + 1]]
           let kept = Set(
             members.flatMap { head in
-              head.decode.first { $0.i == position }?.kept_in_new_block ?? []
+              head.decode.first { $0.i == position }?.keptInNewBlock ?? []
             })
           let held = session.caches[0][kvHead].positions.map(Int.init)
           #expect(held.filter { end - 16..<end ~= $0 } == kept.sorted())
@@ -232,10 +235,25 @@ struct GoldenTCATests {
     #expect(try Self.worst(output, "out_decode_tca") < 1e-5)
   }
 
+  @Test("Dense decode gives the golden output")
+  func denseDecode() throws {
+    let dense = AttentionSession(
+      FullAttention(), shape: GoldenTCA.shape, workspace: Workspace(workers: WorkerPool()))
+    _ = try Self.run(dense, 0..<256, .prefill)
+    #expect(try Self.worst(try Self.run(dense, 256..<304, .decode), "out_decode_full") < 1e-5)
+  }
+
   @Test("The file of the attend command holds the same results")
   func attendFile() throws {
     let session = try Self.session()
     let output = try Self.run(session, 0..<256, .prefill)
+    let kept = try GoldenTCA.tensor("kept", of: "attend-tca-expected")
+    for kvHead in 0..<2 {
+      let held = Set(session.held(kvHead))
+      #expect(
+        (0..<256).map { held.contains($0) ? 1 : 0 }
+          == Array(kept[kvHead * 256..<kvHead * 256 + 256]))
+    }
     let expected = try GoldenTCA.tensor("out", of: "attend-tca-expected")
     let sums = try GoldenTCA.tensor("lse", of: "attend-tca-expected")
     for index in sums.indices { #expect(abs(session.logSumExp[index] - sums[index]) < 1e-5) }

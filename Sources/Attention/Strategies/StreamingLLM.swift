@@ -32,11 +32,12 @@ public struct StreamingLLM: AttentionStrategy {
     phases: [.prefill, .decode, .retention],
     parameters: [
       ParameterDescription(
-        "sinks", .integer(minimum: 0, maximum: nil), default: .integer(4),
+        "sinks", .integer(minimum: 0, maximum: largestSize), default: .integer(4),
         "first tokens always kept"),
       ParameterDescription(
-        "localWindow", .integer(minimum: 1, maximum: nil), default: .integer(512),
-        "most recent tokens kept, the current one included; a budget replaces it"),
+        "localWindow", .integer(minimum: 1, maximum: largestSize), default: .integer(512),
+        "most recent tokens kept, the current one included; a budget replaces it",
+        isReplacedByBudget: true),
       ParameterDescription(
         "prefill", .boolean, default: .boolean(true),
         "prompt queries see sinks and window only; false: a dense prompt pass, eviction after it"),
@@ -53,30 +54,37 @@ public struct StreamingLLM: AttentionStrategy {
     _ configuration: Configuration, for shape: AttentionShape
   ) throws(ConfigurationError) {
     sparsifiesPrefill = configuration.prefill
+    guard configuration.sinks >= 0 else {
+      throw ConfigurationError("sinks", "\(configuration.sinks) is too small; use at least 0")
+    }
+    guard configuration.localWindow >= 1 else {
+      throw ConfigurationError(
+        "localWindow", "\(configuration.localWindow) is too small; use at least 1")
+    }
+    let wanted = min(configuration.sinks, Self.largestSize)
+    let capacity: Int
     switch configuration.budget {
-    case nil:
-      sinks = configuration.sinks
-      localWindow = configuration.localWindow
-    case .tokens(let tokens):
-      // At least the current token stays.
-      sinks = min(configuration.sinks, max(0, tokens - 1))
-      localWindow = max(1, tokens - sinks)
+    case nil: capacity = wanted + min(configuration.localWindow, Self.largestSize)
+    case .tokens(let tokens): capacity = min(tokens, Self.largestSize)
     case .density(let density, let promptTokens):
-      sinks = configuration.sinks
-      localWindow = Self.localWindow(
-        density: density, sinks: configuration.sinks, promptTokens: promptTokens)
+      capacity = Self.capacity(density: density, promptTokens: promptTokens)
     case .mass(let mass):
       throw ConfigurationError(
         "budget",
         "\(mass) of the attention mass: streaming-llm does not look at attention; use fraction, tokens, bytes, density or matching"
       )
     }
+    // A budget is shared by both; at least the current token stays.
+    sinks = min(wanted, max(0, capacity - 1))
+    localWindow = max(1, capacity - sinks)
   }
 
-  /// The largest window whose share of causal pairs does not exceed `density`, at least 1.
-  static func localWindow(density: Double, sinks: Int, promptTokens: Int) -> Int {
-    func pairs(_ window: Int) -> Double {
-      let capacity = min(sinks + window, promptTokens)
+  /// More tokens than a model takes, and few enough to add up.
+  private static let largestSize = 1 << 30
+
+  /// The most tokens that a query may see so that the share of causal pairs does not exceed `density`; at least 1.
+  static func capacity(density: Double, promptTokens: Int) -> Int {
+    func pairs(_ capacity: Int) -> Double {
       let ramp = Double(capacity) * Double(capacity + 1) / 2
       return ramp + Double(promptTokens - capacity) * Double(capacity)
     }

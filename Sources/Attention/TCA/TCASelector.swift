@@ -4,12 +4,13 @@ import Tensors
 ///
 /// Positions are in blocks of b = `blockSize`. For a query at i the evictable region is [0, E(i)),
 /// E(i) = max(0, ⌊i/b⌋·b − localWindow): whole blocks, all older than the query's local window.
+/// Linear in the keys: one pass for the scores, then a partial selection inside each block.
 public struct TCASelector: Sendable, Hashable {
   public var blockSize: Int
   public var localWindow: Int
   /// α: 0 ranks blocks by their mass alone, 1 by how spread out it is.
   public var balance: Double
-  /// First tokens that stay in any case, inside the budget.
+  /// First tokens that stay before others, inside the budget.
   public var sinks: Int
 
   public init(blockSize: Int, localWindow: Int, balance: Double, sinks: Int) {
@@ -28,20 +29,31 @@ public struct TCASelector: Sendable, Hashable {
   ///
   /// The last term is a Herfindahl index, 1/b where a block has no importance at all. Sums are in Double.
   public func blockScores(_ importance: ArraySlice<Float>) -> [Double] {
-    let count = importance.count / blockSize
-    return importance.withSpan { importance in
-      (0..<count).map { block in
-        var sum = 0.0
-        var squares = 0.0
-        for index in block * blockSize..<(block + 1) * blockSize {
-          let s = Double(importance[index])
-          sum += s
-          squares += s * s
-        }
-        let concentration = sum == 0 ? 1 / Double(blockSize) : squares / (sum * sum)
-        return (1 - balance) * sum + balance * (1 - concentration)
+    let span = importance.span
+    return (0..<importance.count / blockSize).map { block in
+      var sum = 0.0
+      var squares = 0.0
+      for index in block * blockSize..<(block + 1) * blockSize {
+        let s = Double(span[index])
+        sum += s
+        squares += s * s
       }
+      let concentration = sum == 0 ? 1 / Double(blockSize) : squares / (sum * sum)
+      return (1 - balance) * sum + balance * (1 - concentration)
     }
+  }
+
+  /// How many tokens each block keeps: the block with the r-th largest score gets Ψ[r]; of equal scores the earlier
+  /// block ranks first.
+  public func blockBudgets(_ scores: [Double], candidate: TCACandidate) -> [Int] {
+    let order = scores.indices.sorted { left, right in
+      scores[left] == scores[right] ? left < right : scores[left] > scores[right]
+    }
+    var budgets = [Int](repeating: 0, count: scores.count)
+    for (block, budget) in zip(order, candidate.budgets(blocks: scores.count)) {
+      budgets[block] = budget
+    }
+    return budgets
   }
 
   /// G: the tokens of the evictable region that stay, as runs.
@@ -50,20 +62,14 @@ public struct TCASelector: Sendable, Hashable {
   ///   - importance: of the keys 0 ..< E, a multiple of the block size.
   ///   - candidate: the head's distribution of budgets.
   public func select(_ importance: ArraySlice<Float>, candidate: TCACandidate) -> Selection {
-    let scores = blockScores(importance)
-    let order = scores.indices.sorted { left, right in
-      scores[left] == scores[right] ? left < right : scores[left] > scores[right]
-    }
-    let ranked = candidate.budgets(blocks: scores.count)
-    var budgets = [Int](repeating: 0, count: scores.count)
-    for (rank, block) in order.enumerated() { budgets[block] = ranked[rank] }
+    let budgets = blockBudgets(blockScores(importance), candidate: candidate)
     var kept = [Bool](repeating: false, count: importance.count)
-    for block in scores.indices {
-      markTop(
-        budgets[block], of: importance, in: block * blockSize..<(block + 1) * blockSize,
-        kept: &kept)
+    var ranking = KeyRanking()
+    for (block, budget) in budgets.enumerated() {
+      ranking.mark(
+        budget, of: importance.span, in: block * blockSize..<(block + 1) * blockSize, &kept)
     }
-    insertSinks(into: &kept, importance: importance)
+    insertSinks(min(sinks, kept.count), into: &kept, importance.span, &ranking)
     return Self.runs(of: kept, from: 0)
   }
 
@@ -74,47 +80,22 @@ public struct TCASelector: Sendable, Hashable {
   ///   - first: the position of the first of them.
   public func selectBlock(_ importance: ArraySlice<Float>, first: Int, budget: Int) -> Selection {
     var kept = [Bool](repeating: false, count: importance.count)
-    markTop(min(budget, importance.count), of: importance, in: 0..<importance.count, kept: &kept)
-    if first < sinks {
-      insertSinks(into: &kept, importance: importance, count: min(sinks - first, kept.count))
-    }
+    var ranking = KeyRanking()
+    ranking.mark(budget, of: importance.span, in: 0..<kept.count, &kept)
+    insertSinks(min(sinks - first, kept.count), into: &kept, importance.span, &ranking)
     return Self.runs(of: kept, from: first)
   }
 
-  /// Marks the `budget` most important keys of a range; of equal ones the earlier.
-  private func markTop(
-    _ budget: Int, of importance: ArraySlice<Float>, in range: Range<Int>, kept: inout [Bool]
-  ) {
-    guard budget < range.count else {
-      for index in range { kept[index] = true }
-      return
-    }
-    // Bits of floats that are not negative order as the floats do; the inverted index breaks ties.
-    var keys = range.map { index -> UInt64 in
-      let bits = max(importance[importance.startIndex + index], 0).bitPattern
-      return UInt64(bits) << 32 | UInt64(UInt32.max - UInt32(index))
-    }
-    keys.sort(by: >)
-    for key in keys.prefix(budget) {
-      kept[Int(UInt32.max - UInt32(truncatingIfNeeded: key))] = true
-    }
-  }
-
-  /// Sinks that were not selected replace the least important selected tokens (of equal ones the later).
+  /// Sinks (the first `count` keys) that were not selected replace the least important selected tokens, as long as
+  /// there are any; of equal ones the later.
   private func insertSinks(
-    into kept: inout [Bool], importance: ArraySlice<Float>, count: Int? = nil
+    _ count: Int, into kept: inout [Bool], _ importance: Span<Float>, _ ranking: inout KeyRanking
   ) {
-    let count = min(count ?? sinks, kept.count)
     guard count > 0 else { return }
-    let missing = (0..<count).filter { !kept[$0] }
-    guard !missing.isEmpty else { return }
-    let weakest = kept.indices.filter { kept[$0] && $0 >= count }.sorted { left, right in
-      let a = importance[importance.startIndex + left]
-      let b = importance[importance.startIndex + right]
-      return a == b ? left > right : a < b
-    }
-    for index in weakest.prefix(missing.count) { kept[index] = false }
-    for index in missing.prefix(max(weakest.count, 0)) { kept[index] = true }
+    let others = kept.indices.dropFirst(count).filter { kept[$0] }
+    let missing = (0..<count).filter { !kept[$0] }.prefix(others.count)
+    ranking.forLeastImportant(missing.count, of: importance, in: others) { kept[$0] = false }
+    for sink in missing { kept[sink] = true }
   }
 
   private static func runs(of kept: [Bool], from first: Int) -> Selection {
@@ -133,7 +114,15 @@ public struct TCASelector: Sendable, Hashable {
   }
 }
 
-extension ArraySlice {
-  /// The elements as a span; indices start at 0.
-  func withSpan<R>(_ body: (Span<Element>) -> R) -> R { body(self.span) }
+extension KeyRanking {
+  /// Marks the `count` most important keys of a range.
+  fileprivate mutating func mark(
+    _ count: Int, of importance: Span<Float>, in keys: Range<Int>, _ kept: inout [Bool]
+  ) {
+    if count >= keys.count {
+      for key in keys { kept[key] = true }
+    } else {
+      forMostImportant(count, of: importance, in: keys) { kept[$0] = true }
+    }
+  }
 }

@@ -1,103 +1,174 @@
 import Tensors
 
-/// How much attention mass the queries of one head keep under several selections at once: what calibration asks for.
+/// How much attention mass the queries of one head keep under several choices of keys at once: what calibration asks
+/// for.
 ///
-/// Query i sees keys 0…i. Of its dense softmax row A_i, selection c keeps
+/// Of the dense softmax row A_i of query i, choice c keeps
 ///
 ///     m_c(i) = Σ_{j < E(i), j in c} A_ij + Σ_{E(i) ≤ j ≤ i} A_ij,   E(i) = window.start(forQuery: i)
 ///
-/// Rows come in tiles of queries that share E(i), and the product of a tile with the selections' 0/1 columns is one
-/// sgemm, so no (n x n) matrix exists. A float32 row sums to 1 within 1e-6.
+/// Rows come in tiles of queries that share E(i), so no (n x n) matrix exists. Sums are in Float with 16 lanes, over
+/// many tiles in Double: masses are good to about 1e-6.
 public struct RetainedMass {
-  /// Queries of a tile at most.
-  static let tileRows = 128
+  /// Queries of a tile at most, whole eights: its rows of some thousand keys stay near the core.
+  static let tileRows = 64
+  private static let lanes = 16
 
-  /// m_c(i), (selections x queries) row-major.
-  public private(set) var masses: [Float]
   /// Σ_i A_ij of each key j over all queries that see it.
   public private(set) var columnSums: [Double]
-  private var logits: [Float] = []
-  private var products: [Float] = []
+  /// m_c(i), (choices x queries) row-major.
+  private var masses: [Float]
+  private let tokens: Int
 
   /// - Parameters:
   ///   - queries: (n x any columns), the head's columns at `columns`; row i is the query at position i.
-  ///   - keys: (n x d), key j at position j.
+  ///   - keys: (at least n x d), key j at position j.
   ///   - window: what every query sees in any case.
-  ///   - kept: (keys x selections) row-major, 1 where a selection holds the key, else 0; at least as many keys as
-  ///     the last query's E.
+  ///   - choices: of the keys before a query's window; only their runs count.
   public init(
-    queries: Matrix, columns: Range<Int>, keys: Rows, window: LocalWindow, kept: Matrix
+    queries: Matrix, columns: Range<Int>, keys: Rows, window: LocalWindow, choices: [Selection]
   ) {
-    let n = queries.rows
+    tokens = queries.rows
     precondition(
-      keys.count >= n && keys.width == columns.count && columns.upperBound <= queries.columns
-        && n > 0 && kept.rows >= window.start(forQuery: n - 1),
-      "RetainedMass: queries \(n) x \(queries.columns), keys \(keys.count) x \(keys.width), columns \(columns), \(kept.rows) rows of selections"
+      tokens > 0 && keys.count >= tokens && keys.width == columns.count
+        && columns.upperBound <= queries.columns,
+      "RetainedMass: queries \(tokens) x \(queries.columns), columns \(columns), keys \(keys.count) x \(keys.width)"
     )
-    masses = [Float](repeating: 0, count: kept.columns * n)
-    columnSums = [Double](repeating: 0, count: n)
-    logits = [Float](repeating: 0, count: Self.tileRows * n)
-    products = [Float](repeating: 0, count: Self.tileRows * kept.columns)
-    var first = 0
-    while first < n {
-      let start = window.start(forQuery: first)
-      var end = first + 1
-      while end < n, end - first < Self.tileRows, window.start(forQuery: end) == start { end += 1 }
-      observe(
-        first..<end, windowStart: start, queries: queries, columns: columns, keys: keys, kept: kept)
-      first = end
+    masses = [Float](repeating: 1, count: choices.count * tokens)
+    columnSums = [Double](repeating: 0, count: tokens)
+    let groups = Self.indicators(choices, keys: window.start(forQuery: tokens - 1))
+    // Rows end at whole vectors.
+    let stride = (tokens + Self.lanes - 1) / Self.lanes * Self.lanes
+    var tile = [Float](repeating: 0, count: Self.tileRows * stride)
+    tile.withUnsafeMutableBufferPointer { tile in
+      let tile = Tile(weights: tile.baseAddress!, stride: stride)  // not empty: tokens > 0
+      var first = 0
+      while first < tokens {
+        let start = window.start(forQuery: first)
+        var end = first + 1
+        while end < tokens, end - first < Self.tileRows, window.start(forQuery: end) == start {
+          end += 1
+        }
+        tile.attend(first..<end, queries: queries, columns: columns, keys: keys)
+        tile.addColumns(first..<end, into: &columnSums)
+        if start > 0 {
+          measure(first..<end, windowStart: start, tile, groups: groups, choices: choices.count)
+        }
+        first = end
+      }
     }
   }
 
-  private mutating func observe(
-    _ rows: Range<Int>, windowStart: Int, queries: Matrix, columns: Range<Int>, keys: Rows,
-    kept: Matrix
+  /// m_c of every query for one choice.
+  public func masses(ofChoice choice: Int) -> ArraySlice<Float> {
+    masses[choice * tokens..<(choice + 1) * tokens]
+  }
+
+  /// For each 16 choices, 1 where a choice holds a key and else 0, (keys x 16).
+  private static func indicators(_ choices: [Selection], keys: Int) -> [[Float]] {
+    stride(from: 0, to: choices.count, by: lanes).map { first in
+      var group = [Float](repeating: 0, count: keys * lanes)
+      for (lane, choice) in choices.dropFirst(first).prefix(lanes).enumerated() {
+        for run in choice.runs where run.lowerBound < keys {
+          for key in run.lowerBound..<min(run.upperBound, keys) { group[key * lanes + lane] = 1 }
+        }
+      }
+      return group
+    }
+  }
+
+  private mutating func measure(
+    _ rows: Range<Int>, windowStart: Int, _ tile: Tile, groups: [[Float]], choices: Int
   ) {
-    let n = queries.rows
-    let visible = rows.upperBound
-    let d = keys.width
-    let selections = kept.columns
-    logits.withUnsafeMutableBufferPointer { logits in
-      queries.elements.withUnsafeBufferPointer { queries in
-        keys.elements.withUnsafeBufferPointer { keyElements in
-          BLAS.sgemm(
-            transposeB: true, m: rows.count, n: visible, k: d,
-            alpha: 1.442_695_04 / Float(d).squareRoot(),
-            queries.baseAddress! + rows.lowerBound * (queries.count / n) + columns.lowerBound,
-            lda: queries.count / n, keyElements.baseAddress! + keys.firstElement, ldb: d,
-            logits.baseAddress!, ldc: n)
-        }
-      }
-      let base = logits.baseAddress!
-      for (index, query) in rows.enumerated() {
-        let row = base + index * n
-        AttentionWeights.softmax(ofLogits: row, count: query + 1)
-        for j in query + 1..<max(visible, query + 1) { row[j] = 0 }
-        columnSums.withUnsafeMutableBufferPointer { sums in
-          for j in 0...query { sums[j] += Double(row[j]) }
-        }
-      }
-      guard windowStart > 0 else {
-        for selection in 0..<selections {
-          for query in rows { masses[selection * n + query] = 1 }
-        }
-        return
-      }
+    let window = rows.enumerated().map { row, query in
+      tile.sum(row: row, from: windowStart, through: query)
+    }
+    var products = [Float](repeating: 0, count: Self.tileRows * Self.lanes)
+    for (group, indicators) in groups.enumerated() {
       products.withUnsafeMutableBufferPointer { products in
-        kept.elements.withUnsafeBufferPointer { kept in
-          BLAS.sgemm(
-            m: rows.count, n: selections, k: windowStart, base, lda: n, kept.baseAddress!,
-            ldb: selections, products.baseAddress!, ldc: selections)
-        }
-        for (index, query) in rows.enumerated() {
-          let row = base + index * n
-          var inWindow: Float = 0
-          for j in windowStart...query { inWindow += row[j] }
-          for selection in 0..<selections {
-            masses[selection * n + query] = inWindow + products[index * selections + selection]
-          }
+        indicators.withUnsafeBufferPointer { indicators in
+          // Neither is empty: there are a key and a choice.
+          tile.multiply(
+            indicators.baseAddress!, keys: windowStart, rows: rows.count,
+            into: products.baseAddress!)
         }
       }
+      for choice in group * Self.lanes..<min((group + 1) * Self.lanes, choices) {
+        for (row, query) in rows.enumerated() {
+          masses[choice * tokens + query] =
+            window[row] + products[row * Self.lanes + choice % Self.lanes]
+        }
+      }
+    }
+  }
+}
+
+/// The attention of some consecutive queries, a row each over the keys from 0 on; memory of its maker.
+private struct Tile {
+  let weights: UnsafeMutablePointer<Float>
+  let stride: Int
+
+  /// Softmax rows of `rows`; keys behind a query, up to a whole vector, get 0.
+  func attend(_ rows: Range<Int>, queries: Matrix, columns: Range<Int>, keys: Rows) {
+    let d = keys.width
+    let visible = rows.upperBound
+    queries.elements.withUnsafeBufferPointer { query in
+      keys.elements.withUnsafeBufferPointer { key in
+        BLAS.sgemm(
+          transposeB: true, m: rows.count, n: visible, k: d,
+          alpha: 1.442_695_04 / Float(d).squareRoot(),
+          query.baseAddress! + rows.lowerBound * queries.columns + columns.lowerBound,
+          lda: queries.columns, key.baseAddress! + keys.firstElement, ldb: d, weights, ldc: stride)
+      }
+    }
+    for (row, query) in rows.enumerated() {
+      let line = weights + row * stride
+      AttentionWeights.softmax(ofLogits: line, count: query + 1)
+      var j = query + 1
+      while j < visible || j % 16 != 0 {
+        line[j] = 0
+        j += 1
+      }
+    }
+  }
+
+  func addColumns(_ rows: Range<Int>, into sums: inout [Double]) {
+    var j = 0
+    while j < rows.upperBound {
+      var total = SIMD16<Float>.zero
+      for row in 0..<rows.count { total += loadVector(weights + row * stride + j) }
+      for lane in 0..<min(16, rows.upperBound - j) { sums[j + lane] += Double(total[lane]) }
+      j += 16
+    }
+  }
+
+  func sum(row: Int, from first: Int, through last: Int) -> Float {
+    let line = weights + row * stride
+    var total = SIMD16<Float>.zero
+    var j = first
+    while j + 15 <= last {
+      total += loadVector(line + j)
+      j += 16
+    }
+    var sum = total.laneSum
+    while j <= last {
+      sum += line[j]
+      j += 1
+    }
+    return sum
+  }
+
+  /// Σ_{j < keys} A_rj indicators_j of each row r, sixteen choices at once, (rows x 16); whole eights of rows are
+  /// computed.
+  func multiply(
+    _ indicators: UnsafePointer<Float>, keys: Int, rows: Int,
+    into products: UnsafeMutablePointer<Float>
+  ) {
+    for row in Swift.stride(from: 0, to: rows, by: 8) {
+      var block = RegisterTile<8, 1>()
+      block.addProduct(
+        weights + row * stride, strideA: stride, indicators, strideB: 16, depth: keys)
+      block.store(at: products + row * 16, stride: 16)
     }
   }
 }

@@ -1,0 +1,48 @@
+import Attention
+import Records
+import Tensors
+
+/// Dense attention that lets a calibrator look at every layer of a prompt.
+///
+/// A layer's cache is freed when the calibrator has seen it.
+public final class CalibratingAttention<Watcher: Calibrator>: LayerAttention {
+  private let dense: AttentionSession<FullAttention>
+  private var calibrator: Watcher
+
+  public init(_ calibrator: Watcher, shape: AttentionShape, workspace: Workspace) {
+    self.calibrator = calibrator
+    dense = AttentionSession(FullAttention(), shape: shape, workspace: workspace)
+  }
+
+  public var shape: AttentionShape { dense.shape }
+
+  /// Bytes of the caches: none between layers.
+  public var residentBytes: Int { dense.residentBytes }
+
+  public func attend(
+    layer: Int, phase: AttentionPhase, queries: Matrix, keys: Matrix, values: Matrix,
+    firstPosition: Int, output: inout Matrix
+  ) {
+    precondition(
+      phase == .prefill && firstPosition == 0,
+      "CalibratingAttention: a step at \(firstPosition); calibration is one prefill")
+    dense.attend(
+      layer: layer, phase: phase, queries: queries, keys: keys, values: values,
+      firstPosition: firstPosition, output: &output)
+    calibrator.observe(
+      LayerView(
+        layer: layer, shape: shape, phase: phase, queries: queries, firstQueryPosition: 0,
+        heads: dense.caches[layer]),
+      workspace: dense.workspace)
+    for head in dense.caches[layer] { head.removeAll() }
+  }
+
+  public func queriesDecodedTogether(from position: Int) -> Int { .max }
+
+  /// Ends the pass.
+  public func finish() -> Watcher.Evidence { calibrator.finish() }
+}
+
+extension CalibratingAttention: CalibrationPass {
+  public func evidence() throws -> JSONValue { try JSONValue(encoding: finish()) }
+}

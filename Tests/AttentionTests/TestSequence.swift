@@ -1,0 +1,51 @@
+import Attention
+import Kernels
+import LabTestSupport
+import Records
+import Tensors
+
+/// Random queries, keys and values, and their way through a session.
+struct TestSequence {
+  let attention: ReferenceAttention
+
+  var shape: AttentionShape { attention.shape }
+
+  init(_ shape: AttentionShape, tokens: Int, seed: Int, deviation: Double = 1.3) {
+    var generator = SeededGenerator(seed: seed, purpose: "sequence")
+    func random(_ columns: Int) -> Matrix {
+      Matrix(
+        rows: tokens, columns: columns,
+        elements: (0..<tokens * columns).map { _ in Float(deviation * generator.normal()) })
+    }
+    attention = ReferenceAttention(
+      shape: shape, queries: random(shape.queryHeads * shape.headDimension),
+      keys: random(shape.kvHeads * shape.headDimension),
+      values: random(shape.kvHeads * shape.headDimension))
+  }
+
+  /// Runs some tokens through layer 0.
+  @discardableResult
+  func run(
+    _ session: any LayerAttention, _ tokens: Range<Int>, _ phase: AttentionPhase
+  ) -> Matrix {
+    var output = Matrix(rows: tokens.count, columns: attention.queries.columns)
+    session.attend(
+      layer: 0, phase: phase, queries: Self.rows(tokens, of: attention.queries),
+      keys: Self.rows(tokens, of: attention.keys),
+      values: Self.rows(tokens, of: attention.values), firstPosition: tokens.lowerBound,
+      output: &output)
+    return output
+  }
+
+  static func rows(_ range: Range<Int>, of matrix: Matrix) -> Matrix {
+    Matrix(
+      rows: range.count, columns: matrix.columns,
+      elements: Array(
+        matrix.elements[range.lowerBound * matrix.columns..<range.upperBound * matrix.columns]))
+  }
+}
+
+extension StrategySession {
+  /// The positions that a KV head of layer 0 holds.
+  func held(_ kvHead: Int) -> [Int] { caches[0][kvHead].positions.map { Int($0) } }
+}
