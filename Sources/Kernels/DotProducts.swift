@@ -1,55 +1,132 @@
-/// Scalar products of one vector with the rows of a matrix, sixteen rows at a time.
-enum DotProducts {
-  /// q·k_r for the rows r = 0…15 at `keys`, each `count` floats, without gaps: lane r is row min(r, last)'s.
-  ///
-  /// Sums in Float with 16 lanes; the lanes of all rows are added together in four rounds.
-  @inline(__always)
-  static func sixteen(
-    _ query: UnsafePointer<Float>, with keys: UnsafePointer<Float>, last: Int = 15, count: Int
-  ) -> SIMD16<Float> {
-    var sums = InlineArray<16, SIMD16<Float>>(repeating: .zero)
-    for row in 0..<16 {
-      let key = keys + min(row, last) &* count
+/// Scalar products of a few vectors with many rows that come from memory: each row is read once for up to four vectors.
+///
+/// `target[v · targetStride + r] = scale · Σ_i vectors[v, i] · rows[r, i]`. Sums in Float with 16 lanes. The lanes of
+/// sixteen rows are put down, turned and added together: adding across the lanes of each row would cost more than its
+/// products.
+struct DotProducts {
+  /// Floats of a vector and of a row; both lie without gaps.
+  let count: Int
+  let scale: Float
+  let targetStride: Int
+
+  func multiply(
+    vectors: Int, _ vector: UnsafePointer<Float>, rows: Int, _ row: UnsafePointer<Float>,
+    into target: UnsafeMutablePointer<Float>
+  ) {
+    withUnsafeTemporaryAllocation(byteCount: 4 * Self.squareFloats * 4, alignment: 64) { memory in
+      let squares = memory.baseAddress!.assumingMemoryBound(to: Float.self)
+      // As many vectors at a time as leave half of the registers for their sums and the rows.
+      let limit = count == 64 ? 4 : count == 128 ? 2 : 1
+      for first in stride(from: 0, to: vectors, by: limit) {
+        let found = min(limit, vectors - first)
+        let from = vector + first * count
+        for begin in stride(from: 0, to: rows, by: 16) {
+          let height = min(16, rows - begin)
+          lanes(found, from, height, row + begin * count, into: squares)
+          for index in 0..<found {
+            add(
+              squares + index * Self.squareFloats, rows: height,
+              into: target + ((first + index) * targetStride + begin))
+          }
+        }
+      }
+    }
+  }
+
+  /// Sixteen rows of sixteen lanes.
+  private static let squareFloats = 256
+
+  /// Sixteen sums for each row, that of vector v and row r at `squares + 256 v + 16 r`.
+  private func lanes(
+    _ vectors: Int, _ vector: UnsafePointer<Float>, _ rows: Int, _ row: UnsafePointer<Float>,
+    into squares: UnsafeMutablePointer<Float>
+  ) {
+    switch (count, vectors) {
+    case (64, 4): KeptVectors<4, 4>(vector).lanes(rows, row, into: squares)
+    case (64, 3): KeptVectors<3, 4>(vector).lanes(rows, row, into: squares)
+    case (64, 2): KeptVectors<2, 4>(vector).lanes(rows, row, into: squares)
+    case (64, 1): KeptVectors<1, 4>(vector).lanes(rows, row, into: squares)
+    case (128, 2): KeptVectors<2, 8>(vector).lanes(rows, row, into: squares)
+    case (128, 1): KeptVectors<1, 8>(vector).lanes(rows, row, into: squares)
+    default: anyLanes(vector, rows, row, into: squares)
+    }
+  }
+
+  /// One vector of any length.
+  private func anyLanes(
+    _ vector: UnsafePointer<Float>, _ rows: Int, _ row: UnsafePointer<Float>,
+    into squares: UnsafeMutablePointer<Float>
+  ) {
+    for index in 0..<rows {
+      let row = row + index * count
       var sum = SIMD16<Float>.zero
       var i = 0
       while i &+ 16 <= count {
-        sum = sum.addingProduct(loadVector(query + i), loadVector(key + i))
+        sum = sum.addingProduct(loadVector(vector + i), loadVector(row + i))
         i &+= 16
       }
-      sums[unchecked: row] = sum
+      while i < count {
+        sum[i % 16] += vector[i] * row[i]
+        i &+= 1
+      }
+      storeVector(sum, at: squares + 16 * index)
     }
-    var result = reduce(sums)
-    for i in count / 16 * 16..<count {
-      for row in 0..<16 { result[row] += query[i] * keys[min(row, last) &* count &+ i] }
-    }
-    return result
   }
 
-  /// The sum of the lanes of each vector, in order.
+  /// The sum of the lanes of each row, scaled. Apart from the products, or the compiler mixes both to no good.
+  @inline(never)
+  private func add(
+    _ square: UnsafePointer<Float>, rows: Int, into target: UnsafeMutablePointer<Float>
+  ) {
+    var lanes = InlineArray<16, SIMD16<Float>>(repeating: .zero)
+    for row in 0..<16 { lanes[unchecked: row] = loadVector(square + 16 &* row) }
+    Panel.transpose(&lanes)
+    var even = lanes[unchecked: 0]
+    var odd = lanes[unchecked: 1]
+    for pair in 1..<8 {
+      even += lanes[unchecked: 2 &* pair]
+      odd += lanes[unchecked: 2 &* pair &+ 1]
+    }
+    let sums = (even + odd) * scale
+    if rows == 16 {
+      storeVector(sums, at: target)
+    } else {
+      for row in 0..<rows { target[row] = sums[row] }
+    }
+  }
+}
+
+/// Vectors of 16·length floats that stay in registers.
+private struct KeptVectors<let vectors: Int, let length: Int> {
+  private let elements: InlineArray<vectors, InlineArray<length, SIMD16<Float>>>
+
   @inline(__always)
-  private static func reduce(_ sums: InlineArray<16, SIMD16<Float>>) -> SIMD16<Float> {
-    var eight = InlineArray<8, SIMD16<Float>>(repeating: .zero)
-    for i in 0..<8 {
-      eight[unchecked: i] = pairSums(sums[unchecked: 2 &* i], sums[unchecked: 2 &* i &+ 1])
+  init(_ source: UnsafePointer<Float>) {
+    var loaded = InlineArray<vectors, InlineArray<length, SIMD16<Float>>>(
+      repeating: .init(repeating: .zero))
+    for vector in 0..<vectors {
+      for i in 0..<length {
+        loaded[unchecked: vector][unchecked: i] = loadVector(source + 16 &* (vector &* length &+ i))
+      }
     }
-    var four = InlineArray<4, SIMD16<Float>>(repeating: .zero)
-    for i in 0..<4 {
-      four[unchecked: i] = pairSums(eight[unchecked: 2 &* i], eight[unchecked: 2 &* i &+ 1])
-    }
-    return pairSums(
-      pairSums(four[unchecked: 0], four[unchecked: 1]),
-      pairSums(four[unchecked: 2], four[unchecked: 3]))
+    elements = loaded
   }
 
-  /// Sums of neighbouring lanes: those of `first` in the lower half, those of `second` in the upper one.
   @inline(__always)
-  private static func pairSums(_ first: SIMD16<Float>, _ second: SIMD16<Float>) -> SIMD16<Float> {
-    var even = SIMD16<Float>.zero
-    even.lowHalf = first.evenHalf
-    even.highHalf = second.evenHalf
-    var odd = SIMD16<Float>.zero
-    odd.lowHalf = first.oddHalf
-    odd.highHalf = second.oddHalf
-    return even + odd
+  func lanes(_ rows: Int, _ row: UnsafePointer<Float>, into squares: UnsafeMutablePointer<Float>) {
+    for index in 0..<rows {
+      let row = row + index &* (16 &* length)
+      var sums = InlineArray<vectors, SIMD16<Float>>(repeating: .zero)
+      for i in 0..<length {
+        let part = loadVector(row + 16 &* i)
+        for vector in 0..<vectors {
+          sums[unchecked: vector] = sums[unchecked: vector]
+            .addingProduct(elements[unchecked: vector][unchecked: i], part)
+        }
+      }
+      for vector in 0..<vectors {
+        storeVector(sums[unchecked: vector], at: squares + (256 &* vector &+ 16 &* index))
+      }
+    }
   }
 }

@@ -74,22 +74,9 @@ public enum AttentionWeights {
     query.withUnsafeBufferPointer { query in
       keys.elements.withUnsafeBufferPointer { elements in
         logits.withUnsafeMutableBufferPointer { logits in
-          let query = query.baseAddress!
-          for index in 0..<visible {
-            let key = elements.baseAddress! + keys.firstElement + index * d
-            var total = SIMD16<Float>.zero
-            var i = 0
-            while i &+ 16 <= d {
-              total.addProduct(loadVector(query + i), loadVector(key + i))
-              i &+= 16
-            }
-            var sum = total.sum()
-            while i < d {
-              sum += query[i] * key[i]
-              i &+= 1
-            }
-            logits[index] = sum * scale
-          }
+          DotProducts(count: d, scale: scale, targetStride: visible).multiply(
+            vectors: 1, query.baseAddress!, rows: visible,
+            elements.baseAddress! + keys.firstElement, into: logits.baseAddress!)
         }
       }
     }

@@ -84,31 +84,43 @@ struct SingleQueryPass {
     into logits: UnsafeMutablePointer<Float>
   ) {
     let d = headDimension
-    let scale = SIMD16<Float>(
-      repeating: Float(1.442_695_040_888_963_4 / Double(d).squareRoot()))
-    let hidden = SIMD16<Float>(repeating: -.infinity)
-    let lanes = SIMD16<UInt16>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+    let products = DotProducts(
+      count: d, scale: Float(1.442_695_040_888_963_4 / Double(d).squareRoot()),
+      targetStride: Self.logitStride)
     cache.keyStorage.withUnsafeBufferPointer { storage in
       let keys = storage.baseAddress! + (cache.firstRow + slots.lowerBound) * d
-      for block in 0..<blocks {
-        let last = min(15, slots.count - 16 * block - 1)
-        for index in 0..<group {
-          let line = logits + (index * Self.logitStride + 16 * block)
-          let bits = shown[index * blocks + block]
-          guard bits != 0 else {
-            storeVector(hidden, at: line)
-            continue
-          }
-          var scores = DotProducts.sixteen(
-            queries + index * d, with: keys + 16 * block * d, last: last, count: d)
-          scores *= scale
-          if bits != .max {
-            let isHidden = (SIMD16(repeating: bits) &>> lanes) & 1 .== 0
-            for lane in 0..<16 where isHidden[lane] { scores[lane] = -.infinity }
-          }
-          storeVector(scores, at: line)
-        }
+      forEachStretch(needed) { stretch in
+        products.multiply(
+          vectors: group, queries, rows: stretch.count, keys + stretch.lowerBound * d,
+          into: logits + stretch.lowerBound)
       }
+    }
+    for index in 0..<group {
+      for block in 0..<blocks {
+        Self.hide(
+          logits + (index * Self.logitStride + 16 * block), shown: shown[index * blocks + block])
+      }
+    }
+  }
+
+  /// Sets the logits of a block whose bits are 0 to −infinity.
+  @inline(__always)
+  private static func hide(_ logits: UnsafeMutablePointer<Float>, shown bits: UInt16) {
+    guard bits != .max else { return }
+    for lane in 0..<16 where bits >> UInt16(truncatingIfNeeded: lane) & 1 == 0 {
+      logits[lane] = -.infinity
+    }
+  }
+
+  /// Calls `body` for the slots, counted from the first, of each stretch of needed blocks.
+  @inline(__always)
+  private func forEachStretch(_ needed: UnsafePointer<UInt16>, _ body: (Range<Int>) -> Void) {
+    var block = 0
+    while block < blocks {
+      let first = block
+      while block < blocks, needed[block] != 0 { block &+= 1 }
+      if first < block { body(16 &* first..<min(16 &* block, slots.count)) }
+      block &+= 1
     }
   }
 
@@ -137,15 +149,7 @@ struct SingleQueryPass {
     for index in 0..<group { (weighted + index * (d + 2)).update(repeating: 0, count: d) }
     cache.valueStorage.withUnsafeBufferPointer { storage in
       let values = storage.baseAddress! + (cache.firstRow + slots.lowerBound) * d
-      var block = 0
-      while block < blocks {
-        guard needed[block] != 0 else {
-          block += 1
-          continue
-        }
-        let first = block
-        while block < blocks, needed[block] != 0 { block += 1 }
-        let stretch = 16 * first..<min(16 * block, slots.count)
+      forEachStretch(needed) { stretch in
         let product = StripProduct(
           depth: stretch.count, strideA: Self.logitStride, strideB: d, strideC: d + 2, adds: true)
         product.multiplyFew(

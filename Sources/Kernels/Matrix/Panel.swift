@@ -48,7 +48,7 @@ enum Panel {
 
   /// Exchanges rows and columns of 16 x 16 floats: four rounds that interleave row i with row i + 8.
   @inline(__always)
-  private static func transpose(_ square: inout InlineArray<16, SIMD16<Float>>) {
+  static func transpose(_ square: inout InlineArray<16, SIMD16<Float>>) {
     interleave(&square)
     interleave(&square)
     interleave(&square)
