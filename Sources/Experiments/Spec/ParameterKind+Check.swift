@@ -26,7 +26,7 @@ extension ParameterKind {
   }
 
   /// What this kind accepts, in words.
-  var allowedText: String {
+  public var allowedText: String {
     switch self {
     case .integer(let minimum, let maximum):
       "a whole number" + Self.rangeText(minimum.map(String.init), maximum.map(String.init))
@@ -42,7 +42,7 @@ extension ParameterKind {
     }
   }
 
-  var isList: Bool {
+  public var isList: Bool {
     if case .list = self { true } else { false }
   }
 

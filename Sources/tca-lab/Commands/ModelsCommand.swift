@@ -41,8 +41,32 @@ struct ModelsCommand: ParsableCommand {
     @Argument(help: "A name of the catalogue.") var name: String
 
     func run() throws {
-      let path = try ModelCatalogue.builtIn().pull(name, report: Log.line)
-      Output.text(path)
+      let catalogue = try ModelCatalogue.builtIn()
+      let model = try catalogue.requireModel(named: name)
+      let interruption = Interruption()
+      let puller = ModelPuller(
+        cache: catalogue.cache, isInterrupted: { interruption.isRequested }
+      ) { step in
+        switch step {
+        case .downloading(let bytes, let total):
+          Log.progress(
+            String(
+              format: "downloading: %.1f of about %.1f MB", Double(bytes) / 1e6,
+              Double(total) / 1e6))
+        case .unpacking: Log.progress("unpacking")
+        case .verifying: Log.progress("verifying")
+        }
+      }
+      defer { Log.endProgress() }
+      do {
+        let outcome = try puller.pull(model)
+        Log.line(
+          outcome == .alreadyThere
+            ? "\(name) is there already, and its digest is right" : "\(name) pulled and verified")
+      } catch where error.reason == .interrupted {
+        throw Failure(interruption.status, "\(error)")
+      }
+      Output.text(catalogue.cache.path(of: model))
     }
   }
 

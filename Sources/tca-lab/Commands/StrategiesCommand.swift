@@ -60,7 +60,7 @@ struct StrategiesCommand: ParsableCommand {
         try name.map { [try StrategyListing.entry(named: $0)] } ?? StrategyRegistry.builtIn.entries
       var failed = 0
       for entry in entries {
-        let report = try StrategyChecker().check(entry)
+        let report = try StrategyChecker(CheckedStrategy(entry)).run()
         Output.text(report.description)
         if !report.passes { failed += 1 }
       }

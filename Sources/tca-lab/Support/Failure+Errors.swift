@@ -2,6 +2,7 @@ import Attention
 import Experiments
 import GGUF
 import Kernels
+import Reports
 import ResultStore
 import Tokenization
 import Transformer
@@ -13,7 +14,8 @@ extension Failure {
     case let error as Failure: error
     case let error as SinkError: from(error.underlying)
     case is StoreError: Failure(.database, "\(error)")
-    case is SpecError, is ConfigurationError, is WorkerPoolError: Failure(.usage, "\(error)")
+    case is SpecError, is ConfigurationError, is WorkerPoolError, is ReportError:
+      Failure(.usage, "\(error)")
     default: Failure(.modelOrFile, "\(error)")
     }
   }

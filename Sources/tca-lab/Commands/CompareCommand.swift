@@ -1,0 +1,33 @@
+import ArgumentParser
+import Reports
+import ResultStore
+
+struct CompareCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "compare",
+    abstract: "Paired differences of two strategies or two runs, with intervals.",
+    discussion: """
+      Example: tca-lab compare tca streaming-llm
+      Two numbers are runs: tca-lab compare 1 2
+      """)
+
+  @Argument(help: "A strategy as reports label it, or a run's number.") var first: String
+  @Argument(help: "What is compared with it.") var second: String
+  @OptionGroup var database: DatabaseOptions
+
+  func run() throws {
+    let store = try ResultStore(path: database.path, access: .reading)
+    let report: Report
+    if let first = Int64(first), let second = Int64(second) {
+      report = try Report(
+        comparingRun: store.results(ofRun: first), with: store.results(ofRun: second))
+    } else {
+      report = try Report(
+        comparing: first, with: second,
+        in: store.experimentNames().map { try store.results(of: $0) })
+    }
+    var text = ""
+    try MarkdownRenderer().render(report, to: &text)
+    Output.text(text)
+  }
+}
