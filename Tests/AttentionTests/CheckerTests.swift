@@ -1,4 +1,5 @@
 import Attention
+import Foundation
 import Records
 import StrategyChecker
 import Testing
@@ -87,6 +88,17 @@ struct CheckerTests {
     #expect(read == failure.failingCase)
     let again = checker.check(read)
     #expect(again.result(of: .isCausal)?.firstFailure == failure)
+  }
+
+  @Test("docs/measurement.md names every invariant")
+  func documentation() throws {
+    let root = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()
+      .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    let text = try String(
+      contentsOf: root.appendingPathComponent("docs/measurement.md"), encoding: .utf8)
+    for invariant in Invariant.allCases {
+      #expect(text.contains("`\(invariant.rawValue)`"), "\(invariant) is not explained")
+    }
   }
 
   @Test("A case that describes no sequence is refused, not run")

@@ -276,6 +276,15 @@ struct ApproximationProbeTests {
     #expect(probe.finish() == other.finish())
   }
 
+  @Test("A decode step without the shadow that it needs is a broken promise and traps")
+  func decodeWithoutShadow() async {
+    await #expect(processExitsWith: .failure) {
+      let probe = ApproximationProbe(
+        .isolated, dense: fullSession(), sparse: [fullSession()], keepsShadow: false)
+      MadeUpSequence(shape: probeShape, tokens: 5, seed: 1).run(probe, prompt: 4)
+    }
+  }
+
   @Test("As many tokens are decoded together as the most careful strategy allows")
   func decodedTogether() throws {
     let careful = AttentionSession(

@@ -1,11 +1,5 @@
 /// What a measured name means: unit, direction and definition, as data for reports, listings and the documentation.
 public struct MetricDescriptor: Codable, Sendable, Hashable {
-  public enum Polarity: String, Codable, Sendable, Hashable {
-    case higherIsBetter, lowerIsBetter
-    /// Describes the run rather than rating it.
-    case neutral
-  }
-
   /// One way in which a figure is summed up.
   public struct Statistic: Codable, Sendable, Hashable {
     public var name: String
@@ -62,7 +56,7 @@ public enum MetricCatalogue {
   // MARK: Approximation
 
   public static let relativeOutputError = MetricDescriptor(
-    "relativeOutputError", unit: "", .lowerIsBetter, kind: .approximation,
+    "relativeOutputError", unit: "", .lower, kind: .approximation,
     "‖Ô−O‖_F / ‖O‖_F of a head's attention output over all queries, Ô sparse, O dense on the same queries, keys and values",
     statistics: [
       .init("mean", "mean over samples, layers and query heads"),
@@ -71,7 +65,7 @@ public enum MetricCatalogue {
     ])
 
   public static let outputCosine = MetricDescriptor(
-    "outputCosine", unit: "", .higherIsBetter, kind: .approximation,
+    "outputCosine", unit: "", .higher, kind: .approximation,
     "cosine of the angle between the sparse and the dense attention output of a query",
     statistics: [
       .init("mean", "mean over queries, samples, layers and query heads"),
@@ -79,7 +73,7 @@ public enum MetricCatalogue {
     ])
 
   public static let droppedMass = MetricDescriptor(
-    "droppedMass", unit: "fraction", .lowerIsBetter, kind: .approximation,
+    "droppedMass", unit: "fraction", .lower, kind: .approximation,
     "γ = 1 − exp(lse_sparse − lse_full): the dense attention mass of a query outside the keys that it attended to; null where the logits are not the dense ones",
     statistics: [
       .init("mean", "mean over queries, samples, layers and query heads"),
@@ -88,22 +82,22 @@ public enum MetricCatalogue {
     ])
 
   public static let boundRatio = MetricDescriptor(
-    "boundRatio", unit: "", .lowerIsBetter, kind: .approximation,
+    "boundRatio", unit: "", .neither, kind: .approximation,
     "‖Ô_i−O_i‖₁ / (2 γ_i M), M = max over j ≤ i of ‖v_j‖₁: the output error of a query as a share of what its dropped mass allows; at most 1",
     statistics: [.init("maximum", "largest over all queries with γ ≥ 1e-4; null if there is none")])
 
   public static let density = MetricDescriptor(
-    "density", unit: "fraction", .lowerIsBetter, kind: .approximation,
+    "density", unit: "fraction", .lower, kind: .approximation,
     "query-key pairs that the kernel computed, masked halves of tiles included, over causal pairs; above 1 where masked halves outweigh what was left out",
     statistics: [.init("mean", "mean over samples, layers and query heads")])
 
   public static let nominalDensity = MetricDescriptor(
-    "nominalDensity", unit: "fraction", .lowerIsBetter, kind: .approximation,
+    "nominalDensity", unit: "fraction", .lower, kind: .approximation,
     "query-key pairs that the selections show, over causal pairs",
     statistics: [.init("mean", "mean over samples, layers and query heads")])
 
   public static let retainedFraction = MetricDescriptor(
-    "retainedFraction", unit: "fraction", .lowerIsBetter, kind: .approximation,
+    "retainedFraction", unit: "fraction", .lower, kind: .approximation,
     "tokens kept in the KV cache at the end of the phase, after compaction, over tokens seen",
     statistics: [.init("mean", "mean over samples, layers and KV heads")])
 
@@ -115,17 +109,17 @@ public enum MetricCatalogue {
   // MARK: Quality
 
   public static let negativeLogLikelihood = MetricDescriptor(
-    "negativeLogLikelihood", unit: "nats", .lowerIsBetter, kind: .quality,
+    "negativeLogLikelihood", unit: "nats", .lower, kind: .quality,
     "−ln of the probability that the model gave to the token that follows",
     statistics: [.init("mean", "mean over all scored tokens of all samples")])
 
   public static let perplexity = MetricDescriptor(
-    "perplexity", unit: "", .lowerIsBetter, kind: .quality,
+    "perplexity", unit: "", .lower, kind: .quality,
     "exp of the mean negative log-likelihood over all scored tokens of all samples",
     statistics: value)
 
   public static let logitKL = MetricDescriptor(
-    "logitKL", unit: "nats", .lowerIsBetter, kind: .quality,
+    "logitKL", unit: "nats", .lower, kind: .quality,
     "KL(full ‖ sparse) of the next-token distributions: 0 where the dense run predicts the same",
     statistics: [
       .init("mean", "mean over all scored tokens of all samples"),
@@ -133,12 +127,12 @@ public enum MetricCatalogue {
     ])
 
   public static let topOneAgreement = MetricDescriptor(
-    "topOneAgreement", unit: "fraction", .higherIsBetter, kind: .quality,
+    "topOneAgreement", unit: "fraction", .higher, kind: .quality,
     "share of scored tokens for which the most likely next token is the dense run's",
     statistics: [.init("mean", "over all scored tokens of all samples")])
 
   public static let score = MetricDescriptor(
-    "score", unit: "fraction", .higherIsBetter, kind: .quality,
+    "score", unit: "fraction", .higher, kind: .quality,
     "the task's own score in 0…1: for passkey the share of prompts whose key was written out",
     statistics: [.init("mean", "mean over the task's prompts")])
 
@@ -148,7 +142,7 @@ public enum MetricCatalogue {
 
   private static func time(_ name: String, _ definition: String) -> MetricDescriptor {
     MetricDescriptor(
-      name, unit: "seconds", .lowerIsBetter, kind: .latency, definition,
+      name, unit: "seconds", .lower, kind: .latency, definition,
       statistics: [
         .init("median", "median over the counted repeats of a timing group"),
         .init("q1", "first quartile over the repeats"),
@@ -158,7 +152,7 @@ public enum MetricCatalogue {
 
   private static func rate(_ name: String, _ definition: String) -> MetricDescriptor {
     MetricDescriptor(
-      name, unit: "tokens/s", .higherIsBetter, kind: .latency, definition,
+      name, unit: "tokens/s", .higher, kind: .latency, definition,
       statistics: [.init("median", "median over the counted repeats of a timing group")])
   }
 
@@ -184,24 +178,25 @@ public enum MetricCatalogue {
     _ name: String, _ definition: String, statistics: [MetricDescriptor.Statistic]? = nil
   ) -> MetricDescriptor {
     MetricDescriptor(
-      name, unit: "bytes", .lowerIsBetter, kind: .memory, definition,
+      name, unit: "bytes", .lower, kind: .memory, definition,
       statistics: statistics ?? value)
   }
 
-  private static let atBothEnds = [
-    MetricDescriptor.Statistic("value", "after the prefill and its compaction"),
-    MetricDescriptor.Statistic("final", "at the end of the cell"),
-  ]
-
   public static let kvCacheResidentBytes = bytes(
     "kvCacheResidentBytes",
-    "memory allocated for keys, values and token positions, over layers and KV heads",
-    statistics: atBothEnds)
+    "memory allocated for keys, values and token positions, over layers and KV heads, after the prefill and its compaction"
+  )
 
   public static let kvCacheLogicalBytes = bytes(
     "kvCacheLogicalBytes",
-    "tokens kept x 2 x head dimension x element size, over layers and KV heads",
-    statistics: atBothEnds)
+    "tokens kept x 2 x head dimension x element size, over layers and KV heads, after the prefill and its compaction"
+  )
+
+  public static let finalKVCacheResidentBytes = bytes(
+    "finalKVCacheResidentBytes", "kvCacheResidentBytes at the end of the cell")
+
+  public static let finalKVCacheLogicalBytes = bytes(
+    "finalKVCacheLogicalBytes", "kvCacheLogicalBytes at the end of the cell")
 
   public static let workspaceBytes = bytes(
     "workspaceBytes", "scratch memory of kernels and strategy")
@@ -215,11 +210,12 @@ public enum MetricCatalogue {
     ])
 
   public static let keptTokens = MetricDescriptor(
-    "keptTokens", unit: "tokens", .lowerIsBetter, kind: .memory,
+    "keptTokens", unit: "tokens", .lower, kind: .memory,
     "tokens that a KV head holds after the prefill and its compaction",
     statistics: [.init("mean", "mean over samples, layers and KV heads")])
 
   static let memory = [
-    kvCacheResidentBytes, kvCacheLogicalBytes, workspaceBytes, peakResidentBytes, keptTokens,
+    kvCacheResidentBytes, kvCacheLogicalBytes, finalKVCacheResidentBytes,
+    finalKVCacheLogicalBytes, workspaceBytes, peakResidentBytes, keptTokens,
   ]
 }
