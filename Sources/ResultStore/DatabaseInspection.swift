@@ -20,8 +20,8 @@ struct DatabaseInspection {
     }
     try refuseFolder()
     return try translating {
-      let queue = try readOnlyQueue()
-      switch try contents(of: queue) {
+      let (queue, contents) = try patiently(openAndInspect)
+      switch contents {
       case .current:
         return queue
       case .nothing:
@@ -36,29 +36,52 @@ struct DatabaseInspection {
     }
   }
 
+  private func openAndInspect() throws -> (DatabaseQueue, Contents) {
+    let queue = try readOnlyQueue()
+    return (queue, try contents(of: queue))
+  }
+
   /// Makes the file and its folder where they are missing; brings an older schema up to date.
   func openForWriting() throws(StoreError) -> DatabaseQueue {
     try refuseFolder()
     try makeFolder()
-    return try translating {
-      if let size = try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int,
-        size > 0
-      {
-        _ = try contents(of: readOnlyQueue())  // before the journal mode changes the file
-      }
-      var configuration = Configuration()
-      configuration.busyMode = .timeout(patience)
-      configuration.journalMode = .wal
-      let queue = try DatabaseQueue(path: path, configuration: configuration)
-      // A cell is minutes of work and a transaction a few milliseconds: survive a power cut as well.
-      try queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
+    return try translating { try patiently(openOrMake) }
+  }
+
+  private func openOrMake() throws -> DatabaseQueue {
+    if let size = try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int,
+      size > 0
+    {
+      _ = try contents(of: readOnlyQueue())  // before the journal mode changes the file
+    }
+    var configuration = Configuration()
+    configuration.busyMode = .timeout(patience)
+    configuration.journalMode = .wal
+    let queue = try DatabaseQueue(path: path, configuration: configuration)
+    // A cell is minutes of work and a transaction a few milliseconds: survive a power cut as well.
+    try queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
+    do {
+      try migrator.migrate(queue)
+    } catch {
+      // Another process may have made the same step at the same moment.
+      guard try queue.read(migrator.hasCompletedMigrations) else { throw error }
+    }
+    return queue
+  }
+
+  /// Again and again while another process is in the way: changing the journal mode and recovering a file are refused
+  /// at once, whatever the busy timeout.
+  private func patiently<Value>(_ body: () throws -> Value) throws -> Value {
+    let clock = ContinuousClock()
+    let deadline = clock.now + .seconds(patience)
+    while true {
       do {
-        try migrator.migrate(queue)
-      } catch {
-        // Another process may have made the same step at the same moment.
-        guard try queue.read(migrator.hasCompletedMigrations) else { throw error }
+        return try body()
+      } catch let error as DatabaseError
+        where [.SQLITE_BUSY, .SQLITE_LOCKED].contains(error.resultCode) && clock.now < deadline
+      {
+        Thread.sleep(forTimeInterval: 0.02)
       }
-      return queue
     }
   }
 
@@ -90,8 +113,12 @@ struct DatabaseInspection {
 
   private func contents(of queue: DatabaseQueue) throws -> Contents {
     try queue.read { database in
+      // A process that is making the schema at this moment, or was killed there, has left no more than GRDB's own table.
       let isEmpty =
-        try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_master") ?? 0 == 0
+        try Int.fetchOne(
+          database,
+          sql: "SELECT count(*) FROM sqlite_master WHERE tbl_name NOT LIKE 'grdb~_%' ESCAPE '~'"
+        ) ?? 0 == 0
       let mark = try Int.fetchOne(database, sql: "PRAGMA application_id") ?? 0
       if isEmpty && mark == 0 { return .nothing }
       guard mark == ResultSchema.applicationID else {

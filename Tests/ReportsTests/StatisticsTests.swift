@@ -104,7 +104,7 @@ struct StatisticsTests {
   }
 
   @Test(
-    "An interval contains the mean, and the order of units within strata does not matter much",
+    "An interval contains the mean and has a width",
     arguments: 0..<16)
   func containsMean(seed: Int) throws {
     var generator = SeededGenerator(seed: seed, purpose: "test")

@@ -87,6 +87,20 @@ struct DamagedDatabaseTests {
     #expect(problem { try open(.reading) } == nil)
   }
 
+  @Test("A file whose making was cut short before the first step is made anew")
+  func unfinishedSchema() throws {
+    do {
+      let other = try DatabaseQueue(path: folder.file())
+      try other.write {
+        try $0.execute(
+          sql: "CREATE TABLE grdb_migrations (identifier TEXT NOT NULL PRIMARY KEY)")
+      }
+    }
+    #expect(problem { try open(.reading) } == .missing)
+    #expect(problem { try open(.writing) } == nil)
+    #expect(problem { try open(.reading) } == nil)
+  }
+
   @Test("Another program's database is refused and not changed by a byte")
   func foreign() throws {
     do {
@@ -138,6 +152,28 @@ struct DamagedDatabaseTests {
       problem { try store.storeFailure(of: Example.cells[0].cell.identity, reason: "x", run: 1) }
         == nil)
     #expect(try store.results(of: "example").rows.count == 24)
+  }
+
+  @Test("Several programs that start on one new file at once all get their turn", arguments: 0..<4)
+  func together(round: Int) async throws {
+    let path = folder.file()
+    try await withThrowingTaskGroup { group in
+      for _ in 0..<6 {
+        group.addTask {
+          let store = try ResultStore(path: path, access: .writing)
+          let run = try store.beginRun(
+            of: Example.record, cells: Example.cells, provenance: Example.provenance)
+          for cell in Example.cells.prefix(3) {
+            try store.store(Example.results(cell), run: run)
+          }
+          try store.endRun(run, as: .finished)
+          try store.close()
+        }
+      }
+      try await group.waitForAll()
+    }
+    let runs = try ResultStore(path: path, access: .reading).storedRuns()
+    #expect(runs.map(\.ending) == Array(repeating: .finished, count: 6))
   }
 
   @Test("A full disk stops a transaction and keeps what was stored before")

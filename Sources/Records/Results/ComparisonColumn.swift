@@ -121,29 +121,49 @@ extension ComparisonColumn {
 
   public var isRatio: Bool { rawValue.hasSuffix("_ratio") && self != .boundRatio }
 
-  /// `fraction`, `bytes`, `nats`, `seconds`, `tokens/s`, `ratio` or `count`; empty for a pure number.
+  /// The metric that the column shows; nil for counts and for `attention_and_selection_time`, a sum of two.
+  public var metric: MetricDescriptor? {
+    var name = rawValue
+    for prefix in ["propagated_", "decode_", "worst_"] where name.hasPrefix(prefix) {
+      // `decode_attention_time` and its like are metrics of their own.
+      if Self.metrics[name] == nil { name.removeFirst(prefix.count) }
+    }
+    for suffix in ["_ratio", "_p95"] where name.hasSuffix(suffix) && Self.metrics[name] == nil {
+      name.removeLast(suffix.count)
+    }
+    return Self.metrics[name]
+  }
+
+  /// As in ``MetricDescriptor/unit``; `ratio` and `count` for those columns.
   public var unit: String {
     if isRatio { return "ratio" }
     switch self {
     case .sampleCount, .unitCount, .repeatCount: return "count"
-    case .negativeLogLikelihood, .logitKL, .logitKLP95: return "nats"
-    case .perplexity, .boundRatio: return ""
-    default: break
+    default: return metric?.unit ?? "seconds"
     }
-    if rawValue.hasSuffix("bytes") { return "bytes" }
-    if rawValue.hasSuffix("tokens_per_second") { return "tokens/s" }
-    if rawValue.hasSuffix("_time") || rawValue.hasPrefix("time_") { return "seconds" }
-    if rawValue.hasSuffix("cosine") { return "" }
-    return "fraction"
   }
 
   public var polarity: Polarity {
     switch self {
-    case .topOneAgreement, .score: return .higher
-    case .boundRatio, .sampleCount, .unitCount, .repeatCount: return .neither
-    default: break
+    case .sampleCount, .unitCount, .repeatCount: .neither
+    default: metric?.polarity ?? .lower
     }
-    let higher = rawValue.hasSuffix("cosine") || rawValue.hasSuffix("tokens_per_second")
-    return higher ? .higher : .lower
+  }
+
+  private static let metrics = Dictionary(
+    uniqueKeysWithValues: MetricCatalogue.all.map { (snakeCase($0.name), $0) })
+
+  /// `finalKVCacheResidentBytes` is `final_kv_cache_resident_bytes`, `logitKL` is `logit_kl`.
+  private static func snakeCase(_ name: String) -> String {
+    let letters = Array(name)
+    var text = ""
+    for (index, letter) in letters.enumerated() {
+      let startsWord =
+        letter.isUppercase && index > 0
+        && (!letters[index - 1].isUppercase
+          || (index + 1 < letters.count && letters[index + 1].isLowercase))
+      text += (startsWord ? "_" : "") + letter.lowercased()
+    }
+    return text
   }
 }

@@ -5,8 +5,8 @@ extension ExperimentAnalysis {
   var mainSection: ReportSection {
     let columns =
       AnalysedRow.nameColumns + [
-        .init("output error", unit: "fraction", .lower),
-        .init("dropped mass", unit: "fraction", .lower), .init("density", .lower),
+        .init("output error", .lower),
+        .init("dropped mass", .lower), .init("density", .lower),
         .init("perplexity", .lower), .init("perplexity ratio", .lower), .init("score", .higher),
         .init("score difference", .higher), .init("KV cache", unit: "MiB", .lower),
         .init("KV cache ratio", .lower), .init("first token", unit: "ms", .lower),
