@@ -11,6 +11,8 @@ struct TCABehaviourTests {
     var queryHeads = 6
     var kvHeads = 2
     var headDimension = 16
+    /// The layer at work, the last of its model.
+    var layer = 0
     var prompt = 100
     var decoded = 40
     var configuration = TCA.Configuration(blockSize: 16, localWindow: 32)
@@ -18,7 +20,7 @@ struct TCABehaviourTests {
 
     var shape: AttentionShape {
       AttentionShape(
-        layers: 1, queryHeads: queryHeads, kvHeads: kvHeads, headDimension: headDimension)
+        layers: layer + 1, queryHeads: queryHeads, kvHeads: kvHeads, headDimension: headDimension)
     }
 
     var description: String {
@@ -36,7 +38,9 @@ struct TCABehaviourTests {
       if new.configuration.heads == nil {
         var generator = SeededGenerator(seed: new.seed, purpose: "heads")
         let group = new.shape.queryHeadsPerKVHead
-        var heads = (0..<new.queryHeads).map { _ in generator.index(below: 14) }
+        var heads = (0..<(new.layer + 1) * new.queryHeads).map { _ in
+          generator.index(below: 14)
+        }
         if new.configuration.groupMerge == .aggregate {
           heads = heads.indices.map { heads[$0 / group * group] }
         }
@@ -62,6 +66,7 @@ struct TCABehaviourTests {
       $0.configuration.groupMerge = .aggregate
       $0.configuration.importanceQueries = 9
     }
+    add { $0.layer = 2 }
     add { $0.configuration.groupAttends = .union }
     add { $0.configuration.sinks = 4 }
     add {
@@ -132,14 +137,14 @@ struct TCABehaviourTests {
     let total = testCase.prompt + testCase.decoded
     let sequence = TestSequence(shape, tokens: total, seed: testCase.seed)
     let attention = sequence.attention
-    var reference = ReferenceTCA(testCase.configuration, attention)
+    var reference = ReferenceTCA(testCase.configuration, attention, layer: testCase.layer)
     let session = AttentionSession(
       try TCA(testCase.configuration, for: shape), shape: shape,
       workspace: Workspace(workers: try WorkerPool(threadCount: 2)))
 
     if testCase.prompt > 0 {
       let attended = reference.prefill(testCase.prompt)
-      let output = sequence.run(session, 0..<testCase.prompt, .prefill)
+      let output = sequence.run(session, 0..<testCase.prompt, .prefill, layer: testCase.layer)
       for head in 0..<shape.queryHeads {
         #expect(
           session.pairs[head].nominal == attended[head].reduce(0) { $0 + $1.count },
@@ -154,7 +159,7 @@ struct TCABehaviourTests {
     }
     for query in testCase.prompt..<total {
       let attended = reference.decode()
-      let output = sequence.run(session, query..<query + 1, .decode)
+      let output = sequence.run(session, query..<query + 1, .decode, layer: testCase.layer)
       for head in 0..<shape.queryHeads {
         #expect(
           session.pairs[head].nominal == attended[head].count,
@@ -169,9 +174,9 @@ struct TCABehaviourTests {
   private static func expectCache(
     _ session: AttentionSession<TCA>, _ reference: ReferenceTCA, _ testCase: Case
   ) {
-    for kvHead in session.caches[0].indices {
+    for kvHead in session.caches[testCase.layer].indices {
       #expect(
-        session.held(kvHead) == reference.cache[kvHead].sorted(),
+        session.held(kvHead, layer: testCase.layer) == reference.cache[kvHead].sorted(),
         "after \(reference.tokens) tokens, KV head \(kvHead) of \(testCase)")
     }
   }

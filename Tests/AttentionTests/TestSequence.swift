@@ -23,14 +23,15 @@ struct TestSequence {
       values: random(shape.kvHeads * shape.headDimension))
   }
 
-  /// Runs some tokens through layer 0.
+  /// Runs some tokens through a layer.
   @discardableResult
   func run(
-    _ session: any LayerAttention, _ tokens: Range<Int>, _ phase: AttentionPhase
+    _ session: any LayerAttention, _ tokens: Range<Int>, _ phase: AttentionPhase,
+    layer: Int = 0
   ) -> Matrix {
     var output = Matrix(rows: tokens.count, columns: attention.queries.columns)
     session.attend(
-      layer: 0, phase: phase, queries: Self.rows(tokens, of: attention.queries),
+      layer: layer, phase: phase, queries: Self.rows(tokens, of: attention.queries),
       keys: Self.rows(tokens, of: attention.keys),
       values: Self.rows(tokens, of: attention.values), firstPosition: tokens.lowerBound,
       output: &output)
@@ -46,6 +47,8 @@ struct TestSequence {
 }
 
 extension StrategySession {
-  /// The positions that a KV head of layer 0 holds.
-  func held(_ kvHead: Int) -> [Int] { caches[0][kvHead].positions.map { Int($0) } }
+  /// The positions that a KV head holds.
+  func held(_ kvHead: Int, layer: Int = 0) -> [Int] {
+    caches[layer][kvHead].positions.map { Int($0) }
+  }
 }
