@@ -4,7 +4,7 @@ import Records
 struct PairTables {
   var pairs: [ComparedPair]
   var experiment: String
-  /// True where the rows are of different strategies: in a comparison of runs.
+  /// True where rows differ in their strategies: in a comparison of runs, or of all labels of a name.
   var namesStrategies: Bool
 
   var sections: [ReportSection] {
@@ -22,7 +22,7 @@ struct PairTables {
   private func names(_ pair: ComparedPair) -> [String] {
     var names = Array(pair.first.names.prefix(3))
     if pair.looksAhead { names[2] += " †" }
-    return namesStrategies ? names + [pair.first.row.planned.label] : names
+    return namesStrategies ? names + [pair.strategies] : names
   }
 
   private func difference(_ pair: ComparedPair) -> PairedDifference? {

@@ -7,6 +7,12 @@ struct ComparedPair {
   /// The newest timing group that holds counted samples of both; nil where there is none.
   var group: TimingGroup?
 
+  /// The label of both, or of A and of B.
+  var strategies: String {
+    let labels = [first.row.planned.label, second.row.planned.label]
+    return labels[0] == labels[1] ? labels[0] : labels.joined(separator: " / ")
+  }
+
   /// True where one side's quality was measured on tokens that took part in its selection.
   var looksAhead: Bool { first.looksAhead || second.looksAhead }
 }
@@ -15,28 +21,35 @@ extension Report {
   /// Paired differences of two strategies, wherever an experiment has both at the same model, length and task.
   ///
   /// - Parameters:
-  ///   - first, second: labels, as in `comparison.strategy`.
-  /// - Throws: ``ReportError`` where a label is unknown, or the two never meet.
+  ///   - first, second: labels, as in `comparison.strategy`, or a strategy's name for all of its labels.
+  /// - Throws: ``ReportError`` where there is neither, or the two never meet.
   public init(
     comparing first: String, with second: String, in experiments: [ExperimentResults]
   ) throws(ReportError) {
-    let labels = Set(experiments.flatMap(\.rows).map(\.planned.label))
-    for label in [first, second] where !labels.contains(label) {
-      throw ReportError(
-        "there is no strategy \"\(label)\" in the stored experiments",
-        advice: labels.isEmpty
-          ? "Run an experiment first."
-          : "There are \(labels.sorted().map { "\"\($0)\"" }.joined(separator: ", ")).")
+    let cells = experiments.flatMap(\.rows).map(\.planned)
+    let labels = Set(cells.map(\.label))
+    for name in [first, second] {
+      guard labels.contains(name) || cells.contains(where: { $0.cell.strategy == name }) else {
+        throw ReportError(
+          "there is no strategy \"\(name)\" in the stored experiments",
+          advice: labels.isEmpty
+            ? "Run an experiment first."
+            : "There are \(labels.sorted().map { "\"\($0)\"" }.joined(separator: ", ")).")
+      }
+    }
+    func isMeant(_ row: AnalysedRow, by name: String) -> Bool {
+      labels.contains(name) ? row.row.planned.label == name : row.cell.strategy == name
     }
     var sections: [ReportSection] = []
     var data: [DataTable] = []
     var looksAhead = false
     for results in experiments {
-      let analysis = ExperimentAnalysis(results)
-      let pairs = analysis.rows.filter { $0.row.planned.label == first }.flatMap { row in
-        analysis.rows.filter {
-          $0.row.planned.label == second && $0.cell.model == row.cell.model
+      let rows = ExperimentAnalysis(results).rows
+      let pairs = rows.filter { isMeant($0, by: first) }.flatMap { row in
+        rows.filter {
+          isMeant($0, by: second) && $0.cell.model == row.cell.model
             && $0.row.planned.fullIdentity == row.row.planned.fullIdentity
+            && $0.cell.identity != row.cell.identity
         }.map { other in
           ComparedPair(
             first: row, second: other,
@@ -47,14 +60,15 @@ extension Report {
       }
       guard !pairs.isEmpty else { continue }
       let tables = PairTables(
-        pairs: pairs, experiment: results.experiment.name, namesStrategies: false)
+        pairs: pairs, experiment: results.experiment.name,
+        namesStrategies: !(labels.contains(first) && labels.contains(second)))
       looksAhead = looksAhead || pairs.contains(where: \.looksAhead)
       sections += tables.sections
       data.append(tables.data)
     }
     guard !sections.isEmpty else {
       throw ReportError(
-        "\"\(first)\" and \"\(second)\" have no cell of the same experiment, model, length and task",
+        "\"\(first)\" and \"\(second)\" have no cell of the same experiment, model, length and task with results",
         advice: "Put both into one experiment and run it.")
     }
     self.init(

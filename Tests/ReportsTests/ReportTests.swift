@@ -155,11 +155,11 @@ struct ReportTests {
   func comparisonErrors() {
     let results = ExampleResults.experiment(contexts: [512])
     let unknown = #expect(throws: ReportError.self) {
-      try Report(comparing: "tca", with: "full", in: [results])
+      try Report(comparing: "tcb", with: "full", in: [results])
     }
     #expect(
       unknown?.description
-        == "there is no strategy \"tca\" in the stored experiments. There are \"full\", \"streaming-llm\", "
+        == "there is no strategy \"tcb\" in the stored experiments. There are \"full\", \"streaming-llm\", "
         + "\"tca threshold=0.7\", \"tca threshold=0.9\".")
     #expect(throws: ReportError.self) {
       try Report(comparing: "tca", with: "full", in: [])
@@ -167,6 +167,22 @@ struct ReportTests {
     var other = results
     other.rows = []
     #expect(throws: ReportError.self) { try Report(comparingRun: results, with: other) }
+  }
+
+  @Test("A strategy's name stands for all of its labels, each in its row")
+  func comparisonByName() throws {
+    let report = try Report(
+      comparing: "streaming-llm", with: "tca", in: [ExampleResults.experiment(contexts: [512])])
+    let quality = report.sections[0].tables[0]
+    #expect(quality.columns[3].heading == "strategy")
+    #expect(
+      quality.rows.map { $0[3] }
+        == ["streaming-llm / tca threshold=0.7", "streaming-llm / tca threshold=0.9"]
+        + ["streaming-llm / tca threshold=0.7", "streaming-llm / tca threshold=0.9"])
+    // No cell is compared with itself.
+    let own = try Report(
+      comparing: "tca", with: "tca threshold=0.9", in: [ExampleResults.experiment(contexts: [512])])
+    #expect(own.sections[0].tables[0].rows.count == 2)
   }
 
   @Test(
