@@ -31,9 +31,9 @@ struct MemoryFigures {
     }
     return [
       bytes("kvCacheResidentBytes", "value", residentBytes),
-      bytes("kvCacheResidentBytes", "final", finalResidentBytes),
+      bytes("finalKVCacheResidentBytes", "value", finalResidentBytes),
       bytes("kvCacheLogicalBytes", "value", logicalBytes),
-      bytes("kvCacheLogicalBytes", "final", finalLogicalBytes),
+      bytes("finalKVCacheLogicalBytes", "value", finalLogicalBytes),
       Measurement("keptTokens", "mean", value: keptTokens.mean, unit: "tokens"),
       bytes("workspaceBytes", "value", [Double(workspaceBytes)]),
     ]

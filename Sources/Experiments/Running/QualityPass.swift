@@ -44,7 +44,7 @@ struct QualityPass {
           probe.beginSample(dense: full, sparse: sparse)
         } else {
           probe = ApproximationProbe(
-            .isolated, dense: full, sparse: sparse, keepsShadow: true)
+            .isolated, dense: full, sparse: sparse, keepsShadow: hasDecodeSteps)
         }
         attention = probe ?? full
       }

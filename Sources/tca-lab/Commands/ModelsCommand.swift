@@ -45,28 +45,31 @@ struct ModelsCommand: ParsableCommand {
       let model = try catalogue.requireModel(named: name)
       let interruption = Interruption()
       let puller = ModelPuller(
-        cache: catalogue.cache, isInterrupted: { interruption.isRequested }
-      ) { step in
-        switch step {
-        case .downloading(let bytes, let total):
-          Log.progress(
-            String(
-              format: "downloading: %.1f of about %.1f MB", Double(bytes) / 1e6,
-              Double(total) / 1e6))
-        case .unpacking: Log.progress("unpacking")
-        case .verifying: Log.progress("verifying")
-        }
-      }
-      defer { Log.endProgress() }
+        cache: catalogue.cache, isInterrupted: { interruption.isRequested }, report: Self.tell)
+      let outcome: ModelPuller.Outcome
       do {
-        let outcome = try puller.pull(model)
-        Log.line(
-          outcome == .alreadyThere
-            ? "\(name) is there already, and its digest is right" : "\(name) pulled and verified")
-      } catch where error.reason == .interrupted {
-        throw Failure(interruption.status, "\(error)")
+        outcome = try puller.pull(model)
+      } catch {
+        Log.endProgress()
+        throw error.reason == .interrupted
+          ? Failure(interruption.status, "\(error)") : Failure.from(error)
       }
+      Log.line(
+        outcome == .alreadyThere
+          ? "\(name) is there already, and its digest is right" : "\(name) pulled and verified")
       Output.text(catalogue.cache.path(of: model))
+    }
+
+    private static func tell(_ step: ModelPuller.Step) {
+      switch step {
+      case .downloading(let bytes, let total):
+        Log.progress(
+          String(
+            format: "downloading: %.1f of about %.1f MB", Double(bytes) / 1e6,
+            Double(total) / 1e6))
+      case .unpacking: Log.progress("unpacking")
+      case .verifying: Log.progress("verifying")
+      }
     }
   }
 
