@@ -16,6 +16,28 @@ struct QueryTile {
     var window: Range<Int>
     /// Where the flags of `window.lowerBound` stand in `isInRun`.
     var firstFlag: Int
+
+    /// Columns of logits that the gathered tokens take: whole panels.
+    var gatheredColumns: Int { (gathered + Panel.rows - 1) / Panel.rows * Panel.rows }
+
+    /// The first token of the window's first panel.
+    var windowOrigin: Int { window.lowerBound / Panel.rows * Panel.rows }
+
+    /// All columns of logits.
+    var columns: Int {
+      let end = (window.upperBound + Panel.rows - 1) / Panel.rows * Panel.rows
+      return gatheredColumns + (window.isEmpty ? 0 : end - windowOrigin)
+    }
+
+    /// The gathered tokens in some columns.
+    func gathered(in columns: Range<Int>) -> Range<Int> { columns.clamped(to: 0..<gathered) }
+
+    /// The window's tokens in some columns.
+    func window(in columns: Range<Int>) -> Range<Int> {
+      let first = windowOrigin + max(columns.lowerBound - gatheredColumns, 0)
+      return window.clamped(
+        to: first..<max(first, windowOrigin + columns.upperBound - gatheredColumns))
+    }
   }
 
   private(set) var groups: [Group] = []
@@ -72,26 +94,38 @@ struct QueryTile {
     }
   }
 
-  /// Hides what the query at `row` does not see. Column 0 is the first token of the panel of `tokens.lowerBound`.
+  /// Hides what the query at `row` does not see of a group's `columns`, and columns without a token.
   @inline(__always)
   func hide(
-    _ group: Group, row: Int, tokens: Range<Int>, _ logits: UnsafeMutablePointer<Float>
+    _ group: Group, row: Int, columns: Range<Int>, _ logits: UnsafeMutablePointer<Float>
   ) {
-    let origin = tokens.lowerBound / Panel.rows * Panel.rows
+    let windowColumn = min(max(group.gatheredColumns, columns.lowerBound), columns.upperBound)
+    let lastGathered = min(max(group.gathered, columns.lowerBound), windowColumn)
+    hide(lastGathered..<windowColumn, of: columns, logits)
+    // From here on in tokens of the window.
+    let shift = group.windowOrigin - group.gatheredColumns
+    let tokens = windowColumn + shift..<columns.upperBound + shift
     let visible = visible[row]
-    for column in 0..<tokens.lowerBound - origin { logits[column] = -.infinity }
-    if visible.lowerBound > tokens.lowerBound {
-      for token in tokens.lowerBound..<min(visible.lowerBound, tokens.upperBound)
-      where !isInRun[group.firstFlag + token - group.window.lowerBound] {
-        logits[token - origin] = -.infinity
-      }
+    let begin = min(max(visible.lowerBound, tokens.lowerBound), tokens.upperBound)
+    for token in tokens.lowerBound..<begin where !isHeld(token, in: group) {
+      logits[token - shift - columns.lowerBound] = -.infinity
     }
-    let end = (tokens.upperBound - origin + 15) / 16 * 16
-    var column = max(visible.upperBound - origin, 0)
-    while column < end {
-      logits[column] = -.infinity
-      column += 1
-    }
+    let end = min(max(visible.upperBound, begin), tokens.upperBound)
+    hide(end - shift..<columns.upperBound, of: columns, logits)
+  }
+
+  /// Whether a token before a query's window is seen all the same.
+  @inline(__always)
+  private func isHeld(_ token: Int, in group: Group) -> Bool {
+    token >= group.window.lowerBound
+      && isInRun[group.firstFlag + token - group.window.lowerBound]
+  }
+
+  @inline(__always)
+  private func hide(
+    _ hidden: Range<Int>, of columns: Range<Int>, _ logits: UnsafeMutablePointer<Float>
+  ) {
+    for column in hidden { logits[column - columns.lowerBound] = -.infinity }
   }
 }
 

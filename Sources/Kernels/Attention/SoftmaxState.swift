@@ -33,43 +33,49 @@ struct SoftmaxState {
     accumulator.update(repeating: 0, count: rows * width)
   }
 
-  /// Takes in tokens for the queries `rows`, at most a chunk of panels.
+  /// Takes in tokens for the queries `rows`: those of both stretches, which share the `columns` of the logits, at most a
+  /// chunk.
   ///
-  /// - Parameters:
-  ///   - hide: sets logits that a query does not see to −infinity; column 0 is the first token of the panel that
-  ///     holds `tokens.lowerBound`. Columns before and after `tokens` must be hidden too, or lie outside of the
-  ///     whole vectors around them.
-  /// - Returns: the pairs that were multiplied.
+  /// - Parameter hide: sets logits to −infinity where a query does not see a token or a column has none.
   @inline(__always)
   func absorb(
-    _ tokens: Range<Int>, of packed: PackedKeys, rows: Range<Int>,
+    _ first: KeyStretch, _ second: KeyStretch, columns: Int, rows: Range<Int>,
     hide: (_ row: Int, _ logits: UnsafeMutablePointer<Float>) -> Void
-  ) -> Int {
-    let firstPanel = tokens.lowerBound / Panel.rows
-    let panels = (tokens.upperBound - 1) / Panel.rows + 1 - firstPanel
-    let scores = StripProduct(
+  ) {
+    multiplyKeys(first, rows)
+    multiplyKeys(second, rows)
+    weigh(rows, columns: columns, hide: hide)
+    multiplyValues(first, rows)
+    multiplyValues(second, rows)
+  }
+
+  private func multiplyKeys(_ stretch: KeyStretch, _ rows: Range<Int>) {
+    let product = StripProduct(
       depth: headDimension, strideA: width, strideB: Panel.rows, strideC: Self.logitStride,
       adds: false)
     let query = queries + rows.lowerBound * width
-    for panel in 0..<panels {
-      scores.multiply32(
-        rows: rows.count, query, packed.panel(firstPanel + panel), logits + panel * Panel.rows)
+    for (index, panel) in stretch.panels.enumerated() {
+      product.multiply32(
+        rows: rows.count, query, stretch.keys.panel(panel),
+        logits + (stretch.firstColumn + index * Panel.rows))
     }
-    let first = tokens.lowerBound % Panel.rows
-    let columns = first / 16 * 16..<(first + tokens.count + 15) / 16 * 16
-    weigh(rows, columns: columns, hide: hide)
+  }
+
+  private func multiplyValues(_ stretch: KeyStretch, _ rows: Range<Int>) {
+    guard !stretch.tokens.isEmpty else { return }
+    let first = stretch.firstColumn + stretch.tokens.lowerBound % Panel.rows
     StripProduct(
-      depth: tokens.count, strideA: Self.logitStride, strideB: width, strideC: width, adds: true
+      depth: stretch.tokens.count, strideA: Self.logitStride, strideB: width, strideC: width,
+      adds: true
     ).multiply(
-      rows: rows.count, width: width, logits + first, packed.values(from: tokens.lowerBound),
-      accumulator + rows.lowerBound * width)
-    return panels * Panel.rows * rows.count
+      rows: rows.count, width: width, logits + first,
+      stretch.keys.values(from: stretch.tokens.lowerBound), accumulator + rows.lowerBound * width)
   }
 
   /// Replaces the logits of a group's queries by 2^(logit − maximum) and brings their states up to the new maxima.
   @inline(__always)
   private func weigh(
-    _ rows: Range<Int>, columns: Range<Int>,
+    _ rows: Range<Int>, columns: Int,
     hide: (_ row: Int, _ logits: UnsafeMutablePointer<Float>) -> Void
   ) {
     // A lane for each query; a query that has seen nothing yet has no maximum to subtract, its weights are all 0.
@@ -81,7 +87,7 @@ struct SoftmaxState {
       hide(row, line)
       old[lane] = maxima[row]
       new[lane] = maximum(
-        of: line + columns.lowerBound, count: columns.count, atLeast: maxima[row])
+        of: line, count: columns, atLeast: maxima[row])
       maxima[row] = new[lane]
     }
     let corrections = vectorExp2OfNegative(
@@ -92,8 +98,7 @@ struct SoftmaxState {
       let correction = corrections[lane]
       if correction != 1 { rescale(row, by: correction) }
       sums[row] += exponentiate(
-        logits + (lane &* Self.logitStride &+ columns.lowerBound), count: columns.count,
-        minus: new[lane])
+        logits + lane &* Self.logitStride, count: columns, minus: new[lane])
     }
   }
 
@@ -148,5 +153,19 @@ struct SoftmaxState {
       i &+= 16
     }
     return total.laneSum
+  }
+}
+
+/// Consecutive packed tokens, and where their logits stand.
+struct KeyStretch {
+  let keys: PackedKeys
+  let tokens: Range<Int>
+  /// The logits' column of the first token of the panel that holds `tokens.lowerBound`.
+  let firstColumn: Int
+
+  /// The panels that hold the tokens.
+  var panels: Range<Int> {
+    tokens.isEmpty
+      ? 0..<0 : tokens.lowerBound / Panel.rows..<(tokens.upperBound - 1) / Panel.rows + 1
   }
 }

@@ -26,7 +26,7 @@ struct TilePass {
     let state = scratch.state(headDimension: step.shape.headDimension)
     loadQueries(state)
     state.reset(rows: rows.count)
-    let computed = attendGathered(state) + attendWindow(state)
+    let computed = attend(state)
     finish(state)
     return PairCounts(nominal: scratch.tile.nominalPairs, computed: computed)
   }
@@ -55,38 +55,27 @@ struct TilePass {
     }
   }
 
-  private func attendGathered(_ state: SoftmaxState) -> Int {
-    let groups = scratch.tile.groups
-    guard let gathered, let most = groups.last?.gathered else { return 0 }
+  /// Gives the pairs that were multiplied.
+  ///
+  /// A group's columns are the panels of its gathered tokens and, after them, those of its window; chunks are counted
+  /// in columns, and hold nearly the same tokens for all groups.
+  private func attend(_ state: SoftmaxState) -> Int {
+    let tile = scratch.tile
     let chunk = SoftmaxState.chunkKeys(headDimension: step.shape.headDimension)
+    let most = tile.groups.reduce(0) { max($0, $1.columns) }
     var computed = 0
     for begin in stride(from: 0, to: most, by: chunk) {
-      for group in groups where group.gathered > begin {
-        let tokens = begin..<min(begin + chunk, group.gathered)
-        // Only the end of the last vector is not the group's.
-        let rest = (tokens.count + 15) / 16 * 16
-        computed += state.absorb(tokens, of: gathered, rows: group.rows) { _, logits in
-          for column in tokens.count..<rest { logits[column] = -.infinity }
+      for group in tile.groups where group.columns > begin {
+        let columns = begin..<min(begin + chunk, group.columns)
+        let first = KeyStretch(
+          keys: gathered ?? window, tokens: group.gathered(in: columns), firstColumn: 0)
+        let second = KeyStretch(
+          keys: window, tokens: group.window(in: columns),
+          firstColumn: max(group.gatheredColumns - begin, 0))
+        state.absorb(first, second, columns: columns.count, rows: group.rows) { row, logits in
+          tile.hide(group, row: row, columns: columns, logits)
         }
-      }
-    }
-    return computed
-  }
-
-  private func attendWindow(_ state: SoftmaxState) -> Int {
-    let tile = scratch.tile
-    let groups = tile.groups
-    guard let first = groups.first?.window.lowerBound, let last = groups.last?.window.upperBound
-    else { return 0 }
-    let chunk = SoftmaxState.chunkKeys(headDimension: step.shape.headDimension)
-    var computed = 0
-    for begin in stride(from: first / Panel.rows * Panel.rows, to: last, by: chunk) {
-      for group in groups {
-        let tokens = group.window.clamped(to: begin..<begin + chunk)
-        guard !tokens.isEmpty else { continue }
-        computed += state.absorb(tokens, of: window, rows: group.rows) { row, logits in
-          tile.hide(group, row: row, tokens: tokens, logits)
-        }
+        computed += columns.count * group.rows.count
       }
     }
     return computed
