@@ -43,7 +43,7 @@ extension Trait where Self == ConditionTrait {
   static var needsModel: Self {
     .enabled(
       if: LocalModel.isPresent,
-      "skipped: no model at \(LocalModel.path); `tca-lab models pull smollm2-135m-instruct` fetches it"
+      "no model at \(LocalModel.path); `tca-lab models pull smollm2-135m-instruct` fetches it"
     )
   }
 }

@@ -61,8 +61,7 @@ extension RealModelTests {
     }
 
     private func expect(_ name: String, _ found: Double, _ expected: Double, within: Double) {
-      print("  \(name) \(found), reference \(expected)")
-      #expect(abs(found - expected) <= within, "\(name)")
+      #expect(abs(found - expected) <= within, "\(name) is \(found), the reference's \(expected)")
     }
   }
 }

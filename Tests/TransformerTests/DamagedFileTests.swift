@@ -6,7 +6,7 @@ import Testing
 import Transformer
 
 @Suite("Models that cannot be run")
-struct DamagedModelTests {
+struct DamagedFileTests {
   typealias Problem = ModelError.Problem
 
   /// A change to a sound file and what is said about it.

@@ -1,0 +1,82 @@
+import Attention
+import Kernels
+import Tensors
+import Testing
+import Transformer
+
+extension RealModelTests {
+  /// Sparse strategies at work on the model: prompt, compaction, decoding.
+  @Suite("Sparse sessions") struct SparseSessionTests {
+    private func prompt(_ count: Int) throws -> [Int32] {
+      try LocalModel.tokens(count, of: "persuasion", fromCharacter: 5000)
+    }
+
+    @Test("A selection of everything gives the dense logits")
+    func everything() throws {
+      let tokens = try prompt(300)
+      let model = try LocalModel.load()
+      let dense = try lastLogits(model, tokens, model.denseSession())
+      let wide = try StreamingLLM(
+        StreamingLLM.Configuration(sinks: 0, localWindow: 300), for: model.shape)
+      let keeping = try TCA(
+        TCA.Configuration(
+          blockSize: 64, localWindow: 64,
+          heads: [Int](repeating: TCACandidate.keepEverything, count: 270)),
+        for: model.shape)
+      for session: any LayerAttention in [
+        AttentionSession(wide, shape: model.shape, workspace: model.workspace),
+        AttentionSession(keeping, shape: model.shape, workspace: model.workspace),
+      ] {
+        let sparse = try lastLogits(model, tokens, session)
+        let difference = zip(sparse, dense).reduce(0) { max($0, abs($1.0 - $1.1)) }
+        #expect(difference < 1e-3)
+      }
+    }
+
+    @Test("StreamingLLM holds its sinks and window through decoding, not more")
+    func streaming() throws {
+      let model = try LocalModel.load()
+      let strategy = try StreamingLLM(
+        StreamingLLM.Configuration(sinks: 4, localWindow: 124), for: model.shape)
+      let session = AttentionSession(strategy, shape: model.shape, workspace: model.workspace)
+      var decoder = GreedyDecoder(model: model, attention: session)
+      let result = try decoder.decode(try prompt(400), maximumTokens: 20)
+      #expect(result.tokens.count == 20)
+      #expect(session.tokensHeld <= 30 * 3 * (4 + 124 + 1))
+      for head in session.caches.joined() {
+        #expect(head.positions.starts(with: [0, 1, 2, 3]))
+        #expect(head.position(ofSlot: head.count - 1) == 418)
+      }
+    }
+
+    @Test("TCA compacts the prompt, thins each block that leaves the window, and goes on")
+    func tca() throws {
+      let model = try LocalModel.load()
+      // Every head keeps the fewest tokens that a candidate can.
+      let strategy = try TCA(
+        TCA.Configuration(
+          blockSize: 64, localWindow: 128, heads: [Int](repeating: 0, count: 270)),
+        for: model.shape)
+      let session = AttentionSession(strategy, shape: model.shape, workspace: model.workspace)
+      var decoder = GreedyDecoder(model: model, attention: session)
+      var token = try decoder.prefill(try prompt(512))
+      let held = session.tokensHeld
+      #expect(held < 30 * 3 * 512 * 2 / 3)
+      for _ in 0..<80 { token = try decoder.step(token) }
+      // Two blocks have left the window meanwhile: the cache has grown by less than was decoded.
+      #expect(session.tokensHeld < held + 30 * 3 * 40)
+      #expect(!decoder.logits.contains { !$0.isFinite })
+    }
+
+    private func lastLogits(
+      _ model: LlamaModel, _ tokens: [Int32], _ attention: any LayerAttention
+    ) throws -> [Float] {
+      let hidden = try model.forward(
+        tokens, firstPosition: 0, phase: .prefill, attention: attention,
+        keeping: tokens.count - 1..<tokens.count)
+      var logits: [Float] = []
+      model.logits(of: hidden, row: 0, into: &logits)
+      return logits
+    }
+  }
+}
