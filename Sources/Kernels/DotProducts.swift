@@ -73,21 +73,11 @@ struct DotProducts {
     }
   }
 
-  /// The sum of the lanes of each row, scaled. Apart from the products, or the compiler mixes both to no good.
-  @inline(never)
+  /// The sum of the lanes of each row, scaled.
   private func add(
     _ square: UnsafePointer<Float>, rows: Int, into target: UnsafeMutablePointer<Float>
   ) {
-    var lanes = InlineArray<16, SIMD16<Float>>(repeating: .zero)
-    for row in 0..<16 { lanes[unchecked: row] = loadVector(square + 16 &* row) }
-    Panel.transpose(&lanes)
-    var even = lanes[unchecked: 0]
-    var odd = lanes[unchecked: 1]
-    for pair in 1..<8 {
-      even += lanes[unchecked: 2 &* pair]
-      odd += lanes[unchecked: 2 &* pair &+ 1]
-    }
-    let sums = (even + odd) * scale
+    let sums = LaneReduction.sums(square) * scale
     if rows == 16 {
       storeVector(sums, at: target)
     } else {

@@ -33,7 +33,9 @@ extension SIMD16<Float> {
   /// Lane by lane the larger one; one instruction.
   @inline(__always)
   func orLarger(_ other: SIMD16<Float>) -> SIMD16<Float> {
-    replacing(with: other, where: other .> self)
+    var result = SIMD16<Float>.zero
+    for lane in 0..<16 { result[lane] = self[lane] > other[lane] ? self[lane] : other[lane] }
+    return result
   }
 }
 
@@ -44,13 +46,17 @@ final class FloatBuffer {
   private(set) var count = 0
   private var memory = UnsafeMutableRawBufferPointer(start: nil, count: 0)
 
-  deinit { memory.deallocate() }
+  deinit {
+    ScratchMemory.total.subtract(memory.count, ordering: .relaxed)
+    memory.deallocate()
+  }
 
   /// The start of at least `count` floats. What was there before is lost if there were fewer.
   func reserve(_ count: Int) -> UnsafeMutablePointer<Float> {
     if count > self.count || memory.baseAddress == nil {
       memory.deallocate()
       let bytes = max(count, 1) * MemoryLayout<Float>.stride
+      ScratchMemory.total.add(bytes - memory.count, ordering: .relaxed)
       memory = .allocate(byteCount: bytes, alignment: 64)
       memory.initializeMemory(as: Float.self, repeating: 0)
       self.count = max(count, 1)

@@ -20,14 +20,11 @@ final class PackedKeys {
   /// Floats of a row of values: the head dimension, rounded up to whole vectors with zeros.
   static func valueWidth(headDimension: Int) -> Int { (headDimension + 15) / 16 * 16 }
 
-  /// Panel p holds tokens 32 p …, (headDimension x 32); columns beyond the last token are zero.
-  func panel(_ index: Int) -> UnsafePointer<Float> {
-    UnsafePointer(keyBuffer.reserve(0)) + index * dimension * Panel.rows
-  }
-
-  /// Values of token `index` and of those after it, (tokens x valueWidth).
-  func values(from index: Int) -> UnsafePointer<Float> {
-    UnsafePointer(valueBuffer.reserve(0)) + index * Self.valueWidth(headDimension: dimension)
+  /// The addresses of what is packed, good until tokens are chosen anew.
+  var panels: PackedPanels {
+    PackedPanels(
+      keys: keyBuffer.reserve(0), values: valueBuffer.reserve(0),
+      panelFloats: dimension * Panel.rows, valueWidth: Self.valueWidth(headDimension: dimension))
   }
 
   /// Chooses the tokens that `head` holds at positions in `runs`, ascending, below `end`; ``pack(piece:from:)`` then
@@ -92,4 +89,20 @@ final class PackedKeys {
     }
     return low
   }
+}
+
+/// Packed keys and values as the products read them.
+struct PackedPanels {
+  let keys: UnsafePointer<Float>
+  let values: UnsafePointer<Float>
+  let panelFloats: Int
+  let valueWidth: Int
+
+  /// Panel p holds tokens 32 p …, (headDimension x 32); columns beyond the last token are zero.
+  @inline(__always)
+  func panel(_ index: Int) -> UnsafePointer<Float> { keys + index &* panelFloats }
+
+  /// Values of token `index` and of those after it, (tokens x valueWidth).
+  @inline(__always)
+  func values(from index: Int) -> UnsafePointer<Float> { values + index &* valueWidth }
 }

@@ -8,8 +8,11 @@ struct SoftmaxState {
   let queries: UnsafeMutablePointer<Float>
   /// (rows x valueWidth).
   let accumulator: UnsafeMutablePointer<Float>
+  /// Sixteen for each group of queries, of which the group's first are used.
   let maxima: UnsafeMutablePointer<Float>
   let sums: UnsafeMutablePointer<Float>
+  /// Sixteen vectors, one for each query of a group.
+  let lanes: UnsafeMutablePointer<Float>
   /// (rows of a register tile x logitStride): logits of one group, then their exponentials.
   let logits: UnsafeMutablePointer<Float>
 
@@ -24,12 +27,16 @@ struct SoftmaxState {
   /// Floats from one query's logits to the next one's; a whole chunk, and not a power of two.
   static let logitStride = 512 + 16
 
+  /// Where the maximum and the sum of a query stand.
+  func place(of row: Int) -> Int {
+    row / StripProduct.tileRows * 16 + row % StripProduct.tileRows
+  }
+
   /// Before any key.
   func reset(rows: Int) {
-    for row in 0..<rows {
-      maxima[row] = -.infinity
-      sums[row] = 0
-    }
+    let groups = (rows + StripProduct.tileRows - 1) / StripProduct.tileRows
+    maxima.update(repeating: -.infinity, count: 16 * groups)
+    sums.update(repeating: 0, count: 16 * groups)
     accumulator.update(repeating: 0, count: rows * width)
   }
 
@@ -56,7 +63,7 @@ struct SoftmaxState {
     let query = queries + rows.lowerBound * width
     for (index, panel) in stretch.panels.enumerated() {
       product.multiply32(
-        rows: rows.count, query, stretch.keys.panel(panel),
+        rows: rows.count, query, stretch.packed.panel(panel),
         logits + (stretch.firstColumn + index * Panel.rows))
     }
   }
@@ -69,7 +76,7 @@ struct SoftmaxState {
       adds: true
     ).multiply(
       rows: rows.count, width: width, logits + first,
-      stretch.keys.values(from: stretch.tokens.lowerBound), accumulator + rows.lowerBound * width)
+      stretch.packed.values(from: stretch.tokens.lowerBound), accumulator + rows.lowerBound * width)
   }
 
   /// Replaces the logits of a group's queries by 2^(logit − maximum) and brings their states up to the new maxima.
@@ -78,33 +85,34 @@ struct SoftmaxState {
     _ rows: Range<Int>, columns: Int,
     hide: (_ row: Int, _ logits: UnsafeMutablePointer<Float>) -> Void
   ) {
-    // A lane for each query; a query that has seen nothing yet has no maximum to subtract, its weights are all 0.
-    var old = SIMD16<Float>.zero
-    var new = SIMD16<Float>.zero
+    // A lane for each query.
+    let place = place(of: rows.lowerBound)
     for row in rows {
       let lane = row &- rows.lowerBound
       let line = logits + lane &* Self.logitStride
       hide(row, line)
-      old[lane] = maxima[row]
-      new[lane] = maximum(
-        of: line, count: columns, atLeast: maxima[row])
-      maxima[row] = new[lane]
+      storeVector(maximum(of: line, count: columns), at: lanes + 16 &* lane)
     }
-    let corrections = vectorExp2OfNegative(
-      (old - new).replacing(with: 0, where: old .== new))
-    new.replace(with: 0, where: new .== -.infinity)
+    let old = loadVector(maxima + place)
+    let new = old.orLarger(LaneReduction.maxima(lanes))
+    storeVector(new, at: maxima + place)
+    // A query that has seen nothing yet has no maximum to subtract; its weights are all 0.
+    let shifts = new.replacing(with: 0, where: new .== -.infinity)
+    let corrections = vectorExp2OfNegative(old - shifts)
     for row in rows {
       let lane = row &- rows.lowerBound
-      let correction = corrections[lane]
-      if correction != 1 { rescale(row, by: correction) }
-      sums[row] += exponentiate(
-        logits + lane &* Self.logitStride, count: columns, minus: new[lane])
+      if new[lane] > old[lane] { rescale(row, by: corrections[lane]) }
+      exponentiate(
+        logits + lane &* Self.logitStride, count: columns, minus: shifts[lane],
+        total: lanes + 16 &* lane)
     }
+    storeVector(
+      LaneReduction.sums(lanes).addingProduct(loadVector(sums + place), corrections),
+      at: sums + place)
   }
 
   @inline(__always)
   private func rescale(_ row: Int, by correction: Float) {
-    sums[row] *= correction
     let scale = SIMD16<Float>(repeating: correction)
     let weighted = accumulator + row * width
     var i = 0
@@ -114,51 +122,50 @@ struct SoftmaxState {
     }
   }
 
-  /// In four chains, so that one comparison need not wait for the one before.
+  /// The largest logits by lane; in four chains, so that one comparison need not wait for the one before.
   @inline(__always)
-  private func maximum(
-    of line: UnsafePointer<Float>, count: Int, atLeast floor: Float
-  ) -> Float {
-    var best = SIMD16<Float>(repeating: floor)
-    var second = best
-    var third = best
-    var fourth = best
+  private func maximum(of line: UnsafePointer<Float>, count: Int) -> SIMD16<Float> {
+    var first = SIMD16<Float>(repeating: -.infinity)
+    var second = first
+    var third = first
+    var fourth = first
     var i = 0
     while i &+ 64 <= count {
-      best = best.orLarger(loadVector(line + i))
+      first = first.orLarger(loadVector(line + i))
       second = second.orLarger(loadVector(line + (i &+ 16)))
       third = third.orLarger(loadVector(line + (i &+ 32)))
       fourth = fourth.orLarger(loadVector(line + (i &+ 48)))
       i &+= 64
     }
     while i < count {
-      best = best.orLarger(loadVector(line + i))
+      first = first.orLarger(loadVector(line + i))
       i &+= 16
     }
-    return best.orLarger(second).orLarger(third.orLarger(fourth)).laneMaximum
+    return first.orLarger(second).orLarger(third.orLarger(fourth))
   }
 
-  /// Replaces x by 2^(x − maximum) and gives their sum.
+  /// Replaces x by 2^(x − maximum) and writes their sums by lane to `total`.
   @inline(__always)
   private func exponentiate(
-    _ line: UnsafeMutablePointer<Float>, count: Int, minus maximum: Float
-  ) -> Float {
+    _ line: UnsafeMutablePointer<Float>, count: Int, minus maximum: Float,
+    total: UnsafeMutablePointer<Float>
+  ) {
     let shift = SIMD16<Float>(repeating: maximum)
-    var total = SIMD16<Float>.zero
+    var sum = SIMD16<Float>.zero
     var i = 0
     while i < count {
       let weight = vectorExp2OfNegative(loadVector(line + i) - shift)
       storeVector(weight, at: line + i)
-      total += weight
+      sum += weight
       i &+= 16
     }
-    return total.laneSum
+    storeVector(sum, at: total)
   }
 }
 
 /// Consecutive packed tokens, and where their logits stand.
 struct KeyStretch {
-  let keys: PackedKeys
+  let packed: PackedPanels
   let tokens: Range<Int>
   /// The logits' column of the first token of the panel that holds `tokens.lowerBound`.
   let firstColumn: Int

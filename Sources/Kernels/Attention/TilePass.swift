@@ -62,15 +62,17 @@ struct TilePass {
   private func attend(_ state: SoftmaxState) -> Int {
     let tile = scratch.tile
     let chunk = SoftmaxState.chunkKeys(headDimension: step.shape.headDimension)
+    let windowPanels = window.panels
+    let gatheredPanels = gathered?.panels ?? windowPanels
     let most = tile.groups.reduce(0) { max($0, $1.columns) }
     var computed = 0
     for begin in stride(from: 0, to: most, by: chunk) {
       for group in tile.groups where group.columns > begin {
         let columns = begin..<min(begin + chunk, group.columns)
         let first = KeyStretch(
-          keys: gathered ?? window, tokens: group.gathered(in: columns), firstColumn: 0)
+          packed: gatheredPanels, tokens: group.gathered(in: columns), firstColumn: 0)
         let second = KeyStretch(
-          keys: window, tokens: group.window(in: columns),
+          packed: windowPanels, tokens: group.window(in: columns),
           firstColumn: max(group.gatheredColumns - begin, 0))
         state.absorb(first, second, columns: columns.count, rows: group.rows) { row, logits in
           tile.hide(group, row: row, columns: columns, logits)
@@ -86,13 +88,14 @@ struct TilePass {
     let d = step.shape.headDimension
     for row in 0..<rows.count {
       let target = buffers.output + ((rows.lowerBound + row) * queryStride + head * d)
-      let sum = state.sums[row]
+      let place = state.place(of: row)
+      let sum = state.sums[place]
       let scale = sum > 0 ? 1 / sum : 0
       let source = state.accumulator + row * width
       for i in 0..<d { target[i] = source[i] * scale }
       buffers.logSumExp[head * step.tokens + rows.lowerBound + row] =
         sum > 0
-        ? Float((Double(state.maxima[row]) + log2(Double(sum))) * 0.693_147_180_559_945_3)
+        ? Float((Double(state.maxima[place]) + log2(Double(sum))) * 0.693_147_180_559_945_3)
         : -.infinity
     }
   }
@@ -106,11 +109,13 @@ final class TileScratch {
   func state(headDimension: Int) -> SoftmaxState {
     let rows = AttentionKernel.tileRows
     let width = PackedKeys.valueWidth(headDimension: headDimension)
+    let marks = 16 * ((rows - 1) / StripProduct.tileRows + 1)
     let logits = StripProduct.tileRows * SoftmaxState.logitStride
-    let base = floats.reserve(2 * rows * width + 2 * rows + logits)
+    let base = floats.reserve(2 * rows * width + 2 * marks + 256 + logits)
+    let maxima = base + 2 * rows * width
     return SoftmaxState(
       headDimension: headDimension, queries: base, accumulator: base + rows * width,
-      maxima: base + 2 * rows * width, sums: base + (2 * rows * width + rows),
-      logits: base + (2 * rows * width + 2 * rows))
+      maxima: maxima, sums: maxima + marks, lanes: maxima + 2 * marks,
+      logits: maxima + (2 * marks + 256))
   }
 }

@@ -32,8 +32,7 @@ enum Panel {
   ) {
     var k = 0
     while k &+ 16 <= depth {
-      var square = InlineArray<16, SIMD16<Float>>(repeating: .zero)
-      for index in 0..<16 { square[unchecked: index] = loadVector(row(index) + k) }
+      var square = square { loadVector(row($0) + k) }
       transpose(&square)
       for index in 0..<16 {
         storeVector(square[unchecked: index], at: panel + (k &+ index) &* Panel.rows)
@@ -44,6 +43,15 @@ enum Panel {
       for index in 0..<16 { panel[k &* Panel.rows &+ index] = row(index)[k] }
       k &+= 1
     }
+  }
+
+  /// Sixteen vectors. Written out, since a loop that fills an array keeps it in memory.
+  @inline(__always)
+  static func square(_ row: (Int) -> SIMD16<Float>) -> InlineArray<16, SIMD16<Float>> {
+    [
+      row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7), row(8), row(9), row(10),
+      row(11), row(12), row(13), row(14), row(15),
+    ]
   }
 
   /// Exchanges rows and columns of 16 x 16 floats: four rounds that interleave row i with row i + 8.

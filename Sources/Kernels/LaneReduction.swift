@@ -1,0 +1,40 @@
+/// Sums and maxima across the lanes of sixteen vectors at once.
+///
+/// The vectors are turned, so that what was to be combined across lanes stands in the same lane of sixteen others: some
+/// five instructions a vector, where one vector alone takes twenty. Functions of their own, never inlined, or the compiler
+/// mixes them with what comes before to no good.
+enum LaneReduction {
+  /// Lane r is the sum of the sixteen floats at `vectors + 16 r`.
+  @inline(never)
+  static func sums(_ vectors: UnsafePointer<Float>) -> SIMD16<Float> {
+    let lanes = turned(vectors)
+    var eight = InlineArray<8, SIMD16<Float>>(repeating: .zero)
+    for i in 0..<8 { eight[unchecked: i] = lanes[unchecked: i] + lanes[unchecked: i &+ 8] }
+    var four = InlineArray<4, SIMD16<Float>>(repeating: .zero)
+    for i in 0..<4 { four[unchecked: i] = eight[unchecked: i] + eight[unchecked: i &+ 4] }
+    return (four[unchecked: 0] + four[unchecked: 2]) + (four[unchecked: 1] + four[unchecked: 3])
+  }
+
+  /// Lane r is the largest of the sixteen floats at `vectors + 16 r`; any if one is NaN.
+  @inline(never)
+  static func maxima(_ vectors: UnsafePointer<Float>) -> SIMD16<Float> {
+    let lanes = turned(vectors)
+    var eight = InlineArray<8, SIMD16<Float>>(repeating: .zero)
+    for i in 0..<8 {
+      eight[unchecked: i] = lanes[unchecked: i].orLarger(lanes[unchecked: i &+ 8])
+    }
+    var four = InlineArray<4, SIMD16<Float>>(repeating: .zero)
+    for i in 0..<4 { four[unchecked: i] = eight[unchecked: i].orLarger(eight[unchecked: i &+ 4]) }
+    return four[unchecked: 0].orLarger(four[unchecked: 2])
+      .orLarger(four[unchecked: 1].orLarger(four[unchecked: 3]))
+  }
+
+  @inline(__always)
+  private static func turned(
+    _ vectors: UnsafePointer<Float>
+  ) -> InlineArray<16, SIMD16<Float>> {
+    var square = Panel.square { loadVector(vectors + 16 &* $0) }
+    Panel.transpose(&square)
+    return square
+  }
+}
