@@ -12,6 +12,9 @@ struct CellStrategy {
   let parameters: JSONValue
   let model: LoadedModel
 
+  /// True for the cell that the others of its bench are compared with.
+  var isFull: Bool { cell.cell.identity == cell.fullIdentity }
+
   /// Calibrates where the strategy asks for it, and resolves the budget.
   ///
   /// - Parameter promptTokens: of the cell's samples; what a fraction is a part of.

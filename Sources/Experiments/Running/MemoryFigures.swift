@@ -25,8 +25,8 @@ struct MemoryFigures {
     finalLogicalBytes.append(Double(session.logicalBytes))
   }
 
-  func measurements(workspaceBytes: Int) -> [Measurement] {
-    func bytes(_ name: String, _ statistic: String, _ values: [Double]) -> Measurement {
+  var measurements: [Records.Measurement] {
+    func bytes(_ name: String, _ statistic: String, _ values: [Double]) -> Records.Measurement {
       Measurement(name, statistic, value: values.mean, unit: "bytes")
     }
     return [
@@ -34,8 +34,7 @@ struct MemoryFigures {
       bytes("finalKVCacheResidentBytes", "value", finalResidentBytes),
       bytes("kvCacheLogicalBytes", "value", logicalBytes),
       bytes("finalKVCacheLogicalBytes", "value", finalLogicalBytes),
-      Measurement("keptTokens", "mean", value: keptTokens.mean, unit: "tokens"),
-      bytes("workspaceBytes", "value", [Double(workspaceBytes)]),
+      Records.Measurement("keptTokens", "mean", value: keptTokens.mean, unit: "tokens"),
     ]
   }
 }

@@ -72,7 +72,13 @@ final class PreparedBench {
       advance(by: 0, strategy.cell.label)
       var watch = Stopwatch()
       do {
-        let results = try pass.results(of: strategy, dense: dense, isolated: try isolated.get())
+        var results = try pass.results(of: strategy, dense: dense, isolated: try isolated.get())
+        // A timing group finds the peak as it goes; without one it takes a pass of its own.
+        if !runner.request.metrics.contains(.latency) {
+          results.measurements += try timedPass(
+            strategy, samples[0], repetition: 0, isWarmup: true
+          ).memory
+        }
         try runner.store(results, of: strategy.cell, seconds: watch.lap())
       } catch let error as any StoreFailure {
         throw error
@@ -121,34 +127,52 @@ final class PreparedBench {
       for strategy in strategies {
         try runner.checkpoint()
         advance(by: 0, "timing \(strategy.cell.label), repeat \(repetition)")
-        let isResettable = ProcessMemory.resetPeak()
-        let start = ProcessMemory.residentBytes
-        let timed = TimedPass(
-          model: model.model, sample: sample, decodeTokens: strategy.cell.decodeTokens)
-        group.samples.append(
-          try timed.run(
-            try strategy.makeSession(), identity: strategy.cell.cell.identity,
-            repetition: repetition, isWarmup: isWarmup))
-        if isResettable, let start, let peak = ProcessMemory.peakResidentBytes {
-          note(peak: peak, start: start, of: strategy.cell, in: &group)
-        }
+        let timed = try timedPass(
+          strategy, sample, repetition: repetition, isWarmup: isWarmup)
+        group.samples.append(timed.sample)
+        keepLargest(timed.memory, of: strategy.cell, in: &group)
         advance(by: cost(of: sample))
       }
     }
     try runner.store(group, cells: strategies.map(\.cell))
   }
 
-  /// Keeps the repeat with the highest mark.
-  private func note(
-    peak: Int, start: Int, of cell: PlannedCell, in group: inout TimingGroup
-  ) {
-    let metric = MetricCatalogue.peakResidentBytes
-    let before = group.measurements[cell.cell.identity]?.first?.value ?? -1
-    guard Double(peak) > before else { return }
-    group.measurements[cell.cell.identity] = [
-      metric.measurement("value", value: Double(peak)),
-      metric.measurement("start", value: Double(start)),
+  /// One timed run from an empty start: kernels give their scratch back and the high-water mark is reset before it.
+  private func timedPass(
+    _ strategy: CellStrategy, _ sample: TaskSample, repetition: Int, isWarmup: Bool
+  ) throws -> (sample: TimingSample, memory: [Records.Measurement]) {
+    model.model.workspace.releaseScratch()
+    let isResettable = ProcessMemory.resetPeak()
+    let start = ProcessMemory.residentBytes
+    let timed = TimedPass(
+      model: model.model, sample: sample, decodeTokens: strategy.cell.decodeTokens)
+    let result = try timed.run(
+      try strategy.makeSession(), identity: strategy.cell.cell.identity, repetition: repetition,
+      isWarmup: isWarmup)
+    var memory = [
+      MetricCatalogue.workspaceBytes.measurement(
+        "value", value: Double(ScratchMemory.allocatedBytes))
     ]
+    if isResettable, let start, let peak = ProcessMemory.peakResidentBytes {
+      memory += [
+        MetricCatalogue.peakResidentBytes.measurement("value", value: Double(peak)),
+        MetricCatalogue.peakResidentBytes.measurement("start", value: Double(start)),
+      ]
+    }
+    return (result, memory)
+  }
+
+  /// Of the repeats the one with the highest mark counts.
+  private func keepLargest(
+    _ memory: [Records.Measurement], of cell: PlannedCell, in group: inout TimingGroup
+  ) {
+    func peak(_ memory: [Records.Measurement]?) -> Double {
+      memory?.first { $0.name == MetricCatalogue.peakResidentBytes.name }?.value ?? 0
+    }
+    let known = group.measurements[cell.cell.identity]
+    if known == nil || peak(memory) > peak(known) {
+      group.measurements[cell.cell.identity] = memory
+    }
   }
 
   // MARK: Progress

@@ -33,6 +33,8 @@ struct QualityPass {
   /// The dense run of all samples, with the sessions of `strategies` beside it.
   func dense(isolating strategies: [CellStrategy]) throws -> Dense {
     let measured = measuresApproximation ? strategies : []
+    // What the dense cache holds is a figure of `full`; else it is kept only where decode steps need it.
+    let keepsDense = hasDecodeSteps || strategies.contains(where: \.isFull)
     var probe: ApproximationProbe?
     var dense = Dense(memory: MemoryFigures(shape: model.model.shape))
     for sample in samples {
@@ -44,7 +46,7 @@ struct QualityPass {
           probe.beginSample(dense: full, sparse: sparse)
         } else {
           probe = ApproximationProbe(
-            .isolated, dense: full, sparse: sparse, keepsShadow: hasDecodeSteps)
+            .isolated, dense: full, sparse: sparse, keepsShadow: keepsDense)
         }
         attention = probe ?? full
       }
@@ -69,7 +71,7 @@ struct QualityPass {
   func results(
     of strategy: CellStrategy, dense: Dense, isolated: [HeadMeasurement]
   ) throws -> CellResults {
-    if strategy.cell.cell.identity == strategy.cell.fullIdentity {
+    if strategy.isFull {
       let propagated = isolated.map { head in
         var head = head
         head.setting = .propagated
@@ -115,7 +117,7 @@ struct QualityPass {
       kinds: measuresApproximation
         ? [.approximation, .quality, .memory] : [.quality, .memory],
       measurements: AggregatedMeasurements.measurements(of: heads) + quality.measurements
-        + memory.measurements(workspaceBytes: model.model.workspace.scratchBytes),
+        + memory.measurements,
       heads: heads, units: quality.units)
   }
 
@@ -168,7 +170,7 @@ struct QualityPass {
     _ sample: TaskSample, _ outcome: SamplePass.Outcome, dense: SamplePass.Outcome?,
     into quality: inout QualityMeasure
   ) {
-    let targets = sample.scoredTargets
+    let targets = Array(sample.scoredTargets)
     guard let dense else {
       model.model.forEachLogits(of: outcome.scoredHidden) { row, logits in
         quality.observeDense(logits, target: targets[row])

@@ -32,7 +32,10 @@ public enum TextFile {
       throw TextError(file: path, problem: "is a folder; a text file is needed")
     }
     do {
-      return [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+      // A handle reads pipes too, such as a shell's process substitution.
+      let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+      defer { try? handle.close() }
+      return [UInt8](try handle.readToEnd() ?? Data())
     } catch {
       throw TextError(file: path, problem: "cannot be read: \(error.localizedDescription)")
     }

@@ -41,7 +41,7 @@ struct RunCommand: ParsableCommand {
     let summary = try runner.runAll(
       provenance: .collect(
         threads: workspace.workers.threadCount, numericsVersion: NumericsVersion.current))
-    store.close()
+    try store.close()
     reporter.finish(summary, database: database.path, experiment: wanted.name)
     if summary.isInterrupted { throw Failure(interruption.status, "") }
     if summary.failed > 0 { throw Failure(.someCellFailed, "\(summary.failed) cells failed") }
