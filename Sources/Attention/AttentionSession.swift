@@ -22,6 +22,8 @@ public final class AttentionSession<Strategy: AttentionStrategy>: StrategySessio
   /// Selections of the last call, one per query head; of a prompt selected block by block, the last block's.
   public private(set) var lastSelections: HeadSelections
   private var states: [Strategy.State]
+  /// The kernel's gathering time when the last attention began.
+  private var gatheredBefore: UInt64 = 0
   private var kept: HeadSelections
   /// The last query of each layer (1 x queryHeads·headDimension): what a retention before the next step goes by.
   private var newestQueries: [Matrix?]
@@ -85,7 +87,7 @@ public final class AttentionSession<Strategy: AttentionStrategy>: StrategySessio
           into: &lastSelections, state: &states[layer], workspace: workspace)
         clock.lap(&times[phase, default: StageTimes()].select)
         attend(view, rows: block, output: &output)
-        clock.lap(&times[phase, default: StageTimes()].attend)
+        lapAttend(&clock, phase)
       }
     case .decode:
       lastSelections.reset()
@@ -93,7 +95,7 @@ public final class AttentionSession<Strategy: AttentionStrategy>: StrategySessio
         view, into: &lastSelections, state: &states[layer], workspace: workspace)
       clock.lap(&times[phase, default: StageTimes()].select)
       attend(view, rows: 0..<queries.rows, output: &output)
-      clock.lap(&times[phase, default: StageTimes()].attend)
+      lapAttend(&clock, phase)
     }
     newestQueries[layer] = Matrix(
       rows: 1, columns: queries.columns,
@@ -124,7 +126,17 @@ public final class AttentionSession<Strategy: AttentionStrategy>: StrategySessio
     }
   }
 
+  /// The time since the last border was attention, but for the gathering of selected tokens, which is selection.
+  private func lapAttend(_ clock: inout StageClock, _ phase: AttentionPhase) {
+    var spent: UInt64 = 0
+    clock.lap(&spent)
+    let gathering = min(spent, workspace.kernel.gatheringTime - gatheredBefore)
+    times[phase, default: StageTimes()].attend += spent - gathering
+    times[phase, default: StageTimes()].select += gathering
+  }
+
   private func attend(_ view: LayerView, rows: Range<Int>, output: inout Matrix) {
+    gatheredBefore = workspace.kernel.gatheringTime
     let counts = workspace.kernel.attend(
       queries: view.queries, rows: rows, firstPosition: view.firstQueryPosition, shape: shape,
       heads: view.heads, selections: lastSelections.selections, output: &output,

@@ -82,9 +82,15 @@ extension AttentionKernel {
           from: heads[shape.kvHead(of: head)])
       }
     }
-    let packings =
-      (0..<shape.kvHeads).map { (keys: windows[$0], head: heads[$0]) }
-      + gathering.map { (keys: gathered[$0], head: heads[shape.kvHead(of: $0)]) }
+    pack((0..<shape.kvHeads).map { (keys: windows[$0], head: heads[$0]) })
+    let start = ContinuousClock.now
+    pack(gathering.map { (keys: gathered[$0], head: heads[shape.kvHead(of: $0)]) })
+    let (seconds, attoseconds) = (ContinuousClock.now - start).components
+    gatheringTime += UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds / 1_000_000_000)
+    return owners.map { owner in owner.map { gatheredKeys[$0] } }
+  }
+
+  private func pack(_ packings: [(keys: PackedKeys, head: KVHead)]) {
     let pieces = packings.indices.flatMap { packing in
       (0..<packings[packing].keys.pieces).map { (packing: packing, piece: $0) }
     }
@@ -93,6 +99,5 @@ extension AttentionKernel {
       let packing = work[pieces[item].packing]
       packing.keys.pack(piece: pieces[item].piece, from: packing.head)
     }
-    return owners.map { owner in owner.map { gatheredKeys[$0] } }
   }
 }

@@ -10,6 +10,8 @@ import Tensors
 /// selected pairs, memory to the selected keys. One kernel, one owner: it keeps scratch memory between calls.
 public final class AttentionKernel {
   public let workers: WorkerPool
+  /// Nanoseconds spent so far on gathering the tokens of runs, which is a part of selecting rather than of attending.
+  public internal(set) var gatheringTime: UInt64 = 0
   var tileScratch: [TileScratch] = []
   /// Tokens in the reach of windows, by KV head.
   var windowKeys: [PackedKeys] = []
