@@ -1,12 +1,13 @@
 /// Sums and maxima across the lanes of sixteen vectors at once.
 ///
-/// The vectors are turned, so that what was to be combined across lanes stands in the same lane of sixteen others: some
-/// five instructions a vector, where one vector alone takes twenty. Functions of their own, never inlined, or the compiler
+/// With wide registers the vectors are turned, so that what was to be combined across lanes stands in the same lane of
+/// sixteen others: some five instructions a vector, where one vector alone takes twenty. Functions of their own, never inlined, or the compiler
 /// mixes them with what comes before to no good.
 enum LaneReduction {
   /// Lane r is the sum of the sixteen floats at `vectors + 16 r`.
   @inline(never)
   static func sums(_ vectors: UnsafePointer<Float>) -> SIMD16<Float> {
+    guard VectorRegisters.areWide else { return oneByOne(vectors) { $0.laneSum } }
     let lanes = turned(vectors)
     var eight = InlineArray<8, SIMD16<Float>>(repeating: .zero)
     for i in 0..<8 { eight[unchecked: i] = lanes[unchecked: i] + lanes[unchecked: i &+ 8] }
@@ -18,6 +19,7 @@ enum LaneReduction {
   /// Lane r is the largest of the sixteen floats at `vectors + 16 r`; any if one is NaN.
   @inline(never)
   static func maxima(_ vectors: UnsafePointer<Float>) -> SIMD16<Float> {
+    guard VectorRegisters.areWide else { return oneByOne(vectors) { $0.laneMaximum } }
     let lanes = turned(vectors)
     var eight = InlineArray<8, SIMD16<Float>>(repeating: .zero)
     for i in 0..<8 {
@@ -27,6 +29,17 @@ enum LaneReduction {
     for i in 0..<4 { four[unchecked: i] = eight[unchecked: i].orLarger(eight[unchecked: i &+ 4]) }
     return four[unchecked: 0].orLarger(four[unchecked: 2])
       .orLarger(four[unchecked: 1].orLarger(four[unchecked: 3]))
+  }
+
+  @inline(__always)
+  private static func oneByOne(
+    _ vectors: UnsafePointer<Float>, _ reduce: (SIMD16<Float>) -> Float
+  ) -> SIMD16<Float> {
+    withUnsafeTemporaryAllocation(byteCount: 64, alignment: 64) { memory in
+      let results = memory.baseAddress!.assumingMemoryBound(to: Float.self)
+      for row in 0..<16 { results[row] = reduce(loadVector(vectors + 16 &* row)) }
+      return loadVector(results)
+    }
   }
 
   @inline(__always)

@@ -23,11 +23,15 @@ extension SIMD16<Float> {
   /// The largest lane; any if one is NaN.
   @inline(__always)
   var laneMaximum: Float {
-    let eight = highHalf.replacing(with: lowHalf, where: lowHalf .> highHalf)
-    let four = eight.highHalf.replacing(
-      with: eight.lowHalf, where: eight.lowHalf .> eight.highHalf)
-    let two = four.highHalf.replacing(with: four.lowHalf, where: four.lowHalf .> four.highHalf)
-    return two[0] > two[1] ? two[0] : two[1]
+    var eight = lowHalf
+    for lane in 0..<8 { eight[lane] = eight[lane] > highHalf[lane] ? eight[lane] : highHalf[lane] }
+    let left = eight[0] > eight[4] ? eight[0] : eight[4]
+    let right = eight[2] > eight[6] ? eight[2] : eight[6]
+    let top = eight[1] > eight[5] ? eight[1] : eight[5]
+    let rest = eight[3] > eight[7] ? eight[3] : eight[7]
+    let first = left > right ? left : right
+    let second = top > rest ? top : rest
+    return first > second ? first : second
   }
 
   /// Lane by lane the larger one; one instruction.

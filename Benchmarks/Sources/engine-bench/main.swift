@@ -36,38 +36,46 @@ struct EngineBench {
     print("\(path), \(threads) threads\(countsProcessorTime ? ", processor time" : "")")
     print("OpenBLAS for \(BLAS.coreName); medians of \(Self.repetitions) prefills, 32 decode steps")
     let before = sgemmRate()
-    var rows: [[Double]] = []
-    for length in lengths {
-      rows.append(try measure(model, prompt: length))
-    }
+    let rows = try lengths.map { try measure(model, prompt: $0) }
     let after = sgemmRate()
     print("sgemm 2,048 x 2,048 x 2,048: \(text(before)) GFLOP/s before, \(text(after)) after")
     print(
-      "tokens  prefill tok/s  GFLOP/s  share of sgemm  attention s of s  decode tok/s  attention")
-    let rate = (before + after) / 2
-    for (length, row) in zip(lengths, rows) {
-      let (prefill, attention, step, stepAttention) = (row[0], row[1], row[2], row[3])
-      let speed = operations(model.configuration, tokens: length) / prefill * 1e-9
-      print(
-        "\(length)  \(text(Double(length) / prefill))  \(text(speed))  \(text(speed / rate, 3))  "
-          + "\(text(1 / step))"
-          // Stages are timed on the clock only.
-          + (countsProcessorTime
-            ? "" : "  \(text(attention / prefill, 2))  \(text(stepAttention / step, 2))"))
+      "tokens  prefill tok/s  GFLOP/s  share of sgemm  decode tok/s"
+        // Stages are timed on the clock only.
+        + (countsProcessorTime ? "" : "  attention's share of prefill, of decode"))
+    for row in rows {
+      let operations = operations(model.configuration, tokens: row.tokens)
+      let speed = operations / row.prefill * 1e-9
+      let cells = [
+        "\(row.tokens)", text(Double(row.tokens) / row.prefill), text(speed),
+        text(speed / ((before + after) / 2), 3), text(1 / row.step),
+      ]
+      let stages = [
+        text(row.prefillAttention / row.prefill, 2), text(row.stepAttention / row.step, 2),
+      ]
+      print((cells + (countsProcessorTime ? [] : stages)).joined(separator: "  "))
     }
     print("peak resident memory: \(peakResident)")
   }
 
-  /// Seconds of a prefill, its attention, a decode step after it, and that one's attention.
-  private func measure(_ model: LlamaModel, prompt length: Int) throws -> [Double] {
+  /// Seconds of a prefill, and of a decode step after it; NaN where the prompt fills the context.
+  private struct Row {
+    var tokens: Int
+    var prefill: Double
+    var prefillAttention: Double
+    var step: Double
+    var stepAttention: Double
+  }
+
+  private func measure(_ model: LlamaModel, prompt length: Int) throws -> Row {
     let tokens = (0..<length).map {
       Int32($0 * 7919 % model.configuration.vocabularySize)
     }
     var prefills: [Double] = []
     var attention: [Double] = []
     var steps: [Double] = []
-    var stepAttention: [Double] = []
-    for _ in 0..<Self.repetitions {
+    var stepAttention = Double.nan
+    for repetition in 1...Self.repetitions {
       let session = AttentionSession(
         FullAttention(), shape: model.shape, workspace: model.workspace)
       var decoder = GreedyDecoder(model: model, attention: session)
@@ -75,16 +83,20 @@ struct EngineBench {
       var token = try decoder.prefill(tokens)
       prefills.append(now - begin)
       attention.append(Double(session.times[.prefill]?.total ?? 0) * 1e-9)
-      guard prefills.count == Self.repetitions else { continue }
-      for _ in 0..<Self.decodeSteps where decoder.position < model.configuration.contextLength {
+      guard repetition == Self.repetitions else { continue }
+      while steps.count < Self.decodeSteps,
+        decoder.position < model.configuration.contextLength
+      {
         begin = now
         token = try decoder.step(token)
         steps.append(now - begin)
       }
-      stepAttention.append(
-        Double(session.times[.decode]?.total ?? 0) * 1e-9 / Double(Self.decodeSteps))
+      stepAttention =
+        Double(session.times[.decode]?.total ?? 0) * 1e-9 / Double(steps.count)
     }
-    return [median(prefills), median(attention), median(steps), median(stepAttention)]
+    return Row(
+      tokens: length, prefill: median(prefills), prefillAttention: median(attention),
+      step: median(steps), stepAttention: stepAttention)
   }
 
   /// Floating-point operations of a dense prefill: two for each weight and token, and the causal half of attention.

@@ -15,19 +15,19 @@ struct AttentionBench {
       let kernel = AttentionKernel(workers: workers)
       let dense = layer.time(kernel, [Selection](repeating: .everything, count: 9))
       let pairs = Double(length) * Double(length + 1) / 2 * 9
-      let rate = 4 * pairs * 64 / dense.timing.fastest * 1e-9
+      let rate = 4 * pairs * 64 / dense.timing.typical * 1e-9
       print(
-        "  n \(length) everything:".padded(36) + (dense.timing.fastest * 1e3).text()
+        "  n \(length) everything:".padded(36) + (dense.timing.typical * 1e3).text()
           + rate.text() + (rate / reference).text(2) + "  computed/nominal "
           + (Double(dense.counts.computed) / pairs).text(3, width: 6))
       for (name, density) in [("window only", 0), ("tokens 0.1", 0.1), ("tokens 0.3", 0.3)] {
         let sparse = layer.time(
           kernel, (0..<9).map { layer.scattered(density: density, seed: $0, length: length) })
         let nominal = Double(sparse.counts.nominal) / pairs
-        let time = sparse.timing.fastest / dense.timing.fastest
+        let time = sparse.timing.typical / dense.timing.typical
         print(
           "  n \(length) 256+128 window, \(name):".padded(36)
-            + (sparse.timing.fastest * 1e3).text()
+            + (sparse.timing.typical * 1e3).text()
             + "  density" + nominal.text(3, width: 6) + "  time ratio" + time.text(3, width: 6)
             + "  excess" + (time - nominal).text(3, width: 7) + "  computed/nominal "
             + (Double(sparse.counts.computed) / Double(sparse.counts.nominal)).text(3, width: 6))
@@ -44,13 +44,13 @@ struct AttentionBench {
       let bytes = Double(30 * 3 * depth * 2 * 64 * 4)
       let all = Timing { for layer in layers { layer.attend(kernel, dense) } }
       print(
-        "  depth \(depth) everything:".padded(36) + (all.fastest * 1e3).text(2)
-          + (bytes / all.fastest * 1e-9).text())
+        "  depth \(depth) everything:".padded(36) + (all.typical * 1e3).text(2)
+          + (bytes / all.typical * 1e-9).text())
       let scattered = (0..<9).map { layers[0].scattered(density: 0.3, seed: $0, length: depth) }
       let masked = Timing { for layer in layers { layer.attend(kernel, scattered) } }
       print(
-        "  depth \(depth) tokens 0.3, masked:".padded(36) + (masked.fastest * 1e3).text(2)
-          + (bytes / masked.fastest * 1e-9).text())
+        "  depth \(depth) tokens 0.3, masked:".padded(36) + (masked.typical * 1e3).text(2)
+          + (bytes / masked.typical * 1e-9).text())
     }
   }
 }

@@ -20,7 +20,7 @@ struct ProductBench {
         var line = "  \(name) \(rows) x \(columns), \(tokens) tokens".padded(44)
         for format in [BlockFormat.f32, .q4_1] {
           let timing = time(rows, columns, tokens, format)
-          let rate = 2 * Double(rows * columns * tokens) / timing.fastest * 1e-9
+          let rate = 2 * Double(rows * columns * tokens) / timing.typical * 1e-9
           line += " \(format)".padded(6) + rate.text() + (rate / reference).text(2, width: 6)
         }
         print(line)
@@ -38,9 +38,9 @@ struct ProductBench {
       for tokens in [1, 2, 4, 8] {
         let timing = time(rows, columns, tokens, format)
         let bytes = Double(format.byteCount(rows: rows, columns: columns) ?? 0)
-        let perToken = timing.fastest / Double(rows * columns * tokens) * 134e6
+        let perToken = timing.typical / Double(rows * columns * tokens) * 134e6
         line +=
-          " \(tokens):" + (bytes / timing.fastest * 1e-9).text()
+          " \(tokens):" + (bytes / timing.typical * 1e-9).text()
           + (perToken * 1e3).text(2, width: 7)
       }
       print(line)
@@ -51,8 +51,8 @@ struct ProductBench {
       var line = "  \(format)".padded(8)
       for (name, rows, columns) in Self.shapes {
         let timing = time(rows, columns, 1, format)
-        total += timing.fastest * 30 * (name.contains(",") ? 2 : 1)
-        line += " \(rows) x \(columns)" + (timing.fastest * 1e6).text()
+        total += timing.typical * 30 * (name.contains(",") ? 2 : 1)
+        line += " \(rows) x \(columns)" + (timing.typical * 1e6).text()
       }
       print(line + "  all" + (total * 1e3).text(2))
     }

@@ -1,3 +1,12 @@
+import CPUCheck
+
+/// The vector registers that this module is compiled for.
+enum VectorRegisters {
+  /// Whether there are 32 of 16 floats (AVX-512); else 16 of 8 (AVX2) or 32 of 4 (NEON). Known when compiled.
+  @inline(__always)
+  static var areWide: Bool { cpu_check_compiled_for() & UInt32(CPU_CHECK_AVX512F) != 0 }
+}
+
 /// A block of a matrix product, (rows x 16·vectors), that stays in registers while it is added up.
 ///
 /// The loops over `rows` and `vectors` are unrolled by the compiler, the block becomes that many vector registers.

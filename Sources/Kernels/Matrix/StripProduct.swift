@@ -1,5 +1,3 @@
-import CPUCheck
-
 /// The innermost product of every larger one: C (rows x width) = or += A (rows x depth) · B (depth x width), where
 /// width is 32 or 16: one *strip* of columns.
 ///
@@ -17,20 +15,14 @@ struct StripProduct {
   static let width = 32
 
   /// Rows of the largest register tile. Groups of that many rows run at full speed.
-  static var tileRows: Int { hasWideRegisters ? 12 : 6 }
-
-  /// Whether this module is compiled for 32 registers of 16 floats. Known at compile time.
-  @inline(__always)
-  private static var hasWideRegisters: Bool {
-    cpu_check_compiled_for() & UInt32(CPU_CHECK_AVX512F) != 0
-  }
+  static var tileRows: Int { VectorRegisters.areWide ? 12 : 6 }
 
   /// A strip of 32 columns.
   func multiply32(
     rows: Int, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>,
     _ c: UnsafeMutablePointer<Float>
   ) {
-    if Self.hasWideRegisters {
+    if VectorRegisters.areWide {
       tiles32(rows: rows, a, b, c)
     } else {
       narrowTiles(rows: rows, a, b, c)
@@ -43,7 +35,7 @@ struct StripProduct {
     rows: Int, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>,
     _ c: UnsafeMutablePointer<Float>
   ) {
-    if Self.hasWideRegisters {
+    if VectorRegisters.areWide {
       tiles16(rows: rows, a, b, c)
     } else {
       narrowTiles(rows: rows, a, b, c)
@@ -112,7 +104,7 @@ struct StripProduct {
     rows: Int, width: Int, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>,
     _ c: UnsafeMutablePointer<Float>
   ) {
-    guard Self.hasWideRegisters else { return multiply(rows: rows, width: width, a, b, c) }
+    guard VectorRegisters.areWide else { return multiply(rows: rows, width: width, a, b, c) }
     var column = 0
     while column &+ 64 <= width {
       fewTiles64(rows: rows, a, b + column, c + column)
