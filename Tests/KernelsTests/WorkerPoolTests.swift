@@ -56,6 +56,23 @@ struct WorkerPoolTests {
     }
   }
 
+  @Test("A caller that waits for a long item is woken", .timeLimit(.minutes(1)))
+  func longItems() throws {
+    let pool = try WorkerPool(threadCount: 2)
+    for _ in 0..<20 {
+      let begun = Atomic<Int>(0)
+      let finished = Atomic<Int>(0)
+      pool.run(count: 2) { _, worker in
+        begun.add(1, ordering: .sequentiallyConsistent)
+        // Each worker has one of the two items; the other thread's lasts longer than a caller watches.
+        while begun.load(ordering: .sequentiallyConsistent) < 2 { sched_yield() }
+        if worker != 0 { usleep(2000) }
+        finished.add(1, ordering: .sequentiallyConsistent)
+      }
+      #expect(finished.load(ordering: .sequentiallyConsistent) == 2)
+    }
+  }
+
   @Test("A run inside an item does all its items on that worker", arguments: [1, 2, 4])
   func nestedRuns(threads: Int) throws {
     let pool = try WorkerPool(threadCount: threads)
