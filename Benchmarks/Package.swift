@@ -1,19 +1,22 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
+/// A program that measures with some of the lab's libraries.
+func benchmark(_ name: String, _ libraries: [String]) -> Target {
+  .executableTarget(
+    name: name,
+    dependencies: libraries.map { .product(name: $0, package: "tca-lab") },
+    swiftSettings: [
+      .swiftLanguageMode(.v6), .enableUpcomingFeature("ExistentialAny"),
+      .enableExperimentalFeature("Lifetimes"),
+    ])
+}
+
 let package = Package(
   name: "Benchmarks",
   dependencies: [.package(name: "tca-lab", path: "..")],
   targets: [
-    .executableTarget(
-      name: "kernel-bench",
-      dependencies: [
-        .product(name: "Kernels", package: "tca-lab"),
-        .product(name: "Tensors", package: "tca-lab"),
-      ],
-      swiftSettings: [
-        .swiftLanguageMode(.v6), .enableUpcomingFeature("ExistentialAny"),
-        .enableExperimentalFeature("Lifetimes"),
-      ])
+    benchmark("kernel-bench", ["Kernels", "Tensors"]),
+    benchmark("engine-bench", ["Attention", "GGUF", "Kernels", "Tensors", "Transformer"]),
   ]
 )
