@@ -1,4 +1,4 @@
-// swift-tools-version: 6.1
+// swift-tools-version: 6.2
 import PackageDescription
 
 /// `-march=native` reaches Swift's own code generation through the importer's target options, so a plain
@@ -12,7 +12,6 @@ let common: [SwiftSetting] = [
   .enableExperimentalFeature("Lifetimes"),
 ]
 
-let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let argumentParser: Target.Dependency = .product(
   name: "ArgumentParser", package: "swift-argument-parser")
 let customDump: Target.Dependency = .product(name: "CustomDump", package: "swift-custom-dump")
@@ -35,10 +34,17 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 let package = Package(
   name: "tca-lab",
-  products: [.executable(name: "tca-lab", targets: ["tca-lab"])],
+  products: [
+    .executable(name: "tca-lab", targets: ["tca-lab"]),
+    // What the nested package `Benchmarks` measures.
+    .library(name: "Tensors", targets: ["Tensors"]),
+    .library(name: "Kernels", targets: ["Kernels"]),
+    .library(name: "GGUF", targets: ["GGUF"]),
+    .library(name: "Attention", targets: ["Attention"]),
+    .library(name: "Transformer", targets: ["Transformer"]),
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
-    .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
     .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
     .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
     .package(url: "https://github.com/pointfreeco/swift-custom-dump", exact: "1.7.3"),
@@ -60,18 +66,23 @@ let package = Package(
     library("StrategyChecker", ["Attention", "Calibration", "Kernels", "Measurement"]),
     library(
       "Experiments",
-      ["Transformer", "Tokenization", "Calibration", "Measurement", "Records", "Digests"],
+      [
+        "Attention", "Calibration", "Digests", "GGUF", "Kernels", "Measurement", "Records",
+        "Tensors", "Tokenization", "Transformer",
+      ],
       resources: [.copy("Models/catalogue.json"), .copy("corpora")]),
     library("ResultStore", ["Records", grdb]),
     library("Reports", ["Records"]),
     .executableTarget(
       name: "tca-lab",
       dependencies: [
-        "Experiments", "ResultStore", "Reports", "StrategyChecker", argumentParser,
-        logging,
+        "Attention", "Calibration", "Experiments", "GGUF", "Kernels", "Records", "Reports",
+        "ResultStore", "StrategyChecker", "Tokenization", "Transformer", argumentParser,
       ],
       swiftSettings: common),
     library("LabTestSupport", ["Tensors", "Attention", "Transformer", "GGUF", "Records"]),
+    .executableTarget(
+      name: "tiny-model", dependencies: ["LabTestSupport"], swiftSettings: common),
 
     tests("Kernels", ["LabTestSupport"]),
     tests("GGUF", ["LabTestSupport"]),
@@ -85,7 +96,8 @@ let package = Package(
     tests("ResultStore", [customDump]),
     tests("Reports", [customDump]),
     .testTarget(
-      name: "CommandTests", dependencies: ["tca-lab", "LabTestSupport", customDump],
+      name: "CommandTests",
+      dependencies: ["tca-lab", "Experiments", "ResultStore", "Records", "LabTestSupport"],
       swiftSettings: common),
     .testTarget(
       name: "ModelTests",

@@ -15,7 +15,13 @@ has_header() {
 
 ensure_system() {
   if ! command -v swift >/dev/null; then
-    say "Swift 6.1 or later is missing: install it from https://www.swift.org/install and try again."
+    say "Swift 6.2 or later is missing: install it from https://www.swift.org/install and try again."
+    exit 2
+  fi
+  local version
+  version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9]*\.[0-9]*\).*/\1/p' | head -n 1)
+  if [ -n "$version" ] && [ "$(printf '%s\n6.2\n' "$version" | sort -V | head -n 1)" != 6.2 ]; then
+    say "Swift $version is too old, 6.2 or later is needed: install it from https://www.swift.org/install."
     exit 2
   fi
   local missing=()

@@ -42,7 +42,7 @@ public struct TaskDescription: Codable, Sendable, Hashable {
 extension ParameterDescription {
   /// Greedy steps after the prompt in a timing pass; every task has it.
   public static let decodeTokens = ParameterDescription(
-    "decodeTokens", .integer(minimum: 1, maximum: nil), default: .integer(32),
+    "decodeTokens", .integer(minimum: 1, maximum: 100_000), default: .integer(32),
     "greedy decode steps that a timing pass measures after the prompt")
 
   /// False: the selection is made before the prompt's final line is seen.

@@ -156,6 +156,12 @@ public final class LlamaModel {
 
   // MARK: Scratch and checks
 
+  /// Gives back the matrices that were kept for the next pass.
+  public func releaseScratch() {
+    scratch = nil
+    logitsTile = Matrix(rows: 0, columns: configuration.vocabularySize)
+  }
+
   /// Passes of at most this many tokens leave their matrices to the next one.
   private static let keptScratchTokens = decodedTogether
 

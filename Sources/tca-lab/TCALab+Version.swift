@@ -1,5 +1,5 @@
-import Records
 import Experiments
+import Records
 
 extension TCALab {
   static let versionText = "tca-lab \(Provenance.programVersion)"

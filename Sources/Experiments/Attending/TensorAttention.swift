@@ -35,7 +35,8 @@ public struct TensorAttention {
     let prompt = firstDecoded ?? tokens
     guard (1...tokens).contains(prompt) else {
       throw ConfigurationError(
-        "--queries-from", "\(prompt) is outside of the \(tokens) tokens; allowed are 1 to \(tokens)")
+        "--queries-from", "\(prompt) is outside of the \(tokens) tokens; allowed are 1 to \(tokens)"
+      )
     }
     let resolved = try Self.resolve(
       parameters, of: entry, tensors: tensors, prompt: prompt, workspace: workspace)

@@ -20,13 +20,13 @@ final class CalibrationStore {
   /// The stored calibration, or a new one, which is stored.
   func calibration(
     _ request: CalibrationRequest, of strategy: any CalibratedStrategy, model: LoadedModel,
-    onNewPass: (String) -> Void, afterLayer: ((Int) -> Void)? = nil
+    isFresh: Bool, onNewPass: (String) -> Void, afterLayer: ((Int) -> Void)? = nil
   ) throws -> CalibrationRecord {
     let offline = try OfflinePhase(
       request, of: strategy, model: model,
       corpus: Corpus(named: request.corpus, folder: folder))
     if let record = known[offline.identity] { return record }
-    if let record = try sink.storedCalibration(offline.identity) {
+    if !isFresh, let record = try sink.storedCalibration(offline.identity) {
       known[offline.identity] = record
       return record
     }

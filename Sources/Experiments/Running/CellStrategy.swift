@@ -36,7 +36,7 @@ struct CellStrategy {
         guard let matched = cell.matchedIdentity else { return nil }
         return try runner.storing {
           try runner.sink.storedMeasurement(
-            name, statistic: "mean", setting: phase == nil ? nil : .isolated, phase: phase,
+            name, statistic: "mean", setting: phase == nil ? nil : .propagated, phase: phase,
             of: matched)
         }
       }
@@ -80,7 +80,9 @@ struct BudgetResolver {
     }
     switch budget {
     case .fraction(let fraction):
-      return tokens(max(1, Int((fraction * Double(promptTokens)).rounded(.down))))
+      // 0.29 of 100 is 29, though in binary a little less.
+      let share = fraction * Double(promptTokens) * (1 + 1e-12)
+      return tokens(max(1, Int(share.rounded(.down))))
     case .tokens(let count): return tokens(count)
     case .bytes(let bytes):
       let bytesPerToken =

@@ -88,6 +88,7 @@ public final class ExperimentRunner {
   /// Runs to the end or to the first interruption. Throws where the store fails; what goes wrong in a cell is recorded.
   public func runAll(provenance: Provenance) throws -> RunSummary {
     let identities = request.cells.map(\.cell.identity)
+    noteCalibrationOnEvaluationText()
     stored = request.isFresh ? [:] : try sink.storedKinds(of: identities)
     run = try sink.beginRun(
       of: request.experiment, cells: request.cells, provenance: provenance)
@@ -127,7 +128,15 @@ public final class ExperimentRunner {
         parameters: parameters, contextLength: model.model.configuration.contextLength)
     else { return parameters }
     let record = try calibrations.calibration(
-      wanted, of: strategy, model: model, onNewPass: { report(.note($0)) })
+      wanted, of: strategy, model: model, isFresh: request.isFresh,
+      onNewPass: { report(.note($0)) },
+      afterLayer: { [self] layer in
+        report(
+          .progress(
+            "calibrating, layer \(layer + 1) of \(model.model.shape.layers)",
+            done: progress.fraction, remaining: progress.remaining))
+      })
+    try checkpoint()
     if let remark = try strategy.remark(parameters: parameters, evidence: record.evidence),
       remarks.insert(remark).inserted
     {
@@ -146,6 +155,22 @@ public final class ExperimentRunner {
       Double((quality > 0 ? quality + 1 : 0) * bench.sampleCount)
       + Double(timed * (request.warmups + request.repeats))
     return passes * PassCost.relative(tokens: bench.cell.contextLength)
+  }
+
+  /// A calibration on the very text that is evaluated flatters its strategy.
+  private func noteCalibrationOnEvaluationText() {
+    for cell in request.cells {
+      guard
+        let calibration = cell.cell.strategyParameters["calibrationCorpus"]?.stringValue,
+        let evaluation = cell.cell.taskParameters["corpus"]?.stringValue,
+        let first = try? Corpus(named: calibration, folder: request.folder),
+        let second = try? Corpus(named: evaluation, folder: request.folder),
+        first.digest == second.digest
+      else { continue }
+      let remark =
+        "warning: \(cell.cell.strategy) is calibrated on \"\(calibration)\", the text that \(cell.cell.task) evaluates; its figures are flattered"
+      if remarks.insert(remark).inserted { report(.note(remark)) }
+    }
   }
 
   // MARK: One bench
@@ -185,7 +210,7 @@ public final class ExperimentRunner {
 
   func store(_ group: TimingGroup, cells: [PlannedCell]) throws {
     try storing { try sink.store(group, run: run) }
-    for cell in cells { finish(cell, [.latency, .memory]) }
+    for cell in cells where missing(cell).contains(.latency) { finish(cell, [.latency]) }
   }
 
   func fail(_ cell: PlannedCell, _ error: any Error) throws {

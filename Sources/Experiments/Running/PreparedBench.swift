@@ -48,8 +48,7 @@ final class PreparedBench {
       let ready = open.filter { cell in
         !open.contains { $0.cell.identity == cell.matchedIdentity }
       }
-      // A plan has no cycles, so some cell waits for no other.
-      guard !ready.isEmpty else { return }
+      precondition(!ready.isEmpty, "PreparedBench.runQuality: cells wait for each other in a ring")
       try runQuality(of: ready)
       open.removeAll { cell in ready.contains { $0.cell.identity == cell.cell.identity } }
     }
@@ -63,6 +62,7 @@ final class PreparedBench {
       measuresApproximation: strategies.contains {
         runner.missing($0.cell).contains(.approximation)
       },
+      measuresMemory: strategies.contains { runner.missing($0.cell).contains(.memory) },
       checkpoint: runner.checkpoint,
       afterLayer: { [self] sample in advance(by: cost(of: sample) / Double(layers)) })
     advance(by: 0, "dense pass")
@@ -74,7 +74,7 @@ final class PreparedBench {
       do {
         var results = try pass.results(of: strategy, dense: dense, isolated: try isolated.get())
         // A timing group finds the peak as it goes; without one it takes a pass of its own.
-        if !runner.request.metrics.contains(.latency) {
+        if pass.measuresMemory && !runner.missing(strategy.cell).contains(.latency) {
           results.measurements += try timedPass(
             strategy, samples[0], repetition: 0, isWarmup: true
           ).memory
@@ -121,20 +121,29 @@ final class PreparedBench {
     let reference = bench.cells.filter { isFull($0) && !open.contains($0) }
     let strategies = try (reference + open).compactMap { cell in try strategy(for: cell) }
     var group = TimingGroup(threads: model.model.workspace.workers.threadCount, samples: [])
+    var failed: Set<String> = []
     let sample = samples[0]
     for repetition in 0..<runner.request.warmups + runner.request.repeats {
       let isWarmup = repetition < runner.request.warmups
-      for strategy in strategies {
+      for strategy in strategies where !failed.contains(strategy.cell.cell.identity) {
         try runner.checkpoint()
         advance(by: 0, "timing \(strategy.cell.label), repeat \(repetition)")
-        let timed = try timedPass(
-          strategy, sample, repetition: repetition, isWarmup: isWarmup)
-        group.samples.append(timed.sample)
-        keepLargest(timed.memory, of: strategy.cell, in: &group)
+        do {
+          let timed = try timedPass(
+            strategy, sample, repetition: repetition, isWarmup: isWarmup)
+          group.samples.append(timed.sample)
+          keepLargest(timed.memory, of: strategy.cell, in: &group)
+        } catch {
+          try runner.fail(strategy.cell, error)
+          failed.insert(strategy.cell.cell.identity)
+        }
         advance(by: cost(of: sample))
       }
     }
-    try runner.store(group, cells: strategies.map(\.cell))
+    group.samples.removeAll { failed.contains($0.identity) }
+    for identity in failed { group.measurements[identity] = nil }
+    let timed = strategies.map(\.cell).filter { !failed.contains($0.cell.identity) }
+    if !timed.isEmpty { try runner.store(group, cells: timed) }
   }
 
   /// One timed run from an empty start: kernels give their scratch back and the high-water mark is reset before it.
@@ -142,6 +151,8 @@ final class PreparedBench {
     _ strategy: CellStrategy, _ sample: TaskSample, repetition: Int, isWarmup: Bool
   ) throws -> (sample: TimingSample, memory: [Records.Measurement]) {
     model.model.workspace.releaseScratch()
+    model.model.releaseScratch()
+    ScratchMemory.returnFreedMemory()
     let isResettable = ProcessMemory.resetPeak()
     let start = ProcessMemory.residentBytes
     let timed = TimedPass(

@@ -8,8 +8,7 @@ extension Provenance {
 
   /// The packages that the program is built with, as Package.swift pins them (a test compares).
   public static let dependencyVersions = [
-    "swift-argument-parser": "1.8.2", "swift-log": "1.16.2", "swift-crypto": "4.5.2",
-    "GRDB.swift": "7.10.0",
+    "swift-argument-parser": "1.8.2", "swift-crypto": "4.5.2", "GRDB.swift": "7.10.0",
   ]
 
   /// What can be found out of this build and this machine.
@@ -71,10 +70,8 @@ extension Provenance {
       "Swift 6.4 or later"
     #elseif compiler(>=6.3)
       "Swift 6.3"
-    #elseif compiler(>=6.2)
-      "Swift 6.2"
     #else
-      "Swift before 6.2"
+      "Swift 6.2"
     #endif
   }
 

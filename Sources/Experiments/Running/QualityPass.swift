@@ -17,6 +17,7 @@ struct QualityPass {
   let samples: [TaskSample]
   let makeFull: () throws -> any StrategySession
   let measuresApproximation: Bool
+  let measuresMemory: Bool
   /// Asked between steps; throws to end the run.
   let checkpoint: () throws -> Void
   /// Told of each layer of a prompt that is done.
@@ -114,11 +115,17 @@ struct QualityPass {
     let quality = try score(outcomes, dense: dense)
     return CellResults(
       identity: strategy.cell.cell.identity,
-      kinds: measuresApproximation
-        ? [.approximation, .quality, .memory] : [.quality, .memory],
+      kinds: kinds,
       measurements: AggregatedMeasurements.measurements(of: heads) + quality.measurements
-        + memory.measurements,
+        + (measuresMemory ? memory.measurements : []),
       heads: heads, units: quality.units)
+  }
+
+  private var kinds: Set<ResultKind> {
+    var kinds: Set<ResultKind> = [.quality]
+    if measuresApproximation { kinds.insert(.approximation) }
+    if measuresMemory { kinds.insert(.memory) }
+    return kinds
   }
 
   private func pass(_ sample: TaskSample) -> SamplePass {

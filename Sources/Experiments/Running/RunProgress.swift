@@ -1,17 +1,14 @@
 import Foundation
 
-/// How far a run is: work done against all work, both in estimated floating-point operations.
+/// How far a run is: work done against all work, both in the unit of ``PassCost``.
 struct RunProgress {
-  private var total: Double
+  private let total: Double
   private var done = 0.0
   private let start = ContinuousClock.now
 
   init(total: Double = 0) { self.total = total }
 
   mutating func add(_ work: Double) { done += work }
-
-  /// Takes work that will not be done out of the account.
-  mutating func drop(_ work: Double) { total = max(done, total - work) }
 
   var fraction: Double { total > 0 ? min(1, done / total) : 0 }
 

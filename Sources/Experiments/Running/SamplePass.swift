@@ -25,6 +25,9 @@ struct SamplePass {
   func run(
     attention: any LayerAttention, afterPrefill: () throws -> Void = {}
   ) throws -> Outcome {
+    precondition(
+      sample.forced.isEmpty || (sample.lateTokens.isEmpty && sample.greedyTokens == 0),
+      "SamplePass: a sample with forced tokens has no others after its prompt")
     try checkpoint()
     let promptCount = sample.prompt.count
     // The row before the first scored token predicts it; a greedy step needs the last row.
@@ -63,8 +66,9 @@ struct SamplePass {
     var elements: [Float] = []
     elements.reserveCapacity((total - scoredFrom) * hidden.columns)
     let promptRows = scoredFrom - 1 - firstKept..<min(promptCount, total - 1) - firstKept
-    elements += hidden.elements[
-      promptRows.lowerBound * hidden.columns..<promptRows.upperBound * hidden.columns]
+    elements +=
+      hidden.elements[
+        promptRows.lowerBound * hidden.columns..<promptRows.upperBound * hidden.columns]
     var next = 0
     while next < sample.forced.count - 1 {
       try checkpoint()

@@ -30,7 +30,8 @@ public struct SingleRun {
         parameters: parameters, contextLength: model.model.configuration.contextLength)
     {
       let record = try OfflinePhase(
-        request, of: calibrated, model: model, corpus: Corpus(named: request.corpus, folder: .currentDirectory())
+        request, of: calibrated, model: model,
+        corpus: Corpus(named: request.corpus, folder: .currentDirectory())
       ).run()
       parameters = try calibrated.resolve(parameters: parameters, evidence: record.evidence)
     }

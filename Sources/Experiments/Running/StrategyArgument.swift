@@ -27,12 +27,22 @@ public struct StrategyArgument {
       .filter { $0.path != nil }
     guard reader.problems.isEmpty, let strategy = strategies.first, strategies.count == 1,
       let entry = StrategyRegistry.builtIn.entry(named: strategy.name)
-    else { throw Self.error(reader.sortedProblems) }
+    else {
+      throw Self.error(
+        reader.problems.isEmpty
+          ? [
+            SpecProblem(
+              path: .root, position: nil,
+              message: "holds \(strategies.count) strategies; one is allowed")
+          ] : reader.sortedProblems)
+    }
     guard strategy.grid.count == 1, (strategy.budgets?.count ?? 1) == 1 else {
       throw Self.error([
         SpecProblem(
           path: .root, position: nil,
-          message: "has a list for a parameter; a list is an axis of a spec's grid, here one value is allowed")
+          message:
+            "has a list for a parameter; a list is an axis of a spec's grid, here one value is allowed"
+        )
       ])
     }
     var members = strategy.grid.points[0]

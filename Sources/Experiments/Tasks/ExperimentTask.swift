@@ -37,7 +37,7 @@ extension ExperimentTask {
   public func score(_ answer: String, of sample: TaskSample) -> Double? { nil }
 }
 
-/// One prompt of a task, and what is done after it: late tokens first, then forced ones, then greedy ones.
+/// One prompt of a task, and what is done after it: forced tokens, or late tokens and then greedy ones.
 public struct TaskSample: Sendable, Hashable {
   /// 0-based; among the samples of the same place for tasks that have places.
   public var index: Int

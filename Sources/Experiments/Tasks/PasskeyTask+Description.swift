@@ -13,7 +13,7 @@ extension PasskeyTask {
         default: .array([.number(0.1), .number(0.3), .number(0.5), .number(0.7), .number(0.9)]),
         "where the key stands, as a fraction of the haystack"),
       ParameterDescription(
-        "samples", .integer(minimum: 1, maximum: nil), default: .integer(2),
+        "samples", .integer(minimum: 1, maximum: 100_000), default: .integer(2),
         "prompts at each depth, each with a key and a haystack of its own"),
       .queryAware,
       .decodeTokens,

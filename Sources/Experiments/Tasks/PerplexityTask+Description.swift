@@ -10,7 +10,7 @@ extension PerplexityTask {
         "corpus", .string, default: .string("persuasion"),
         "a shipped corpus by name, or the path of a UTF-8 text file"),
       ParameterDescription(
-        "samples", .integer(minimum: 1, maximum: nil), default: .integer(1),
+        "samples", .integer(minimum: 1, maximum: 100_000), default: .integer(1),
         "windows drawn by the seed; more samples keep the earlier ones"),
       ParameterDescription(
         "protocol", .choice(["prefill", "continuation"]), default: .string("continuation"),

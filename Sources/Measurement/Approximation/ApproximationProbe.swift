@@ -84,11 +84,12 @@ public final class ApproximationProbe: LayerAttention {
 
   // MARK: LayerAttention
 
-  /// As many as the most careful of the strategies allows.
+  /// Isolated, as many as dense attention allows: a strategy takes its share of a step in pieces, so that the dense run
+  /// does not depend on which strategies stand beside it. Propagated, as many as the strategy allows.
   public func queriesDecodedTogether(from position: Int) -> Int {
-    sparse.reduce(dense.queriesDecodedTogether(from: position)) {
-      min($0, $1.queriesDecodedTogether(from: position))
-    }
+    let together = dense.queriesDecodedTogether(from: position)
+    return setting == .isolated
+      ? together : min(together, sparse[0].queriesDecodedTogether(from: position))
   }
 
   public func attend(
@@ -114,13 +115,21 @@ public final class ApproximationProbe: LayerAttention {
     case .isolated:
       attend(dense, into: &output)
       for index in sparse.indices {
-        attend(sparse[index], into: &scratch)
-        compare(index, call, output: scratch, reference: output)
+        for rows in pieces(of: call, for: sparse[index]) {
+          let isWhole = rows.count == call.rows
+          var part = isWhole ? scratch : Matrix(rows: rows.count, columns: output.columns)
+          sparse[index].attend(
+            layer: layer, phase: phase, queries: isWhole ? queries : queries.part(rows),
+            keys: isWhole ? keys : keys.part(rows), values: isWhole ? values : values.part(rows),
+            firstPosition: firstPosition + rows.lowerBound, output: &part)
+          compare(index, call, rows: rows, output: part, reference: output)
+          if isWhole { scratch = part }
+        }
       }
     case .propagated:
       attend(sparse[0], into: &output)
       attend(dense, into: &scratch)
-      compare(0, call, output: output, reference: scratch)
+      compare(0, call, rows: 0..<call.rows, output: output, reference: scratch)
     }
     if !keepsShadow {
       for head in dense.caches[layer] { head.removeAll() }
@@ -129,8 +138,30 @@ public final class ApproximationProbe: LayerAttention {
 
   // MARK: Measuring
 
-  /// Compares the last call of a session with the dense one, head by head.
-  private func compare(_ index: Int, _ call: ProbedCall, output: Matrix, reference: Matrix) {
+  /// The rows of a call that a session may take in one step each: all of a prompt, in decode as the strategy allows.
+  private func pieces(
+    of call: ProbedCall, for session: any StrategySession
+  ) -> [Range<Int>] {
+    guard call.phase == .decode else { return [0..<call.rows] }
+    var pieces: [Range<Int>] = []
+    var row = 0
+    while row < call.rows {
+      let together = max(1, session.queriesDecodedTogether(from: call.firstPosition + row))
+      let end = row + min(together, call.rows - row)
+      pieces.append(row..<end)
+      row = end
+    }
+    return pieces
+  }
+
+  /// Compares the last call of a session, for `rows` of the dense one, head by head.
+  ///
+  /// - Parameters:
+  ///   - output: (rows.count x queryHeads·d), the session's.
+  ///   - reference: (call.rows x queryHeads·d), the dense one.
+  private func compare(
+    _ index: Int, _ call: ProbedCall, rows: Range<Int>, output: Matrix, reference: Matrix
+  ) {
     let session = sparse[index]
     var heads =
       errors[index][call.phase]
@@ -144,16 +175,18 @@ public final class ApproximationProbe: LayerAttention {
     for head in 0..<shape.queryHeads {
       let kvHead = shape.kvHead(of: head)
       let place = call.layer * shape.queryHeads + head
-      for row in 0..<call.rows {
+      for row in rows {
         let columns = head * d..<(head + 1) * d
         let difference = OutputDifference.sums(
-          output.row(row).extracting(columns), reference.row(row).extracting(columns))
+          output.row(row - rows.lowerBound).extracting(columns),
+          reference.row(row).extracting(columns))
         heads[place].observe(difference)
         var limit: Double?
         if measuresMass {
-          let element = head * call.rows + row
+          let sum = sums[head * rows.count + row - rows.lowerBound]
+          let denseSum = denseSums[head * call.rows + row]
           limit = heads[place].observe(
-            droppedMass: max(0, -expm1(Double(sums[element]) - Double(denseSums[element]))),
+            droppedMass: max(0, -expm1(Double(sum) - Double(denseSum))),
             absoluteDifference: difference.absoluteDifference,
             largestValue: Double(call.largestValues[kvHead * call.rows + row]))
         }
@@ -168,8 +201,9 @@ public final class ApproximationProbe: LayerAttention {
         }
       }
       heads[place].observe(
-        pairs: session.pairs[head], causalPairs: call.causalPairs,
-        retainedFraction: Double(caches[kvHead].count) / Double(call.firstPosition + call.rows))
+        pairs: session.pairs[head], causalPairs: call.causalPairs(of: rows),
+        retainedFraction: Double(caches[kvHead].count)
+          / Double(call.firstPosition + rows.upperBound))
     }
     errors[index][call.phase] = heads
   }
@@ -220,8 +254,20 @@ private struct ProbedCall {
   /// M, (KV heads x rows).
   let largestValues: [Float]
 
-  /// Σ (position + 1) over the call's queries.
-  var causalPairs: Int { rows * firstPosition + rows * (rows + 1) / 2 }
+  /// Σ (position + 1) over some of the call's queries.
+  func causalPairs(of rows: Range<Int>) -> Int {
+    let first = firstPosition + rows.lowerBound
+    return rows.count * first + rows.count * (rows.count + 1) / 2
+  }
+}
+
+extension Matrix {
+  /// A copy of consecutive rows.
+  fileprivate func part(_ rows: Range<Int>) -> Matrix {
+    Matrix(
+      rows: rows.count, columns: columns,
+      elements: Array(elements[rows.lowerBound * columns..<rows.upperBound * columns]))
+  }
 }
 
 extension MeasuredPhase {

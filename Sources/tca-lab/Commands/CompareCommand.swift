@@ -28,6 +28,6 @@ struct CompareCommand: ParsableCommand {
     }
     var text = ""
     try MarkdownRenderer().render(report, to: &text)
-    Output.text(text)
+    try Output.text(text)
   }
 }

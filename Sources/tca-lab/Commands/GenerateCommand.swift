@@ -49,15 +49,15 @@ struct GenerateCommand: ParsableCommand {
       onToken: { token in
         Log.endProgress()
         if isStreaming && !loaded.tokenizer.endTokens.contains(token) {
-          FileHandle.standardOutput.write(Data(stream.append(token).utf8))
+          try? Output.write(stream.append(token))
         }
       })
     let figures = GenerationFigures(
       loaded, session, prompt: ids, result: result)
     if json {
-      Output.json(figures.json)
+      try Output.json(figures.json)
     } else {
-      Output.text(stream.finish())
+      try Output.text(stream.finish())
       Log.line(figures.text)
     }
   }
@@ -85,7 +85,12 @@ private struct GenerationFigures {
   /// Median of the decode steps, in seconds.
   private var timePerOutputToken: Double? {
     let sorted = result.stepTimes.sorted()
-    return sorted.isEmpty ? nil : Double(sorted[sorted.count / 2]) * 1e-9
+    guard !sorted.isEmpty else { return nil }
+    let middle = sorted.count / 2
+    let sum =
+      sorted.count % 2 == 1
+      ? 2 * Double(sorted[middle]) : Double(sorted[middle - 1] + sorted[middle])
+    return sum / 2 * 1e-9
   }
 
   var json: JSONValue {

@@ -12,13 +12,14 @@ struct ModelsCommand: ParsableCommand {
 
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Lists the models of the catalogue.")
+      abstract: "Lists the models of the catalogue.",
+      discussion: "Example: tca-lab models list --json")
     @Flag(help: "Print JSON.") var json = false
 
     func run() throws {
       let catalogue = try ModelCatalogue.builtIn()
       if json {
-        Output.prettyJSON(try ModelListing.json(catalogue))
+        try Output.prettyJSON(ModelListing.json(catalogue))
         return
       }
       let rows = catalogue.models.map { model in
@@ -27,7 +28,7 @@ struct ModelsCommand: ParsableCommand {
           String(format: "%.1f MB", Double(model.bytes) / 1e6), model.licence, model.summary,
         ]
       }
-      Output.text(
+      try Output.text(
         TextTable(
           header: ["name", "pulled", "size", "licence", "what"], rows: rows, rightAligned: [2]
         ).text)
@@ -57,7 +58,7 @@ struct ModelsCommand: ParsableCommand {
       Log.line(
         outcome == .alreadyThere
           ? "\(name) is there already, and its digest is right" : "\(name) pulled and verified")
-      Output.text(catalogue.cache.path(of: model))
+      try Output.text(catalogue.cache.path(of: model))
     }
 
     private static func tell(_ step: ModelPuller.Step) {
@@ -83,7 +84,7 @@ struct ModelsCommand: ParsableCommand {
     func run() throws {
       let path = try ModelCatalogue.builtIn().resolve(file)
       let listing = FileListing(try GGUFFile(path: path))
-      if json { Output.prettyJSON(listing.json) } else { Output.text(listing.text) }
+      if json { try Output.prettyJSON(listing.json) } else { try Output.text(listing.text) }
     }
   }
 }

@@ -7,7 +7,8 @@ import ResultStore
 struct PlanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan",
-    abstract: "Shows the cells of an experiment, what is done already, and what the rest will take.",
+    abstract:
+      "Shows the cells of an experiment, what is done already, and what the rest will take.",
     discussion: "Example: tca-lab plan experiments/quickstart.json")
 
   @Argument(help: "The spec, a JSON file.") var spec: String
@@ -29,9 +30,9 @@ struct PlanCommand: ParsableCommand {
     }
     let estimate = PlanEstimate(of: cells.filter { !isDone($0) }, in: file.checked)
     if json {
-      Output.prettyJSON(try PlanListing(cells, isDone: isDone, estimate: estimate).json)
+      try Output.prettyJSON(PlanListing(cells, isDone: isDone, estimate: estimate).json)
     } else {
-      Output.text(PlanListing(cells, isDone: isDone, estimate: estimate).text)
+      try Output.text(PlanListing(cells, isDone: isDone, estimate: estimate).text)
     }
   }
 }

@@ -18,7 +18,8 @@ struct ReportCommand: ParsableCommand {
   @Argument(help: "Experiments by name (default: all that are stored).") var names: [String] = []
   @OptionGroup var database: DatabaseOptions
   @Option(
-    help: "Formats, separated by commas: \(Format.allCases.map(\.rawValue).joined(separator: ", ")).")
+    help:
+      "Formats, separated by commas: \(Format.allCases.map(\.rawValue).joined(separator: ", ")).")
   var format = "markdown,csv"
   @Option(
     help: ArgumentHelp(
@@ -65,7 +66,7 @@ struct ReportCommand: ParsableCommand {
       }
       let folder = output ?? "results/\(name)"
       let files = try ReportFiles(report, formats: formats).write(to: folder)
-      Output.text((index > 0 ? "\n" : "") + TerminalTable(analysis).text)
+      try Output.text((index > 0 ? "\n" : "") + TerminalTable(analysis).text)
       Log.line("written to \(folder): \(files.joined(separator: ", "))")
     }
   }
@@ -76,7 +77,7 @@ struct ReportCommand: ParsableCommand {
     case .markdown: try MarkdownRenderer().render(report, to: &text)
     case .csv: try CSVRenderer().render(report, to: &text)
     }
-    Output.text(text)
+    try Output.text(text)
   }
 }
 

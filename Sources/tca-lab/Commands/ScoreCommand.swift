@@ -37,9 +37,9 @@ struct ScoreCommand: ParsableCommand {
       afterLayer: { Log.progress("layer \($0 + 1) of \(layers)") })
     Log.endProgress()
     if json {
-      Output.json(jsonValue(scores, tokens, loaded))
+      try Output.json(jsonValue(scores, tokens, loaded))
     } else {
-      Output.text(text(scores, tokens, loaded))
+      try Output.text(text(scores, tokens, loaded))
     }
   }
 

@@ -10,13 +10,14 @@ struct StrategiesCommand: ParsableCommand {
     subcommands: [List.self, Show.self, Check.self], defaultSubcommand: List.self)
 
   struct List: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Lists the strategies.")
+    static let configuration = CommandConfiguration(
+      abstract: "Lists the strategies.", discussion: "Example: tca-lab strategies list --json")
     @Flag(help: "Print JSON.") var json = false
 
     func run() throws {
       let descriptions = StrategyRegistry.builtIn.descriptions
       if json {
-        Output.prettyJSON(.array(try descriptions.map(StrategyListing.json)))
+        try Output.prettyJSON(.array(descriptions.map(StrategyListing.json)))
         return
       }
       let rows = descriptions.map { strategy in
@@ -27,7 +28,7 @@ struct StrategiesCommand: ParsableCommand {
           strategy.fidelity.rawValue, strategy.summary,
         ]
       }
-      Output.text(
+      try Output.text(
         TextTable(header: ["name", "acts in", "fidelity", "what"], rows: rows).text)
     }
   }
@@ -42,9 +43,9 @@ struct StrategiesCommand: ParsableCommand {
     func run() throws {
       let description = try StrategyListing.entry(named: name).description
       if json {
-        Output.prettyJSON(try StrategyListing.json(description))
+        try Output.prettyJSON(StrategyListing.json(description))
       } else {
-        Output.text(StrategyListing.text(description))
+        try Output.text(StrategyListing.text(description))
       }
     }
   }
@@ -61,7 +62,7 @@ struct StrategiesCommand: ParsableCommand {
       var failed = 0
       for entry in entries {
         let report = try StrategyChecker(CheckedStrategy(entry)).run()
-        Output.text(report.description)
+        try Output.text(report.description)
         if !report.passes { failed += 1 }
       }
       if failed > 0 { throw Failure(.someCellFailed, "\(failed) strategies break an invariant") }

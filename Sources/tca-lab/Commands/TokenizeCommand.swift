@@ -17,9 +17,9 @@ struct TokenizeCommand: ParsableCommand {
     let loaded = try model.load(ThreadOptions.one())
     let ids = loaded.tokenizer.encode(text)
     if json {
-      Output.json(["ids": .array(ids.map { .integer(Int($0)) })])
+      try Output.json(["ids": .array(ids.map { .integer(Int($0)) })])
     } else {
-      Output.text(ids.map(String.init).joined(separator: " "))
+      try Output.text(ids.map(String.init).joined(separator: " "))
     }
   }
 }

@@ -11,7 +11,7 @@ struct ValidateCommand: ParsableCommand {
   func run() throws {
     let file = try SpecFile(path: spec)
     let missing = file.checked.missingModels
-    Output.text("\(spec): the spec is right, \(ExperimentPlan(file.checked).cells.count) cells")
+    try Output.text("\(spec): the spec is right, \(ExperimentPlan(file.checked).cells.count) cells")
     for model in missing {
       Log.line("note: the model \"\(model.name)\" cannot be loaded; no cell is planned for it")
     }

@@ -16,7 +16,13 @@ extension Failure {
     case is StoreError: Failure(.database, "\(error)")
     case is SpecError, is ConfigurationError, is WorkerPoolError, is ReportError:
       Failure(.usage, "\(error)")
+    case let error as ModelError: Failure(status(of: error), "\(error)")
     default: Failure(.modelOrFile, "\(error)")
     }
+  }
+
+  /// A text beyond the model's context is no fault of the model's file.
+  private static func status(of error: ModelError) -> ExitStatus {
+    if case .contextExceeded = error.problem { .usage } else { .modelOrFile }
   }
 }

@@ -6,18 +6,19 @@ enum Log {
 
   /// Writes a line.
   static func line(_ text: String) {
-    FileHandle.standardError.write(Data(((isTerminal ? "\r\u{1B}[K" : "") + text + "\n").utf8))
+    try? FileHandle.standardError.write(
+      contentsOf: Data(((isTerminal ? "\r\u{1B}[K" : "") + text + "\n").utf8))
   }
 
   /// Replaces the progress line of a terminal; writes nothing elsewhere.
   static func progress(_ text: String) {
     guard isTerminal else { return }
-    FileHandle.standardError.write(Data(("\r\u{1B}[K" + text.prefix(118)).utf8))
+    try? FileHandle.standardError.write(contentsOf: Data(("\r\u{1B}[K" + text.prefix(118)).utf8))
   }
 
   /// Removes the progress line.
   static func endProgress() {
     guard isTerminal else { return }
-    FileHandle.standardError.write(Data("\r\u{1B}[K".utf8))
+    try? FileHandle.standardError.write(contentsOf: Data("\r\u{1B}[K".utf8))
   }
 }

@@ -14,7 +14,9 @@ extension SpecEnvironment {
       textDigest: { try Corpus(named: $0, folder: folder).digest },
       modelFacts: { reference in
         // What is wrong with a model is told when it is loaded; a spec is not at fault.
-        guard let path = try? reference.path ?? catalogue.resolve(reference.name) else { return nil }
+        guard let path = try? reference.path ?? catalogue.resolve(reference.name) else {
+          return nil
+        }
         return try? ModelFacts(name: reference.name, path: path)
       },
       strategyProblems: SpecEnvironment.problems(in: .builtIn),
