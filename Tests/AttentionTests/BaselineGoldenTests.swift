@@ -1,0 +1,126 @@
+import Attention
+import Foundation
+import Kernels
+import LabTestSupport
+import Records
+import Tensors
+import Testing
+
+/// The stored choices of `scripts/vectors/baselines.py`: float64 and full sorts, from the methods' formulas.
+private struct GoldenBaselines: Decodable {
+  struct Eviction: Decodable {
+    var strategy: String
+    var parameters: JSONValue
+    /// By KV head.
+    var kept: [[Int]]
+  }
+
+  struct TOVADecode: Decodable {
+    var tokens: Int
+    var heldAfter: Int
+    var held: [Int]
+  }
+
+  struct QuestStep: Decodable {
+    var token: Int
+    var pages: Int
+    /// Pages by query head.
+    var chosen: [[Int]]
+  }
+
+  var promptTokens: Int
+  var eviction: [Eviction]
+  var tovaDecode: [TOVADecode]
+  var quest: [QuestStep]
+
+  static func load() throws -> GoldenBaselines {
+    try JSONDecoder().decode(
+      GoldenBaselines.self,
+      from: Data(contentsOf: URL(fileURLWithPath: GoldenFiles.path("baselines.json"))))
+  }
+}
+
+@Suite("Baselines against independent references")
+struct BaselineGoldenTests {
+  private static let golden = Result { try GoldenBaselines.load() }
+  private static let entries: [any RegisteredStrategy] = [
+    StrategyEntry<Knorm>(), StrategyEntry<KeyDiff>(), StrategyEntry<SnapKV>(),
+    StrategyEntry<TOVA>(), StrategyEntry<LagKV>(),
+  ]
+
+  private static func session(
+    _ entry: any RegisteredStrategy, _ parameters: JSONValue, threads: Int = 1
+  ) throws -> any StrategySession {
+    try entry.makeSession(
+      parameters: parameters, shape: GoldenTCA.shape,
+      workspace: Workspace(workers: try WorkerPool(threadCount: threads)))
+  }
+
+  private static func run(
+    _ session: any StrategySession, _ tokens: Range<Int>, _ phase: AttentionPhase
+  ) throws {
+    let q = try GoldenTCA.rows("q", tokens)
+    var output = Matrix(rows: q.rows, columns: q.columns)
+    session.attend(
+      layer: 0, phase: phase, queries: q, keys: try GoldenTCA.rows("k", tokens),
+      values: try GoldenTCA.rows("v", tokens), firstPosition: tokens.lowerBound, output: &output)
+  }
+
+  @Test("The tokens kept after the prompt are those of the reference", arguments: [1, 3])
+  func eviction(threads: Int) throws {
+    let golden = try Self.golden.get()
+    #expect(Set(golden.eviction.map(\.strategy)) == Set(Self.entries.map(\.description.name)))
+    for example in golden.eviction {
+      let entry = try #require(Self.entries.first { $0.description.name == example.strategy })
+      let session = try Self.session(entry, example.parameters, threads: threads)
+      try Self.run(session, 0..<golden.promptTokens, .prefill)
+      for (head, kept) in example.kept.enumerated() {
+        #expect(
+          session.held(head) == kept, "\(example.strategy) \(example.parameters.canonicalText)")
+      }
+    }
+  }
+
+  @Test("TOVA holds what the reference holds after each generated token")
+  func tovaDecode() throws {
+    let golden = try Self.golden.get()
+    #expect(!golden.tovaDecode.isEmpty)
+    for example in golden.tovaDecode {
+      let session = try Self.session(
+        StrategyEntry<TOVA>(), ["budget": ["tokens": .integer(example.tokens)]])
+      try Self.run(session, 0..<golden.promptTokens, .prefill)
+      // The cut that follows a step comes with the next one.
+      let next = example.heldAfter + 1
+      for token in golden.promptTokens...next { try Self.run(session, token..<token + 1, .decode) }
+      for head in 0..<2 { #expect(session.held(head) == example.held + [next]) }
+    }
+  }
+
+  @Test("Quest attends to the pages of the reference, and to nothing else")
+  func quest() throws {
+    let golden = try Self.golden.get()
+    let pageSize = 16
+    for pages in Set(golden.quest.map(\.pages)) {
+      let session = try Self.session(
+        StrategyEntry<Quest>(), ["budget": ["tokens": .integer(pages * pageSize)]])
+      try Self.run(session, 0..<golden.promptTokens, .prefill)
+      for token in golden.promptTokens..<304 {
+        try Self.run(session, token..<token + 1, .decode)
+        guard let step = golden.quest.first(where: { $0.token == token && $0.pages == pages })
+        else { continue }
+        for (head, chosen) in step.chosen.enumerated() {
+          let attended = (0...token).filter {
+            session.lastSelections[head].attends(to: $0, fromQuery: token)
+          }
+          let expected: [Int] = chosen.flatMap { page -> [Int] in
+            let end = min((page + 1) * pageSize, token + 1)
+            return Array(page * pageSize..<end)
+          }
+          #expect(attended == expected, "\(pages) pages, token \(token), head \(head)")
+          #expect(session.pairs[head].nominal == attended.count)
+        }
+      }
+      #expect(session.held(0) == Array(0..<304))
+    }
+  }
+}

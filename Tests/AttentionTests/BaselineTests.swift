@@ -1,0 +1,271 @@
+import Attention
+import Kernels
+import Records
+import Tensors
+import Testing
+
+@Suite("Baselines")
+struct BaselineTests {
+  static let prompt = 120
+  static let evicting: [any RegisteredStrategy] = [
+    StrategyEntry<Knorm>(), StrategyEntry<KeyDiff>(), StrategyEntry<SnapKV>(),
+    StrategyEntry<TOVA>(), StrategyEntry<LagKV>(), StrategyEntry<RandomEviction>(),
+  ]
+
+  static func session(
+    _ entry: any RegisteredStrategy, _ parameters: JSONValue = [:],
+    shape: AttentionShape = AttentionSessionTests.shape
+  ) throws -> any StrategySession {
+    try entry.makeSession(
+      parameters: parameters, shape: shape, workspace: Workspace(workers: WorkerPool()))
+  }
+
+  // MARK: Budgets
+
+  @Test("A cache holds its budget after the prompt, whatever the windows", arguments: 0..<6)
+  func budget(index: Int) throws {
+    let entry = Self.evicting[index]
+    let sequence = TestSequence(AttentionSessionTests.shape, tokens: Self.prompt, seed: 1)
+    for tokens in [1, 2, 5, 63, 64, 65, 119, 120, 500] {
+      let session = try Self.session(entry, ["budget": ["tokens": .integer(tokens)]])
+      sequence.run(session, 0..<Self.prompt, .prefill)
+      for head in 0..<2 {
+        #expect(session.held(head).count == min(tokens, Self.prompt), "\(tokens)")
+        #expect(session.held(head).last == Self.prompt - 1)
+      }
+    }
+  }
+
+  @Test("Without a budget a share of the prompt stays, at least one token", arguments: 0..<6)
+  func fraction(index: Int) throws {
+    let entry = Self.evicting[index]
+    for (prompt, fraction, kept) in [(120, nil, 60), (1, 0, 1), (7, 0.3, 2), (7, 0, 1), (9, 1, 9)]
+      as [(Int, Double?, Int)]
+    {
+      let sequence = TestSequence(AttentionSessionTests.shape, tokens: prompt, seed: 1)
+      let session = try Self.session(
+        entry, fraction.map { ["retainedFraction": .number($0)] } ?? [:])
+      sequence.run(session, 0..<prompt, .prefill)
+      #expect(session.held(1).count == kept, "\(prompt) \(String(describing: fraction))")
+    }
+  }
+
+  @Test("The prompt is dense, and generated tokens stay unless the method evicts in decode")
+  func decode() throws {
+    let sequence = TestSequence(AttentionSessionTests.shape, tokens: 150, seed: 2)
+    for entry in Self.evicting {
+      let name = entry.description.name
+      let session = try Self.session(entry, ["budget": ["tokens": 30]])
+      let dense = try AttentionSessionTests.session("full")
+      #expect(
+        sequence.run(session, 0..<Self.prompt, .prefill)
+          == sequence.run(dense, 0..<Self.prompt, .prefill))
+      let after = session.held(0)
+      for token in Self.prompt..<150 { sequence.run(session, token..<token + 1, .decode) }
+      if name == "tova" {
+        #expect(session.held(0).count == 31)
+      } else {
+        let expected = after + Array(Self.prompt..<150)
+        #expect(session.held(0) == expected, "\(name)")
+      }
+    }
+    let once = try Self.session(
+      StrategyEntry<TOVA>(), ["budget": ["tokens": 30], "decode": false])
+    sequence.run(once, 0..<Self.prompt, .prefill)
+    sequence.run(once, Self.prompt..<150, .decode)
+    #expect(once.held(0).count == 60)
+  }
+
+  @Test("Memory falls with the tokens that leave", arguments: 0..<6)
+  func memory(index: Int) throws {
+    let sequence = TestSequence(AttentionSessionTests.shape, tokens: 1000, seed: 2)
+    let session = try Self.session(Self.evicting[index], ["budget": ["tokens": 100]])
+    sequence.run(session, 0..<1000, .prefill)
+    #expect(session.logicalBytes == 2 * 100 * 2 * 16 * 4)
+    #expect(session.residentBytes <= 2 * 128 * (2 * 16 + 1) * 4)
+  }
+
+  @Test("TOVA with a budget of tokens keeps to it without a prompt")
+  func decodeOnly() throws {
+    let sequence = TestSequence(AttentionSessionTests.shape, tokens: 40, seed: 3)
+    let session = try Self.session(StrategyEntry<TOVA>(), ["budget": ["tokens": 8]])
+    for token in 0..<40 {
+      sequence.run(session, token..<token + 1, .decode)
+      #expect(session.held(0).count == min(token + 1, 9))
+      #expect(session.held(0) == session.held(1))
+    }
+  }
+
+  @Test("Keys of length 0 and values that are all the same do no harm", arguments: 0..<6)
+  func degenerate(index: Int) throws {
+    let entry = Self.evicting[index]
+    let session = try Self.session(
+      entry, entry.description.name == "lagkv" ? ["lag": 8] : [:])
+    let zeros = Matrix(rows: 64, columns: 32)
+    var output = Matrix(rows: 64, columns: 96)
+    session.attend(
+      layer: 0, phase: .prefill, queries: Matrix(rows: 64, columns: 96), keys: zeros,
+      values: zeros, firstPosition: 0, output: &output)
+    #expect(session.held(0).count == 32)
+    // All scores are equal: the earliest stay, and what is forced.
+    if ["knorm", "keydiff", "tova"].contains(entry.description.name) {
+      let expected = Array(0..<31) + [63]
+      #expect(session.held(0) == expected)
+    }
+  }
+
+  @Test("Budgets that set nothing, and sizes out of range, are refused by name")
+  func refused() throws {
+    var bad: [(any RegisteredStrategy, String, JSONValue)] = [
+      (StrategyEntry<SnapKV>(), "observationWindow", ["observationWindow": 0]),
+      (StrategyEntry<SnapKV>(), "kernel", ["kernel": 0]),
+      (StrategyEntry<SnapKV>(), "pooling", ["pooling": "sum"]),
+      (StrategyEntry<LagKV>(), "lag", ["lag": 0]), (StrategyEntry<LagKV>(), "sinks", ["sinks": -1]),
+      (StrategyEntry<RandomEviction>(), "sinks", ["sinks": -1]),
+      (StrategyEntry<RandomEviction>(), "seed", ["seed": -1]),
+      (StrategyEntry<AShape>(), "localWindow", ["localWindow": 0]),
+      (StrategyEntry<AShape>(), "budget", ["budget": ["mass": 0.5]]),
+      (StrategyEntry<TriShape>(), "lastQueries", ["lastQueries": 0]),
+      (StrategyEntry<Quest>(), "pageSize", ["pageSize": 0]),
+      (StrategyEntry<Quest>(), "budget", ["budget": ["mass": 0.5]]),
+      (StrategyEntry<Quest>(), "budget", ["budget": ["density": 0.5, "promptTokens": 9]]),
+    ]
+    for entry in Self.evicting {
+      bad += [
+        (entry, "budget", ["budget": ["density": 0.4, "promptTokens": 100]]),
+        (entry, "budget", ["budget": ["mass": 0.4]]),
+        (entry, "retainedFraction", ["retainedFraction": 1.5]),
+      ]
+    }
+    for (entry, parameter, parameters) in bad {
+      let error = #expect(throws: ConfigurationError.self, "\(parameters.canonicalText)") {
+        try entry.check(parameters: parameters, shape: AttentionSessionTests.shape)
+      }
+      #expect(error?.parameter == parameter, "\(parameters.canonicalText)")
+    }
+  }
+
+  @Test("Described defaults are those of the types")
+  func defaults() throws {
+    #expect(try StrategyEntry<Knorm>().configuration([:]) == Knorm.Configuration())
+    #expect(try StrategyEntry<KeyDiff>().configuration([:]) == KeyDiff.Configuration())
+    #expect(try StrategyEntry<SnapKV>().configuration([:]) == SnapKV.Configuration())
+    #expect(try StrategyEntry<TOVA>().configuration([:]) == TOVA.Configuration())
+    #expect(try StrategyEntry<LagKV>().configuration([:]) == LagKV.Configuration())
+    #expect(
+      try StrategyEntry<RandomEviction>().configuration([:]) == RandomEviction.Configuration())
+    #expect(try StrategyEntry<AShape>().configuration([:]) == AShape.Configuration())
+    #expect(try StrategyEntry<TriShape>().configuration([:]) == TriShape.Configuration())
+    #expect(try StrategyEntry<Quest>().configuration([:]) == Quest.Configuration())
+  }
+
+  // MARK: Random
+
+  @Test("Random keeps sinks, other tokens in each head and for each seed, each equally often")
+  func random() throws {
+    let sequence = TestSequence(AttentionSessionTests.shape, tokens: 100, seed: 1)
+    func held(_ parameters: JSONValue) throws -> [[Int]] {
+      let session = try Self.session(StrategyEntry<RandomEviction>(), parameters)
+      sequence.run(session, 0..<100, .prefill)
+      return [session.held(0), session.held(1)]
+    }
+    let first = try held(["seed": 1])
+    #expect(try held(["seed": 1]) == first)
+    #expect(first[0] != first[1] && first[0].starts(with: 0..<4))
+    #expect(try held(["seed": 2]) != first)
+    var counts = [Int](repeating: 0, count: 100)
+    for seed in 0..<100 {
+      let parameters: JSONValue = ["seed": .integer(seed), "sinks": 0]
+      for head in try held(parameters) { for token in head { counts[token] += 1 } }
+    }
+    // 49 of 99 tokens, 200 draws: mean 99, deviation 7.
+    #expect(counts[99] == 200)
+    #expect(counts.dropLast().allSatisfy { (60...140).contains($0) })
+  }
+
+  // MARK: Patterns of the prompt
+
+  @Test(
+    "A-shape attends to first and recent tokens, tri-shape's last queries to all, and decode is dense",
+    arguments: [(4, 20, 10), (0, 1, 1), (3, 500, 7), (200, 7, 300)])
+  func shapes(first: Int, recent: Int, last: Int) throws {
+    let sequence = TestSequence(AttentionSessionTests.shape, tokens: 130, seed: 5)
+    let sizes: [String: JSONValue] = [
+      "initialTokens": .integer(first), "localWindow": .integer(recent),
+    ]
+    let a = try Self.session(StrategyEntry<AShape>(), .object(sizes))
+    let tri = try Self.session(
+      StrategyEntry<TriShape>(),
+      .object(sizes.merging(["lastQueries": .integer(last)]) { _, new in new }))
+    for (session, dense) in [(a, 0), (tri, last)] {
+      let output = sequence.run(session, 0..<Self.prompt, .prefill)
+      var pairs = 0
+      for query in 0..<Self.prompt {
+        let attended = (0...query).filter {
+          $0 < first || $0 > query - recent || query >= Self.prompt - dense
+        }
+        pairs += attended.count
+        for head in 0..<6 {
+          let expected = sequence.attention.attend(head: head, query: query, to: attended).output
+          for i in 0..<16 {
+            #expect(abs(Double(output[query, head * 16 + i]) - expected[i]) < 1e-5)
+          }
+        }
+      }
+      #expect(session.pairs.allSatisfy { $0.nominal == pairs })
+      let step = sequence.run(session, Self.prompt..<130, .decode)
+      let full = try AttentionSessionTests.session("full")
+      sequence.run(full, 0..<Self.prompt, .prefill)
+      #expect(step == sequence.run(full, Self.prompt..<130, .decode))
+    }
+  }
+
+  @Test("A-shape's budget is shared 128 : 3968 and bounds what a query attends to")
+  func shapeBudget() throws {
+    let sequence = TestSequence(AttentionSessionTests.shape, tokens: 120, seed: 5)
+    for (tokens, first) in [(1, 0), (31, 0), (32, 1), (64, 2), (120, 3)] {
+      let session = try Self.session(
+        StrategyEntry<AShape>(), ["budget": ["tokens": .integer(tokens)]])
+      sequence.run(session, 0..<120, .prefill)
+      #expect(session.lastSelections[0].attendedCount(fromQuery: 119) == tokens)
+      #expect(session.lastSelections[0].runTokenCount == first)
+    }
+    let session = try Self.session(
+      StrategyEntry<AShape>(), ["budget": ["density": 0.5, "promptTokens": 120]])
+    sequence.run(session, 0..<120, .prefill)
+    let density = Double(session.pairs[0].nominal) / (120 * 121 / 2)
+    #expect(density <= 0.5 && density > 0.48)
+  }
+
+  // MARK: Quest
+
+  @Test("Quest leaves the first layers dense where there are more, and takes three pages at least")
+  func questLayers() throws {
+    for (layers, dense, isSparse) in [
+      (3, 2, [false, false, true]), (2, 2, [true, true]), (2, 0, [true, true]), (1, 2, [true]),
+    ] {
+      let shape = AttentionShape(layers: layers, queryHeads: 6, kvHeads: 2, headDimension: 16)
+      let sequence = TestSequence(shape, tokens: 101, seed: 6)
+      let session = try Self.session(
+        StrategyEntry<Quest>(), ["tokenBudget": 16, "denseLayers": .integer(dense)], shape: shape)
+      for layer in 0..<layers { sequence.run(session, 0..<100, .prefill, layer: layer) }
+      for layer in 0..<layers {
+        sequence.run(session, 100..<101, .decode, layer: layer)
+        // Two pages of 16 and the current one, which begins at 96.
+        #expect(session.pairs[0].nominal == (isSparse[layer] ? 37 : 101))
+      }
+    }
+  }
+
+  @Test("A budget smaller than a page is a window", arguments: [1, 2, 15])
+  func questWindow(tokens: Int) throws {
+    let sequence = TestSequence(AttentionSessionTests.shape, tokens: 50, seed: 6)
+    let session = try Self.session(
+      StrategyEntry<Quest>(), ["budget": ["tokens": .integer(tokens)]])
+    sequence.run(session, 0..<48, .prefill)
+    for token in 48..<50 {
+      sequence.run(session, token..<token + 1, .decode)
+      #expect(session.pairs.allSatisfy { $0.nominal == tokens })
+    }
+  }
+}
