@@ -54,7 +54,11 @@ public final class KVHead {
     var high = count
     while low < high {
       let middle = (low + high) / 2
-      if Int(positionStorage[firstRow + middle]) < position { low = middle + 1 } else { high = middle }
+      if Int(positionStorage[firstRow + middle]) < position {
+        low = middle + 1
+      } else {
+        high = middle
+      }
     }
     return low
   }

@@ -53,10 +53,9 @@ public struct Selection: Sendable, Hashable {
   public mutating func drop(_ range: Range<Int>) {
     guard runs.contains(where: { $0.overlaps(range) }) else { return }
     runs = runs.flatMap { run -> [Range<Int>] in
-      [
-        run.clamped(to: run.lowerBound..<max(run.lowerBound, min(range.lowerBound, run.upperBound))),
-        min(max(range.upperBound, run.lowerBound), run.upperBound)..<run.upperBound,
-      ].filter { !$0.isEmpty }
+      let before = run.lowerBound..<max(run.lowerBound, min(range.lowerBound, run.upperBound))
+      let after = min(max(range.upperBound, run.lowerBound), run.upperBound)..<run.upperBound
+      return [before, after].filter { !$0.isEmpty }
     }
   }
 
