@@ -53,8 +53,9 @@ let package = Package(
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .target(name: "CPUCheck"),
+    .target(name: "CMemory"),
     library("Tensors"),
-    library("Kernels", ["Tensors", "COpenBLAS", "CPUCheck"], extra: nativeCode),
+    library("Kernels", ["Tensors", "COpenBLAS", "CPUCheck", "CMemory"], extra: nativeCode),
     library("GGUF", ["Tensors", "Kernels"]),
     library("Tokenization"),
     library("Digests", [crypto]),

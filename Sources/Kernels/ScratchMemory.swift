@@ -1,8 +1,5 @@
+import COpenBLAS
 import Synchronization
-
-#if canImport(Glibc)
-  import Glibc
-#endif
 
 /// How much memory kernels hold for their own work, over the whole program.
 public enum ScratchMemory {
@@ -14,8 +11,6 @@ public enum ScratchMemory {
   /// Gives memory that was freed back to the system, so that resident memory counts what is in use. Does nothing where
   /// the C library has no way to ask for it.
   public static func returnFreedMemory() {
-    #if canImport(Glibc)
-      _ = malloc_trim(0)
-    #endif
+    return_freed_memory()
   }
 }
