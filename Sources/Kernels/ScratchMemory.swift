@@ -1,4 +1,4 @@
-import COpenBLAS
+import CMemory
 import Synchronization
 
 /// How much memory kernels hold for their own work, over the whole program.
