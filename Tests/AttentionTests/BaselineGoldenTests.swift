@@ -9,8 +9,14 @@ import Testing
 /// The stored choices of `scripts/vectors/baselines.py`: float64 and full sorts, from the methods' formulas.
 private struct GoldenBaselines: Decodable {
   struct Eviction: Decodable {
+    struct Rotary: Decodable {
+      var base: Double
+      var layout: RotaryEmbedding.Layout
+    }
+
     var strategy: String
     var parameters: JSONValue
+    var rotary: Rotary?
     /// By KV head.
     var kept: [[Int]]
   }
@@ -45,14 +51,19 @@ struct BaselineGoldenTests {
   private static let golden = Result { try GoldenBaselines.load() }
   private static let entries: [any RegisteredStrategy] = [
     StrategyEntry<Knorm>(), StrategyEntry<KeyDiff>(), StrategyEntry<SnapKV>(),
-    StrategyEntry<TOVA>(), StrategyEntry<LagKV>(),
+    StrategyEntry<TOVA>(), StrategyEntry<LagKV>(), StrategyEntry<ExpectedAttention>(),
   ]
 
   private static func session(
-    _ entry: any RegisteredStrategy, _ parameters: JSONValue, threads: Int = 1
+    _ entry: any RegisteredStrategy, _ parameters: JSONValue,
+    rotary: GoldenBaselines.Eviction.Rotary? = nil, threads: Int = 1
   ) throws -> any StrategySession {
-    try entry.makeSession(
-      parameters: parameters, shape: GoldenTCA.shape,
+    var shape = GoldenTCA.shape
+    shape.rotary = rotary.map {
+      RotaryEmbedding(base: $0.base, dimensions: shape.headDimension, layout: $0.layout)
+    }
+    return try entry.makeSession(
+      parameters: parameters, shape: shape,
       workspace: Workspace(workers: try WorkerPool(threadCount: threads)))
   }
 
@@ -72,7 +83,8 @@ struct BaselineGoldenTests {
     #expect(Set(golden.eviction.map(\.strategy)) == Set(Self.entries.map(\.description.name)))
     for example in golden.eviction {
       let entry = try #require(Self.entries.first { $0.description.name == example.strategy })
-      let session = try Self.session(entry, example.parameters, threads: threads)
+      let session = try Self.session(
+        entry, example.parameters, rotary: example.rotary, threads: threads)
       try Self.run(session, 0..<golden.promptTokens, .prefill)
       for (head, kept) in example.kept.enumerated() {
         #expect(

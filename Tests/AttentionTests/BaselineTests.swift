@@ -10,6 +10,7 @@ struct BaselineTests {
   static let evicting: [any RegisteredStrategy] = [
     StrategyEntry<Knorm>(), StrategyEntry<KeyDiff>(), StrategyEntry<SnapKV>(),
     StrategyEntry<TOVA>(), StrategyEntry<LagKV>(), StrategyEntry<RandomEviction>(),
+    StrategyEntry<ExpectedAttention>(),
   ]
 
   static func session(
@@ -22,7 +23,7 @@ struct BaselineTests {
 
   // MARK: Budgets
 
-  @Test("A cache holds its budget after the prompt, whatever the windows", arguments: 0..<6)
+  @Test("A cache holds its budget after the prompt, whatever the windows", arguments: 0..<7)
   func budget(index: Int) throws {
     let entry = Self.evicting[index]
     let sequence = TestSequence(AttentionSessionTests.shape, tokens: Self.prompt, seed: 1)
@@ -36,7 +37,7 @@ struct BaselineTests {
     }
   }
 
-  @Test("Without a budget a share of the prompt stays, at least one token", arguments: 0..<6)
+  @Test("Without a budget a share of the prompt stays, at least one token", arguments: 0..<7)
   func fraction(index: Int) throws {
     let entry = Self.evicting[index]
     for (prompt, fraction, kept) in [(120, nil, 60), (1, 0, 1), (7, 0.3, 2), (7, 0, 1), (9, 1, 9)]
@@ -76,7 +77,7 @@ struct BaselineTests {
     #expect(once.held(0).count == 60)
   }
 
-  @Test("Memory falls with the tokens that leave", arguments: 0..<6)
+  @Test("Memory falls with the tokens that leave", arguments: 0..<7)
   func memory(index: Int) throws {
     let sequence = TestSequence(AttentionSessionTests.shape, tokens: 1000, seed: 2)
     let session = try Self.session(Self.evicting[index], ["budget": ["tokens": 100]])
@@ -96,7 +97,7 @@ struct BaselineTests {
     }
   }
 
-  @Test("Keys of length 0 and values that are all the same do no harm", arguments: 0..<6)
+  @Test("Keys of length 0 and values that are all the same do no harm", arguments: 0..<7)
   func degenerate(index: Int) throws {
     let entry = Self.evicting[index]
     let session = try Self.session(
@@ -123,6 +124,9 @@ struct BaselineTests {
       (StrategyEntry<LagKV>(), "lag", ["lag": 0]), (StrategyEntry<LagKV>(), "sinks", ["sinks": -1]),
       (StrategyEntry<RandomEviction>(), "sinks", ["sinks": -1]),
       (StrategyEntry<RandomEviction>(), "seed", ["seed": -1]),
+      (StrategyEntry<ExpectedAttention>(), "sinks", ["sinks": -1]),
+      (StrategyEntry<ExpectedAttention>(), "futurePositions", ["futurePositions": 0]),
+      (StrategyEntry<ExpectedAttention>(), "epsilon", ["epsilon": -0.1]),
       (StrategyEntry<AShape>(), "localWindow", ["localWindow": 0]),
       (StrategyEntry<AShape>(), "budget", ["budget": ["mass": 0.5]]),
       (StrategyEntry<TriShape>(), "lastQueries", ["lastQueries": 0]),
@@ -152,6 +156,9 @@ struct BaselineTests {
     #expect(try StrategyEntry<SnapKV>().configuration([:]) == SnapKV.Configuration())
     #expect(try StrategyEntry<TOVA>().configuration([:]) == TOVA.Configuration())
     #expect(try StrategyEntry<LagKV>().configuration([:]) == LagKV.Configuration())
+    #expect(
+      try StrategyEntry<ExpectedAttention>().configuration([:])
+        == ExpectedAttention.Configuration())
     #expect(
       try StrategyEntry<RandomEviction>().configuration([:]) == RandomEviction.Configuration())
     #expect(try StrategyEntry<AShape>().configuration([:]) == AShape.Configuration())

@@ -7,7 +7,7 @@
 Written from the methods' published formulas in float64, as whole matrices and full sorts, independent of this
 repository's Swift. It is no run of the methods' own libraries. Input: q (4 query heads), k, v (2 KV heads) of
 golden_small.safetensors, 304 tokens of 16 channels; 256 are the prompt. Every case holds the strategy's name and
-parameters, the positions that each KV head keeps after the prompt, and `gap`: by how much, relative to the largest
+parameters (`rotary`: how q and k are taken to be rotated), the positions that each KV head keeps after the prompt, and `gap`: by how much, relative to the largest
 score, the last kept score exceeds the first dropped one (0 would be a tie; float32 is good to about 1e-6).
 
 Two rules are this repository's: equal scores go to the lower position, and the newest token always stays, inside the
@@ -147,6 +147,41 @@ def lagkv(q, k, v, capacity, sinks=4, lag=128):
     return kept, spread, forced
 
 
+def rotations(positions, d, base, layout):
+    """Rotation matrices (position, d, d)."""
+    angles = np.outer(positions, base ** (-2 * np.arange(d // 2) / d))
+    first = np.arange(d // 2) * (2 if layout == "interleaved" else 1)
+    second = first + (1 if layout == "interleaved" else d // 2)
+    matrices = np.zeros((len(positions), d, d))
+    matrices[:, first, first] = matrices[:, second, second] = np.cos(angles)
+    matrices[:, second, first], matrices[:, first, second] = np.sin(angles), -np.sin(angles)
+    return matrices
+
+
+def expected_attention(
+    q, k, v, capacity, sinks=4, futurePositions=512, covariance=True, valueNorm=True, epsilon=0,
+    rotary=None,
+):  # fmt: skip
+    (heads, n, d), kv = q.shape, k.shape[0]
+    mean_rotation = np.eye(d)
+    if rotary:
+        q = np.einsum("nji,hnj->hni", rotations(np.arange(n), d, **rotary), q)
+        mean_rotation = rotations(n + np.arange(futurePositions), d, **rotary).mean(axis=0)
+    queries = q[:, sinks:]
+    mean = queries.mean(axis=1) @ mean_rotation.T
+    keys = np.repeat(k[:, sinks:], heads // kv, axis=0)
+    logits = np.einsum("hd,hkd->hk", mean, keys) / np.sqrt(d)
+    if covariance:
+        spread = np.stack([np.cov(x.T, bias=True) for x in queries])
+        spread = mean_rotation @ spread @ mean_rotation.T
+        logits += np.einsum("hki,hij,hkj->hk", keys, spread, keys) / d / 2
+    scores = by_kv_head(softmax(logits), kv)
+    if valueNorm:
+        scores = (scores + epsilon) * np.linalg.norm(v[:, sinks:], axis=-1)
+    scores = np.pad(scores, ((0, 0), (sinks, 0)))
+    return choose(scores, capacity, first=sinks)
+
+
 def quest(q, k, token, pages, page=16):
     """Tokens that each query head attends to at a decode step: the current page and the best others."""
     keys = k[:, : token + 1]
@@ -170,6 +205,7 @@ def main(folder):
     q, k, v = tensors(f"{folder}/golden_small.safetensors")
     prompt = [x[:, :PROMPT] for x in (q, k, v)]
     methods = {"knorm": knorm, "keydiff": keydiff, "snapkv": snapkv, "tova": tova, "lagkv": lagkv}
+    methods["expected-attention"] = expected_attention
     wanted = [(name, {}, t) for name in ("knorm", "keydiff", "tova") for t in (1, 25, 100, 255)]
     wanted += [("snapkv", {}, t) for t in (40, 64, 65, 100, 200)]
     wanted += [
@@ -181,13 +217,18 @@ def main(folder):
     wanted += [("lagkv", {}, t) for t in (3, 60)]
     wanted += [("lagkv", {"lag": 32}, t) for t in (20, 64, 100, 150)]
     wanted += [("lagkv", {"lag": 40, "sinks": 0}, 130)]
+    rotary = {"base": 10000.0, "layout": "interleaved"}
+    wanted += [("expected-attention", x, 60) for x in (
+        {}, {"covariance": False}, {"valueNorm": False}, {"epsilon": 0.01, "sinks": 0},
+        {"rotary": rotary}, {"rotary": {**rotary, "layout": "halfSplit"}, "futurePositions": 100},
+    )]  # fmt: skip
     cases = []
     for name, parameters, tokens in wanted:
         kept, gap, forced = methods[name](*prompt, tokens, **parameters)
         assert gap > MINIMUM_GAP, (name, parameters, tokens, gap)
         cases.append(
-            {"strategy": name, "parameters": {**parameters, "budget": {"tokens": tokens}},
-             "kept": kept, "gap": None if np.isinf(gap) else float(f"{gap:.2g}"),
+            {"strategy": name, "rotary": parameters.pop("rotary", None),
+             "parameters": {**parameters, "budget": {"tokens": tokens}}, "kept": kept, "gap": None if np.isinf(gap) else float(f"{gap:.2g}"),
              "newestForced": bool(forced)}
         )  # fmt: skip
     decode = []
