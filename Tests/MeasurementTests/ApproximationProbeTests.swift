@@ -285,16 +285,35 @@ struct ApproximationProbeTests {
     }
   }
 
-  @Test("As many tokens are decoded together as the most careful strategy allows")
-  func decodedTogether() throws {
-    let careful = AttentionSession(
+  /// Takes at most 13 decode steps from position 35 on: its block ends there.
+  private func carefulSession() throws -> any StrategySession {
+    AttentionSession(
       try TCA(
         .init(blockSize: 16, localWindow: 16, heads: Array(repeating: 0, count: 12)),
         for: probeShape),
       shape: probeShape, workspace: Workspace(workers: .init()))
-    let probe = ApproximationProbe(
-      .isolated, dense: fullSession(), sparse: [try streamingSession(), careful])
-    #expect(probe.queriesDecodedTogether(from: 35) == 13)
+  }
+
+  @Test("Propagated, as many tokens are decoded together as the strategy allows")
+  func decodedTogether() throws {
+    let propagated = ApproximationProbe(
+      .propagated, dense: fullSession(), sparse: [try carefulSession()])
+    #expect(propagated.queriesDecodedTogether(from: 35) == 13)
+    let isolated = ApproximationProbe(
+      .isolated, dense: fullSession(), sparse: [try carefulSession()])
+    #expect(isolated.queriesDecodedTogether(from: 35) == .max)
+  }
+
+  @Test("Isolated, the dense output and a strategy's figures do not depend on who else is measured")
+  func companions() throws {
+    let sequence = MadeUpSequence(shape: probeShape, tokens: 90, seed: 9)
+    let alone = ApproximationProbe(
+      .isolated, dense: fullSession(), sparse: [try streamingSession()])
+    let outputs = sequence.run(alone, prompt: 35)
+    let together = ApproximationProbe(
+      .isolated, dense: fullSession(), sparse: [try carefulSession(), try streamingSession()])
+    #expect(sequence.run(together, prompt: 35) == outputs)
+    #expect(together.finish()[1] == alone.finish()[0])
   }
 }
 
