@@ -12,6 +12,16 @@ public struct StrategyRegistry: Sendable {
   public static let builtIn = StrategyRegistry([
     StrategyEntry<FullAttention>(),
     StrategyEntry<StreamingLLM>(),
+    StrategyEntry<AShape>(),
+    StrategyEntry<TriShape>(),
+    StrategyEntry<SnapKV>(),
+    StrategyEntry<TOVA>(),
+    StrategyEntry<KeyDiff>(),
+    StrategyEntry<Knorm>(),
+    StrategyEntry<LagKV>(),
+    StrategyEntry<ExpectedAttention>(),
+    StrategyEntry<RandomEviction>(),
+    StrategyEntry<Quest>(),
     StrategyEntry<TCA>(),
   ])
 

@@ -309,10 +309,10 @@ struct ApproximationProbeTests {
     let sequence = MadeUpSequence(shape: probeShape, tokens: 90, seed: 9)
     let alone = ApproximationProbe(
       .isolated, dense: fullSession(), sparse: [try streamingSession()])
-    let outputs = sequence.run(alone, prompt: 35)
+    let outputs = sequence.run(alone, prompt: 35, step: 20)
     let together = ApproximationProbe(
       .isolated, dense: fullSession(), sparse: [try carefulSession(), try streamingSession()])
-    #expect(sequence.run(together, prompt: 35) == outputs)
+    #expect(sequence.run(together, prompt: 35, step: 20) == outputs)
     #expect(together.finish()[1] == alone.finish()[0])
   }
 }
