@@ -1,0 +1,231 @@
+import Attention
+import Experiments
+import Foundation
+import GGUF
+import Kernels
+import LabTestSupport
+import Records
+import Testing
+import Transformer
+
+@Suite("Commands on a model or on tensors", .serialized)
+struct ModelCommandTests {
+  private let lab: Lab
+  private let model: LoadedModel
+  private let text =
+    "In 1815 the moment was come.\n\nAnne saw it <|im_end|> and was glad of the hat."
+
+  init() throws {
+    lab = try Lab()
+    model = try LoadedModel(
+      name: "tiny", path: lab.path("model.gguf"), workspace: Workspace(workers: WorkerPool()))
+    try lab.write(text, to: "text.txt")
+  }
+
+  private func integers(_ value: JSONValue?) throws -> [Int] {
+    try #require(value?.arrayValue).map { try #require($0.integerValue) }
+  }
+
+  private func dense() throws -> any StrategySession {
+    try #require(StrategyRegistry.builtIn.entry(named: "full")).makeSession(
+      parameters: [:], shape: model.model.shape, workspace: model.model.workspace)
+  }
+
+  @Test("Tokenize prints the ids of a text or of a file, byte for byte")
+  func tokenize() throws {
+    let ids = model.tokenizer.encode(text).map(Int.init)
+    let fromFile = try lab.run(
+      "tokenize", "--model", "model.gguf", "--text-file", "text.txt", "--json")
+    #expect(fromFile.status == 0)
+    #expect(try fromFile.json() == ["ids": .array(ids.map { .integer($0) })])
+    let fromText = try lab.run("tokenize", "--model", "model.gguf", "--text", text)
+    #expect(fromText.out == ids.map(String.init).joined(separator: " ") + "\n")
+  }
+
+  @Test("Score gives the library's numbers, from a text and from its ids")
+  func score() throws {
+    let ids = model.tokenizer.encode(text)
+    let scores = try model.model.score(ids, attention: dense(), nextCount: 5)
+    try lab.write("\(ids.map(Int.init))", to: "ids.json")
+    for source in [["--text-file", "text.txt"], ["--tokens-file", "ids.json"]] {
+      let result = try lab.start(
+        ["score", "--model", "model.gguf", "--top", "5", "--json"] + source
+      ).wait()
+      #expect(result.status == 0, "\(result.err)")
+      let json = try result.json()
+      #expect(try integers(json["ids"]) == ids.map(Int.init))
+      let found = try #require(json["logProbabilities"]?.arrayValue)
+        .map { try #require($0.doubleValue) }
+      #expect(found.count == ids.count - 1)
+      for (found, expected) in zip(found, scores.logProbabilities) {
+        #expect(abs(found - expected) < 1e-6)
+      }
+      let mean = try #require(json["meanLogProbability"]?.doubleValue)
+      #expect(abs(mean - found.reduce(0, +) / Double(found.count)) < 1e-9)
+      let top = try #require(json["top"]?.arrayValue)
+      #expect(top.map { $0["id"]?.integerValue } == scores.next.map { Int($0.token) })
+      for (entry, expected) in zip(top, scores.next) {
+        #expect(abs(try #require(entry["logit"]?.doubleValue) - Double(expected.logit)) < 1e-4)
+        #expect(entry["text"]?.stringValue == model.tokenizer.decode([expected.token]))
+      }
+    }
+    let plain = try lab.run("score", "--model", "model.gguf", "--text-file", "text.txt")
+    #expect(plain.status == 0 && plain.out.contains("mean log-probability -"))
+  }
+
+  @Test("A strategy of the command line is used: a window changes the scores, all of it does not")
+  func strategy() throws {
+    func mean(_ strategy: String) throws -> Double {
+      let result = try lab.run(
+        "score", "--model", "model.gguf", "--text-file", "text.txt", "--json", "--strategy",
+        strategy)
+      #expect(result.status == 0, "\(result.err)")
+      return try #require(result.json()["meanLogProbability"]?.doubleValue)
+    }
+    let full = try mean("full")
+    #expect(abs(try mean(#"{"name": "streaming-llm", "budget": {"fraction": 1}}"#) - full) < 1e-6)
+    try lab.write(#"{"name": "streaming-llm", "sinks": 1, "localWindow": 4}"#, to: "s.json")
+    #expect(abs(try mean("@s.json") - full) > 1e-3)
+  }
+
+  @Test("Generate prints what it read, wrote and took, as JSON; without it the text alone")
+  func generate() throws {
+    let arguments = ["generate", "--model", "model.gguf", "--prompt", text, "--max-tokens", "7"]
+    let result = try lab.start(arguments + ["--json"]).wait()
+    #expect(result.status == 0, "\(result.err)")
+    let json = try result.json()
+    let prompt = model.tokenizer.encode(text)
+    #expect(try integers(json["promptIds"]) == prompt.map(Int.init))
+    let new = try integers(json["ids"])
+    #expect(1...7 ~= new.count)
+    // Greedy: each is the likeliest after all before it.
+    for (index, id) in new.enumerated() {
+      let before = prompt + new[..<index].map(Int32.init)
+      let next = try model.model.score(before, attention: dense(), nextCount: 1).next[0].token
+      #expect(Int(next) == id, "token \(index)")
+    }
+    #expect(try #require(json["timeToFirstTokenSeconds"]?.doubleValue) > 0)
+    #expect(new.count < 2 || (json["timePerOutputTokenSeconds"]?.doubleValue ?? 0) > 0)
+    #expect(try #require(json["kvCacheResidentBytes"]?.integerValue) > 0)
+    let shown = try #require(json["text"]?.stringValue)
+    let plain = try lab.start(arguments).wait()
+    #expect(plain.out == (shown.hasSuffix("\n") ? shown : shown + "\n"))
+    #expect(plain.err.contains("first token after"))
+  }
+
+  @Test("A chat prompt is wrapped in the model's template")
+  func chat() throws {
+    let result = try lab.run(
+      "generate", "--model", "model.gguf", "--prompt", "Hello", "--chat", "--max-tokens", "1",
+      "--json")
+    let ids = try integers(try result.json()["promptIds"]).map(Int32.init)
+    let wrapped = model.tokenizer.decode(ids)
+    #expect(wrapped.contains("<|im_start|>user\nHello<|im_end|>"), "\(wrapped)")
+    #expect(wrapped.hasSuffix("<|im_start|>assistant\n"))
+  }
+
+  @Test("Attend gives the golden file from the golden input, by the command line alone")
+  func attend() throws {
+    let result = try lab.run(
+      "attend", "--input", GoldenFiles.path("attend-input.safetensors"), "--strategy",
+      "@" + GoldenFiles.path("attend-tca-strategy.json"), "--output", "out.safetensors")
+    #expect(result.status == 0, "\(result.err)")
+    let found = try SafetensorsFile(path: lab.path("out.safetensors"))
+    let expected = try SafetensorsFile(path: GoldenFiles.path("attend-tca-expected.safetensors"))
+    for name in ["out", "lse", "dropped_mass", "kept"] {
+      let (found, expected) = (try found.tensor(name), try expected.tensor(name))
+      try #require(found.shape == expected.shape)
+      let error = zip(found.values, expected.values).reduce(0) { max($0, abs($1.0 - $1.1)) }
+      #expect(error <= (name == "kept" ? 0 : 1e-5), "\(name): \(error)")
+    }
+  }
+
+  @Test("Calibrate writes heads that a strategy takes, and a run would choose")
+  func calibrate() throws {
+    let result = try lab.run(
+      "calibrate", "--model", "model.gguf", "--corpus", "novel.txt", "--output", "c.json",
+      "--strategy", Lab.tca)
+    #expect(result.status == 0, "\(result.err)")
+    let heads = try integers(try JSONValue(parsing: lab.read("c.json"))["heads"])
+    #expect(heads.count == 2 * 4 && heads.allSatisfy { -1..<14 ~= $0 })
+    func mean(_ strategy: String) throws -> Double? {
+      try lab.run(
+        "score", "--model", "model.gguf", "--text-file", "novel-part.txt", "--json", "--strategy",
+        strategy
+      ).json()["meanLogProbability"]?.doubleValue
+    }
+    try lab.write(String(try lab.read("novel.txt").prefix(600)), to: "novel-part.txt")
+    let listed = try mean(
+      #"{"name": "tca", "blockSize": 16, "localWindow": 32, "heads": \#(heads)}"#)
+    #expect(try listed != nil && listed == mean(Lab.tca))
+  }
+
+  @Test("Lists are JSON with the documented keys")
+  func lists() throws {
+    let strategies = try lab.run("strategies", "list", "--json").json()
+    let names = try #require(strategies.arrayValue).map { $0["name"]?.stringValue }
+    #expect(names == StrategyRegistry.builtIn.descriptions.map(\.name))
+    for strategy in strategies.arrayValue ?? [] {
+      for key in [
+        "name", "phases", "parameters", "budgets", "selectionLooksAhead", "fidelity", "source",
+      ] {
+        #expect(strategy[key] != nil, "\(key)")
+      }
+    }
+    let models = try lab.run("models", "list", "--json").json()
+    #expect(models[0]?["pulled"] == false && models[0]?["name"] == "smollm2-135m-instruct")
+    let shown = try lab.run("strategies", "show", "tca", "--json").json()
+    #expect(shown["selectionLooksAhead"] == true)
+    let inspected = try lab.run("models", "inspect", "model.gguf", "--json").json()
+    #expect(inspected["version"] == 3)
+    #expect(inspected["metadata"]?["general.architecture"]?.stringValue?.contains("llama") == true)
+  }
+
+  // MARK: Files that cannot be used
+
+  @Test(
+    "A model, tensor or text that is missing, damaged or something else has code 3 and one clear message"
+  )
+  func files() throws {
+    let whole = try Data(contentsOf: lab.folder.appendingPathComponent("model.gguf"))
+    try whole.prefix(whole.count / 2).write(
+      to: lab.folder.appendingPathComponent("half.gguf"))
+    try Data([65, 66, 0xff, 67]).write(to: lab.folder.appendingPathComponent("bad.txt"))
+    try lab.write("[1, 2, \"x\"]", to: "words.json")
+    try lab.write("[1, 99999]", to: "large.json")
+    for (arguments, words) in [
+      (["score", "--model", "nowhere.gguf", "--text-file", "text.txt"], ["nowhere.gguf"]),
+      (["score", "--model", "half.gguf", "--text-file", "text.txt"], ["half.gguf"]),
+      (["score", "--model", "novel.txt", "--text-file", "text.txt"], ["novel.txt"]),
+      (
+        ["score", "--model", "smollm2-135m-instruct", "--text-file", "text.txt"],
+        ["tca-lab models pull smollm2-135m-instruct"]
+      ),
+      (["score", "--model", "model.gguf", "--text-file", "nowhere.txt"], ["nowhere.txt"]),
+      (["score", "--model", "model.gguf", "--text-file", "bad.txt"], ["bad.txt", "offset 2"]),
+      (["score", "--model", "model.gguf", "--tokens-file", "words.json"], ["words.json"]),
+      (["score", "--model", "model.gguf", "--tokens-file", "large.json"], ["99999"]),
+      (["tokenize", "--model", "half.gguf", "--text", "a"], ["half.gguf"]),
+      (["generate", "--model", "half.gguf", "--prompt", "a"], ["half.gguf"]),
+      (["models", "inspect", "novel.txt"], ["novel.txt"]),
+      (["attend", "--input", "nowhere.safetensors", "--output", "o"], ["nowhere.safetensors"]),
+      (["attend", "--input", "model.gguf", "--output", "o"], ["model.gguf"]),
+      (
+        [
+          "attend", "--input", GoldenFiles.path("attend-input.safetensors"), "--output",
+          "no/folder/o",
+        ], ["no/folder/o"]
+      ),
+      (
+        ["attend", "--input", "x", "--output", "o", "--strategy", "@nowhere.json"],
+        ["nowhere.json"]
+      ),
+    ] {
+      let result = try lab.start(arguments).wait()
+      #expect(result.status == 3, "\(arguments): \(result.err)")
+      #expect(result.out.isEmpty, "\(arguments): \(result.out)")
+      for word in words { #expect(result.err.contains(word), "\(arguments): \(result.err)") }
+      #expect(result.err.hasPrefix("tca-lab: ") && !result.err.contains("Fatal error"))
+    }
+  }
+}

@@ -1,0 +1,108 @@
+import Attention
+import Records
+import Tensors
+import Testing
+
+@testable import Experiments
+
+@Suite("Budgets of a run")
+struct RunBudgetTests {
+  private static let shape = AttentionShape(
+    layers: 3, queryHeads: 4, kvHeads: 2, headDimension: 16)
+
+  private func resolve(
+    _ budget: JSONValue, promptTokens: Int = 100,
+    matched: @escaping (String, MeasuredPhase?) throws -> Double? = { _, _ in nil }
+  ) throws -> JSONValue {
+    try BudgetResolver(
+      shape: Self.shape, promptTokens: promptTokens, matchedMeasurement: matched
+    ).resolve(budget)
+  }
+
+  @Test(
+    "A fraction is of the prompt, rounded down, at least one token",
+    arguments: [
+      (0.4, 100, 40), (1, 100, 100), (0.001, 100, 1), (0.5, 3, 1), (0.299, 100, 29),
+      // As decimals these are whole, though not in binary.
+      (0.29, 100, 29), (0.57, 100, 57), (0.07, 100, 7), (0.1, 8190, 819),
+    ])
+  func fraction(_ fraction: Double, of tokens: Int, gives expected: Int) throws {
+    #expect(
+      try resolve(["fraction": .number(fraction)], promptTokens: tokens)
+        == ["tokens": .integer(expected)])
+  }
+
+  @Test("Tokens, density and mass stay what they are")
+  func plain() throws {
+    #expect(try resolve(["tokens": 7]) == ["tokens": 7])
+    #expect(try resolve(["mass": 0.9]) == ["mass": 0.9])
+    #expect(try resolve(["density": 0.3]) == ["density": 0.3, "promptTokens": 100])
+  }
+
+  @Test("Bytes are of the whole model: keys and values of all layers and KV heads")
+  func bytes() throws {
+    let token = 3 * 2 * 2 * 16 * 4
+    #expect(try resolve(["bytes": .integer(10 * token)]) == ["tokens": 10])
+    #expect(try resolve(["bytes": .integer(11 * token - 1)]) == ["tokens": 10])
+    #expect(try resolve(["bytes": 1]) == ["tokens": 1])
+  }
+
+  @Test("A match takes the stored use: tokens kept, rounded down, or the density of the prefill")
+  func matching() throws {
+    let stored = { (name: String, phase: MeasuredPhase?) -> Double? in
+      switch (name, phase) {
+      case ("keptTokens", nil): 40.99
+      case ("nominalDensity", .prefill): 0.37
+      default: nil
+      }
+    }
+    #expect(try resolve(["matching": "tca"], matched: stored) == ["tokens": 40])
+    #expect(
+      try resolve(["matching": "tca", "of": "density"], matched: stored)
+        == ["density": 0.37, "promptTokens": 100])
+    #expect(throws: RunError.self) { try resolve(["matching": "tca"]) }
+  }
+
+  @Test(
+    "In a run the matched cell keeps, or attends to, no more than its reference, and nearly all of it"
+  )
+  func inARun() throws {
+    let lab = try RunLab()
+    _ = try lab.run(
+      RunLab.spec(
+        contexts: "256",
+        strategies: [
+          RunLab.tca, RunLab.matching,
+          #"{"name": "streaming-llm", "budget": {"matching": "tca", "of": "density"}}"#,
+          #"{"name": "streaming-llm", "budget": {"fraction": 0.25}}"#,
+          #"{"name": "streaming-llm", "budget": {"tokens": 50}}"#,
+          #"{"name": "streaming-llm", "budget": {"bytes": 20000}}"#,
+          #"{"name": "streaming-llm", "budget": {"density": 0.3}}"#,
+        ], tasks: [RunLab.perplexity("prefill")]))
+    let results = try lab.results()
+    let bytesPerToken = Double(2 * 2 * 2 * 16 * 4)
+    func row(_ budget: JSONValue) throws -> ComparisonRow {
+      try #require(
+        results.rows.first { $0.planned.cell.strategyParameters["budget"] == budget },
+        "\(budget) of \(results.rows.map(\.planned.cell.strategyParameters.canonicalText))")
+    }
+    func kept(_ row: ComparisonRow) throws -> Double {
+      try #require(row[.kvCacheLogicalBytes]) / bytesPerToken
+    }
+    let tca = try #require(results.rows.first { $0.planned.cell.strategy == "tca" })
+    #expect(try kept(tca) < 256, "TCA binds")
+
+    #expect(try kept(row(["matching": "tca", "of": "kvBytes"])) == kept(tca).rounded(.down))
+    #expect(try kept(row(["fraction": 0.25])) == 64)
+    #expect(try kept(row(["tokens": 50])) == 50)
+    #expect(try kept(row(["bytes": 20000])) == 39)
+    let wanted = try #require(tca[.nominalDensity])
+    for (budget, target) in [
+      (["matching": "tca", "of": "density"] as JSONValue, wanted), (["density": 0.3], 0.3),
+    ] {
+      // One more key for each query would be too much: 256 x 257 / 2 causal pairs.
+      let density = try #require(try row(budget)[.nominalDensity])
+      #expect(density <= target && density > target - 2.0 / 257, "\(budget): \(density), \(target)")
+    }
+  }
+}

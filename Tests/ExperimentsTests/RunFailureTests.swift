@@ -1,0 +1,65 @@
+import Records
+import Testing
+
+@testable import Experiments
+
+@Suite("Cells that fail")
+struct RunFailureTests {
+  /// Its calibration text is too short, which only a tokenizer can tell.
+  private static let broken =
+    #"{"name": "tca", "blockSize": 16, "localWindow": 32, "calibrationCorpus": "short.txt", "calibrationLength": 256}"#
+
+  @Test(
+    "A failed cell is recorded with its reason, its matched cells with that, and the others go on")
+  func failure() throws {
+    let lab = try RunLab()
+    let spec = RunLab.spec(
+      contexts: "64, 128", strategies: [Self.broken, RunLab.matching, RunLab.streaming],
+      tasks: [RunLab.perplexity("prefill")])
+    for attempt in 1...2 {
+      let run = try lab.run(spec)
+      #expect(run.summary.failed == 4)
+      #expect(run.summary.finished == (attempt == 1 ? 4 : 0))
+      #expect(run.summary.skipped == (attempt == 1 ? 0 : 4))
+      #expect(try lab.runs().last?.ending == .withFailures)
+      let rows = try lab.results().rows
+      #expect(rows.count == 8)
+      for row in rows {
+        let isMatched = row.planned.matchedIdentity != nil
+        guard row.planned.cell.strategy == "tca" || isMatched else {
+          #expect(row.failure == nil && Set(row.kinds.keys) == Set(ResultKind.allCases))
+          continue
+        }
+        #expect(row.kinds.isEmpty)
+        let failure = try #require(row.failure)
+        #expect(failure.run == Int64(attempt))
+        #expect(failure.reason.contains("256 tokens are more than the"), "\(failure.reason)")
+        #expect(failure.reason.contains("short.txt"), "\(failure.reason)")
+        #expect(failure.reason.hasPrefix("the matched cell \"tca\" failed") == isMatched)
+      }
+    }
+    // A strategy that is not timed does not change who is.
+    let group = try #require(try lab.results().timingGroups.first).group
+    #expect(Set(group.samples.map(\.identity)).count == 2)
+  }
+
+  @Test("A task that cannot be put fails its own cells only")
+  func task() throws {
+    let lab = try RunLab()
+    let spec = RunLab.spec(
+      strategies: [RunLab.streaming],
+      tasks: [
+        RunLab.perplexity("prefill", corpus: "short.txt"), RunLab.perplexity("prefill"),
+      ])
+    let run = try lab.run(spec)
+    #expect(run.summary == RunSummary(finished: 2, skipped: 0, failed: 2, isInterrupted: false))
+    for row in try lab.results().rows {
+      let isShort = row.planned.cell.taskParameters["corpus"] == "short.txt"
+      #expect((row.failure != nil) == isShort)
+      #expect(row.kinds.isEmpty == isShort)
+      if let reason = row.failure?.reason {
+        #expect(reason.contains("samples are asked for"), "\(reason)")
+      }
+    }
+  }
+}

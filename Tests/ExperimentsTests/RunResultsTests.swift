@@ -1,0 +1,223 @@
+import Attention
+import Foundation
+import Records
+import Testing
+import Transformer
+
+@testable import Experiments
+
+@Suite("What a run stores")
+struct RunResultsTests {
+  private static let everything = #"{"name": "streaming-llm", "sinks": 0, "localWindow": 512}"#
+
+  @Test("Every cell ends with all four kinds, units, errors of every head, times and bytes")
+  func complete() throws {
+    let lab = try RunLab()
+    let spec = RunLab.spec(
+      contexts: "128, 256", strategies: [RunLab.streaming, RunLab.tca],
+      tasks: [
+        RunLab.perplexity("prefill", samples: 2), RunLab.perplexity("continuation"),
+        #"{"name": "passkey", "corpus": "novel.txt", "depths": [0.2, 0.8], "samples": 1, "queryAware": [true, false], "decodeTokens": 3}"#,
+      ])
+    let run = try lab.run(spec)
+    let results = try lab.results()
+    #expect(run.summary == RunSummary(finished: 24, skipped: 0, failed: 0, isInterrupted: false))
+    #expect(results.rows.count == 24)
+    #expect(try lab.runs().map(\.ending) == [.finished])
+    for row in results.rows {
+      let cell = row.planned.cell
+      let place =
+        "\(row.planned.label), \(cell.task) \(cell.taskProtocol ?? "") \(cell.contextLength)"
+      #expect(Set(row.kinds.keys) == Set(ResultKind.allCases), "\(place)")
+      #expect(row.failure == nil, "\(place)")
+
+      // 2 layers x 4 query heads, in both settings, in the prefill and where something is decoded.
+      let phases: [MeasuredPhase] =
+        cell.taskProtocol == "prefill" ? [.prefill] : [.prefill, .decode]
+      for setting in ErrorSetting.allCases {
+        for phase in phases {
+          let heads = row.heads.filter { $0.setting == setting && $0.phase == phase }
+          #expect(
+            Set(heads.map { [$0.layer, $0.queryHead] }).count == 8 && heads.count == 8,
+            "\(place) \(setting) \(phase)")
+        }
+      }
+      #expect(row.heads.count == 16 * phases.count, "\(place)")
+
+      for column: ComparisonColumn in [
+        .relativeOutputError, .propagatedRelativeOutputError, .outputCosine, .droppedMass, .density,
+        .nominalDensity, .retainedFraction, .kvCacheLogicalBytes, .kvCacheResidentBytes,
+        .finalKVCacheResidentBytes, .workspaceBytes, .peakResidentBytes, .timeToFirstToken,
+        .timePerOutputToken, .attentionTime, .selectionTime, .timeToFirstTokenRatio,
+        .kvCacheResidentBytesRatio,
+      ] {
+        #expect(row[column] != nil, "\(place): \(column.rawValue)")
+      }
+      let density = try #require(row[.density])
+      let nominal = try #require(row[.nominalDensity])
+      #expect(0 < nominal && nominal <= density && nominal <= 1, "\(place)")
+      #expect(try #require(row[.retainedFraction]) <= 1, "\(place)")
+      #expect(
+        try #require(row[.kvCacheResidentBytes]) >= #require(row[.kvCacheLogicalBytes]), "\(place)")
+      #expect(row[.repeatCount] == 2, "\(place)")
+      if let bound = row[.boundRatio] { #expect(0...1.001 ~= bound, "\(place)") }
+
+      if cell.task == "perplexity" {
+        let samples = cell.taskProtocol == "prefill" ? 2 : 1
+        let scored = cell.contextLength / (cell.taskProtocol == "prefill" ? 2 : 4)
+        #expect(row.units.reduce(0) { $0 + $1.tokens } == samples * scored, "\(place)")
+        #expect(Set(row.units.map(\.sample)) == Set(0..<samples), "\(place)")
+        // The stored sums give the stored mean, and with it the perplexity.
+        let nats = row.units.reduce(0) { $0 + ($1.negativeLogLikelihood ?? .nan) }
+        let perplexity = try #require(row[.perplexity])
+        #expect(abs(exp(nats / Double(samples * scored)) / perplexity - 1) < 1e-12, "\(place)")
+      } else {
+        #expect(row.units.map(\.place).sorted() == [0.2, 0.8], "\(place)")
+        for unit in row.units {
+          #expect(unit.score != nil && unit.answer != nil && unit.expected?.count == 5, "\(place)")
+        }
+        #expect(row[.score] == row.units.reduce(0) { $0 + ($1.score ?? .nan) } / 2, "\(place)")
+      }
+    }
+  }
+
+  @Test("Full has no error, keeps everything, and its bytes are those of its tokens")
+  func full() throws {
+    let lab = try RunLab()
+    _ = try lab.run(
+      RunLab.spec(
+        strategies: [#"{"name": "full"}"#],
+        tasks: [RunLab.perplexity("prefill"), RunLab.perplexity("continuation")]))
+    let results = try lab.results()
+    for (scoring, prompt) in [("prefill", 128), ("continuation", 96)] {
+      let row = try results.row("full", scoring)
+      for head in row.heads {
+        #expect(head.relativeOutputError == 0 && head.worstQueryError == 0)
+        #expect(abs(head.outputCosine - 1) < 1e-6)
+        #expect(head.droppedMass == 0 && head.droppedMassMaximum == 0 && head.boundRatio == nil)
+        #expect(head.nominalDensity == 1 && head.retainedFraction == 1)
+      }
+      // 2 layers x 2 KV heads x (key + value) x 16 numbers of 4 bytes.
+      let bytesPerToken = 2 * 2 * 2 * 16 * 4
+      #expect(row[.kvCacheLogicalBytes] == Double(prompt * bytesPerToken))
+      #expect(row[.kvCacheResidentBytesRatio] == 1 && row[.perplexityRatio] == 1)
+      #expect(row[.logitKL] == nil || row[.logitKL] == 0)
+    }
+  }
+
+  @Test("Perplexity is that of the same window scored densely, in one pass or token by token")
+  func independentPerplexity() throws {
+    let lab = try RunLab()
+    _ = try lab.run(
+      RunLab.spec(
+        strategies: [#"{"name": "full"}"#],
+        tasks: [
+          RunLab.perplexity("prefill", samples: 2), RunLab.perplexity("continuation", samples: 2),
+        ]))
+    let results = try lab.results()
+    let model = try lab.loadModel()
+    for (scoring, scored) in [("prefill", 64), ("continuation", 32)] {
+      let task = try TaskRegistry.builtIn.task(
+        named: "perplexity",
+        parameters: ["corpus": "novel.txt", "protocol": .string(scoring), "samples": 2],
+        folder: lab.folder.url)
+      let samples = try task.samples(tokenizer: model.tokenizer, contextLength: 128, seed: 3)
+      var sum = 0.0
+      for sample in samples {
+        let window = sample.prompt + sample.forced
+        #expect(window.count == 128)
+        let full = try #require(StrategyRegistry.builtIn.entry(named: "full"))
+        let session = try full.makeSession(
+          parameters: [:], shape: model.model.shape, workspace: lab.workspace)
+        sum += try model.model.score(window, attention: session)
+          .logProbabilities.suffix(scored).reduce(0, +)
+      }
+      let expected = exp(-sum / Double(2 * scored))
+      let found = try #require(try results.row("full", scoring)[.perplexity])
+      // Float32 sums in another order.
+      #expect(abs(found / expected - 1) < 1e-4, "\(scoring): \(found), \(expected)")
+    }
+  }
+
+  @Test("A strategy that keeps everything has the dense quality and no error")
+  func keepingEverything() throws {
+    let lab = try RunLab()
+    _ = try lab.run(
+      RunLab.spec(
+        strategies: [Self.everything, #"{"name": "streaming-llm", "budget": {"fraction": 1}}"#],
+        tasks: [RunLab.perplexity("prefill"), RunLab.perplexity("continuation")]))
+    let results = try lab.results()
+    for scoring in ["prefill", "continuation"] {
+      let dense = try results.row("full", scoring)
+      // With the whole prompt as budget, decoded tokens push the oldest ones out: only the prefill is dense.
+      for row in results.rows
+      where !row.isFull && row.planned.cell.taskProtocol == scoring
+        && (scoring == "prefill" || !row.planned.label.contains("fraction"))
+      {
+        let place = "\(row.planned.label) \(scoring)"
+        for head in row.heads {
+          #expect(head.relativeOutputError <= 1e-6 && head.retainedFraction == 1, "\(place)")
+          #expect(try #require(head.droppedMassMaximum) <= 1e-5, "\(place)")
+        }
+        let ratio = try #require(row[.perplexity]) / #require(dense[.perplexity])
+        #expect(abs(ratio - 1) <= 1e-6, "\(place)")
+        #expect(try #require(row[.logitKL]) <= 1e-9, "\(place)")
+        #expect(row[.topOneAgreement] == 1, "\(place)")
+        #expect(row[.kvCacheLogicalBytes] == dense[.kvCacheLogicalBytes], "\(place)")
+      }
+    }
+  }
+
+  @Test("Sinks and window: pairs, tokens and bytes are those that can be counted by hand")
+  func streaming() throws {
+    let lab = try RunLab()
+    _ = try lab.run(
+      RunLab.spec(strategies: [RunLab.streaming], tasks: [RunLab.perplexity("prefill")]))
+    let row = try #require(try lab.results().rows.first { !$0.isFull })
+    let pairs = (0..<128).reduce(0) { $0 + min($1 + 1, 36) }
+    let nominal = try #require(row[.nominalDensity])
+    #expect(abs(nominal - Double(pairs) / Double(128 * 129 / 2)) < 1e-12)
+    #expect(abs(try #require(row[.retainedFraction]) - 36.0 / 128) < 1e-12)
+    #expect(row[.kvCacheLogicalBytes] == Double(36 * 2 * 2 * 2 * 16 * 4))
+    #expect(try #require(row[.relativeOutputError]) > 1e-3)
+    #expect(try #require(row[.logitKL]) > 0)
+    #expect(try #require(row[.boundRatio]) <= 1)
+  }
+
+  @Test("The number of threads changes no figure")
+  func threads() throws {
+    let lab = try RunLab()
+    let spec = RunLab.spec(
+      contexts: "128, 256", strategies: [RunLab.streaming, RunLab.tca, RunLab.matching],
+      tasks: [RunLab.perplexity("prefill"), RunLab.perplexity("continuation", samples: 2)],
+      rest: #", "metrics": ["approximation", "quality", "memory"]"#)
+    _ = try lab.run(spec, into: "two.sqlite")
+    let one = Workspace(workers: .init())
+    _ = try lab.run(spec, into: "one.sqlite", workspace: one)
+    let two = try lab.results("two.sqlite").reproducible
+    #expect(two.count == 16)
+    #expect(try lab.results("one.sqlite").reproducible == two)
+  }
+
+  @Test("A timing group interleaves full and the strategies, warm-ups first and marked")
+  func timing() throws {
+    let lab = try RunLab()
+    _ = try lab.run(
+      RunLab.spec(
+        strategies: [RunLab.streaming, RunLab.tca], tasks: [RunLab.perplexity("continuation")]))
+    let results = try lab.results()
+    let identities = results.rows.map(\.planned.cell.identity)
+    #expect(results.rows[0].isFull)
+    #expect(results.timingGroups.count == 1)
+    let samples = results.timingGroups[0].group.samples
+    #expect(samples.map(\.identity) == identities + identities + identities)
+    #expect(samples.map(\.isWarmup) == [true, true, true] + Array(repeating: false, count: 6))
+    for sample in samples {
+      #expect(sample.promptTokens == 96 && sample.decodeTokens == 4)
+      #expect(sample.timeToFirstToken > 0 && sample.attentionTime > 0 && sample.otherTime >= 0)
+      let stages = sample.attentionTime + sample.selectionTime + sample.compactionTime
+      #expect(abs(stages + sample.otherTime - sample.timeToFirstToken) < 1e-9)
+      #expect(try #require(sample.timePerOutputToken) > 0)
+    }
+  }
+}
