@@ -89,10 +89,20 @@ struct DatabaseInspection {
     var configuration = Configuration()
     configuration.busyMode = .timeout(patience)
     configuration.readonly = true
-    do {
+    func open() throws -> DatabaseQueue {
       let queue = try DatabaseQueue(path: path, configuration: configuration)
       _ = try queue.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM sqlite_master") }
       return queue
+    }
+    do {
+      do {
+        return try open()
+      } catch let error as DatabaseError
+        where error.extendedResultCode == .SQLITE_READONLY_ROLLBACK
+      {
+        try rollBack()
+        return try open()
+      }
     } catch let error as DatabaseError
       where [.SQLITE_CANTOPEN, .SQLITE_READONLY].contains(error.resultCode) && isSettled
     {
@@ -101,6 +111,15 @@ struct DatabaseInspection {
       let escaped = path.addingPercentEncoding(withAllowedCharacters: allowed) ?? path
       return try DatabaseQueue(path: "file:\(escaped)?immutable=1", configuration: configuration)
     }
+  }
+
+  /// Ends what a process that was killed left half done: the step in which a new file gets its journal mode.
+  private func rollBack() throws {
+    var configuration = Configuration()
+    configuration.busyMode = .timeout(patience)
+    let queue = try DatabaseQueue(path: path, configuration: configuration)
+    _ = try queue.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM sqlite_master") }
+    try queue.close()
   }
 
   /// True where everything is in the file itself and nobody can write beside it.
