@@ -7,8 +7,8 @@ import Tensors
 /// score_j = −‖k_j‖₂ of the cached, rotated key. Nothing of queries is looked at.
 ///
 /// Deviations: the newest token always stays, inside the budget (our caches never let go of it), where kvpress may drop
-/// it; the paper leaves the first two layers dense, kvpress and this one do not. Without a budget half of the prompt
-/// stays, for want of a published default.
+/// it. The authors' repository (alessiodevoto/l2compress) can leave out layers and, by default, prompts shorter than
+/// 2,048 tokens: kvpress and this one do not. Without a budget half of the prompt stays, for want of a published default.
 public struct Knorm: ScoringStrategy {
   public struct Configuration: Codable, Hashable, Sendable {
     public var retainedFraction: Double
