@@ -149,7 +149,8 @@ public final class AttentionSession<Strategy: AttentionStrategy>: StrategySessio
     strategy.selectForRetention(
       view, into: &kept, state: &states[view.layer], workspace: workspace)
     for (head, cache) in view.heads.enumerated() {
-      cache.retain(kept[head], newestQuery: view.newestQuery)
+      cache.retain(
+        kept[head], newestQuery: view.newestQuery, keepsSlack: view.phase == .decode)
     }
   }
 }

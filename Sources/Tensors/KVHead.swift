@@ -105,8 +105,11 @@ public final class KVHead {
   }
 
   /// Keeps the tokens that the query at `newestQuery` would attend to under `selection`; the others leave and
-  /// their memory is freed once it exceeds what the next page of tokens will use.
-  public func retain(_ selection: Selection, newestQuery: Int) {
+  /// their memory is freed.
+  ///
+  /// - Parameter keepsSlack: true to leave up to two pages allocated, so that a cache which loses a few tokens at every
+  ///   step does not move all others each time.
+  public func retain(_ selection: Selection, newestQuery: Int, keepsSlack: Bool = true) {
     let kept = keptSlots(selection, newestQuery: newestQuery)
     let keptCount = kept.reduce(0) { $0 + $1.count }
     guard keptCount < count else { return }
@@ -114,8 +117,9 @@ public final class KVHead {
     let moveForward = count - (kept.first.map { $0.lowerBound == 0 ? $0.upperBound : 0 } ?? 0)
     let moveBack = count - (kept.last.map { $0.upperBound == count ? $0.count : 0 } ?? 0)
     let capacity = positionStorage.count
-    if capacity - keptCount > 2 * Self.pageTokens {
-      reallocate(keeping: kept, capacity: Self.paged(keptCount + 1))
+    let needed = Self.paged(keptCount + 1)
+    if keepsSlack ? capacity - keptCount > 2 * Self.pageTokens : capacity > needed {
+      reallocate(keeping: kept, capacity: needed)
     } else if moveForward <= moveBack {
       var destination = 0
       for run in kept {

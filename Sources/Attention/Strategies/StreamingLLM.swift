@@ -67,7 +67,10 @@ public struct StreamingLLM: AttentionStrategy {
     case nil: capacity = wanted + min(configuration.localWindow, Self.largestSize)
     case .tokens(let tokens): capacity = min(tokens, Self.largestSize)
     case .density(let density, let promptTokens):
-      capacity = Self.capacity(density: density, promptTokens: promptTokens)
+      // A density of 1 is no bound, in decode neither.
+      capacity =
+        density >= 1
+        ? 1 << 30 : Self.capacity(density: density, promptTokens: promptTokens)
     case .mass(let mass):
       throw ConfigurationError(
         "budget",

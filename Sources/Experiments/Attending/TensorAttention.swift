@@ -78,7 +78,7 @@ public struct TensorAttention {
         let sum = session.logSumExp[head * range.count + row]
         logSumExp[place] = sum
         let denseSum = dense.logSumExp[head * range.count + row]
-        droppedMass[place] = Float(max(0, -expm1(Double(sum) - Double(denseSum))))
+        droppedMass[place] = Float(max(0, 1 - exp(Double(sum) - Double(denseSum))))
         for i in 0..<d { output[place * d + i] = result[row, head * d + i] }
       }
     }
@@ -110,8 +110,19 @@ public struct TensorAttention {
     return try calibrated.resolve(parameters: .object(members), evidence: pass.evidence())
   }
 
+  /// Throws for results that are not finite: inputs too large for float32.
+  private func requireFinite(_ values: [Float], _ name: String, _ file: String) throws {
+    guard let index = values.firstIndex(where: { !$0.isFinite }) else { return }
+    throw AttendError(
+      file: file,
+      "the result \"\(name)\" would hold \"\(values[index])\" as element \(index): queries, keys or values are too large for float32; scale them down"
+    )
+  }
+
   /// Writes `out`, `lse`, `dropped_mass` and `kept` as F32.
   public func write(to path: String) throws {
+    try requireFinite(output, "out", path)
+    try requireFinite(logSumExp, "lse", path)
     try SafetensorsFile.write(
       [
         ("out", [shape.queryHeads, tokens, shape.headDimension], output),

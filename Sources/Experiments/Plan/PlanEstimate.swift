@@ -17,7 +17,7 @@ public struct PlanEstimate: Sendable, Hashable {
   public var peakBytes: Int
 
   /// Operations per second assumed where none has been measured.
-  public static let defaultRate = 60e9
+  public static let defaultRate = 150e9
 
   /// - Parameters:
   ///   - cells: those that still have to be run.

@@ -74,6 +74,10 @@ struct StrategyVariant: Sendable, Hashable {
       guard let family = families[variant.description.name] else { continue }
       var words = [variant.description.name]
       for name in family.varyingParameters {
+        let isReplaced = variant.description.parameters.contains {
+          $0.name == name && $0.isReplacedByBudget
+        }
+        guard variant.budget == nil || !isReplaced else { continue }
         guard let value = variant.parameters[name], !value.isNull else { continue }
         words.append("\(name)=\(text(of: value))")
       }
@@ -96,9 +100,11 @@ struct StrategyVariant: Sendable, Hashable {
     let usesVary: Bool
 
     init(_ variants: [StrategyVariant]) {
-      varyingParameters = (variants.first?.description.parameters ?? []).map(\.name).filter {
-        name in Set(variants.map { $0.parameters[name] }).count > 1
-      }
+      // A size that a budget sets instead says nothing of the variants that have a budget.
+      varyingParameters = (variants.first?.description.parameters ?? []).filter { parameter in
+        let telling = variants.filter { !parameter.isReplacedByBudget || $0.budget == nil }
+        return Set(telling.map { $0.parameters[parameter.name] }).count > 1
+      }.map(\.name)
       budgetsVary =
         Set(variants.map { BudgetKey(budget: $0.budget, reference: $0.reference) }).count > 1
       let uses = variants.compactMap { variant in

@@ -79,6 +79,8 @@ struct BudgetResolver {
       preconditionFailure("BudgetResolver: the budget \(value.shortText) of a checked spec")
     }
     switch budget {
+    // Everything, whatever is decoded after the prompt.
+    case .fraction(1): return Self.everything
     case .fraction(let fraction):
       // 0.29 of 100 is 29, though in binary a little less.
       let share = fraction * Double(promptTokens) * (1 + 1e-12)
@@ -91,11 +93,17 @@ struct BudgetResolver {
     case .density(let density): return self.density(density)
     case .mass(let mass): return .object(["mass": .number(mass)])
     case .matching(_, of: .kvBytes):
-      return tokens(max(1, Int(try matched("keptTokens", nil).rounded(.down))))
+      let kept = try matched("keptTokens", nil)
+      // A reference that dropped nothing of its prompt is no bound.
+      return kept >= Double(promptTokens)
+        ? Self.everything : tokens(max(1, Int(kept.rounded(.down))))
     case .matching(_, of: .density):
       return density(try matched("nominalDensity", .prefill))
     }
   }
+
+  /// More tokens than any context has: descriptions allow sizes up to 2^30.
+  static let everything = JSONValue.object(["tokens": .integer(1 << 30)])
 
   private func tokens(_ count: Int) -> JSONValue { .object(["tokens": .integer(count)]) }
 

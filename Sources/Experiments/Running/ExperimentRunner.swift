@@ -176,6 +176,12 @@ public final class ExperimentRunner {
   // MARK: One bench
 
   private func runBench(_ bench: TaskBench) throws {
+    if !request.isFresh {
+      // Another run may have stored cells meanwhile.
+      for (identity, kinds) in try sink.storedKinds(of: bench.cells.map(\.cell.identity)) {
+        stored[identity, default: []].formUnion(kinds)
+      }
+    }
     let open = bench.cells.filter { !missing($0).isEmpty }
     for cell in bench.cells where missing(cell).isEmpty {
       summary.skipped += 1

@@ -62,6 +62,7 @@ final class PreparedBench {
       measuresApproximation: strategies.contains {
         runner.missing($0.cell).contains(.approximation)
       },
+      measuresQuality: strategies.contains { runner.missing($0.cell).contains(.quality) },
       measuresMemory: strategies.contains { runner.missing($0.cell).contains(.memory) },
       checkpoint: runner.checkpoint,
       afterLayer: { [self] sample in advance(by: cost(of: sample) / Double(layers)) })

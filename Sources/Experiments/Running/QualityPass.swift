@@ -17,6 +17,7 @@ struct QualityPass {
   let samples: [TaskSample]
   let makeFull: () throws -> any StrategySession
   let measuresApproximation: Bool
+  let measuresQuality: Bool
   let measuresMemory: Bool
   /// Asked between steps; throws to end the run.
   let checkpoint: () throws -> Void
@@ -112,7 +113,7 @@ struct QualityPass {
     of strategy: CellStrategy, outcomes: [SamplePass.Outcome], dense: [SamplePass.Outcome]?,
     heads: [HeadMeasurement], memory: MemoryFigures
   ) throws -> CellResults {
-    let quality = try score(outcomes, dense: dense)
+    let quality = measuresQuality ? try score(outcomes, dense: dense) : ([], [])
     return CellResults(
       identity: strategy.cell.cell.identity,
       kinds: kinds,
@@ -122,7 +123,8 @@ struct QualityPass {
   }
 
   private var kinds: Set<ResultKind> {
-    var kinds: Set<ResultKind> = [.quality]
+    var kinds: Set<ResultKind> = []
+    if measuresQuality { kinds.insert(.quality) }
     if measuresApproximation { kinds.insert(.approximation) }
     if measuresMemory { kinds.insert(.memory) }
     return kinds

@@ -15,6 +15,8 @@ public struct StrategyArgument {
     let isName = environment.strategies.contains { $0.name == text }
     let document: JSONDocument
     do {
+      // Alone first: what is wrong with it must not hide in the text around it.
+      if !isName { _ = try JSONDocument(parsing: text) }
       document = try JSONDocument(
         parsing: before + (isName ? "{\"name\": \"\(text)\"}" : text) + "\n]}")
     } catch {

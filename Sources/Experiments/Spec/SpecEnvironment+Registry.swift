@@ -1,4 +1,5 @@
 import Attention
+import Calibration
 import Records
 
 extension SpecEnvironment {
@@ -22,6 +23,9 @@ extension SpecEnvironment {
           Array(repeating: -1, count: model.shape.layers * model.shape.queryHeads))
       }
       do {
+        // An offline phase longer than the context is found here rather than in the middle of a run.
+        _ = try CalibrationRegistry.builtIn.entry(for: strategy)?.request(
+          parameters: parameters, contextLength: model.contextLength)
         try entry.check(parameters: .object(members), shape: model.shape)
         return []
       } catch let error as ConfigurationError {

@@ -159,7 +159,9 @@ struct SpecReader {
   ) {
     guard problems.count < SpecError.most else { return }
     var suggestion: String?
-    if let word = value?.stringValue { suggestion = NearestWord.to(word, among: known) }
+    if let word = value?.stringValue, !known.contains(word) {
+      suggestion = NearestWord.to(word, among: known)
+    }
     // A place that the file does not have (a default) is reported at the place that holds it.
     var place = path
     while document.position(of: place) == nil, let parent = place.parent { place = parent }

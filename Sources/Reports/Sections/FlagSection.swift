@@ -48,7 +48,7 @@ extension ExperimentAnalysis {
     for (index, one) in rows.enumerated() where !one.row.isFull {
       for other in rows[(index + 1)...] where isSibling(one, other) {
         guard
-          let density = one.row[.density], let otherDensity = other.row[.density],
+          let density = one.row[.nominalDensity], let otherDensity = other.row[.nominalDensity],
           let error = one.row[.relativeOutputError],
           let otherError = other.row[.relativeOutputError]
         else { continue }
@@ -57,7 +57,7 @@ extension ExperimentAnalysis {
           density < otherDensity ? (error, otherError) : (otherError, error)
         if abs(density - otherDensity) > 0.01, moreError > 1.02 * lessError {
           flags.append(
-            "error rises with the budget: \(more.place), \(NumberText.significant(moreError)) at density "
+            "error rises with the budget: \(more.place), \(NumberText.significant(moreError)) at nominal density "
               + "\(NumberText.fixed(max(density, otherDensity), 3)) against \(NumberText.significant(lessError)) of "
               + "\(less.row.planned.label) at \(NumberText.fixed(min(density, otherDensity), 3))")
         }

@@ -53,9 +53,17 @@ struct ScoreCommand: ParsableCommand {
       } catch let error as TextError {
         throw error
       } catch {
-        throw Failure(.modelOrFile, "\(file): not a JSON array of token ids: \(error)")
+        let reason = (error as? JSONError).map { ": \($0)" } ?? ""
+        throw Failure(
+          .modelOrFile, "\(file): is no JSON array of token ids, such as [1, 2, 3]\(reason)")
       }
     default: throw Failure(.usage, "give --text-file or --tokens-file, one of the two")
+    }
+    let size = loaded.model.configuration.vocabularySize
+    if let place = tokens.firstIndex(where: { $0 < 0 || Int($0) >= size }) {
+      throw Failure(
+        .modelOrFile,
+        "\(tokensFile ?? ""): token \(place) is \"\(tokens[place])\"; allowed are 0 to \(size - 1)")
     }
     guard !tokens.isEmpty else {
       throw Failure(.modelOrFile, "\(textFile ?? tokensFile ?? ""): no token to score")

@@ -6,8 +6,10 @@ import Kernels
 
 /// Where results are kept.
 struct DatabaseOptions: ParsableArguments {
+  static let standardPath = "results/tca-lab.sqlite"
+
   @Option(name: .customLong("db"), help: "The result database.")
-  var path = "results/tca-lab.sqlite"
+  var path = DatabaseOptions.standardPath
 }
 
 /// The program's threads.
@@ -36,8 +38,13 @@ struct ModelOptions: ParsableArguments {
   var model: String
 
   func load(_ workspace: Workspace) throws -> LoadedModel {
-    try LoadedModel(
-      name: model, path: ModelCatalogue.builtIn().resolve(model), workspace: workspace)
+    let catalogue = try ModelCatalogue.builtIn()
+    let loaded = try LoadedModel(
+      name: model, path: catalogue.resolve(model), workspace: workspace)
+    if catalogue.model(named: model) != nil {
+      try catalogue.require(digest: loaded.digest, of: model)
+    }
+    return loaded
   }
 }
 

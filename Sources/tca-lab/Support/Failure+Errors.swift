@@ -13,6 +13,8 @@ extension Failure {
     switch error {
     case let error as Failure: error
     case let error as SinkError: from(error.underlying)
+    // A name on the command line that the database does not hold.
+    case let error as StoreError where error.problem == .unknownName: Failure(.usage, "\(error)")
     case is StoreError: Failure(.database, "\(error)")
     case is SpecError, is ConfigurationError, is WorkerPoolError, is ReportError:
       Failure(.usage, "\(error)")

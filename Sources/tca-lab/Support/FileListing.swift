@@ -26,12 +26,25 @@ struct FileListing {
       """
   }
 
+  /// Scalars as they are; an array as its type and length, since vocabularies are long.
+  private static func json(_ value: GGUFValue?) -> JSONValue {
+    guard let value else { return .null }
+    if let number = value.integer { return .integer(number) }
+    switch value {
+    case .float32(let number): return .number(Double(number))
+    case .float64(let number): return .number(number)
+    case .bool(let flag): return .boolean(flag)
+    case .string(let text): return .string(text)
+    default: return .string(value.typeName)
+    }
+  }
+
   var json: JSONValue {
     .object([
       "version": .integer(file.version),
       "metadata": .object(
         Dictionary(
-          file.metadataKeys.map { ($0, .string(file.metadata[$0]?.shortText ?? "")) },
+          file.metadataKeys.map { ($0, Self.json(file.metadata[$0])) },
           uniquingKeysWith: { first, _ in first })),
       "tensors": .array(
         file.tensors.map { tensor in

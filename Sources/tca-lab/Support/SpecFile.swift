@@ -14,10 +14,7 @@ extension SpecEnvironment {
       textDigest: { try Corpus(named: $0, folder: folder).digest },
       modelFacts: { reference in
         // What is wrong with a model is told when it is loaded; a spec is not at fault.
-        guard let path = try? reference.path ?? catalogue.resolve(reference.name) else {
-          return nil
-        }
-        return try? ModelFacts(name: reference.name, path: path)
+        try? catalogue.facts(of: reference)
       },
       strategyProblems: SpecEnvironment.problems(in: .builtIn),
       taskProblems: TaskRegistry.builtIn.problems)
@@ -28,6 +25,25 @@ extension SpecEnvironment {
     get throws {
       try .inFolder(.currentDirectory())
     }
+  }
+}
+
+extension ModelCatalogue {
+  /// What there is to know of a model that a spec names; throws for one that is missing or damaged.
+  func facts(of reference: ModelReference) throws -> ModelFacts {
+    if let path = reference.path { return try ModelFacts(name: reference.name, path: path) }
+    let facts = try ModelFacts(name: reference.name, path: resolve(reference.name))
+    try require(digest: facts.digest, of: reference.name)
+    return facts
+  }
+
+  /// Throws where a file under a catalogue name is not what the catalogue says.
+  func require(digest: String, of name: String) throws {
+    guard let model = model(named: name), model.sha256 != digest else { return }
+    throw ModelLibraryError(
+      .damagedFile,
+      "\(cache.path(of: model)): its SHA-256 \"\(digest.prefix(12))…\" is not the catalogue's \(model.sha256.prefix(12))…; fetch it again: tca-lab models pull \(name)"
+    )
   }
 }
 
@@ -55,8 +71,7 @@ struct SpecFile {
   /// Throws a failure with code 3 for the first model that cannot be loaded, saying why.
   func requireModels() throws {
     for reference in checked.missingModels {
-      let path = try reference.path ?? ModelCatalogue.builtIn().resolve(reference.name)
-      _ = try ModelFacts(name: reference.name, path: path)
+      _ = try ModelCatalogue.builtIn().facts(of: reference)
     }
   }
 }
