@@ -113,7 +113,8 @@ struct QualityPass {
     of strategy: CellStrategy, outcomes: [SamplePass.Outcome], dense: [SamplePass.Outcome]?,
     heads: [HeadMeasurement], memory: MemoryFigures
   ) throws -> CellResults {
-    let quality = measuresQuality ? try score(outcomes, dense: dense) : ([], [])
+    let quality: (measurements: [Records.Measurement], units: [ScoredUnit]) =
+      measuresQuality ? try score(outcomes, dense: dense) : ([], [])
     return CellResults(
       identity: strategy.cell.cell.identity,
       kinds: kinds,
