@@ -26,14 +26,16 @@ final class CalibrationStore {
       request, of: strategy, model: model,
       corpus: Corpus(named: request.corpus, folder: folder))
     if let record = known[offline.identity] { return record }
-    if !isFresh, let record = try sink.storedCalibration(offline.identity) {
+    if !isFresh,
+      let record = try SinkError.wrapping({ try sink.storedCalibration(offline.identity) })
+    {
       known[offline.identity] = record
       return record
     }
     onNewPass(
       "calibrating \(strategy.strategy) on \(request.tokens) tokens of \(request.corpus)")
     let record = try offline.run(afterLayer: afterLayer)
-    try sink.store(record)
+    try SinkError.wrapping { try sink.store(record) }
     known[offline.identity] = record
     return record
   }

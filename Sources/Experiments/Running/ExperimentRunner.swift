@@ -232,7 +232,7 @@ public final class ExperimentRunner {
 
   /// Marks what the store threw, so that it is not taken for a cell's failure.
   func storing<Value>(_ body: () throws -> Value) throws -> Value {
-    do { return try body() } catch { throw SinkError(underlying: error) }
+    try SinkError.wrapping(body)
   }
 
   private func finish(_ cell: PlannedCell, _ kinds: Set<ResultKind>) {
@@ -247,4 +247,9 @@ protocol StoreFailure: Error {}
 /// Carries what the store threw out of a bench.
 public struct SinkError: StoreFailure {
   public var underlying: any Error
+
+  /// Marks what the store threw, so that it is not taken for a cell's failure.
+  static func wrapping<Value>(_ body: () throws -> Value) throws -> Value {
+    do { return try body() } catch { throw SinkError(underlying: error) }
+  }
 }
