@@ -19,6 +19,8 @@ private struct GoldenBaselines: Decodable {
     var rotary: Rotary?
     /// By KV head.
     var kept: [[Int]]
+    /// With a budget of one token less; of kvpress only.
+    var keptOneLess: [[Int]]?
   }
 
   struct TOVADecode: Decodable {
@@ -38,6 +40,17 @@ private struct GoldenBaselines: Decodable {
   var eviction: [Eviction]
   var tovaDecode: [TOVADecode]
   var quest: [QuestStep]
+
+  /// What kvpress itself keeps.
+  struct Library: Decodable {
+    var eviction: [Eviction]
+
+    static func load() throws -> Library {
+      try JSONDecoder().decode(
+        Library.self,
+        from: Data(contentsOf: URL(fileURLWithPath: GoldenFiles.path("baselines-kvpress.json"))))
+    }
+  }
 
   static func load() throws -> GoldenBaselines {
     try JSONDecoder().decode(
@@ -89,6 +102,24 @@ struct BaselineGoldenTests {
       for (head, kept) in example.kept.enumerated() {
         #expect(
           session.held(head) == kept, "\(example.strategy) \(example.parameters.canonicalText)")
+      }
+    }
+  }
+
+  @Test("The tokens kept after the prompt are those that kvpress keeps, and the newest")
+  func library() throws {
+    let prompt = 256
+    let examples = try GoldenBaselines.Library.load().eviction
+    #expect(Set(examples.map(\.strategy)) == Set(Self.entries.map(\.description.name)))
+    for example in examples {
+      let entry = try #require(Self.entries.first { $0.description.name == example.strategy })
+      let session = try Self.session(entry, example.parameters, rotary: example.rotary)
+      try Self.run(session, 0..<prompt, .prefill)
+      let smaller = try #require(example.keptOneLess)
+      for (head, kept) in example.kept.enumerated() {
+        let expected = kept.last == prompt - 1 ? kept : smaller[head] + [prompt - 1]
+        #expect(
+          session.held(head) == expected, "\(example.strategy) \(example.parameters.canonicalText)")
       }
     }
   }
