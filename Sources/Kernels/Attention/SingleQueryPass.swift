@@ -61,17 +61,48 @@ struct SingleQueryPass {
     }
     guard windowSlot > slots.lowerBound, !selection.runs.isEmpty else { return }
     cache.positionStorage.withUnsafeBufferPointer { storage in
-      let positions = storage.baseAddress! + (cache.firstRow + slots.lowerBound)
+      let positions = UnsafeBufferPointer(
+        rebasing: storage[cache.firstRow + slots.lowerBound..<cache.firstRow + windowSlot])
       selection.runs.withUnsafeBufferPointer { runs in
-        var run = selection.firstRun(endingAfter: Int(positions[0]))
-        for slot in 0..<windowSlot - slots.lowerBound {
-          let position = Int(positions[slot])
-          while run < runs.count, runs[run].upperBound <= position { run &+= 1 }
-          if run == runs.count { break }
-          if runs[run].lowerBound <= position {
-            bits[slot / 16] |= 1 << UInt16(truncatingIfNeeded: slot % 16)
-          }
+        showRuns(
+          runs[selection.firstRun(endingAfter: Int(positions[0]))...], positions: positions,
+          in: bits)
+      }
+    }
+  }
+
+  /// Adds the bits of the slots at `positions` that lie in runs.
+  ///
+  /// By way of one bit for each position between the first and the last: with scattered tokens, walking along runs and
+  /// slots side by side would make every step a coin toss for the processor.
+  private func showRuns(
+    _ runs: Slice<UnsafeBufferPointer<Range<Int>>>, positions: UnsafeBufferPointer<Int32>,
+    in bits: UnsafeMutablePointer<UInt16>
+  ) {
+    let first = Int(positions[0])
+    let end = Int(positions[positions.count - 1]) + 1
+    withUnsafeTemporaryAllocation(of: UInt64.self, capacity: (end - first) / 64 + 2) { map in
+      map.update(repeating: 0)
+      for run in runs {
+        if run.lowerBound >= end { break }
+        var begin = max(run.lowerBound, first) - first
+        let stop = min(run.upperBound, end) - first
+        while begin < stop {
+          let count = min(64 - begin % 64, stop - begin)
+          map[begin / 64] |= (UInt64.max >> UInt64(64 - count)) << UInt64(begin % 64)
+          begin += count
         }
+      }
+      if end - first == positions.count {
+        for block in 0..<(positions.count + 15) / 16 {
+          bits[block] |= UInt16(truncatingIfNeeded: map[block / 4] >> UInt64(block % 4 * 16))
+        }
+        return
+      }
+      for slot in 0..<positions.count {
+        let place = Int(positions[slot]) - first
+        let bit = UInt16(truncatingIfNeeded: map[place / 64] >> UInt64(place % 64)) & 1
+        bits[slot / 16] |= bit << UInt16(slot % 16)
       }
     }
   }
@@ -107,9 +138,12 @@ struct SingleQueryPass {
   @inline(__always)
   private static func hide(_ logits: UnsafeMutablePointer<Float>, shown bits: UInt16) {
     guard bits != .max else { return }
-    for lane in 0..<16 where bits >> UInt16(truncatingIfNeeded: lane) & 1 == 0 {
-      logits[lane] = -.infinity
+    var vector = loadVector(logits)
+    for lane in 0..<16 {
+      let isShown = bits & (1 << UInt16(truncatingIfNeeded: lane)) != 0
+      vector[lane] = isShown ? vector[lane] : -.infinity
     }
+    storeVector(vector, at: logits)
   }
 
   /// Calls `body` for the slots, counted from the first, of each stretch of needed blocks.
