@@ -90,7 +90,7 @@ struct RunCommandTests {
     #expect(!lab.exists("nowhere.sqlite"))
     #expect(try lab.run("run", "spec.json", "--db", "a.sqlite").status == 0)
     let unknown = try lab.run("report", "another", "--db", "a.sqlite")
-    #expect(unknown.status == 4 && unknown.err.contains("another"), "\(unknown.err)")
+    #expect(unknown.status == 2 && unknown.err.contains("another"), "\(unknown.err)")
   }
 
   // MARK: Signals

@@ -22,7 +22,7 @@ struct RunBudgetTests {
   @Test(
     "A fraction is of the prompt, rounded down, at least one token",
     arguments: [
-      (0.4, 100, 40), (1, 100, 100), (0.001, 100, 1), (0.5, 3, 1), (0.299, 100, 29),
+      (0.4, 100, 40), (0.99, 100, 99), (0.001, 100, 1), (0.5, 3, 1), (0.299, 100, 29),
       // As decimals these are whole, though not in binary.
       (0.29, 100, 29), (0.57, 100, 57), (0.07, 100, 7), (0.1, 8190, 819),
     ])
@@ -30,6 +30,12 @@ struct RunBudgetTests {
     #expect(
       try resolve(["fraction": .number(fraction)], promptTokens: tokens)
         == ["tokens": .integer(expected)])
+  }
+
+  @Test(
+    "A fraction of 1, and a match on a cell that dropped nothing, are no bound in decode either")
+  func everything() throws {
+    #expect(try resolve(["fraction": 1], promptTokens: 100) == BudgetResolver.everything)
   }
 
   @Test("Tokens, density and mass stay what they are")

@@ -149,11 +149,7 @@ struct RunResultsTests {
     let results = try lab.results()
     for scoring in ["prefill", "continuation"] {
       let dense = try results.row("full", scoring)
-      // With the whole prompt as budget, decoded tokens push the oldest ones out: only the prefill is dense.
-      for row in results.rows
-      where !row.isFull && row.planned.cell.taskProtocol == scoring
-        && (scoring == "prefill" || !row.planned.label.contains("fraction"))
-      {
+      for row in results.rows where !row.isFull && row.planned.cell.taskProtocol == scoring {
         let place = "\(row.planned.label) \(scoring)"
         for head in row.heads {
           #expect(head.relativeOutputError <= 1e-6 && head.retainedFraction == 1, "\(place)")

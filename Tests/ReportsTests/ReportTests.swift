@@ -53,8 +53,8 @@ struct ReportTests {
     let rising = flags { $0.rows[3].figures[.relativeOutputError] = 0.2 }
     #expect(
       rising.first
-        == "error rises with the budget: tca threshold=0.9, smollm2-135m at 512, perplexity/prefill, 0.200 at density 0.550 "
-        + "against 0.160 of tca threshold=0.7 at 0.400")
+        == "error rises with the budget: tca threshold=0.9, smollm2-135m at 512, perplexity/prefill, 0.200 at nominal density 0.450 "
+        + "against 0.160 of tca threshold=0.7 at 0.300")
     let otherParameter = flags {
       $0.rows[3].figures[.relativeOutputError] = 0.2
       $0.rows[3].planned.cell.strategyParameters = ["blockSize": 64, "threshold": 0.9]
