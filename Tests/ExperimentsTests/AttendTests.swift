@@ -197,6 +197,21 @@ struct AttendTests {
     #expect(text.contains("tensor \"v\"") && text.contains("element 5"), "\(text)")
   }
 
+  @Test("A result beyond float32 is refused instead of written")
+  func overflow() throws {
+    let path = folder.path("huge.safetensors")
+    try SafetensorsFile.write(
+      try ["q", "k", "v"].map { name in
+        let tensor = try golden.tensor(name)
+        return (name, tensor.shape, tensor.values.map { name == "v" ? $0 : $0 * 1e19 })
+      }, to: path)
+    let output = folder.path("out.safetensors")
+    #expect(throws: AttendError.self) {
+      try attend(path, ["name": "full"]).write(to: output)
+    }
+    #expect(!FileManager.default.fileExists(atPath: output))
+  }
+
   @Test("A rotation is named whole, or not at all")
   func rotation() throws {
     #expect(try problem(metadata: ["rope_base": "10000", "rope_layout": "halfSplit"]) == "")

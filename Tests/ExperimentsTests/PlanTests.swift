@@ -168,6 +168,14 @@ struct PlanTests {
         #"{"name": "streaming-llm"}, {"name": "streaming-llm", "budget": {"matching": "tca"}}, {"name": "tca"}"#,
         ["streaming-llm", "tca", "streaming-llm matching tca"]
       ),
+      // A budget replaces the window, so a budgeted cell names none.
+      (
+        #"{"name": "streaming-llm", "localWindow": [64, 128]}, {"name": "streaming-llm", "budget": {"tokens": 9}}"#,
+        [
+          "streaming-llm localWindow=64", "streaming-llm localWindow=128",
+          "streaming-llm tokens=9",
+        ]
+      ),
       (
         #"{"name": "streaming-llm", "sinks": [0, 4], "budget": {"matching": "tca", "of": ["kvBytes", "density"]}}, {"name": "tca"}"#,
         [

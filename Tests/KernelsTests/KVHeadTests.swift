@@ -108,6 +108,20 @@ struct KVHeadTests {
     #expect(head.count == 0 && head.allocatedBytes == 0)
   }
 
+  @Test("Without slack a compaction leaves no more than the page that the next token needs")
+  func compactsTightly() {
+    var numbers = TestNumbers(seed: 2)
+    var model = Model()
+    let head = KVHead(headDimension: 16)
+    Self.append(192, at: 0, to: head, &model, &numbers)
+    let selection = Selection(window: LocalWindow(width: 99))
+    head.retain(selection, newestQuery: 191, keepsSlack: false)
+    model.retain(selection, newestQuery: 191)
+    Self.expectSame(head, model, "compacted")
+    #expect(head.count == 100)
+    #expect(head.allocatedBytes == 128 * (16 * 2 * 4 + 4))
+  }
+
   @Test("Growing token by token wastes no more than an eighth and a page")
   func growth() {
     var numbers = TestNumbers(seed: 2)

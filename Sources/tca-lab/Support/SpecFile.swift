@@ -55,17 +55,13 @@ struct SpecFile {
 
   /// Throws a failure with code 2 where the file cannot be read or anything in it is wrong.
   init(path: String) throws {
-    let url = URL(fileURLWithPath: path)
-    let data: Data
     do {
-      data = try Data(contentsOf: url)
+      text = try TextFile.text(at: path)
     } catch {
-      throw Failure(
-        .usage, "the spec \"\(path)\" cannot be read: \(error.localizedDescription)")
+      throw Failure(.usage, "the spec \(error)")
     }
-    folder = url.deletingLastPathComponent()
-    checked = try CheckedSpec(reading: Array(data), source: path, in: .inFolder(folder))
-    text = String(decoding: data, as: UTF8.self)
+    folder = URL(fileURLWithPath: path).deletingLastPathComponent()
+    checked = try CheckedSpec(reading: Array(text.utf8), source: path, in: .inFolder(folder))
   }
 
   /// Throws a failure with code 3 for the first model that cannot be loaded, saying why.

@@ -1,0 +1,37 @@
+import Attention
+import Records
+import Testing
+
+@testable import Experiments
+
+@Suite("A strategy on the command line")
+struct StrategyArgumentTests {
+  private func parse(_ text: String) throws -> StrategyArgument {
+    var environment = SpecSamples.environment
+    environment.strategies = StrategyRegistry.builtIn.descriptions
+    return try StrategyArgument(parsing: text, in: environment)
+  }
+
+  @Test("JSON and a bare name are understood, defaults filled in")
+  func understood() throws {
+    #expect(try parse("streaming-llm").parameters["sinks"] == 4)
+    let argument = try parse(#"{"name": "streaming-llm", "sinks": 1, "budget": {"tokens": 9}}"#)
+    #expect(argument.entry.description.name == "streaming-llm")
+    #expect(argument.parameters["sinks"] == 1 && argument.parameters["budget"] == ["tokens": 9])
+  }
+
+  @Test(
+    "Anything but one strategy with single values is refused, with a problem",
+    arguments: [
+      #"{"name": "full"}, {"name": "tca"}"#, #"{"name": "full"}],"x":[1"#, "[]", "", "{",
+      #"{"name": "streaming-llm", "sinks": [1, 2]}"#,
+      #"{"name": "streaming-llm", "budget": {"matching": "tca"}}"#, #"{"name": "stream-llm"}"#,
+      #"{"name": "streaming-llm", "sinks": -1}"#,
+    ])
+  func refused(text: String) throws {
+    let error = #expect(throws: SpecError.self) { try parse(text) }
+    let problems = try #require(error).problems
+    #expect(!problems.isEmpty)
+    #expect(problems.allSatisfy { !"\($0)".contains("strategies[0]") }, "\(problems)")
+  }
+}
