@@ -48,6 +48,13 @@ struct ReportTests {
       $0.rows[1].figures[.retainedFraction] = 0.99
     }
     #expect(loose.first?.hasPrefix("not binding") == true)
+    // Dense prefill, nothing evicted, but a selection in decode: it binds too.
+    let decodeOnly = flags {
+      $0.rows[1].figures[.density] = 0.97
+      $0.rows[1].figures[.retainedFraction] = 0.99
+      $0.rows[1].figures[.decodeDensity] = 0.5
+    }
+    #expect(decodeOnly.count == 1)
     // Dense prefill, but a cache that is cut: the budget binds.
     #expect(flags { $0.rows[1].figures[.density] = 1 }.count == 1)
     let rising = flags { $0.rows[3].figures[.relativeOutputError] = 0.2 }

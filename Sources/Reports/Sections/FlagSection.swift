@@ -33,7 +33,9 @@ extension ExperimentAnalysis {
           + NumberText.fixed(ratio, 3))
     }
     if let density = analysed.row[.density], density > 0.95,
-      analysed.row[.retainedFraction].map({ $0 > 0.95 }) ?? true
+      analysed.row[.retainedFraction].map({ $0 > 0.95 }) ?? true,
+      // A method that selects in decode only is dense in the prefill and binds all the same.
+      analysed.row[.decodeDensity].map({ $0 > 0.95 }) ?? true
     {
       flags.append(
         "not binding, hardly anything was left out: \(analysed.place), density "
