@@ -1,3 +1,5 @@
+import Kernels
+
 /// Time spent in the stages of attention, in nanoseconds, summed over layers and calls. Stages do not overlap.
 public struct StageTimes: Sendable, Hashable {
   /// Writing new keys and values into the cache.
@@ -18,8 +20,7 @@ struct StageClock {
   /// Adds the time since the last border to a stage.
   mutating func lap(_ stage: inout UInt64) {
     let now = ContinuousClock.now
-    let (seconds, attoseconds) = (now - last).components
-    stage += UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds / 1_000_000_000)
+    stage += (now - last).nanoseconds
     last = now
   }
 }

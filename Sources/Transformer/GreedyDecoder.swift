@@ -88,8 +88,7 @@ public struct GreedyDecoder {
 
   private static func nanoseconds(since start: inout ContinuousClock.Instant) -> UInt64 {
     let now = ContinuousClock.now
-    let (seconds, attoseconds) = (now - start).components
-    start = now
-    return UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds / 1_000_000_000)
+    defer { start = now }
+    return (now - start).nanoseconds
   }
 }

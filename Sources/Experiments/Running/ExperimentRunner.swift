@@ -159,10 +159,13 @@ public final class ExperimentRunner {
 
   /// A calibration on the very text that is evaluated flatters its strategy.
   private func noteCalibrationOnEvaluationText() {
+    var compared: Set<[String]> = []
     for cell in request.cells {
       guard
         let calibration = cell.cell.strategyParameters["calibrationCorpus"]?.stringValue,
         let evaluation = cell.cell.taskParameters["corpus"]?.stringValue,
+        // Texts are read once a pair, not once a cell.
+        compared.insert([cell.cell.strategy, calibration, cell.cell.task, evaluation]).inserted,
         let first = try? Corpus(named: calibration, folder: request.folder),
         let second = try? Corpus(named: evaluation, folder: request.folder),
         first.digest == second.digest

@@ -26,20 +26,13 @@ struct MemoryFigures {
   }
 
   var measurements: [Records.Measurement] {
-    func bytes(_ name: String, _ statistic: String, _ values: [Double]) -> Records.Measurement {
-      Measurement(name, statistic, value: values.mean, unit: "bytes")
-    }
-    return [
-      bytes("kvCacheResidentBytes", "value", residentBytes),
-      bytes("finalKVCacheResidentBytes", "value", finalResidentBytes),
-      bytes("kvCacheLogicalBytes", "value", logicalBytes),
-      bytes("finalKVCacheLogicalBytes", "value", finalLogicalBytes),
-      Records.Measurement("keptTokens", "mean", value: keptTokens.mean, unit: "tokens"),
+    [
+      MetricCatalogue.kvCacheResidentBytes.measurement("value", value: residentBytes.mean),
+      MetricCatalogue.finalKVCacheResidentBytes.measurement(
+        "value", value: finalResidentBytes.mean),
+      MetricCatalogue.kvCacheLogicalBytes.measurement("value", value: logicalBytes.mean),
+      MetricCatalogue.finalKVCacheLogicalBytes.measurement("value", value: finalLogicalBytes.mean),
+      MetricCatalogue.keptTokens.measurement("mean", value: keptTokens.mean),
     ]
   }
-}
-
-extension [Double] {
-  /// The arithmetic mean; nil if there is nothing.
-  var mean: Double? { isEmpty ? nil : reduce(0, +) / Double(count) }
 }

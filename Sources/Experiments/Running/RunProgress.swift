@@ -1,4 +1,4 @@
-import Foundation
+import Kernels
 
 /// How far a run is: work done against all work, both in the unit of ``PassCost``.
 struct RunProgress {
@@ -15,8 +15,6 @@ struct RunProgress {
   /// Seconds that the rest takes at the pace so far; nil before a hundredth is done.
   var remaining: Double? {
     guard fraction > 0.01 else { return nil }
-    let (seconds, attoseconds) = (ContinuousClock.now - start).components
-    let elapsed = Double(seconds) + Double(attoseconds) * 1e-18
-    return elapsed * (1 - fraction) / fraction
+    return (ContinuousClock.now - start).seconds * (1 - fraction) / fraction
   }
 }

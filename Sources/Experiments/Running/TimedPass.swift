@@ -57,8 +57,7 @@ struct Stopwatch {
   mutating func lap() -> Double {
     let now = ContinuousClock.now
     defer { last = now }
-    let (seconds, attoseconds) = (now - last).components
-    return Double(seconds) + Double(attoseconds) * 1e-18
+    return (now - last).seconds
   }
 }
 
@@ -76,22 +75,13 @@ extension TimingSample {
     self.init(
       identity: identity, repetition: repetition, isWarmup: isWarmup, promptTokens: prompt,
       decodeTokens: steps.count, timeToFirstToken: timeToFirstToken,
-      timePerOutputToken: steps.isEmpty ? nil : steps.median,
+      timePerOutputToken: steps.median,
       attentionTime: seconds(first.attend), selectionTime: seconds(first.select),
       compactionTime: seconds(first.compact), otherTime: timeToFirstToken - spent,
       decodeAttentionTime: perToken(seconds(decode.attend)),
       decodeSelectionTime: perToken(seconds(decode.select)),
       decodeCompactionTime: perToken(seconds(decode.compact)),
       decodeOtherTime: perToken(stepTotal - decodeSpent))
-  }
-}
-
-extension [Double] {
-  /// The middle value, or the mean of the two middle ones; traps if there is none.
-  var median: Double {
-    let sorted = sorted()
-    let middle = count / 2
-    return count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
   }
 }
 

@@ -85,8 +85,7 @@ extension AttentionKernel {
     pack((0..<shape.kvHeads).map { (keys: windows[$0], head: heads[$0]) })
     let start = ContinuousClock.now
     pack(gathering.map { (keys: gathered[$0], head: heads[shape.kvHead(of: $0)]) })
-    let (seconds, attoseconds) = (ContinuousClock.now - start).components
-    gatheringTime += UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds / 1_000_000_000)
+    gatheringTime += (ContinuousClock.now - start).nanoseconds
     return owners.map { owner in owner.map { gatheredKeys[$0] } }
   }
 

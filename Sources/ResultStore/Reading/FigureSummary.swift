@@ -82,11 +82,11 @@ struct FigureSummary {
       ]
     for (setting, phase, error, worstError, mass, worstMass, cosine, worstCosine) in families {
       let rows = heads.filter { $0.setting == setting && $0.phase == phase }
-      figures[error] = mean(rows.map(\.relativeOutputError))
+      figures[error] = rows.map(\.relativeOutputError).mean
       figures[worstError] = rows.map(\.worstQueryError).max()
-      figures[mass] = mean(rows.compactMap(\.droppedMass))
+      figures[mass] = rows.compactMap(\.droppedMass).mean
       figures[worstMass] = rows.compactMap(\.droppedMassMaximum).max()
-      figures[cosine] = mean(rows.map(\.outputCosine))
+      figures[cosine] = rows.map(\.outputCosine).mean
       figures[worstCosine] = rows.map(\.outputCosine).min()
     }
     figures[.boundRatio] = heads.compactMap(\.boundRatio).max()
@@ -106,9 +106,9 @@ struct FigureSummary {
     var rows = heads.filter { $0.setting == .isolated && $0.phase == phase }
     if rows.isEmpty { rows = heads.filter { $0.phase == phase } }
     guard !rows.isEmpty else { return }
-    figures[density] = mean(rows.map(\.density))
-    figures[nominal] = mean(rows.map(\.nominalDensity))
-    figures[retained] = mean(rows.map(\.retainedFraction))
+    figures[density] = rows.map(\.density).mean
+    figures[nominal] = rows.map(\.nominalDensity).mean
+    figures[retained] = rows.map(\.retainedFraction).mean
   }
 
   private func addTimes(to figures: inout [ComparisonColumn: Double]) {
@@ -117,27 +117,16 @@ struct FigureSummary {
     let dense = group.samples.filter { $0.identity == fullIdentity && !$0.isWarmup }
     figures[.repeatCount] = own.isEmpty ? nil : Double(own.count)
     for figure in TimeFigure.allCases {
-      figures[figure.column] = median(own.compactMap(figure.value))
+      figures[figure.column] = own.compactMap(figure.value).median
       guard let ratio = figure.ratioColumn else { continue }
-      figures[ratio] = median(
+      figures[ratio] =
         own.compactMap { sample in
           guard
             let full = dense.first(where: { $0.repetition == sample.repetition }),
             let below = figure.value(full), below != 0, let above = figure.value(sample)
           else { return nil }
           return above / below
-        })
+        }.median
     }
-  }
-
-  private func mean(_ values: [Double]) -> Double? {
-    values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)
-  }
-
-  private func median(_ values: [Double]) -> Double? {
-    guard !values.isEmpty else { return nil }
-    let sorted = values.sorted()
-    let middle = sorted.count / 2
-    return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
   }
 }

@@ -84,13 +84,7 @@ private struct GenerationFigures {
 
   /// Median of the decode steps, in seconds.
   private var timePerOutputToken: Double? {
-    let sorted = result.stepTimes.sorted()
-    guard !sorted.isEmpty else { return nil }
-    let middle = sorted.count / 2
-    let sum =
-      sorted.count % 2 == 1
-      ? 2 * Double(sorted[middle]) : Double(sorted[middle - 1] + sorted[middle])
-    return sum / 2 * 1e-9
+    result.stepTimes.map { Double($0) * 1e-9 }.median
   }
 
   var json: JSONValue {
