@@ -7,11 +7,12 @@ extension Report {
   }
 
   public init(of analysis: ExperimentAnalysis) {
-    let sections = [
-      analysis.mainSection, analysis.flagSection, analysis.qualitySection,
-      analysis.approximationSection, analysis.headSection, analysis.timeSection,
-      analysis.memorySection, analysis.calibrationSection, analysis.failureSection,
-    ]
+    let sections =
+      [analysis.mainSection, analysis.flagSection] + analysis.equalBudgetSections + [
+        analysis.qualitySection, analysis.approximationSection, analysis.headSection,
+        analysis.timeSection,
+        analysis.memorySection, analysis.calibrationSection, analysis.failureSection,
+      ]
     self.init(
       title: analysis.results.experiment.name, question: analysis.results.experiment.question,
       facts: analysis.facts, sections: sections.filter { !$0.isEmpty },
