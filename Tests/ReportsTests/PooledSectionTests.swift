@@ -1,0 +1,72 @@
+import Records
+import Testing
+
+@testable import Reports
+
+@Suite("All tasks of a kind together")
+struct PooledSectionTests {
+  /// Perplexity on two texts, of 8 segments and of 4, the second text harder for streaming-llm.
+  private func results() -> ExperimentResults {
+    var results = ExampleResults.experiment(contexts: [512])
+    var second = Array(results.rows.prefix(4))
+    for index in second.indices {
+      second[index].planned.cell.identity += " second"
+      second[index].planned.fullIdentity += " second"
+      second[index].planned.cell.taskParameters = ["corpus": "second"]
+      second[index].units.removeLast(4)
+      for unit in second[index].units.indices where index == 1 {
+        second[index].units[unit].negativeLogLikelihood? += 64
+      }
+    }
+    results.rows = Array(results.rows.prefix(4)) + second
+    return results
+  }
+
+  private func table(_ results: ExperimentResults) throws -> ReportTable {
+    try #require(ExperimentAnalysis(results).pooledSection.tables.first)
+  }
+
+  @Test("Tokens weigh the same whatever text they are from")
+  func weights() throws {
+    let table = try table(results())
+    #expect(
+      table.rows.map { $0[3] } == ["streaming-llm", "tca threshold=0.7 †", "tca threshold=0.9 †"])
+    #expect(table.rows.allSatisfy { $0[2] == "perplexity/prefill, 2 together" })
+    func mean(_ index: Int) -> Double {
+      let rows = results().rows
+      let pairs = [(0, index), (4, 4 + index)].flatMap { full, own in
+        zip(rows[full].units, rows[own].units).map {
+          ($0.negativeLogLikelihood!, $1.negativeLogLikelihood!, $1.tokens)
+        }
+      }
+      return pairs.reduce(0) { $0 + $1.1 - $1.0 } / Double(pairs.reduce(0) { $0 + $1.2 })
+    }
+    let column = try #require(table.columns.firstIndex { $0.heading == "to full" })
+    for (place, row) in table.rows.enumerated() {
+      #expect(row[column].hasPrefix(NumberText.signed(mean(place + 1), 4) + " ["))
+    }
+    let units = try #require(table.columns.firstIndex { $0.heading == "units" })
+    #expect(table.rows.allSatisfy { $0[units] == "12" })
+  }
+
+  @Test("One task of a kind is no pool; a strategy that lacks a cell is left out")
+  func incomplete() throws {
+    #expect(ExperimentAnalysis(ExampleResults.experiment(contexts: [512])).pooledSection.isEmpty)
+    var results = results()
+    results.rows.remove(at: 5)
+    #expect(try table(results).rows.count == 2)
+  }
+
+  @Test("A matched strategy is held against its reference over all tasks")
+  func reference() throws {
+    var results = results()
+    for (row, reference) in [(1, 3), (5, 7)] {
+      results.rows[row].planned.matchedIdentity = results.rows[reference].planned.cell.identity
+    }
+    let table = try table(results)
+    let column = try #require(table.columns.firstIndex { $0.heading == "to the reference" })
+    #expect(table.rows[0][column - 1] == "tca threshold=0.9")
+    #expect(table.rows[0][column].hasPrefix("+0.3"))
+    #expect(table.rows[1][column] == NumberText.missing)
+  }
+}
