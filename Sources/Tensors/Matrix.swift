@@ -33,4 +33,24 @@ public struct Matrix: Sendable, Equatable {
   public func row(_ index: Int) -> Span<Float> {
     elements.span.extracting(index * columns..<(index + 1) * columns)
   }
+
+  /// Consecutive rows (range.count x columns).
+  public func copy(ofRows range: Range<Int>) -> Matrix {
+    Matrix(
+      rows: range.count, columns: columns,
+      elements: Array(elements[range.lowerBound * columns..<range.upperBound * columns]))
+  }
+
+  /// `self[first + i, :] = source[range.lowerBound + i, :]`; traps unless the shapes agree.
+  public mutating func replaceRows(from first: Int, with source: Matrix, rows range: Range<Int>) {
+    precondition(
+      source.columns == columns && first >= 0 && first + range.count <= rows,
+      "Matrix.replaceRows: \(range.count) x \(source.columns) at row \(first) of \(rows) x \(columns)"
+    )
+    let from = source.elements.span.extracting(
+      range.lowerBound * columns..<range.upperBound * columns)
+    let offset = first * columns
+    var target = elements.mutableSpan
+    for i in from.indices { target[offset + i] = from[i] }
+  }
 }

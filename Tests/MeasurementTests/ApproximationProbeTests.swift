@@ -294,14 +294,36 @@ struct ApproximationProbeTests {
       shape: probeShape, workspace: Workspace(workers: .init()))
   }
 
-  @Test("Propagated, as many tokens are decoded together as the strategy allows")
-  func decodedTogether() throws {
-    let propagated = ApproximationProbe(
-      .propagated, dense: fullSession(), sparse: [try carefulSession()])
-    #expect(propagated.queriesDecodedTogether(from: 35) == 13)
-    let isolated = ApproximationProbe(
-      .isolated, dense: fullSession(), sparse: [try carefulSession()])
-    #expect(isolated.queriesDecodedTogether(from: 35) == .max)
+  /// Evicts before every decode step, and so takes one at a time.
+  private func evictingSession() throws -> any StrategySession {
+    AttentionSession(
+      try TOVA(.init(budget: .tokens(20)), for: probeShape), shape: probeShape,
+      workspace: Workspace(workers: .init()))
+  }
+
+  @Test("A step of any size gives the figures of single steps, in both settings")
+  func steps() throws {
+    let sequence = MadeUpSequence(shape: probeShape, tokens: 90, seed: 9)
+    for setting in ErrorSetting.allCases {
+      for make in [carefulSession, evictingSession] {
+        let single = ApproximationProbe(setting, dense: fullSession(), sparse: [try make()])
+        let together = ApproximationProbe(setting, dense: fullSession(), sparse: [try make()])
+        let expected = sequence.run(single, prompt: 35, step: 1)
+        let found = sequence.run(together, prompt: 35, step: 20)
+        for (one, other) in zip(found, expected) {
+          #expect(one.elements.count == other.elements.count)
+          #expect(zip(one.elements, other.elements).allSatisfy { abs($0 - $1) <= 1e-5 })
+        }
+        let heads = together.finish()[0]
+        let singleHeads = single.finish()[0]
+        #expect(heads.count == singleHeads.count)
+        for (one, other) in zip(heads, singleHeads) {
+          #expect(abs(one.relativeOutputError - other.relativeOutputError) < 1e-5)
+          #expect(one.nominalDensity == other.nominalDensity)
+          #expect(one.retainedFraction == other.retainedFraction)
+        }
+      }
+    }
   }
 
   @Test("Isolated, the dense output and a strategy's figures do not depend on who else is measured")

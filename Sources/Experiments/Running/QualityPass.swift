@@ -88,7 +88,7 @@ struct QualityPass {
     var probe: ApproximationProbe?
     for sample in samples {
       let session = try strategy.makeSession()
-      var attention: any LayerAttention = session
+      var attention: any LayerAttention = PiecewiseAttention(session)
       if measuresApproximation {
         let full = try makeFull()
         if let probe {
@@ -97,7 +97,7 @@ struct QualityPass {
           probe = ApproximationProbe(
             .propagated, dense: full, sparse: [session], keepsShadow: hasDecodeSteps)
         }
-        attention = probe ?? session
+        attention = probe ?? attention
       }
       outcomes.append(
         try pass(sample).run(attention: attention) { memory.afterPrefill(session) })

@@ -84,13 +84,9 @@ public final class ApproximationProbe: LayerAttention {
 
   // MARK: LayerAttention
 
-  /// Isolated, as many as dense attention allows: a strategy takes its share of a step in pieces, so that the dense run
-  /// does not depend on which strategies stand beside it. Propagated, as many as the strategy allows.
-  public func queriesDecodedTogether(from position: Int) -> Int {
-    let together = dense.queriesDecodedTogether(from: position)
-    return setting == .isolated
-      ? together : min(together, sparse[0].queriesDecodedTogether(from: position))
-  }
+  /// Any number: a strategy takes its share of a step in pieces, so that the dense run does not depend on which
+  /// strategies stand beside it.
+  public func queriesDecodedTogether(from position: Int) -> Int { .max }
 
   public func attend(
     layer: Int, phase: AttentionPhase, queries: Matrix, keys: Matrix, values: Matrix,
@@ -106,30 +102,28 @@ public final class ApproximationProbe: LayerAttention {
     let call = ProbedCall(
       layer: layer, phase: phase, firstPosition: firstPosition, rows: queries.rows,
       largestValues: noteValues(values, layer: layer))
-    func attend(_ session: any StrategySession, into output: inout Matrix) {
-      session.attend(
+    func attend(
+      _ session: any StrategySession, into output: inout Matrix,
+      afterPiece: (Range<Int>, Matrix) -> Void = { _, _ in }
+    ) {
+      session.attendInPieces(
         layer: layer, phase: phase, queries: queries, keys: keys, values: values,
-        firstPosition: firstPosition, output: &output)
+        firstPosition: firstPosition, output: &output, afterPiece: afterPiece)
     }
     switch setting {
     case .isolated:
       attend(dense, into: &output)
       for index in sparse.indices {
-        for rows in pieces(of: call, for: sparse[index]) {
-          let isWhole = rows.count == call.rows
-          var part = isWhole ? scratch : Matrix(rows: rows.count, columns: output.columns)
-          sparse[index].attend(
-            layer: layer, phase: phase, queries: isWhole ? queries : queries.part(rows),
-            keys: isWhole ? keys : keys.part(rows), values: isWhole ? values : values.part(rows),
-            firstPosition: firstPosition + rows.lowerBound, output: &part)
-          compare(index, call, rows: rows, output: part, reference: output)
-          if isWhole { scratch = part }
+        attend(sparse[index], into: &scratch) { rows, piece in
+          compare(index, call, rows: rows, output: piece, reference: output)
         }
       }
     case .propagated:
-      attend(sparse[0], into: &output)
       attend(dense, into: &scratch)
-      compare(0, call, rows: 0..<call.rows, output: output, reference: scratch)
+      let reference = scratch
+      attend(sparse[0], into: &output) { rows, piece in
+        compare(0, call, rows: rows, output: piece, reference: reference)
+      }
     }
     if !keepsShadow {
       for head in dense.caches[layer] { head.removeAll() }
@@ -137,22 +131,6 @@ public final class ApproximationProbe: LayerAttention {
   }
 
   // MARK: Measuring
-
-  /// The rows of a call that a session may take in one step each: all of a prompt, in decode as the strategy allows.
-  private func pieces(
-    of call: ProbedCall, for session: any StrategySession
-  ) -> [Range<Int>] {
-    guard call.phase == .decode else { return [0..<call.rows] }
-    var pieces: [Range<Int>] = []
-    var row = 0
-    while row < call.rows {
-      let together = max(1, session.queriesDecodedTogether(from: call.firstPosition + row))
-      let end = row + min(together, call.rows - row)
-      pieces.append(row..<end)
-      row = end
-    }
-    return pieces
-  }
 
   /// Compares the last call of a session, for `rows` of the dense one, head by head.
   ///
@@ -258,15 +236,6 @@ private struct ProbedCall {
   func causalPairs(of rows: Range<Int>) -> Int {
     let first = firstPosition + rows.lowerBound
     return rows.count * first + rows.count * (rows.count + 1) / 2
-  }
-}
-
-extension Matrix {
-  /// A copy of consecutive rows.
-  fileprivate func part(_ rows: Range<Int>) -> Matrix {
-    Matrix(
-      rows: rows.count, columns: columns,
-      elements: Array(elements[rows.lowerBound * columns..<rows.upperBound * columns]))
   }
 }
 
