@@ -44,6 +44,8 @@ public final class AttentionSession<Strategy: AttentionStrategy>: StrategySessio
 
   public var description: StrategyDescription { Strategy.description }
 
+  public var logitsAreDense: Bool { strategy.logitsAreDense }
+
   public func queriesDecodedTogether(from position: Int) -> Int {
     max(1, strategy.queriesDecodedTogether(from: position))
   }

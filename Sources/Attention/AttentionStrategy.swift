@@ -18,6 +18,13 @@ public protocol AttentionStrategy: Sendable {
 
   func makeState(layer: Int) -> State
 
+  /// Whether the logits of attended keys are those of dense attention.
+  ///
+  /// False for keys at positions other than those they were written with (positions counted in the cache), for sampled
+  /// weights and for quantised keys. The log-sum-exp of such logits says nothing of the dense attention mass, so dropped
+  /// mass and its bound are not measured. The checker holds a strategy that says true to it.
+  var logitsAreDense: Bool { get }
+
   /// Whether one selection serves the whole prompt or each block of queries has its own.
   var prefillGranularity: PrefillGranularity { get }
 
@@ -78,6 +85,8 @@ extension AttentionStrategy where State == NoState {
 }
 
 extension AttentionStrategy {
+  public var logitsAreDense: Bool { true }
+
   public var prefillGranularity: PrefillGranularity { .wholePrompt }
 
   public func selectForPrefill(

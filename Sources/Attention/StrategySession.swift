@@ -5,6 +5,8 @@ import Tensors
 /// One strategy at work on one sequence, whatever the strategy: what a forward pass drives and a probe looks at.
 public protocol StrategySession: LayerAttention {
   var description: StrategyDescription { get }
+  /// Whether the log-sum-exp is that of dense logits: see ``AttentionStrategy/logitsAreDense``.
+  var logitsAreDense: Bool { get }
   /// Caches by layer and KV head.
   var caches: [[KVHead]] { get }
   /// Natural log-sum-exp of the last call, (queryHeads x tokens).

@@ -11,7 +11,6 @@ public struct StrategyDescription: Codable, Sendable, Hashable {
   public var budgets: [BudgetForm]
   /// True where a selection made once from the whole prompt decides what earlier queries see.
   public var selectionLooksAhead: Bool
-  public var keyPositions: KeyPositions
   public var fidelity: Fidelity
   /// Paper or repository, for a citation.
   public var source: String
@@ -19,7 +18,7 @@ public struct StrategyDescription: Codable, Sendable, Hashable {
   public init(
     name: String, summary: String, phases: [StrategyPhase], parameters: [ParameterDescription],
     budgets: [BudgetForm] = [], selectionLooksAhead: Bool = false,
-    keyPositions: KeyPositions = .absolute, fidelity: Fidelity, source: String
+    fidelity: Fidelity, source: String
   ) {
     self.name = name
     self.summary = summary
@@ -27,7 +26,6 @@ public struct StrategyDescription: Codable, Sendable, Hashable {
     self.parameters = parameters
     self.budgets = budgets
     self.selectionLooksAhead = selectionLooksAhead
-    self.keyPositions = keyPositions
     self.fidelity = fidelity
     self.source = source
   }
@@ -40,13 +38,6 @@ public enum StrategyPhase: String, Codable, Sendable, Hashable, CaseIterable {
   case decode
   /// Decides which tokens the KV cache keeps.
   case retention
-}
-
-public enum KeyPositions: String, Codable, Sendable, Hashable {
-  /// Keys keep the rotary position they were written with.
-  case absolute
-  /// Positions count slots of the cache; the logits are not the dense ones.
-  case cacheRelative
 }
 
 public enum Fidelity: String, Codable, Sendable, Hashable {

@@ -231,11 +231,11 @@ struct ApproximationProbeTests {
 
   @Test(
     "An output that is no number is reported, with or without a dropped mass",
-    arguments: [KeyPositions.absolute, .cacheRelative])
-  func notANumber(positions: KeyPositions) throws {
+    arguments: [true, false])
+  func notANumber(logitsAreDense: Bool) throws {
     let sequence = MadeUpSequence(shape: probeShape, tokens: 20, seed: 9)
     let wrong = AlteredSession(fullSession())
-    wrong.description.keyPositions = positions
+    wrong.logitsAreDense = logitsAreDense
     wrong.alter = { layer, firstPosition, output in
       if firstPosition == 18 { output[0, 0] = .nan }
     }
@@ -246,11 +246,11 @@ struct ApproximationProbeTests {
     #expect(failure.description.hasSuffix("is not a finite number"))
   }
 
-  @Test("Dropped mass and bound ratio are null where positions count slots of the cache")
-  func cacheRelative() throws {
+  @Test("Dropped mass and bound ratio are null where the logits are not the dense ones")
+  func otherLogits() throws {
     let sequence = MadeUpSequence(shape: probeShape, tokens: 20, seed: 10)
     let relative = AlteredSession(try streamingSession())
-    relative.description.keyPositions = .cacheRelative
+    relative.logitsAreDense = false
     let probe = ApproximationProbe(.isolated, dense: fullSession(), sparse: [relative])
     sequence.run(probe, prompt: 17)
     for head in probe.finish()[0] {

@@ -98,14 +98,16 @@ func streamed(_ query: Int, sinks: Int = 2, localWindow: Int = 6) -> [Int] {
 /// A session with one thing changed on its way out.
 final class AlteredSession: StrategySession {
   let base: any StrategySession
-  var description: StrategyDescription
+  var logitsAreDense = true
   /// Called with the output of each call.
   var alter: (_ layer: Int, _ firstPosition: Int, _ output: inout Matrix) -> Void = { _, _, _ in }
 
   init(_ base: any StrategySession) {
     self.base = base
-    description = base.description
+    logitsAreDense = base.logitsAreDense
   }
+
+  var description: StrategyDescription { base.description }
 
   var shape: AttentionShape { base.shape }
   var caches: [[KVHead]] { base.caches }

@@ -90,6 +90,26 @@ struct ReportTests {
     #expect(flags.contains("1 of 8 cells failed; see Failures"))
   }
 
+  @Test("Strategies without a dropped mass are named, with the reason")
+  func otherLogits() {
+    func text(_ change: (inout ExperimentResults) -> Void) -> [String] {
+      var results = ExampleResults.experiment(contexts: [512])
+      change(&results)
+      return ExperimentAnalysis(results).approximationSection.text
+    }
+    #expect(text { _ in }.count == 1)
+    let texts = text { results in
+      for column in [ComparisonColumn.droppedMass, .worstDroppedMass] {
+        results.rows[1].figures[column] = nil
+      }
+    }
+    let label = ExampleResults.experiment(contexts: [512]).rows[1].planned.label
+    #expect(
+      texts.last
+        == "No dropped mass and no bound ratio (–), since the logits are not the dense ones: \(label). Compare their output error."
+    )
+  }
+
   @Test("The mark for looking ahead is on prefill figures only")
   func looksAhead() {
     let rows = ExperimentAnalysis(ExampleResults.experiment(contexts: [512])).rows

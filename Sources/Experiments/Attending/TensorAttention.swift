@@ -9,7 +9,8 @@ import Tensors
 public struct TensorAttention {
   /// (queryHeads x tokens x d).
   public private(set) var output: [Float]
-  /// Natural log of the sum of exponentials over the attended keys, and γ; (queryHeads x tokens).
+  /// Natural log of the sum of exponentials over the attended keys, and γ, NaN where the strategy's logits are not the
+  /// dense ones; (queryHeads x tokens).
   public private(set) var logSumExp: [Float]
   public private(set) var droppedMass: [Float]
   /// 1 where the KV cache holds the token after the prefill; (kvHeads x tokens).
@@ -78,7 +79,9 @@ public struct TensorAttention {
         let sum = session.logSumExp[head * range.count + row]
         logSumExp[place] = sum
         let denseSum = dense.logSumExp[head * range.count + row]
-        droppedMass[place] = Float(max(0, 1 - exp(Double(sum) - Double(denseSum))))
+        droppedMass[place] =
+          session.logitsAreDense
+          ? Float(max(0, 1 - exp(Double(sum) - Double(denseSum)))) : .nan
         for i in 0..<d { output[place * d + i] = result[row, head * d + i] }
       }
     }

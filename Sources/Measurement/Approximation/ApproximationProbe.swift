@@ -18,6 +18,8 @@ import Tensors
 ///     …
 ///     let heads = probe.finish()                               // of all samples, one list for each strategy
 ///
+/// Where a session's logits are not the dense ones it has no dropped mass and no bound, only errors of its output.
+///
 /// A query that breaks the bound is in ``failures``; its cell's figures are not to be trusted.
 public final class ApproximationProbe: LayerAttention {
   public let setting: ErrorSetting
@@ -145,7 +147,7 @@ public final class ApproximationProbe: LayerAttention {
       errors[index][call.phase]
       ?? Array(repeating: HeadErrors(), count: shape.layers * shape.queryHeads)
     errors[index][call.phase] = nil  // so that `heads` is changed in place
-    let measuresMass = session.description.keyPositions == .absolute
+    let measuresMass = session.logitsAreDense
     let sums = session.logSumExp
     let denseSums = dense.logSumExp
     let caches = session.caches[call.layer]

@@ -70,7 +70,25 @@ extension ExperimentAnalysis {
         : [
           "Isolated: every layer gets the dense input. Propagated: errors build up as in use. Worst query: the largest "
             + "of any query, layer and head. Bound ratio: error over its bound 2γM, at most 1."
-        ], tables: [ReportTable(columns: columns, rows: cells).withoutEmptyColumns])
+        ] + otherLogits, tables: [ReportTable(columns: columns, rows: cells).withoutEmptyColumns])
+  }
+
+  /// Which strategies have no dropped mass, and why; empty where all have one.
+  private var otherLogits: [String] {
+    var labels: [String] = []
+    for analysed in rows where !analysed.row.isFull {
+      let lacksMass = Self.families.contains {
+        analysed.row[$0.columns[0]] != nil && analysed.row[$0.columns[3]] == nil
+      }
+      if lacksMass, !labels.contains(analysed.row.planned.label) {
+        labels.append(analysed.row.planned.label)
+      }
+    }
+    if labels.isEmpty { return [] }
+    return [
+      "No dropped mass and no bound ratio (\(NumberText.missing)), since the logits are not the dense ones: "
+        + labels.joined(separator: ", ") + ". Compare their output error."
+    ]
   }
 
   private func boundRatio(_ analysed: AnalysedRow, _ family: Family) -> Double? {

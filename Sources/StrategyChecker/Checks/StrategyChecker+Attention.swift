@@ -89,8 +89,9 @@ extension StrategyChecker {
     _ subject: CheckSubject, _ original: CheckSubject.Original, _ attended: AttendedKeys,
     log: inout CheckLog
   ) {
-    // Where positions count slots of the cache, the logits are not those of the keys as they were written.
-    guard subject.description.keyPositions == .absolute else { return }
+    // Other logits than the dense ones have another log-sum-exp and no bound. Who says that they are the dense ones is
+    // held to it: the log-sum-exp must be the exact one over the attended keys.
+    guard original.session.logitsAreDense else { return }
     for invariant in [
       Invariant.equalsExactAttention, .boundHolds, .retainedMassIsAtMostOne,
     ] {

@@ -50,7 +50,6 @@ extension StrategyChecker {
   private func checkRows(
     _ subject: CheckSubject, _ original: CheckSubject.Original, log: inout CheckLog
   ) {
-    guard subject.description.keyPositions == .absolute else { return }
     let d = subject.shape.headDimension
     for (layer, heads) in original.session.caches.enumerated() {
       for (index, head) in heads.enumerated() {

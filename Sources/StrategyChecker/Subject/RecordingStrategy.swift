@@ -58,6 +58,8 @@ struct RecordingStrategy<Base: AttentionStrategy>: AttentionStrategy {
 
   func makeState(layer: Int) -> Base.State { base.makeState(layer: layer) }
 
+  var logitsAreDense: Bool { base.logitsAreDense }
+
   var prefillGranularity: PrefillGranularity { base.prefillGranularity }
 
   func selectForPrefill(

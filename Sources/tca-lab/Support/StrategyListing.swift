@@ -44,7 +44,6 @@ enum StrategyListing {
       acts in          \(words(description.phases.map(\.rawValue)))
       budgets          \(words(description.budgets.map(\.rawValue)))
       looks ahead      \(description.selectionLooksAhead ? "yes: later prompt tokens choose what earlier queries see" : "no")
-      key positions    \(description.keyPositions.rawValue)
       fidelity         \(description.fidelity.rawValue)
       source           \(description.source)
 
