@@ -46,6 +46,8 @@ public final class AttentionSession<Strategy: AttentionStrategy>: StrategySessio
 
   public var logitsAreDense: Bool { strategy.logitsAreDense }
 
+  public var stateBytes: Int { states.reduce(0) { $0 + strategy.cacheBytes(of: $1) } }
+
   public func queriesDecodedTogether(from position: Int) -> Int {
     max(1, strategy.queriesDecodedTogether(from: position))
   }

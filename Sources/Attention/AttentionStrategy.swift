@@ -54,6 +54,14 @@ public protocol AttentionStrategy: Sendable {
   func selectForRetention(
     _ layer: LayerView, into kept: inout HeadSelections, state: inout State,
     workspace: Workspace)
+
+  /// Whether what it does in one phase depends on what it was shown in another. By default a strategy with a state
+  /// does. As a part of a composition, one that does not is left alone outside of its own phase.
+  var remembersOtherPhases: Bool { get }
+
+  /// Bytes that a state holds for each cached token beside keys and values: bounds of pages, scores that are carried
+  /// along. They count as part of the KV cache; scratch does not.
+  func cacheBytes(of state: State) -> Int
 }
 
 /// The state of a strategy that remembers nothing.
@@ -107,6 +115,10 @@ extension AttentionStrategy {
     _ layer: LayerView, into kept: inout HeadSelections, state: inout State,
     workspace: Workspace
   ) {}
+
+  public var remembersOtherPhases: Bool { State.self != NoState.self }
+
+  public func cacheBytes(of state: State) -> Int { 0 }
 }
 
 /// Parameters that contradict each other or the model.

@@ -23,6 +23,7 @@ public struct StrategyRegistry: Sendable {
     StrategyEntry<RandomEviction>(),
     StrategyEntry<Quest>(),
     StrategyEntry<TCA>(),
+    StrategyEntry<ComposedStrategy>(),
   ])
 
   public var descriptions: [StrategyDescription] { entries.map(\.description) }
@@ -36,20 +37,27 @@ public struct StrategyRegistry: Sendable {
 public protocol RegisteredStrategy: Sendable {
   var description: StrategyDescription { get }
 
-  /// Throws what `makeSession` would throw for these parameters and this shape.
-  func check(parameters: JSONValue, shape: AttentionShape) throws
-
-  /// The strategy at work on a new sequence.
+  /// The strategy itself.
   ///
   /// - Parameter parameters: an object under the names of `description.parameters`; what is missing takes its default.
   ///   `budget`, where there is one, is a ``Budget``. A parameter without a default is left out.
   /// - Throws: `ConfigurationError` for parameters that contradict each other or the shape.
+  func makeStrategy(
+    parameters: JSONValue, shape: AttentionShape
+  ) throws -> any AttentionStrategy
+
+  /// The strategy at work on a new sequence; parameters and errors as for ``makeStrategy(parameters:shape:)``.
   func makeSession(
     parameters: JSONValue, shape: AttentionShape, workspace: Workspace
   ) throws -> any StrategySession
 }
 
 extension RegisteredStrategy {
+  /// Throws what `makeSession` would throw for these parameters and this shape.
+  public func check(parameters: JSONValue, shape: AttentionShape) throws {
+    _ = try makeStrategy(parameters: parameters, shape: shape)
+  }
+
   /// The parameters with the defaults of those that are missing; those without a default stay away.
   public func filledParameters(_ parameters: JSONValue) -> JSONValue {
     var members = parameters.objectValue ?? [:]
@@ -66,8 +74,10 @@ public struct StrategyEntry<Strategy: AttentionStrategy>: RegisteredStrategy {
 
   public var description: StrategyDescription { Strategy.description }
 
-  public func check(parameters: JSONValue, shape: AttentionShape) throws {
-    _ = try strategy(parameters, shape)
+  public func makeStrategy(
+    parameters: JSONValue, shape: AttentionShape
+  ) throws -> any AttentionStrategy {
+    try strategy(parameters, shape)
   }
 
   public func makeSession(
@@ -134,6 +144,7 @@ extension ParameterKind {
     case .string: value.stringValue != nil
     case .choice: value.stringValue != nil
     case .list(let element): value.arrayValue?.allSatisfy(element.accepts) == true
+    case .strategy: value["name"]?.stringValue != nil
     }
   }
 
@@ -145,6 +156,8 @@ extension ParameterKind {
     case .string: "a text"
     case .choice(let words): words.joined(separator: ", ")
     case .list(let element): "a list, each element \(element.noun)"
+    case .strategy(let phase):
+      "a strategy that acts in \(phase.rawValue): {\"name\": …} with its parameters"
     }
   }
 }

@@ -15,13 +15,15 @@ public protocol StrategySession: LayerAttention {
   var pairs: [PairCounts] { get }
   /// Selections of the last call, one per query head; of a prompt selected block by block, the last block's.
   var lastSelections: HeadSelections { get }
+  /// Bytes beside keys and values that the strategy keeps for cached tokens.
+  var stateBytes: Int { get }
   /// Time by phase and stage since the session began.
   var times: [AttentionPhase: StageTimes] { get }
 }
 
 extension StrategySession {
-  /// Bytes that the caches have allocated.
-  public var residentBytes: Int { sumOfCaches(\.allocatedBytes) }
+  /// Bytes that the caches have allocated, with what the strategy keeps for their tokens.
+  public var residentBytes: Int { sumOfCaches(\.allocatedBytes) + stateBytes }
 
   /// Bytes of the tokens held.
   public var logicalBytes: Int { sumOfCaches(\.logicalBytes) }

@@ -85,4 +85,44 @@ public enum ParameterKind: Codable, Sendable, Hashable {
   case choice([String])
   /// A list by nature (`depths`, `heads`): stays one value, never an axis of the grid.
   indirect case list(of: ParameterKind)
+  /// Another strategy that acts in this phase, as a spec writes it: its name, parameters and budget in one object.
+  case strategy(StrategyPhase)
+}
+
+extension ParameterDescription {
+  /// The phase in which the strategy that is this parameter's value acts; nil for plain values.
+  public var partPhase: StrategyPhase? {
+    if case .strategy(let phase) = kind { phase } else { nil }
+  }
+}
+
+extension StrategyDescription {
+  /// Whether strategies can be parts of it.
+  public var hasParts: Bool { parameters.contains { $0.partPhase != nil } }
+
+  /// Whether it can stand where a strategy is asked for that acts in `phase`: it acts there, and has no parts itself.
+  public func fits(_ phase: StrategyPhase) -> Bool { phases.contains(phase) && !hasParts }
+
+  /// What it says once the parameters are known: a strategy made of others acts where it has parts, and looks ahead if
+  /// the prompt's does; one that leaves the prompt dense (`prefill` false) does not look ahead.
+  ///
+  /// - Parameter known: the description of a part by its name.
+  public func with(
+    _ parameters: JSONValue, parts known: (String) -> StrategyDescription?
+  ) -> StrategyDescription {
+    var description = self
+    guard hasParts else {
+      if parameters["prefill"]?.booleanValue == false { description.selectionLooksAhead = false }
+      return description
+    }
+    description.phases = []
+    for parameter in self.parameters {
+      guard let phase = parameter.partPhase, let value = parameters[parameter.name],
+        let part = value["name"]?.stringValue.flatMap(known)?.with(value, parts: known)
+      else { continue }
+      description.phases.append(phase)
+      if phase == .prefill && part.selectionLooksAhead { description.selectionLooksAhead = true }
+    }
+    return description
+  }
 }

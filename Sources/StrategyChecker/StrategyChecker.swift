@@ -42,6 +42,7 @@ public struct StrategyChecker {
       preconditionFailure("StrategyChecker: no cases for \(strategy.description.name)")
     }
     var log = CheckLog(first)
+    var declaresLookingAhead = false
     var lookedAhead = false
     for checkCase in cases {
       willRun?(checkCase)
@@ -53,9 +54,10 @@ public struct StrategyChecker {
       checkBudget(subject, original, log: &log)
       checkRepetition(subject, original, log: &log)
       checkSeparation(subject, original, log: &log)
+      if subject.description.selectionLooksAhead { declaresLookingAhead = true }
       if checkCausality(subject, original, log: &log) { lookedAhead = true }
     }
-    if strategy.description.selectionLooksAhead && cases.count > 1 {
+    if declaresLookingAhead && cases.count > 1 {
       log.look(at: .declaresLookingAhead)
       if !lookedAhead {
         log.fail(
@@ -80,7 +82,8 @@ public struct StrategyChecker {
         return nil
       }
       return CheckSubject(
-        checkCase: checkCase, description: strategy.description, session: session,
+        checkCase: checkCase, description: strategy.describe(checkCase.parameters),
+        session: session,
         workspace: workspace,
         sequence: SyntheticSequence(
           shape: checkCase.shape, tokens: checkCase.tokens, seed: checkCase.seed))

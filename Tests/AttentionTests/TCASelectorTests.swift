@@ -51,7 +51,7 @@ struct TCASelectorTests {
     for first in [0, 16, 32] {
       for budget in 1...16 {
         let selection = configuration.selector.selectBlock(
-          importance[...], first: first, budget: budget)
+          importance[...], at: Array(first..<first + 16), budget: budget)
         #expect(
           Self.positions(selection)
             == ReferenceTCA.thin(

@@ -26,7 +26,7 @@ struct SpecRegistryTests {
       "fraction": "0.5", "tokens": "64", "bytes": "1000000", "density": "0.5", "mass": "0.5",
       "matching": "\"full\"",
     ]
-    for description in StrategyRegistry.builtIn.descriptions {
+    for description in StrategyRegistry.builtIn.descriptions where !description.hasParts {
       #expect(Self.problems(#"{"name": "\#(description.name)"}"#) == [])
       for form in description.budgets {
         let budget = #"{"\#(form.rawValue)": \#(sizes[form.rawValue] ?? "")}"#
@@ -35,6 +35,19 @@ struct SpecRegistryTests {
           "\(description.name) \(budget)")
       }
     }
+  }
+
+  @Test(
+    "Every strategy with a phase is accepted as a part for it, with its defaults",
+    arguments: StrategyPhase.allCases)
+  func parts(phase: StrategyPhase) {
+    var names: [String] = []
+    for description in StrategyRegistry.builtIn.descriptions where description.fits(phase) {
+      names.append(#"{"name": "\#(description.name)"}"#)
+    }
+    #expect(names.count > 2)
+    let list = names.joined(separator: ", ")
+    #expect(Self.problems(#"{"name": "composed", "\#(phase.rawValue)": [\#(list)]}"#) == [])
   }
 
   @Test("What a strategy refuses for a model's shape stands at its parameter in the spec")

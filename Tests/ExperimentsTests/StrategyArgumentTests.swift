@@ -18,6 +18,15 @@ struct StrategyArgumentTests {
     let argument = try parse(#"{"name": "streaming-llm", "sinks": 1, "budget": {"tokens": 9}}"#)
     #expect(argument.entry.description.name == "streaming-llm")
     #expect(argument.parameters["sinks"] == 1 && argument.parameters["budget"] == ["tokens": 9])
+    let composed = try parse(
+      #"{"name": "composed", "decode": {"name": "quest", "pageSize": 8, "budget": {"tokens": 9}}}"#)
+    #expect(
+      composed.parameters == [
+        "decode": [
+          "name": "quest", "pageSize": 8, "tokenBudget": 1024, "denseLayers": 2,
+          "budget": ["tokens": 9],
+        ]
+      ])
   }
 
   @Test(
@@ -27,6 +36,8 @@ struct StrategyArgumentTests {
       #"{"name": "streaming-llm", "sinks": [1, 2]}"#,
       #"{"name": "streaming-llm", "budget": {"matching": "tca"}}"#, #"{"name": "stream-llm"}"#,
       #"{"name": "streaming-llm", "sinks": -1}"#,
+      #"{"name": "composed", "retention": {"name": "snapkv", "kernel": [3, 5]}}"#,
+      #"{"name": "composed", "retention": {"name": "snapkv", "budget": {"matching": "tca"}}}"#,
     ])
   func refused(text: String) throws {
     let error = #expect(throws: SpecError.self) { try parse(text) }

@@ -12,8 +12,11 @@ import Tensors
 ///
 /// Where the repository's parts differ: the current page is always one of the pages, as in its CUDA path; the Python
 /// path does not force it. A `budget` is kept strictly in the layers that are not dense: ⌊budget / pageSize⌋ pages
-/// without the least of three; one smaller than a page is a window. The bounds, two numbers for `pageSize` keys, are not
-/// part of the cache's bytes.
+/// without the least of three; one smaller than a page is a window. The bounds, two numbers a channel for `pageSize` keys,
+/// are part of the cache's bytes.
+///
+/// Where a composition has another strategy evict, pages are of the tokens that are held, each KV head's its own; their
+/// bounds are worked out again when tokens have left.
 public struct Quest: AttentionStrategy {
   public struct Configuration: Codable, Hashable, Sendable {
     public var pageSize: Int
@@ -105,14 +108,15 @@ public struct Quest: AttentionStrategy {
   ) {
     guard layer.layer >= denseLayers else { return }
     update(&state, layer)
-    let held = layer.heads[0].count
-    guard held > tokens else { return }
+    guard layer.heads.contains(where: { $0.count > tokens }) else { return }
     let bounds = state.pages
     let chosen = Mutex(selections.selections)
     workspace.workers.run(count: layer.shape.queryHeads) { head, _ in
+      let kvHead = layer.shape.kvHead(of: head)
+      guard layer.heads[kvHead].count > tokens else { return }
       let selection = select(
-        bounds[layer.shape.kvHead(of: head)],
-        query: layer.query(head: head, at: layer.newestQuery), held: held)
+        bounds[kvHead], of: layer.heads[kvHead],
+        query: layer.query(head: head, at: layer.newestQuery))
       chosen.withLock { $0[head] = selection }
     }
     selections.selections = chosen.withLock { $0 }
@@ -125,13 +129,14 @@ public struct Quest: AttentionStrategy {
         count: layer.shape.kvHeads)
     }
     for (index, head) in layer.heads.enumerated() {
-      precondition(
-        head.holdsEverything, "Quest: KV head \(index) of layer \(layer.layer) has lost tokens")
-      state.pages[index].append(head.keys)
+      state.pages[index].update(
+        head.keys, lost: head.position(ofSlot: head.count - 1) + 1 - head.count)
     }
   }
 
-  private func select(_ bounds: PageBounds, query: Span<Float>, held: Int) -> Selection {
+  public func cacheBytes(of state: State) -> Int { state.pages.reduce(0) { $0 + $1.bytes } }
+
+  private func select(_ bounds: PageBounds, of head: KVHead, query: Span<Float>) -> Selection {
     guard pages > 0 else { return Selection(window: LocalWindow(width: tokens - 1)) }
     let current = bounds.pageCount - 1
     var ranks = (0..<current).map { ScoreRank(score: bounds.bound(query, page: $0), index: $0) }
@@ -139,7 +144,8 @@ public struct Quest: AttentionStrategy {
     ranks.moveLargestToFront(others)
     var selection = Selection()
     for page in ranks.prefix(others).map(\.index).sorted() + [current] {
-      selection.keep(page * pageSize..<min((page + 1) * pageSize, held))
+      let last = min((page + 1) * pageSize, head.count) - 1
+      selection.keep(head.position(ofSlot: page * pageSize)..<head.position(ofSlot: last) + 1)
     }
     return selection
   }
@@ -151,6 +157,8 @@ struct PageBounds: Sendable {
   let width: Int
   /// Keys taken in.
   private(set) var count = 0
+  /// Tokens that had left the cache by then.
+  private var lost = 0
   /// (pages x width).
   private var minima: [Float] = []
   private var maxima: [Float] = []
@@ -162,8 +170,17 @@ struct PageBounds: Sendable {
 
   var pageCount: Int { (count + pageSize - 1) / pageSize }
 
-  /// Takes in the keys from the first that is not in yet.
-  mutating func append(_ keys: Rows) {
+  /// Bytes of both bounds.
+  var bytes: Int { (minima.count + maxima.count) * MemoryLayout<Float>.size }
+
+  /// Takes in the keys from the first that is not in yet; all of them where tokens have left since the last time.
+  mutating func update(_ keys: Rows, lost: Int) {
+    if lost != self.lost {
+      self.lost = lost
+      count = 0
+      minima.removeAll(keepingCapacity: true)
+      maxima.removeAll(keepingCapacity: true)
+    }
     for token in min(count, keys.count)..<keys.count {
       let key = keys.row(token)
       if token % pageSize == 0 {

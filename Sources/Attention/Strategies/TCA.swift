@@ -178,7 +178,8 @@ public struct TCA: AttentionStrategy {
       let importance = TCAImportance.inDecode(layer, heads: heads)
       let block = cache.slot(atOrAfter: first)..<cache.slot(atOrAfter: end)
       return selector.selectBlock(
-        importance[block], first: first, budget: candidate.decodeBudget)
+        importance[block], at: block.map { cache.position(ofSlot: $0) },
+        budget: candidate.decodeBudget)
     }
     for (head, addition) in additions.enumerated() {
       state.chosen[head].formUnion(runsOf: addition)

@@ -70,20 +70,24 @@ public struct TCASelector: Sendable, Hashable {
         budget, of: importance.span, in: block * blockSize..<(block + 1) * blockSize, &kept)
     }
     insertSinks(min(sinks, kept.count), into: &kept, importance.span, &ranking)
-    return Self.runs(of: kept, from: 0)
+    return Self.runs(of: kept)
   }
 
   /// The tokens that stay of one block leaving the window in decode.
   ///
   /// - Parameters:
-  ///   - importance: of the block's keys.
-  ///   - first: the position of the first of them.
-  public func selectBlock(_ importance: ArraySlice<Float>, first: Int, budget: Int) -> Selection {
+  ///   - importance: of the block's keys that the cache holds.
+  ///   - positions: theirs, ascending.
+  public func selectBlock(
+    _ importance: ArraySlice<Float>, at positions: [Int], budget: Int
+  ) -> Selection {
     var kept = [Bool](repeating: false, count: importance.count)
     var ranking = KeyRanking()
     ranking.mark(budget, of: importance.span, in: 0..<kept.count, &kept)
-    insertSinks(min(sinks - first, kept.count), into: &kept, importance.span, &ranking)
-    return Self.runs(of: kept, from: first)
+    insertSinks(positions.count { $0 < sinks }, into: &kept, importance.span, &ranking)
+    var selection = Selection()
+    for (index, position) in positions.enumerated() where kept[index] { selection.keep(position) }
+    return selection
   }
 
   /// Sinks (the first `count` keys) that were not selected replace the least important selected tokens, as long as
@@ -98,7 +102,7 @@ public struct TCASelector: Sendable, Hashable {
     for sink in missing { kept[sink] = true }
   }
 
-  private static func runs(of kept: [Bool], from first: Int) -> Selection {
+  private static func runs(of kept: [Bool]) -> Selection {
     var selection = Selection()
     var index = 0
     while index < kept.count {
@@ -108,7 +112,7 @@ public struct TCASelector: Sendable, Hashable {
       }
       let start = index
       while index < kept.count, kept[index] { index += 1 }
-      selection.keep(first + start..<first + index)
+      selection.keep(start..<index)
     }
     return selection
   }

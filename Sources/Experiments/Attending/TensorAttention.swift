@@ -92,25 +92,24 @@ public struct TensorAttention {
     _ parameters: JSONValue, of entry: any RegisteredStrategy, tensors: AttentionTensors,
     prompt: Int, workspace: Workspace
   ) throws -> JSONValue {
-    var members = parameters.objectValue ?? [:]
-    if let budget = members["budget"], !budget.isNull {
-      members["budget"] = try BudgetResolver(
-        shape: tensors.shape, promptTokens: prompt, matchedMeasurement: { _, _ in nil }
-      ).resolve(budget)
+    let resolver = BudgetResolver(
+      shape: tensors.shape, promptTokens: prompt, matchedMeasurement: { _, _ in nil })
+    return try entry.changing(parameters) { entry, parameters, _ in
+      let sized = try resolver.resolvingBudget(of: parameters)
+      guard
+        let calibrated = CalibrationRegistry.builtIn.entry(for: entry.description.name),
+        let request = try calibrated.request(
+          parameters: sized.replacing("calibrationLength", by: .integer(prompt)),
+          contextLength: prompt)
+      else { return sized }
+      let pass = try calibrated.makePass(request, shape: tensors.shape, workspace: workspace)
+      let (queries, keys, values) = tensors.rows(0..<prompt)
+      var output = Matrix(rows: prompt, columns: queries.columns)
+      pass.attend(
+        layer: 0, phase: .prefill, queries: queries, keys: keys, values: values, firstPosition: 0,
+        output: &output)
+      return try calibrated.resolve(parameters: sized, evidence: pass.evidence())
     }
-    guard
-      let calibrated = CalibrationRegistry.builtIn.entry(for: entry.description.name),
-      let request = try calibrated.request(
-        parameters: .object(members.merging(["calibrationLength": .integer(prompt)]) { $1 }),
-        contextLength: prompt)
-    else { return .object(members) }
-    let pass = try calibrated.makePass(request, shape: tensors.shape, workspace: workspace)
-    let (queries, keys, values) = tensors.rows(0..<prompt)
-    var output = Matrix(rows: prompt, columns: queries.columns)
-    pass.attend(
-      layer: 0, phase: .prefill, queries: queries, keys: keys, values: values, firstPosition: 0,
-      output: &output)
-    return try calibrated.resolve(parameters: .object(members), evidence: pass.evidence())
   }
 
   /// Throws for results that are not finite: inputs too large for float32.

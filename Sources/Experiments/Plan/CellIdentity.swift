@@ -16,6 +16,11 @@ public enum CellIdentity {
   ) -> JSONValue {
     var result = values
     for name in timingParameters { result[name] = nil }
+    for (name, value) in values {
+      // A part is a strategy of its own.
+      guard let part = value.objectValue, part["name"]?.stringValue != nil else { continue }
+      result[name] = parameters(part, textParameters: textParameters, textDigests: textDigests)
+    }
     for name in textParameters {
       if let word = values[name]?.stringValue, let digest = textDigests[word] {
         result[name] = .object(["sha256": .string(digest)])

@@ -44,32 +44,47 @@ private struct CellPlace {
     var identities: [String] = []
     for variant in variants {
       identities.append(
-        identity(of: variant, reference: variant.reference.map { identities[$0] }))
+        identity(
+          of: variant, reference: variant.reference.map { identities[$0] },
+          partReferences: variant.partReferences.mapValues { identities[$0] }))
     }
     let full = variants.firstIndex { $0.description.name == "full" }
     return zip(variants, identities).map { variant, identity in
       PlannedCell(
         cell: record(of: variant, identity: identity), label: variant.label,
         fullIdentity: full.map { identities[$0] } ?? identity,
-        matchedIdentity: variant.reference.map { identities[$0] },
+        matchedIdentity: variant.firstReference.map { identities[$0] },
+        partReferences: variant.partReferences.mapValues { identities[$0] },
         decodeTokens: taskParameters[ParameterDescription.decodeTokens.name]?.integerValue
           ?? ParameterDescription.decodeTokens.defaultValue.integerValue ?? 0)
     }
   }
 
-  private func identity(of variant: StrategyVariant, reference: String?) -> String {
-    var budget = variant.budget?.jsonValue
-    if let reference, case .matching(_, let use)? = variant.budget {
-      budget = ["matching": .string(reference), "of": .string(use.rawValue)]
+  /// - Parameters:
+  ///   - reference: the identity of the cell that its budget matches.
+  ///   - partReferences: the same for the budgets of its parts.
+  private func identity(
+    of variant: StrategyVariant, reference: String?, partReferences: [String: String]
+  ) -> String {
+    func matched(_ budget: SpecBudget?, to reference: String?) -> JSONValue? {
+      guard let reference, case .matching(_, let use)? = budget else { return budget?.jsonValue }
+      return ["matching": .string(reference), "of": .string(use.rawValue)]
+    }
+    var parameters = variant.parameters
+    for (part, reference) in partReferences {
+      guard let value = parameters[part], let budget = value["budget"].flatMap(SpecBudget.init),
+        let identified = matched(budget, to: reference)
+      else { continue }
+      parameters[part] = value.replacing("budget", by: identified)
     }
     return CellIdentity.of(
       CellIdentity.content(
         modelDigest: model.digest, contextLength: contextLength,
         strategy: variant.description.name,
         strategyParameters: CellIdentity.parameters(
-          variant.parameters, textParameters: SpecEnvironment.strategyTextParameters,
+          parameters, textParameters: SpecEnvironment.strategyTextParameters,
           textDigests: textDigests),
-        budget: budget, task: task.name,
+        budget: matched(variant.budget, to: reference), task: task.name,
         taskParameters: CellIdentity.parameters(
           taskParameters, textParameters: task.textParameters, textDigests: textDigests),
         seed: seed))

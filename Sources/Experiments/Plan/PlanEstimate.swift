@@ -34,8 +34,9 @@ public struct PlanEstimate: Sendable, Hashable {
       let pass = PassWork(model)
       operations += Self.operations(of: planned, pass, checked.spec)
       bytes = max(bytes, Self.bytes(of: planned.cell, model))
-      if let length = Self.calibrationLength(of: planned.cell, model) {
-        let text = planned.cell.strategyParameters["calibrationCorpus"]?.stringValue ?? ""
+      for parameters in planned.cell.parametersWithParts {
+        guard let length = Self.calibrationLength(parameters, model) else { continue }
+        let text = parameters["calibrationCorpus"]?.stringValue ?? ""
         if calibrated.insert([model.digest, text, "\(length)"]).inserted {
           operations += 3 * (pass.matrices(length) + pass.attention(length))
         }
@@ -77,9 +78,10 @@ public struct PlanEstimate: Sendable, Hashable {
       * Double(cell.taskParameters["depths"]?.arrayValue?.count ?? 1)
   }
 
-  /// Tokens of the calibration pass that a cell needs; nil where it needs none.
-  private static func calibrationLength(of cell: CellRecord, _ model: ModelFacts) -> Double? {
-    let parameters = cell.strategyParameters
+  /// Tokens of the calibration pass that a strategy with these parameters needs; nil where it needs none.
+  private static func calibrationLength(
+    _ parameters: JSONValue, _ model: ModelFacts
+  ) -> Double? {
     guard parameters["calibrationCorpus"] != nil, parameters["heads"]?.isNull != false else {
       return nil
     }

@@ -7,13 +7,35 @@ struct StrategyVariant: Sendable, Hashable {
   let budget: SpecBudget?
   /// The variant whose use a `matching` budget matches: an index into the list of all, before this one's own.
   let reference: Int?
+  /// The same for the budgets of its parts, by the parameter that holds the part.
+  var partReferences: [String: Int] = [:]
+  /// The strategies that can be parts of it.
+  var partDescriptions: [StrategyDescription] = []
   /// The strategy's name and what distinguishes the variant in its experiment.
-  var label: String
+  var label = ""
 
-  /// Whether later prompt tokens choose what earlier queries see. A strategy that leaves the prompt dense (its
-  /// parameter `prefill` is false) does not let them.
+  /// Whether later prompt tokens choose what earlier queries see.
   var looksAhead: Bool {
-    description.selectionLooksAhead && parameters["prefill"]?.booleanValue != false
+    description.with(.object(parameters)) { name in
+      partDescriptions.first { $0.name == name }
+    }.selectionLooksAhead
+  }
+
+  /// Its own reference, else that of the first part that has one.
+  var firstReference: Int? {
+    reference ?? description.parameters.lazy.compactMap { partReferences[$0.name] }.first
+  }
+
+  /// A part as a variant of its own strategy; nil where there is none.
+  private func part(_ parameter: ParameterDescription) -> StrategyVariant? {
+    guard parameter.partPhase != nil, var members = parameters[parameter.name]?.objectValue,
+      let name = members.removeValue(forKey: "name")?.stringValue,
+      let description = partDescriptions.first(where: { $0.name == name })
+    else { return nil }
+    let budget = members.removeValue(forKey: "budget").flatMap(SpecBudget.init)
+    return StrategyVariant(
+      description: description, parameters: members, budget: budget,
+      reference: partReferences[parameter.name])
   }
 
   /// The variants of all entries: `full` first, then in the order of the spec, except that one whose reference comes
@@ -25,23 +47,45 @@ struct StrategyVariant: Sendable, Hashable {
     for (entry, isMatched) in emission(of: ordered) {
       for parameters in entry.grid.points {
         for budget in entry.budgets?.map(Optional.some) ?? [nil] {
-          var references: [Int?] = [nil]
-          if case .matching(let name, _)? = budget {
-            guard isMatched else { continue }
-            references = variants.indices.filter { variants[$0].description.name == name }
-          } else if isMatched {
-            continue
-          }
-          for reference in references {
-            let variant = StrategyVariant(
-              description: entry.description, parameters: parameters, budget: budget,
-              reference: reference, label: "")
-            if seen.insert(variant).inserted { variants.append(variant) }
+          let variant = StrategyVariant(
+            description: entry.description, parameters: parameters, budget: budget, reference: nil,
+            partDescriptions: entry.partDescriptions)
+          guard variant.isMatched == isMatched else { continue }
+          for variant in variant.withReferences(among: variants)
+          where seen.insert(variant).inserted {
+            variants.append(variant)
           }
         }
       }
     }
     return labelled(variants)
+  }
+
+  private var isMatched: Bool {
+    budget?.matchedName != nil
+      || description.parameters.contains { part($0)?.budget?.matchedName != nil }
+  }
+
+  /// One variant for each choice of a reference for each budget that matches; itself where none does.
+  private func withReferences(among variants: [StrategyVariant]) -> [StrategyVariant] {
+    func references(_ budget: SpecBudget?) -> [Int?] {
+      guard let name = budget?.matchedName else { return [nil] }
+      return variants.indices.filter { variants[$0].description.name == name }
+    }
+    let own = references(budget).map { reference in
+      StrategyVariant(
+        description: description, parameters: parameters, budget: budget, reference: reference,
+        partDescriptions: partDescriptions)
+    }
+    return description.parameters.reduce(own) { variants, parameter in
+      variants.flatMap { variant in
+        references(part(parameter)?.budget).map { reference in
+          var copy = variant
+          copy.partReferences[parameter.name] = reference
+          return copy
+        }
+      }
+    }
   }
 
   /// Entries in the order in which their variants appear: first those with sizes of their own, then, marked, those
@@ -66,29 +110,45 @@ struct StrategyVariant: Sendable, Hashable {
 
   // MARK: Labels
 
-  /// Gives each variant its name and the parameters in which the variants of its strategy differ.
+  /// Gives each variant its name, the names of its parts, and the parameters in which the variants of its strategy, or
+  /// the same part of several, differ.
   private static func labelled(_ variants: [StrategyVariant]) -> [StrategyVariant] {
     let families = Dictionary(grouping: variants, by: \.description.name).mapValues(Family.init)
+    let partFamilies = Dictionary(
+      grouping: variants.flatMap { variant in
+        variant.description.parameters.compactMap { parameter in
+          variant.part(parameter).map { (owner: Part(variant, parameter, $0), part: $0) }
+        }
+      }, by: \.owner
+    ).mapValues { Family($0.map(\.part)) }
     var result = variants
     for (index, variant) in variants.enumerated() {
-      guard let family = families[variant.description.name] else { continue }
       var words = [variant.description.name]
-      for name in family.varyingParameters {
-        let isReplaced = variant.description.parameters.contains {
-          $0.name == name && $0.isReplacedByBudget
-        }
-        guard variant.budget == nil || !isReplaced else { continue }
-        guard let value = variant.parameters[name], !value.isNull else { continue }
-        words.append("\(name)=\(text(of: value))")
+      for parameter in variant.description.parameters {
+        guard let part = variant.part(parameter) else { continue }
+        let distinguishing =
+          partFamilies[Part(variant, parameter, part)]?.words(of: part) { result[$0].label } ?? []
+        words.append(
+          "\(parameter.name)=\(part.description.name)"
+            + (distinguishing.isEmpty ? "" : "(\(distinguishing.joined(separator: " ")))"))
       }
-      if let budget = variant.budget, family.budgetsVary {
-        words += budgetWords(
-          budget, namesUse: family.usesVary,
-          reference: variant.reference.map { result[$0].label })
-      }
+      words += families[variant.description.name]?.words(of: variant) { result[$0].label } ?? []
       result[index].label = words.joined(separator: " ")
     }
     return result
+  }
+
+  /// The same strategy in the same place of variants of one strategy.
+  private struct Part: Hashable {
+    let owner: String
+    let parameter: String
+    let name: String
+
+    init(_ owner: StrategyVariant, _ parameter: ParameterDescription, _ part: StrategyVariant) {
+      self.owner = owner.description.name
+      self.parameter = parameter.name
+      name = part.description.name
+    }
   }
 
   /// In what the variants of one strategy differ.
@@ -102,6 +162,7 @@ struct StrategyVariant: Sendable, Hashable {
     init(_ variants: [StrategyVariant]) {
       // A size that a budget sets instead says nothing of the variants that have a budget.
       varyingParameters = (variants.first?.description.parameters ?? []).filter { parameter in
+        if parameter.partPhase != nil { return false }
         let telling = variants.filter { !parameter.isReplacedByBudget || $0.budget == nil }
         return Set(telling.map { $0.parameters[parameter.name] }).count > 1
       }.map(\.name)
@@ -111,6 +172,24 @@ struct StrategyVariant: Sendable, Hashable {
         if case .matching(_, let use)? = variant.budget { use } else { nil }
       }
       usesVary = Set(uses).count > 1
+    }
+
+    /// What tells a variant from the others.
+    func words(of variant: StrategyVariant, label: (Int) -> String) -> [String] {
+      var words: [String] = []
+      for name in varyingParameters {
+        let isReplaced = variant.description.parameters.contains {
+          $0.name == name && $0.isReplacedByBudget
+        }
+        guard variant.budget == nil || !isReplaced else { continue }
+        guard let value = variant.parameters[name], !value.isNull else { continue }
+        words.append("\(name)=\(text(of: value))")
+      }
+      if let budget = variant.budget, budgetsVary {
+        words += budgetWords(
+          budget, namesUse: usesVary, reference: variant.reference.map(label))
+      }
+      return words
     }
   }
 

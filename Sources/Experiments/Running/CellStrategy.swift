@@ -24,29 +24,38 @@ struct CellStrategy {
     guard let entry = StrategyRegistry.builtIn.entry(named: cell.cell.strategy) else {
       preconditionFailure("CellStrategy: a plan with the strategy \(cell.cell.strategy)")
     }
-    var parameters = cell.cell.strategyParameters
-    if let budget = parameters["budget"], !budget.isNull {
-      if let matched = cell.matchedIdentity, let reason = runner.failure(of: matched) {
-        throw RunError.matchedCellFailed(
-          label: runner.label(of: matched), reason: reason)
-      }
-      let resolver = BudgetResolver(
-        shape: model.model.shape, promptTokens: promptTokens
-      ) { name, phase in
-        guard let matched = cell.matchedIdentity else { return nil }
-        return try runner.storing {
-          try runner.sink.storedMeasurement(
-            name, statistic: "mean", setting: phase == nil ? nil : .propagated, phase: phase,
-            of: matched)
-        }
-      }
-      parameters = parameters.replacing("budget", by: try resolver.resolve(budget))
-    }
-    if let calibrated = CalibrationRegistry.builtIn.entry(for: cell.cell.strategy) {
-      parameters = try runner.calibrate(parameters, of: calibrated, model: model)
+    let parameters = try entry.changing(cell.cell.strategyParameters) { entry, parameters, part in
+      let reference = part.map { cell.partReferences[$0] } ?? cell.matchedIdentity
+      let sized = try resolvingBudget(
+        of: parameters, reference: reference, model: model, promptTokens: promptTokens,
+        runner: runner)
+      guard let calibrated = CalibrationRegistry.builtIn.entry(for: entry.description.name)
+      else { return sized }
+      return try runner.calibrate(sized, of: calibrated, model: model)
     }
     try entry.check(parameters: parameters, shape: model.model.shape)
     return CellStrategy(cell: cell, entry: entry, parameters: parameters, model: model)
+  }
+
+  /// - Parameter reference: the cell whose use the budget matches, if it matches one.
+  private static func resolvingBudget(
+    of parameters: JSONValue, reference: String?, model: LoadedModel, promptTokens: Int,
+    runner: ExperimentRunner
+  ) throws -> JSONValue {
+    if let reference, let reason = runner.failure(of: reference) {
+      throw RunError.matchedCellFailed(label: runner.label(of: reference), reason: reason)
+    }
+    let resolver = BudgetResolver(
+      shape: model.model.shape, promptTokens: promptTokens
+    ) { name, phase in
+      guard let reference else { return nil }
+      return try runner.storing {
+        try runner.sink.storedMeasurement(
+          name, statistic: "mean", setting: phase == nil ? nil : .propagated, phase: phase,
+          of: reference)
+      }
+    }
+    return try resolver.resolvingBudget(of: parameters)
   }
 
   /// A session for one sequence, with nothing in its caches.
@@ -72,6 +81,12 @@ struct BudgetResolver {
   let promptTokens: Int
   /// A stored figure of the cell that is matched.
   let matchedMeasurement: (_ name: String, _ phase: MeasuredPhase?) throws -> Double?
+
+  /// Parameters with their budget, if they have one, replaced by one that a strategy can work with.
+  func resolvingBudget(of parameters: JSONValue) throws -> JSONValue {
+    guard let budget = parameters["budget"], !budget.isNull else { return parameters }
+    return parameters.replacing("budget", by: try resolve(budget))
+  }
 
   /// The `budget` that replaces the spec's in a strategy's parameters.
   func resolve(_ value: JSONValue) throws -> JSONValue {

@@ -107,7 +107,7 @@ public final class ExperimentRunner {
   /// The kinds that a cell still lacks. Another cell's budget may need more than the spec asks for.
   func missing(_ cell: PlannedCell) -> Set<ResultKind> {
     var wanted = request.metrics
-    if request.cells.contains(where: { $0.matchedIdentity == cell.cell.identity }) {
+    if request.cells.contains(where: { $0.references.contains(cell.cell.identity) }) {
       wanted.formUnion([.approximation, .memory])
     }
     return wanted.subtracting(stored[cell.cell.identity] ?? [])
@@ -161,18 +161,21 @@ public final class ExperimentRunner {
   private func noteCalibrationOnEvaluationText() {
     var compared: Set<[String]> = []
     for cell in request.cells {
-      guard
-        let calibration = cell.cell.strategyParameters["calibrationCorpus"]?.stringValue,
-        let evaluation = cell.cell.taskParameters["corpus"]?.stringValue,
-        // Texts are read once a pair, not once a cell.
-        compared.insert([cell.cell.strategy, calibration, cell.cell.task, evaluation]).inserted,
-        let first = try? Corpus(named: calibration, folder: request.folder),
-        let second = try? Corpus(named: evaluation, folder: request.folder),
-        first.digest == second.digest
-      else { continue }
-      let remark =
-        "warning: \(cell.cell.strategy) is calibrated on \"\(calibration)\", the text that \(cell.cell.task) evaluates; its figures are flattered"
-      if remarks.insert(remark).inserted { report(.note(remark)) }
+      for parameters in cell.cell.parametersWithParts {
+        let strategy = parameters["name"]?.stringValue ?? cell.cell.strategy
+        guard
+          let calibration = parameters["calibrationCorpus"]?.stringValue,
+          let evaluation = cell.cell.taskParameters["corpus"]?.stringValue,
+          // Texts are read once a pair, not once a cell.
+          compared.insert([strategy, calibration, cell.cell.task, evaluation]).inserted,
+          let first = try? Corpus(named: calibration, folder: request.folder),
+          let second = try? Corpus(named: evaluation, folder: request.folder),
+          first.digest == second.digest
+        else { continue }
+        let remark =
+          "warning: \(strategy) is calibrated on \"\(calibration)\", the text that \(cell.cell.task) evaluates; its figures are flattered"
+        if remarks.insert(remark).inserted { report(.note(remark)) }
+      }
     }
   }
 

@@ -46,7 +46,7 @@ final class PreparedBench {
     var open = bench.cells.filter { !runner.missing($0).isDisjoint(with: Self.qualityKinds) }
     while !open.isEmpty {
       let ready = open.filter { cell in
-        !open.contains { $0.cell.identity == cell.matchedIdentity }
+        !open.contains { cell.references.contains($0.cell.identity) }
       }
       precondition(!ready.isEmpty, "PreparedBench.runQuality: cells wait for each other in a ring")
       try runQuality(of: ready)

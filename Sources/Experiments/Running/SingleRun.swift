@@ -18,22 +18,20 @@ public struct SingleRun {
   ///
   /// - Parameter promptTokens: what a budget given as a fraction is a part of.
   public func makeSession(promptTokens: Int) throws -> any StrategySession {
-    var parameters = strategy.parameters
     let shape = model.model.shape
-    if let budget = parameters["budget"] {
-      let resolver = BudgetResolver(
-        shape: shape, promptTokens: promptTokens, matchedMeasurement: { _, _ in nil })
-      parameters = parameters.replacing("budget", by: try resolver.resolve(budget))
-    }
-    if let calibrated = CalibrationRegistry.builtIn.entry(for: strategy.entry.description.name),
-      let request = try calibrated.request(
-        parameters: parameters, contextLength: model.model.configuration.contextLength)
-    {
+    let resolver = BudgetResolver(
+      shape: shape, promptTokens: promptTokens, matchedMeasurement: { _, _ in nil })
+    let parameters = try strategy.entry.changing(strategy.parameters) { entry, parameters, _ in
+      let sized = try resolver.resolvingBudget(of: parameters)
+      guard let calibrated = CalibrationRegistry.builtIn.entry(for: entry.description.name),
+        let request = try calibrated.request(
+          parameters: sized, contextLength: model.model.configuration.contextLength)
+      else { return sized }
       let record = try OfflinePhase(
         request, of: calibrated, model: model,
         corpus: Corpus(named: request.corpus, folder: .currentDirectory())
       ).run()
-      parameters = try calibrated.resolve(parameters: parameters, evidence: record.evidence)
+      return try calibrated.resolve(parameters: sized, evidence: record.evidence)
     }
     return try strategy.entry.makeSession(
       parameters: parameters, shape: shape, workspace: model.model.workspace)

@@ -48,16 +48,18 @@ public struct StrategyArgument {
       ])
     }
     var members = strategy.grid.points[0]
-    if let budget = strategy.budgets?.first {
-      if case .matching = budget {
-        throw Self.error([
-          SpecProblem(
-            path: .root.appending("budget"), position: nil,
-            message: "matches another strategy, and there is none here",
-            allowed: "fraction, tokens, bytes, density or mass")
-        ])
-      }
-      members["budget"] = budget.jsonValue
+    if let budget = strategy.budgets?.first { members["budget"] = budget.jsonValue }
+    let owners =
+      [(JSONValue.object(members), JSONPath.root)]
+      + members.map { ($0.value, JSONPath.root.appending($0.key)) }
+    for (owner, path) in owners
+    where owner["budget"].flatMap(SpecBudget.init)?.matchedName != nil {
+      throw Self.error([
+        SpecProblem(
+          path: path.appending("budget"), position: nil,
+          message: "matches another strategy, and there is none here",
+          allowed: "fraction, tokens, bytes, density or mass")
+      ])
     }
     self.entry = entry
     parameters = .object(members.filter { !$0.value.isNull })

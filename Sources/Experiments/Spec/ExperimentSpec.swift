@@ -42,6 +42,8 @@ public struct SpecStrategy: Sendable, Hashable {
   public var grid: ParameterGrid
   /// Nil where the strategy's own sizes count; several make an axis of the grid.
   public var budgets: [SpecBudget]?
+  /// The strategies that can be parts of it.
+  public var partDescriptions: [StrategyDescription] = []
   /// Where the spec says so; nil for a `full` that was added.
   public var path: JSONPath?
 
@@ -49,9 +51,10 @@ public struct SpecStrategy: Sendable, Hashable {
 
   /// The strategies whose measured use its budgets match.
   public var matchedNames: [String] {
-    (budgets ?? []).compactMap { budget in
-      if case .matching(let name, _) = budget { name } else { nil }
-    }
+    let ofParts = description.parameters.filter { $0.partPhase != nil }
+      .flatMap { grid.values[$0.name] ?? [] }
+      .compactMap { $0["budget"].flatMap(SpecBudget.init) }
+    return ((budgets ?? []) + ofParts).compactMap(\.matchedName)
   }
 }
 

@@ -22,6 +22,7 @@ extension ParameterKind {
     case .list:
       guard let elements = value.arrayValue else { return "is \(value.kindName)" }
       return elements.isEmpty ? "is an empty list" : nil
+    case .strategy: return value.objectValue == nil ? "is \(value.kindName)" : nil
     }
   }
 
@@ -39,6 +40,8 @@ extension ParameterKind {
     case .string: "a text"
     case .choice(let words): words.joined(separator: ", ")
     case .list(let element): "a list, each element \(element.allowedText)"
+    case .strategy(let phase):
+      "a strategy that acts in \(phase.rawValue): {\"name\": …} with its parameters"
     }
   }
 

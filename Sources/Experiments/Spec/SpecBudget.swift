@@ -23,6 +23,11 @@ public enum SpecBudget: Sendable, Hashable {
     case density
   }
 
+  /// The strategy whose use it matches.
+  public var matchedName: String? {
+    if case .matching(let name, _) = self { name } else { nil }
+  }
+
   public var form: BudgetForm {
     switch self {
     case .fraction: .fraction

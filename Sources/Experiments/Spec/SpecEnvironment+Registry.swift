@@ -10,23 +10,20 @@ extension SpecEnvironment {
     in registry: StrategyRegistry
   ) -> (_ strategy: String, _ parameters: JSONValue, _ model: ModelFacts) -> [ConfigurationError] {
     { strategy, parameters, model in
-      guard let entry = registry.entry(named: strategy), var members = parameters.objectValue
-      else { return [] }
-      if let budget = members["budget"] {
-        members["budget"] = resolved(budget, promptTokens: model.contextLength)
-      }
-      let isCalibrated =
-        members["heads"]?.isNull == true
-        && strategyTextParameters.contains { members[$0] != nil }
-      if isCalibrated {
-        members["heads"] = .array(
-          Array(repeating: -1, count: model.shape.layers * model.shape.queryHeads))
-      }
+      guard let entry = registry.entry(named: strategy) else { return [] }
       do {
-        // An offline phase longer than the context is found here rather than in the middle of a run.
-        _ = try CalibrationRegistry.builtIn.entry(for: strategy)?.request(
-          parameters: parameters, contextLength: model.contextLength)
-        try entry.check(parameters: .object(members), shape: model.shape)
+        let ready = try entry.changing(parameters, in: registry) { entry, parameters, part in
+          do {
+            // An offline phase longer than the context is found here rather than in the middle of a run.
+            _ = try CalibrationRegistry.builtIn.entry(for: entry.description.name)?.request(
+              parameters: parameters, contextLength: model.contextLength)
+          } catch let error as ConfigurationError {
+            guard let part else { throw error }
+            throw ConfigurationError("\(part).\(error.parameter)", error.message)
+          }
+          return standIn(parameters, model)
+        }
+        try entry.check(parameters: ready, shape: model.shape)
         return []
       } catch let error as ConfigurationError {
         return [error]
@@ -34,6 +31,22 @@ extension SpecEnvironment {
         return [ConfigurationError(strategy, "\(error)")]
       }
     }
+  }
+
+  /// Parameters as they could be at run time: a budget as some number, calibrated heads as if they kept everything.
+  private static func standIn(_ parameters: JSONValue, _ model: ModelFacts) -> JSONValue {
+    var members = parameters.objectValue ?? [:]
+    if let budget = members["budget"] {
+      members["budget"] = resolved(budget, promptTokens: model.contextLength)
+    }
+    let isCalibrated =
+      members["heads"]?.isNull == true
+      && strategyTextParameters.contains { members[$0] != nil }
+    if isCalibrated {
+      members["heads"] = .array(
+        Array(repeating: -1, count: model.shape.layers * model.shape.queryHeads))
+    }
+    return .object(members)
   }
 
   /// Parameters of strategies that name a text.

@@ -182,22 +182,26 @@ extension SpecReader {
     }
   }
 
-  /// Every name that an entry's budgets match, with its place in the text.
+  /// Every name that an entry's budgets, and those of its parts, match, with its place in the text.
   private func matchedPlaces(
     of entry: SpecStrategy, at path: JSONPath
   ) -> [(name: String, path: JSONPath)] {
-    let place = path.appending("budget")
-    return document.value.value(at: place).map { budget in
-      let single = budget.arrayValue == nil
-      return (budget.arrayValue ?? [budget]).enumerated().flatMap { index, element in
-        let place = (single ? place : place.appending(index)).appending("matching")
-        guard let value = element["matching"] else { return [(name: String, path: JSONPath)]() }
-        if let name = value.stringValue { return [(name, place)] }
-        return (value.arrayValue ?? []).enumerated().compactMap { index, element in
-          element.stringValue.map { ($0, place.appending(index)) }
+    let parts = entry.description.parameters.filter { $0.partPhase != nil }
+      .flatMap { elements(at: path.appending($0.name)) }
+    return ([path] + parts.map(\.path)).flatMap { owner in
+      elements(at: owner.appending("budget")).flatMap { budget in
+        elements(at: budget.path.appending("matching")).compactMap { element in
+          element.value.stringValue.map { ($0, element.path) }
         }
       }
-    } ?? []
+    }
+  }
+
+  /// The elements of a list in the text, or its one value, with their places; empty where there is nothing.
+  private func elements(at path: JSONPath) -> [(value: JSONValue, path: JSONPath)] {
+    guard let value = document.value.value(at: path) else { return [] }
+    guard let elements = value.arrayValue else { return [(value, path)] }
+    return elements.enumerated().map { ($1, path.appending($0)) }
   }
 
   /// The names from `start` over `next` back to `start`; nil where no way leads back.

@@ -10,23 +10,8 @@ extension SpecReader {
     guard let value = required("strategies", of: members, allowed: allowed) else { return [] }
     let path = JSONPath.root.appending("strategies")
     guard let elements = list(value, at: path, allowed: allowed) else { return [] }
-    var entries: [SpecStrategy] = []
-    for (index, element) in elements.enumerated() {
-      let place = path.appending(index)
-      guard let (name, members) = namedObject(element, at: place, what: "strategy", among: names),
-        let description = environment.strategies.first(where: { $0.name == name })
-      else { continue }
-      refuseUnknownKeys(
-        of: members, at: place,
-        known: ["name"] + description.parameters.map(\.name)
-          + (description.budgets.isEmpty ? [] : ["budget"]),
-        alsoKnown: ["budget"], owner: name)
-      let grid = readGrid(description.parameters, from: members, at: place)
-      let budgets = readBudgets(members, for: description, at: place)
-      if budgets != nil { refuseReplacedSizes(members, of: description, at: place) }
-      resolveTexts(SpecEnvironment.strategyTextParameters, of: grid, given: members, at: place)
-      entries.append(
-        SpecStrategy(description: description, grid: grid, budgets: budgets, path: place))
+    var entries = elements.enumerated().compactMap { index, element in
+      readStrategy(element, at: path.appending(index), among: names)
     }
     checkMatching(of: entries, spec: elements)
     if !entries.contains(where: { $0.name == "full" }),
@@ -38,6 +23,70 @@ extension SpecReader {
           path: nil), at: 0)
     }
     return entries
+  }
+
+  private mutating func readStrategy(
+    _ element: JSONValue, at path: JSONPath, among names: [String]
+  ) -> SpecStrategy? {
+    guard let (name, members) = namedObject(element, at: path, what: "strategy", among: names),
+      let description = environment.strategies.first(where: { $0.name == name })
+    else { return nil }
+    refuseUnknownKeys(
+      of: members, at: path,
+      known: ["name"] + description.parameters.map(\.name)
+        + (description.budgets.isEmpty ? [] : ["budget"]),
+      alsoKnown: ["budget"], owner: name)
+    let grid = readGrid(description.parameters, from: members, at: path)
+    let budgets = readBudgets(members, for: description, at: path)
+    if budgets != nil { refuseReplacedSizes(members, of: description, at: path) }
+    resolveTexts(SpecEnvironment.strategyTextParameters, of: grid, given: members, at: path)
+    return SpecStrategy(
+      description: description, grid: grid, budgets: budgets,
+      partDescriptions: description.hasParts ? environment.strategies.filter { !$0.hasParts } : [],
+      path: path)
+  }
+
+  /// The strategies that a part stands for, every combination of the values in its lists: objects with `name`, all
+  /// parameters and the budget. Null, and a list with null in it, leave the part out.
+  private mutating func readParts(
+    _ value: JSONValue, acting phase: StrategyPhase, at path: JSONPath
+  ) -> [JSONValue] {
+    let isList = value.arrayValue != nil
+    let elements = value.arrayValue ?? [value]
+    refuseRepeats(in: elements, at: path)
+    var parts: [JSONValue] = []
+    for (index, element) in elements.enumerated() {
+      let place = isList ? path.appending(index) : path
+      if element.isNull {
+        parts.append(.null)
+        continue
+      }
+      let names = environment.strategies.filter { $0.fits(phase) }.map(\.name)
+      let name = element["name"]?.stringValue
+      if let known = environment.strategies.first(where: { $0.name == name }), !known.fits(phase) {
+        let reason =
+          known.hasParts
+          ? "is made of parts itself"
+          : "acts in \(known.phases.isEmpty ? "no phase" : known.phases.map(\.rawValue).joined(separator: " and "))"
+        report(
+          place.appending("name"), .string(known.name),
+          reason + ", so it is no part for \(phase.rawValue)",
+          allowed: names.joined(separator: ", "))
+        continue
+      }
+      guard let entry = readStrategy(element, at: place, among: names) else { continue }
+      let count = entry.grid.count.multipliedReportingOverflow(by: entry.budgets?.count ?? 1)
+      guard !count.overflow, count.partialValue <= Self.maximumCells else {
+        report(
+          place, .string(entry.name), "stands for too many combinations",
+          allowed: "at most \(Self.maximumCells)")
+        continue
+      }
+      parts += entry.points.map { point in
+        .object(point.merging(["name": .string(entry.name)]) { $1 })
+      }
+    }
+    return parts
   }
 
   private mutating func refuseReplacedSizes(
@@ -123,7 +172,17 @@ extension SpecReader {
     for parameter in parameters {
       guard let value = members[parameter.name] else { continue }
       let place = path.appending(parameter.name)
-      if !parameter.kind.isList, let elements = value.arrayValue {
+      if let phase = parameter.partPhase {
+        if value.arrayValue?.isEmpty == true {
+          report(
+            place, value, "is an empty list",
+            allowed: "\(parameter.kind.allowedText), or a list of such values")
+          continue
+        }
+        let parts = readParts(value, acting: phase, at: place)
+        // Without any the default stands in for what has been reported.
+        if !parts.isEmpty { grid.values[parameter.name] = parts }
+      } else if !parameter.kind.isList, let elements = value.arrayValue {
         if elements.isEmpty {
           report(
             place, value, "is an empty list",

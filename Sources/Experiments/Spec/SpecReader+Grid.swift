@@ -113,7 +113,10 @@ extension SpecReader {
     _ complaint: ConfigurationError, of parameters: [String: JSONValue], axes: ParameterGrid,
     at path: JSONPath, elsewhere: JSONPath, note: String
   ) {
-    let place = path.appending(complaint.parameter)
+    // What is wrong with a part is named `retention.sinks`.
+    let place = complaint.parameter.split(separator: ".").reduce(path) {
+      $0.appending(String($1))
+    }
     guard document.position(of: place) != nil else {
       report(elsewhere, nil, complaint.description + note)
       return

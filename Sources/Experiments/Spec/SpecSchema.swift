@@ -15,7 +15,10 @@ public enum SpecSchema {
       "required": ["schemaVersion", "name", "models", "contextLengths", "strategies", "tasks"],
       "additionalProperties": false,
       "properties": properties(strategies: strategies, tasks: tasks),
-      "$defs": budgets,
+      "$defs": .object(
+        Dictionary(
+          uniqueKeysWithValues: budgets
+            + strategies.map { (definition(of: $0), strategy($0, strategies)) })),
     ]
   }
 
@@ -32,7 +35,7 @@ public enum SpecSchema {
       "question": ["type": "string", "description": "what the experiment is to find out"],
       "models": list(of: model),
       "contextLengths": list(of: ["type": "integer", "minimum": 2]),
-      "strategies": list(of: ["oneOf": .array(strategies.map(strategy))]),
+      "strategies": list(of: oneOf(strategies)),
       "tasks": list(of: ["oneOf": .array(tasks.map(task))]),
       "metrics": list(
         of: ["enum": .array(ResultKind.allCases.map { .string($0.rawValue) })]),
@@ -72,9 +75,25 @@ public enum SpecSchema {
 
   // MARK: Strategies and tasks
 
-  private static func strategy(_ description: StrategyDescription) -> JSONValue {
+  private static func definition(of strategy: StrategyDescription) -> String {
+    "strategy-\(strategy.name)"
+  }
+
+  private static func oneOf(_ strategies: [StrategyDescription]) -> JSONValue {
+    ["oneOf": .array(strategies.map { ["$ref": .string("#/$defs/\(definition(of: $0))")] })]
+  }
+
+  /// - Parameter known: the strategies that can be parts.
+  private static func strategy(
+    _ description: StrategyDescription, _ known: [StrategyDescription]
+  ) -> JSONValue {
     var schema = entry(
-      description.name, description.summary, parameters: description.parameters)
+      description.name, description.summary, parameters: description.parameters, parts: known)
+    if description.hasParts {
+      schema["anyOf"] = .array(
+        description.parameters.filter { $0.partPhase != nil }
+          .map { ["required": [.string($0.name)]] })
+    }
     guard !description.budgets.isEmpty else { return .object(schema) }
     let forms = JSONValue.array(
       description.budgets.map { ["$ref": .string("#/$defs/\($0.rawValue)")] })
@@ -96,18 +115,23 @@ public enum SpecSchema {
   }
 
   private static func entry(
-    _ name: String, _ summary: String, parameters: [ParameterDescription]
+    _ name: String, _ summary: String, parameters: [ParameterDescription],
+    parts: [StrategyDescription] = []
   ) -> [String: JSONValue] {
     var properties: [String: JSONValue] = ["name": ["const": .string(name)]]
-    for parameter in parameters { properties[parameter.name] = self.parameter(parameter) }
+    for parameter in parameters {
+      properties[parameter.name] = self.parameter(parameter, parts: parts)
+    }
     return [
       "type": "object", "description": .string(summary), "required": ["name"],
       "additionalProperties": false, "properties": .object(properties),
     ]
   }
 
-  private static func parameter(_ parameter: ParameterDescription) -> JSONValue {
-    let value = schema(of: parameter.kind)
+  private static func parameter(
+    _ parameter: ParameterDescription, parts: [StrategyDescription]
+  ) -> JSONValue {
+    let value = schema(of: parameter.kind, parts: parts)
     let isAxis =
       !parameter.kind.isList && !CellIdentity.timingParameters.contains(parameter.name)
     var choices = [value]
@@ -120,7 +144,9 @@ public enum SpecSchema {
     return .object(members)
   }
 
-  private static func schema(of kind: ParameterKind) -> JSONValue {
+  private static func schema(
+    of kind: ParameterKind, parts: [StrategyDescription] = []
+  ) -> JSONValue {
     var members: [String: JSONValue] = [:]
     switch kind {
     case .integer(let minimum, let maximum):
@@ -136,6 +162,7 @@ public enum SpecSchema {
     case .choice(let words): members["enum"] = .array(words.map { .string($0) })
     case .list(let element):
       members = ["type": "array", "minItems": 1, "items": schema(of: element)]
+    case .strategy(let phase): return oneOf(parts.filter { $0.fits(phase) })
     }
     return .object(members)
   }
@@ -146,18 +173,21 @@ public enum SpecSchema {
 
   // MARK: Budgets
 
-  private static var budgets: JSONValue {
+  private static var budgets: [(String, JSONValue)] {
     let share: JSONValue = ["type": "number", "exclusiveMinimum": 0, "maximum": 1]
     let count: JSONValue = ["type": "integer", "minimum": 1]
     return [
-      "fraction": budget("fraction", share, "of the prompt's tokens, per KV head"),
-      "tokens": budget("tokens", count, "per KV head"),
-      "bytes": budget("bytes", count, "of the whole model's KV cache"),
-      "density": budget("density", share, "attended over causal pairs"),
-      "mass": budget("mass", share, "attention mass that the selection keeps"),
-      "matching": budget(
-        "matching", ["type": "string"], "the measured use of another strategy of this spec",
-        use: ["enum": .array(SpecBudget.MatchedUse.allCases.map { .string($0.rawValue) })]),
+      ("fraction", budget("fraction", share, "of the prompt's tokens, per KV head")),
+      ("tokens", budget("tokens", count, "per KV head")),
+      ("bytes", budget("bytes", count, "of the whole model's KV cache")),
+      ("density", budget("density", share, "attended over causal pairs")),
+      ("mass", budget("mass", share, "attention mass that the selection keeps")),
+      (
+        "matching",
+        budget(
+          "matching", ["type": "string"], "the measured use of another strategy of this spec",
+          use: ["enum": .array(SpecBudget.MatchedUse.allCases.map { .string($0.rawValue) })])
+      ),
     ]
   }
 

@@ -37,6 +37,12 @@ public struct CellRecord: Codable, Sendable, Hashable {
     self.selectionLooksAhead = selectionLooksAhead
     self.seed = seed
   }
+
+  /// The strategy's parameters, then those of each strategy that it is made of, with their `name`.
+  public var parametersWithParts: [JSONValue] {
+    let parts = (strategyParameters.objectValue ?? [:]).sorted { $0.key < $1.key }.map(\.value)
+    return [strategyParameters] + parts.filter { $0["name"]?.stringValue != nil }
+  }
 }
 
 /// A cell as one experiment sees it.
@@ -46,20 +52,31 @@ public struct PlannedCell: Codable, Sendable, Hashable {
   public var label: String
   /// The cell of `full` that this one is compared with; its own identity for `full`.
   public var fullIdentity: String
-  /// The cell whose measured use this one's budget matches.
+  /// The cell whose measured use this one's budget, or that of one of its parts, matches; of several the first.
   public var matchedIdentity: String?
+  /// The cells whose use the budgets of its parts match, by the parameter that holds the part. What a run goes by; it
+  /// is not stored.
+  public var partReferences: [String: String]
   /// Greedy steps of a timing pass. They decide no result, so they are no part of the identity.
   public var decodeTokens: Int
 
   public init(
     cell: CellRecord, label: String, fullIdentity: String, matchedIdentity: String? = nil,
-    decodeTokens: Int = 32
+    partReferences: [String: String] = [:], decodeTokens: Int = 32
   ) {
     self.cell = cell
     self.label = label
     self.fullIdentity = fullIdentity
     self.matchedIdentity = matchedIdentity
+    self.partReferences = partReferences
     self.decodeTokens = decodeTokens
+  }
+}
+
+extension PlannedCell {
+  /// The cells whose measured use its budgets match.
+  public var references: Set<String> {
+    Set(partReferences.values).union(matchedIdentity.map { [$0] } ?? [])
   }
 }
 

@@ -1,3 +1,4 @@
+import Attention
 import Records
 import Tensors
 
@@ -10,6 +11,8 @@ struct ParameterSets {
   let promptTokens: Int
   let tokens: Int
   let seed: Int
+  /// Where parts of a composition come from.
+  var registry = StrategyRegistry.builtIn
 
   /// What the small sizes replace: defaults of at least this.
   private static let leastSize = 16
@@ -38,6 +41,7 @@ struct ParameterSets {
   /// Sets under which every query attends to everything and nothing leaves the cache.
   var covering: [Parameters] {
     if description.phases.isEmpty { return [base] }
+    if description.hasParts { return coveringParts }
     var sets: [Parameters] = []
     let largest = values { large($0) }
     let hasSizes = description.parameters.contains(where: isSize)
@@ -81,6 +85,8 @@ struct ParameterSets {
 
   private func small(_ parameter: ParameterDescription, uniformGroups: Bool) -> JSONValue {
     switch (parameter.kind, parameter.defaultValue) {
+    case (.strategy(let phase), _):
+      return parts(for: phase).first.map { part($0, $0.base) } ?? .null
     case (.integer(let minimum, let maximum), .integer(let value)) where isSize(parameter):
       let size =
         isBlock(parameter) || value < 64 ? min(value / 2, Self.blockSize) : Self.windowSize
@@ -118,6 +124,14 @@ struct ParameterSets {
 
   private func alternatives(to parameter: ParameterDescription) -> [JSONValue] {
     switch (parameter.kind, parameter.defaultValue) {
+    case (.strategy(let phase), _):
+      // Each strategy that fits, with a budget that binds where it takes one.
+      return [.null]
+        + parts(for: phase).map { sets in
+          let uniform = sets.values { sets.small($0, uniformGroups: true) }
+          return part(
+            sets, sets.takesTokens ? sets.budgeted(uniform, ["tokens": 5]) : uniform)
+        }
     case (.boolean, .boolean(let value)):
       return [.boolean(!value)]
     case (.choice(let words), let value):
@@ -131,6 +145,37 @@ struct ParameterSets {
     default:
       return []
     }
+  }
+
+  // MARK: Parts
+
+  /// The sets of every strategy that can be a part for this phase.
+  private func parts(for phase: StrategyPhase) -> [ParameterSets] {
+    registry.descriptions.filter { $0.fits(phase) }.map {
+      ParameterSets(
+        description: $0, shape: shape, promptTokens: promptTokens, tokens: tokens, seed: seed)
+    }
+  }
+
+  private func part(_ sets: ParameterSets, _ parameters: Parameters) -> JSONValue {
+    .object(parameters.merging(["name": .string(sets.description.name)]) { $1 })
+  }
+
+  /// Each part alone, under a set with which it keeps everything, and one such part in every phase.
+  private var coveringParts: [Parameters] {
+    let none = values { $0.defaultValue }
+    var together = none
+    var sets: [Parameters] = []
+    for parameter in description.parameters {
+      guard let phase = parameter.partPhase else { continue }
+      for candidate in parts(for: phase) {
+        guard let covering = candidate.covering.first else { continue }
+        let value = part(candidate, covering)
+        sets.append(none.merging([parameter.name: value]) { $1 })
+        if together[parameter.name]?.isNull == true { together[parameter.name] = value }
+      }
+    }
+    return sets + [together]
   }
 
   // MARK: Budgets

@@ -116,16 +116,32 @@ extension StrategyChecker {
   func checkBudget(
     _ subject: CheckSubject, _ original: CheckSubject.Original, log: inout CheckLog
   ) {
-    guard let budget = subject.checkCase.parameters["budget"] else { return }
+    let parameters = subject.checkCase.parameters
+    let description = subject.description
+    if let budget = parameters["budget"] {
+      check(budget, of: description.phases, subject, original, log: &log)
+    }
+    for parameter in description.parameters {
+      guard let phase = parameter.partPhase, let budget = parameters[parameter.name]?["budget"]
+      else { continue }
+      check(budget, of: [phase], subject, original, log: &log)
+    }
+  }
+
+  /// - Parameter phases: what the budget is for.
+  private func check(
+    _ budget: JSONValue, of phases: [StrategyPhase], _ subject: CheckSubject,
+    _ original: CheckSubject.Original, log: inout CheckLog
+  ) {
     if let tokens = budget["tokens"]?.integerValue {
       log.look(at: .staysWithinBudget)
-      if subject.description.phases.contains(.retention) {
+      if phases.contains(.retention) {
         checkRetained(subject, original, atMost: max(1, tokens), log: &log)
       } else {
-        checkAttended(subject, original, atMost: max(1, tokens), log: &log)
+        checkAttended(subject, original, in: phases, atMost: max(1, tokens), log: &log)
       }
     }
-    if let density = budget["density"]?.doubleValue, subject.description.phases.contains(.prefill) {
+    if let density = budget["density"]?.doubleValue, phases.contains(.prefill) {
       // A window of one token and the sinks are the least there is; short prompts are denser.
       guard subject.promptTokens >= 3 * ParameterSets.windowSize else { return }
       log.look(at: .staysWithinBudget)
@@ -168,12 +184,11 @@ extension StrategyChecker {
   }
 
   private func checkAttended(
-    _ subject: CheckSubject, _ original: CheckSubject.Original, atMost budget: Int,
-    log: inout CheckLog
+    _ subject: CheckSubject, _ original: CheckSubject.Original, in phases: [StrategyPhase],
+    atMost budget: Int, log: inout CheckLog
   ) {
     let attended = AttendedKeys(
       original.decisions, shape: subject.shape, tokens: subject.sequence.tokens)
-    let phases = subject.description.phases
     let first = phases.contains(.prefill) ? 0 : subject.promptTokens
     let end = phases.contains(.decode) ? subject.sequence.tokens : subject.promptTokens
     let heads = Double(subject.shape.layers * subject.shape.queryHeads)

@@ -129,24 +129,22 @@ extension StrategyChecker {
     }
   }
 
-  /// Lists with an entry for each query head of each layer trade places too.
+  /// Lists with an entry for each query head of each layer trade places too, those of parts as well.
   private func swappedParameters(_ subject: CheckSubject, order: [Int]) -> JSONValue {
     let shape = subject.shape
     let group = shape.queryHeadsPerKVHead
-    guard let parameters = subject.checkCase.parameters.objectValue else {
-      return subject.checkCase.parameters
+    func swapped(_ value: JSONValue) -> JSONValue {
+      if let members = value.objectValue { return .object(members.mapValues(swapped)) }
+      guard let list = value.arrayValue, list.count == shape.layers * shape.queryHeads else {
+        return value
+      }
+      return .array(
+        list.indices.map { place in
+          let head = place % shape.queryHeads
+          return list[place - head + order[head / group] * group + head % group]
+        })
     }
-    return .object(
-      parameters.mapValues { value in
-        guard let list = value.arrayValue, list.count == shape.layers * shape.queryHeads else {
-          return value
-        }
-        return .array(
-          list.indices.map { place in
-            let head = place % shape.queryHeads
-            return list[place - head + order[head / group] * group + head % group]
-          })
-      })
+    return swapped(subject.checkCase.parameters)
   }
 
   // MARK: Causality

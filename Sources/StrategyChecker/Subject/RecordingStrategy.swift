@@ -60,6 +60,10 @@ struct RecordingStrategy<Base: AttentionStrategy>: AttentionStrategy {
 
   var logitsAreDense: Bool { base.logitsAreDense }
 
+  var remembersOtherPhases: Bool { base.remembersOtherPhases }
+
+  func cacheBytes(of state: Base.State) -> Int { base.cacheBytes(of: state) }
+
   var prefillGranularity: PrefillGranularity { base.prefillGranularity }
 
   func selectForPrefill(

@@ -1,0 +1,203 @@
+import Attention
+import Kernels
+import LabTestSupport
+import Records
+import Tensors
+import Testing
+
+@Suite("Composed strategies")
+struct ComposedStrategyTests {
+  private static let shape = AttentionSessionTests.shape
+
+  private static func part(_ name: String, _ parameters: [String: JSONValue] = [:]) -> JSONValue {
+    .object(parameters.merging(["name": .string(name)]) { $1 })
+  }
+
+  /// Everything that a run gives: outputs of the prompt and of each step, and what is held at the end.
+  private struct Run: Equatable {
+    var outputs: [Matrix] = []
+    var afterPrompt: [[Int]] = []
+    var held: [[Int]] = []
+    var attended: [[Int]] = []
+  }
+
+  private static func run(
+    _ name: String, _ parameters: [String: JSONValue], prompt: Int = 100, tokens: Int = 140
+  ) throws -> Run {
+    let session = try AttentionSessionTests.session(name, parameters)
+    let sequence = TestSequence(shape, tokens: tokens, seed: 5)
+    var run = Run()
+    run.outputs.append(sequence.run(session, 0..<prompt, .prefill))
+    run.afterPrompt = [session.held(0), session.held(1)]
+    var position = prompt
+    while position < tokens {
+      let count = min(session.queriesDecodedTogether(from: position), tokens - position, 4)
+      run.outputs.append(sequence.run(session, position..<position + count, .decode))
+      run.attended.append(session.pairs.map(\.nominal))
+      position += count
+    }
+    run.held = [session.held(0), session.held(1)]
+    return run
+  }
+
+  /// Sizes that bind on 100 tokens.
+  private static let small: [String: [String: JSONValue]] = [
+    "tca": AttentionSessionTests.tca, "streaming-llm": ["localWindow": 20],
+    "a-shape": ["initialTokens": 5, "localWindow": 12],
+    "tri-shape": ["initialTokens": 5, "localWindow": 12, "lastQueries": 9],
+    "quest": ["pageSize": 4, "budget": ["tokens": 16]], "lagkv": ["lag": 16],
+    "snapkv": ["observationWindow": 8], "expected-attention": ["futureQueries": 16],
+  ]
+
+  @Test(
+    "A strategy in each of its own phases does, to the last bit, what it does alone",
+    arguments: StrategyRegistry.builtIn.descriptions.filter { !$0.phases.isEmpty && !$0.hasParts }
+      .map(\.name))
+  func itself(name: String) throws {
+    let description = try #require(StrategyRegistry.builtIn.entry(named: name)).description
+    // Only what this strategy knows of the small sizes.
+    let known = description.parameters.map(\.name) + ["budget"]
+    let parameters = (Self.small[name] ?? [:]).filter { known.contains($0.key) }
+    let value = Self.part(name, parameters)
+    let phases = Dictionary(
+      uniqueKeysWithValues: description.phases.map { ($0.rawValue, value) })
+    let alone = try Self.run(name, parameters)
+    let composed = try Self.run("composed", phases)
+    #expect(composed.afterPrompt == alone.afterPrompt)
+    #expect(composed.held == alone.held)
+    // Steps may be taken in other numbers, since a retention part alone does not hide what it will evict.
+    let joined = [alone, composed].map { $0.outputs.flatMap(\.elements) }
+    #expect(AttentionSessionTests.largest(joined[0], joined[1]) <= 1e-5)
+  }
+
+  @Test("Each part acts in its own phase only")
+  func phases() throws {
+    let snapkv = Self.part("snapkv", ["observationWindow": 8, "budget": ["tokens": 30]])
+    let window = Self.part("streaming-llm", ["localWindow": 12])
+    let composed = try Self.run("composed", ["prefill": window, "retention": snapkv])
+    let streaming = try Self.run("streaming-llm", ["localWindow": 12])
+    let evicting = try Self.run(
+      "snapkv", ["observationWindow": 8, "budget": ["tokens": 30]])
+    #expect(composed.outputs[0] == streaming.outputs[0])
+    #expect(composed.held == evicting.held && evicting.held[0].count == 70)
+    // The window of the prompt is none of the decode queries'.
+    #expect(composed.outputs.dropFirst() == evicting.outputs.dropFirst())
+  }
+
+  @Test("Quest's pages are of the tokens that another part left, its bounds work for them")
+  func questAmongHeld() throws {
+    let snapkv = Self.part("snapkv", ["observationWindow": 8, "budget": ["tokens": 40]])
+    let everything = Self.part("quest", ["pageSize": 4, "budget": ["tokens": 4000]])
+    let dense = try Self.run("composed", ["retention": snapkv])
+    let all = try Self.run("composed", ["retention": snapkv, "decode": everything])
+    #expect(
+      AttentionSessionTests.largest(
+        all.outputs.flatMap(\.elements), dense.outputs.flatMap(\.elements)) <= 1e-5)
+    let some = try Self.run(
+      "composed",
+      [
+        "retention": snapkv,
+        "decode": Self.part("quest", ["pageSize": 4, "budget": ["tokens": 16]]),
+      ]
+    )
+    // 40 tokens held and more to come; four pages of 4, the last one perhaps begun only.
+    for (step, counts) in some.attended.enumerated() {
+      let begun = (40 + step) % 4 + 1
+      #expect(counts.allSatisfy { $0 == 12 + begun }, "step \(step): \(counts)")
+    }
+    // Evicting a token a step moves every page: the bounds are worked out anew.
+    let moving = try Self.run(
+      "composed",
+      [
+        "retention": Self.part("tova", ["budget": ["tokens": 40]]),
+        "decode": Self.part("quest", ["pageSize": 4, "budget": ["tokens": 16]]),
+      ])
+    #expect(moving.held.allSatisfy { $0.count == 41 })
+    #expect(moving.attended.allSatisfy { $0.allSatisfy { $0 <= 16 } })
+  }
+
+  @Test("TCA thins what another part left of a block")
+  func tcaAmongHeld() throws {
+    let run = try Self.run(
+      "composed",
+      [
+        "retention": Self.part("knorm", ["budget": ["tokens": 50]]),
+        "decode": Self.part("tca", AttentionSessionTests.tca),
+      ])
+    #expect(run.held.allSatisfy { $0.count == 90 })
+    #expect(run.attended.allSatisfy { $0.allSatisfy { $0 <= 4 * 90 } })
+  }
+
+  @Test("Decode steps are taken together up to the next eviction and no further")
+  func together() throws {
+    func together(_ parameters: [String: JSONValue], from position: Int) throws -> Int {
+      try AttentionSessionTests.session("composed", parameters)
+        .queriesDecodedTogether(from: position)
+    }
+    let tca = Self.part("tca", AttentionSessionTests.tca)
+    #expect(try together(["retention": tca], from: 100) == 12)
+    #expect(try together(["decode": tca], from: 100) == 12)
+    #expect(try together(["prefill": tca], from: 100) > 100)
+    // Alone it hides what is about to leave; as the retention part of another it cannot.
+    let streaming = Self.part("streaming-llm", ["localWindow": 20])
+    #expect(try together(["retention": streaming], from: 100) == 1)
+    #expect(try together(["decode": streaming], from: 100) > 1)
+    #expect(try together(["retention": Self.part("snapkv")], from: 100) > 100)
+    #expect(
+      try together(["retention": Self.part("snapkv"), "decode": Self.part("quest")], from: 100)
+        == 1)
+  }
+
+  @Test("Bytes of a part's state count as its own would")
+  func bytes() throws {
+    let parameters: [String: JSONValue] = ["pageSize": 16, "budget": ["tokens": 32]]
+    let quest = try AttentionSessionTests.session("quest", parameters)
+    let composed = try AttentionSessionTests.session(
+      "composed", ["decode": Self.part("quest", parameters)])
+    let sequence = TestSequence(Self.shape, tokens: 100, seed: 1)
+    sequence.run(quest, 0..<100, .prefill)
+    sequence.run(composed, 0..<100, .prefill)
+    // 7 pages, 2 KV heads, a smallest and a largest value of 16 channels.
+    #expect(quest.stateBytes == 7 * 2 * 2 * 16 * 4)
+    #expect(composed.stateBytes == quest.stateBytes)
+    #expect(
+      quest.residentBytes == quest.stateBytes
+        + quest.caches[0].reduce(0) { $0 + $1.allocatedBytes })
+  }
+
+  private static let refusals: [(parameter: String, parameters: JSONValue)] = [
+    ("prefill", .object([:])), ("prefill", ["prefill": .null]),
+    ("prefill", ["prefill": ["name": "snapkv"]]), ("decode", ["decode": ["name": "full"]]),
+    ("retention", ["retention": ["name": "composed"]]),
+    ("retention", ["retention": ["name": "snap"]]), ("retention", ["retention": "snapkv"]),
+    ("retention.kernel", ["retention": ["name": "snapkv", "kernel": 0]]),
+    ("prefill.heads", ["prefill": ["name": "tca"]]),
+  ]
+
+  @Test("What is no composition is refused, the part named", arguments: refusals)
+  func refused(parameter: String, parameters: JSONValue) throws {
+    let entry = try #require(StrategyRegistry.builtIn.entry(named: "composed"))
+    let error = #expect(throws: ConfigurationError.self) {
+      try entry.check(parameters: parameters, shape: Self.shape)
+    }
+    #expect(error?.parameter == parameter, "\(error.map(String.init(describing:)) ?? "")")
+  }
+
+  @Test("A composition says of itself what its parts make of it")
+  func description() throws {
+    let entry = try #require(StrategyRegistry.builtIn.entry(named: "composed"))
+    let causal = entry.description(
+      with: ["prefill": ["name": "streaming-llm"], "retention": ["name": "tca"]])
+    #expect(causal.phases == [.prefill, .retention] && !causal.selectionLooksAhead)
+    let ahead = entry.description(with: ["prefill": ["name": "tca"]])
+    #expect(ahead.phases == [.prefill] && ahead.selectionLooksAhead)
+    let off = entry.description(with: ["prefill": ["name": "tca", "prefill": false]])
+    #expect(!off.selectionLooksAhead)
+  }
+}
+
+extension AttentionSessionTests {
+  static func largest(_ a: [Float], _ b: [Float]) -> Float {
+    a.count == b.count ? zip(a, b).reduce(0) { max($0, abs($1.0 - $1.1)) } : .infinity
+  }
+}
