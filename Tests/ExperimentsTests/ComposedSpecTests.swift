@@ -72,7 +72,7 @@ struct ComposedSpecTests {
     #expect(Set(one.map(\.cell.identity)).count == 6)
     // Another reference, another cell.
     let other = try cells(threshold: "0.8")
-    #expect(other.count == 5 && other[4].cell.identity != one[4].cell.identity)
+    #expect(other.count == 4 && other[3].cell.identity != one[4].cell.identity)
   }
 
   @Test(
@@ -152,9 +152,10 @@ struct ComposedSpecTests {
     // The selection for the cache comes from the same dense prompt in both, isolated.
     #expect(try #require(calibrated[.retainedFraction]) == #require(tca[.retainedFraction]))
     #expect(try #require(calibrated[.nominalDensity]) != #require(tca[.nominalDensity]))
-    let kept = try #require(matched[.retainedFraction])
-    let wanted = try #require(tca[.retainedFraction])
-    #expect(kept <= wanted && kept > wanted - 0.01, "\(kept) of \(wanted)")
+    let kept = try #require(matched[.kvCacheLogicalBytes])
+    let wanted = try #require(tca[.kvCacheLogicalBytes])
+    // Less than a token in each of 2 layers x 2 KV heads, 16 floats of key and of value each, is rounded away.
+    #expect(kept <= wanted && kept > wanted - 4 * 2 * 16 * 4, "\(kept) of \(wanted) bytes")
     #expect(matched.planned.matchedIdentity == tca.planned.cell.identity)
     // A second run finds all of it.
     let again = try lab.run(

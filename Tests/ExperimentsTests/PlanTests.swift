@@ -78,13 +78,13 @@ struct PlanTests {
           #"{"name": "tca"}, {"name": "streaming-llm", "budget": {"matching": "tca"}}, {"name": "streaming-llm", "budget": {"fraction": 0.5}}"#,
         tasks: #"{"name": "perplexity"}"#, rest: #", "seed": 7"#)
     ).cells
-    #expect(NumericsVersion.current == 1)
+    #expect(NumericsVersion.current == 2)
     #expect(
       cells.map(\.cell.identity) == [
-        "90423f02da935341fbe730642928f82052174882f95cf619c5e60d85c41805a0",
-        "b700ebcc954c4d5ba00cd8c62daa7e93f31400c3769cae89af68e97c0933f6df",
-        "ebee98eb914a3897540f5b2b936bc94f380e27983d43e1b74fea856a1a9199e7",
-        "04423a1acb5e7dea9d766b812a64495e5457ec8946f2773532a4debd04632652",
+        "5064b31ffec12a22ed94d438da3134d1c90c6135e9e84a706f877bb9364a6f5f",
+        "a0b608783e116088afcf920e8ffd9684cd9b21697e280d3bcaeab5cf68502a48",
+        "58867811f35b285b58c222138aab32e956811ea7dd5a8a458a6f608a156106d2",
+        "1a51964db6e6f8e97c660f66a5a1d4c2470fbd1f7ffa1e3726ae8131e074f80a",
       ])
   }
 

@@ -35,9 +35,9 @@ public struct CheckedStrategy {
 
   /// A member of the registry.
   public init(_ entry: any RegisteredStrategy) {
-    self.init(description: entry.description, describe: { entry.description(with: $0) }) {
-      try entry.makeSession(parameters: $0, shape: $1, workspace: $2)
-    }
+    self.init(
+      description: entry.description, describe: { entry.description(with: $0) },
+      makeSession: { try entry.makeSession(parameters: $0, shape: $1, workspace: $2) })
   }
 
   /// A strategy by its type, registered or not.
