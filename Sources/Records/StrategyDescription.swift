@@ -63,16 +63,19 @@ public struct ParameterDescription: Codable, Sendable, Hashable {
   public var defaultValue: JSONValue
   /// A size (window, capacity) that a budget sets instead: a spec gives one or the other.
   public var isReplacedByBudget: Bool
+  /// A spec has to say it; the default value then is null.
+  public var isRequired: Bool
 
   public init(
     _ name: String, _ kind: ParameterKind, default value: JSONValue, _ summary: String,
-    isReplacedByBudget: Bool = false
+    isReplacedByBudget: Bool = false, isRequired: Bool = false
   ) {
     self.name = name
     self.kind = kind
     defaultValue = value
     self.summary = summary
     self.isReplacedByBudget = isReplacedByBudget
+    self.isRequired = isRequired
   }
 }
 

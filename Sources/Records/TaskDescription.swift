@@ -11,16 +11,20 @@ public struct TaskDescription: Codable, Sendable, Hashable {
   /// Parameters that name a text: a shipped corpus by name, or a file by a path relative to the spec file. A cell's
   /// identity holds the text's digest, not this word.
   public var textParameters: [String]
+  /// The text that a text parameter names, where it takes other parameters to tell: a path with `{parameter}` for
+  /// their values, as in `{folder}/{dataset}.jsonl`.
+  public var textPaths: [String: String]
   /// What its score is, in one line; nil for a task that scores tokens instead of answers.
   public var scoreDefinition: String?
-  /// The score of somebody who guesses, in 0...1; nil without a score.
+  /// The score of somebody who guesses, in 0...1, where no sample says otherwise; nil without a score.
   public var chanceLevel: Double?
   /// Paper, repository or "own".
   public var source: String
 
   public init(
     name: String, summary: String, parameters: [ParameterDescription], protocols: [String] = [],
-    textParameters: [String] = [], scoreDefinition: String? = nil, chanceLevel: Double? = nil,
+    textParameters: [String] = [], textPaths: [String: String] = [:],
+    scoreDefinition: String? = nil, chanceLevel: Double? = nil,
     source: String
   ) {
     self.name = name
@@ -28,9 +32,23 @@ public struct TaskDescription: Codable, Sendable, Hashable {
     self.parameters = parameters
     self.protocols = protocols
     self.textParameters = textParameters
+    self.textPaths = textPaths
     self.scoreDefinition = scoreDefinition
     self.chanceLevel = chanceLevel
     self.source = source
+  }
+
+  /// The word or path that names the text of a text parameter; nil where the values don't say.
+  public static func textWord(
+    of name: String, in values: [String: JSONValue], paths: [String: String]
+  ) -> String? {
+    guard let path = paths[name] else { return values[name]?.stringValue }
+    var word = path
+    for (name, value) in values where word.contains("{\(name)}") {
+      guard let text = value.stringValue else { return nil }
+      word.replace("{\(name)}", with: text)
+    }
+    return word
   }
 
   /// The parameter of that name, or nil.

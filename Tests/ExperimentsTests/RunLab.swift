@@ -63,7 +63,10 @@ final class RunLab {
         textDigest: { try Corpus(named: $0, folder: folder).digest },
         modelFacts: { try? ModelFacts(name: $0.name, path: $0.path ?? "") },
         strategyProblems: SpecEnvironment.problems(in: .builtIn),
-        taskProblems: TaskRegistry.builtIn.problems))
+        taskProblems: TaskRegistry.builtIn.problems,
+        fileProblems: {
+          TaskRegistry.builtIn.fileProblems(of: $0, parameters: $1, folder: folder)
+        }))
   }
 
   func plan(_ spec: String) throws -> [PlannedCell] { ExperimentPlan(try check(spec)).cells }

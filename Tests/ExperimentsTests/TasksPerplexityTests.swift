@@ -106,6 +106,23 @@ struct TasksPerplexityTests {
     #expect(throws: TaskError.self) { try samples(.init(), contextLength: 100_000) }
   }
 
+  @Test("scoredTokens that is the default counts as left out, so that both are one cell")
+  func canonical() throws {
+    let cells = { (scored: String) in
+      try SpecSamples.plan(
+        SpecSamples.spec(
+          tasks:
+            #"{"name": "perplexity", "protocol": ["prefill", "continuation"], "scoredTokens": \#(scored)}"#,
+          contexts: "512")
+      ).cells.map(\.cell.identity)
+    }
+    let omitted = try cells("null")
+    // 256 of 512 is the default of prefill, 128 that of continuation.
+    #expect(try zip(cells("256"), omitted).map { $0 == $1 } == [true, true, false, false])
+    #expect(try zip(cells("128"), omitted).map { $0 == $1 } == [false, false, true, true])
+    #expect(try Set(cells("[128, 256, 100]")).count == 10)
+  }
+
   @Test("A window without a token that nothing precedes: all but the first can be scored")
   func scoredTokens() throws {
     let problems = { (scored: Int) in
@@ -124,9 +141,24 @@ struct TasksRegistryTests {
 
   @Test("Each task is there by its name, with a default for each parameter")
   func defaults() throws {
-    #expect(registry.descriptions.map(\.name) == ["perplexity", "passkey"])
+    #expect(
+      registry.descriptions.map(\.name) == ["perplexity", "passkey", "ruler", "longbench", "jsonl"])
+    let files = try TemporaryFolder()
+    try files.write(
+      #"{"context": "c", "question": "q", "answers": ["a"], "metric": "f1"}"#, to: "own.jsonl")
+    try files.write(
+      #"{"context": "c", "input": "q", "answers": ["a"], "length": 1}"#, to: "qasper.jsonl")
+    let required: [String: JSONValue] = [
+      "ruler": ["task": "vt"], "jsonl": ["file": "own.jsonl"],
+      "longbench": ["folder": ".", "dataset": "qasper"],
+    ]
     for description in registry.descriptions {
-      let task = try registry.task(named: description.name, parameters: [:], folder: folder)
+      let parameters = required[description.name] ?? [:]
+      let task = try registry.task(
+        named: description.name, parameters: parameters, folder: files.url)
+      #expect(
+        description.parameters.filter(\.isRequired).map(\.name).sorted()
+          == (parameters.objectValue ?? [:]).keys.sorted())
       #expect(type(of: task).description == description)
       #expect(description.parameter(named: "decodeTokens") == .decodeTokens)
       for name in description.textParameters {
@@ -157,7 +189,9 @@ struct TasksRegistryTests {
         return "\(error)"
       }
     }
-    #expect(problem("ruler", [:]) == "task ruler: is not known; known are perplexity, passkey")
+    #expect(
+      problem("rule", [:])
+        == "task rule: is not known; known are perplexity, passkey, ruler, longbench, jsonl")
     #expect(
       problem("passkey", ["samples": "two"])
         == "task passkey: the parameters {\"samples\":\"two\"} do not fit its description")
@@ -176,6 +210,11 @@ struct TasksRegistryTests {
     #expect(problems("passkey", ["depths": []], 63) == ["depths", "contextLength"])
     #expect(problems("passkey", ["depths": [0.5, 0.5]], 64) == ["depths"])
     #expect(problems("passkey", ["samples": "two"], 1) == [])
-    #expect(problems("ruler", [:], 1) == [])
+    #expect(problems("rule", [:], 1) == [])
+    #expect(problems("ruler", ["task": "vt"], 1000) == ["contextLength"])
+    #expect(
+      problems("jsonl", ["file": "x", "template": "{context}"], 30) == [
+        "template", "contextLength",
+      ])
   }
 }

@@ -11,8 +11,11 @@ public enum CellIdentity {
   public static let timingParameters = [ParameterDescription.decodeTokens.name]
 
   /// Parameters as they enter an identity: defaults filled in, timing parameters left out, texts as their digests.
+  ///
+  /// - Parameter textPaths: as in ``TaskDescription/textPaths``.
   public static func parameters(
-    _ values: [String: JSONValue], textParameters: [String], textDigests: [String: String]
+    _ values: [String: JSONValue], textParameters: [String], textPaths: [String: String] = [:],
+    textDigests: [String: String]
   ) -> JSONValue {
     var result = values
     for name in timingParameters { result[name] = nil }
@@ -22,7 +25,9 @@ public enum CellIdentity {
       result[name] = parameters(part, textParameters: textParameters, textDigests: textDigests)
     }
     for name in textParameters {
-      if let word = values[name]?.stringValue, let digest = textDigests[word] {
+      if let word = TaskDescription.textWord(of: name, in: values, paths: textPaths),
+        let digest = textDigests[word]
+      {
         result[name] = .object(["sha256": .string(digest)])
       }
     }

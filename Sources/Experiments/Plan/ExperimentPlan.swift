@@ -19,7 +19,9 @@ public struct ExperimentPlan: Sendable, Hashable {
         for (task, parameters) in tasks {
           let place = CellPlace(
             model: model, contextLength: contextLength, task: task.description,
-            taskParameters: parameters, seed: spec.seed, textDigests: checked.textDigests)
+            taskParameters: TaskRegistry.builtIn.canonical(
+              parameters, of: task.name, contextLength: contextLength), seed: spec.seed,
+            textDigests: checked.textDigests)
           for cell in place.cells(of: variants) where planned.insert(cell.cell.identity).inserted {
             cells.append(cell)
           }
@@ -86,7 +88,8 @@ private struct CellPlace {
           textDigests: textDigests),
         budget: matched(variant.budget, to: reference), task: task.name,
         taskParameters: CellIdentity.parameters(
-          taskParameters, textParameters: task.textParameters, textDigests: textDigests),
+          taskParameters, textParameters: task.textParameters,
+          textPaths: task.textPaths, textDigests: textDigests),
         seed: seed))
   }
 

@@ -58,10 +58,11 @@ public struct PlanEstimate: Sendable, Hashable {
     if spec.metrics.contains(.approximation) {
       let passes = cell.strategy == "full" ? 1.0 : 2.0
       operations +=
-        samples(of: cell)
+        Double(cell.expectedSampleCount)
         * (passes * (pass.matrices(n) + 2 * pass.attention(n)) + output)
     } else if spec.metrics.contains(.quality) {
-      operations += samples(of: cell) * (pass.matrices(n) + pass.attention(n) + output)
+      operations +=
+        Double(cell.expectedSampleCount) * (pass.matrices(n) + pass.attention(n) + output)
     }
     let timed =
       spec.metrics.contains(.latency)
@@ -70,12 +71,6 @@ public struct PlanEstimate: Sendable, Hashable {
     return operations
       + Double(timed)
       * (pass.matrices(n) + pass.attention(n) + Double(planned.decodeTokens) * step)
-  }
-
-  /// Samples a cell, at each depth where the task has depths.
-  private static func samples(of cell: CellRecord) -> Double {
-    (cell.taskParameters["samples"]?.doubleValue ?? 1)
-      * Double(cell.taskParameters["depths"]?.arrayValue?.count ?? 1)
   }
 
   /// Tokens of the calibration pass that a strategy with these parameters needs; nil where it needs none.

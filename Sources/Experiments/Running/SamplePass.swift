@@ -91,11 +91,16 @@ struct SamplePass {
     var hidden = last
     for step in 0..<sample.greedyTokens {
       model.logits(of: hidden, row: hidden.rows - 1, into: &logits)
-      tokens.append(Int32(Softmax.argmax(logits.span) ?? 0))
+      if step == 0 && sample.isNeverEmpty {
+        for token in sample.stopTokens { logits[Int(token)] = -.infinity }
+      }
+      let token = Int32(Softmax.argmax(logits.span) ?? 0)
+      guard !sample.stopTokens.contains(token) else { break }
+      tokens.append(token)
       guard step + 1 < sample.greedyTokens else { break }
       try checkpoint()
       hidden = try model.forward(
-        [tokens[step]], firstPosition: first + step, phase: .decode, attention: attention,
+        [token], firstPosition: first + step, phase: .decode, attention: attention,
         keeping: 0..<1)
     }
     return tokens

@@ -33,15 +33,21 @@ struct TaskBench {
     return benches
   }
 
-  /// Samples a cell, at each depth where the task has depths.
-  var sampleCount: Int {
-    (cell.taskParameters["samples"]?.integerValue ?? 1)
-      * (cell.taskParameters["depths"]?.arrayValue?.count ?? 1)
-  }
+  var sampleCount: Int { cell.expectedSampleCount }
 
   /// `perplexity/continuation at 2048 tokens`, for the log.
   var title: String {
     let task = cell.taskProtocol.map { "\(cell.task)/\($0)" } ?? cell.task
     return "\(cell.model), \(task) at \(cell.contextLength) tokens"
+  }
+}
+
+extension CellRecord {
+  /// Samples of the cell, at each depth where the task has depths; 100 where a file decides.
+  var expectedSampleCount: Int {
+    let samples = taskParameters["samples"].map { $0.integerValue ?? 100 } ?? 1
+    let depths = taskParameters["depths"]?.arrayValue?.count ?? 1
+    let (count, overflow) = samples.multipliedReportingOverflow(by: depths)
+    return overflow ? .max : count
   }
 }

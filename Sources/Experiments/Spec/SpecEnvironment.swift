@@ -28,6 +28,8 @@ public struct SpecEnvironment {
   /// What a task has against its parameters at a context length.
   public var taskProblems:
     (_ task: String, _ parameters: JSONValue, _ contextLength: Int) -> [ConfigurationError]
+  /// What is wrong in the files that a task's parameters name.
+  public var fileProblems: (_ task: String, _ parameters: JSONValue) -> [ConfigurationError]
 
   public init(
     strategies: [StrategyDescription], tasks: [TaskDescription], catalogueModels: [String],
@@ -38,7 +40,8 @@ public struct SpecEnvironment {
     strategyProblems: @escaping (String, JSONValue, ModelFacts) -> [ConfigurationError] = {
       _, _, _ in []
     },
-    taskProblems: @escaping (String, JSONValue, Int) -> [ConfigurationError] = { _, _, _ in [] }
+    taskProblems: @escaping (String, JSONValue, Int) -> [ConfigurationError] = { _, _, _ in [] },
+    fileProblems: @escaping (String, JSONValue) -> [ConfigurationError] = { _, _ in [] }
   ) {
     self.strategies = strategies
     self.tasks = tasks
@@ -51,6 +54,7 @@ public struct SpecEnvironment {
     self.modelFacts = modelFacts
     self.strategyProblems = strategyProblems
     self.taskProblems = taskProblems
+    self.fileProblems = fileProblems
   }
 
   /// True for anything on disk that is no folder.

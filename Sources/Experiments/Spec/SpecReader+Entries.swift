@@ -123,7 +123,13 @@ extension SpecReader {
           "would give the same cell several times, since it changes timings only",
           allowed: "one value")
       }
-      resolveTexts(description.textParameters, of: grid, given: members, at: place)
+      // A text that has no default is a file of the user's; others may be shipped ones.
+      let texts = description.textParameters.filter { description.textPaths[$0] == nil }
+      let isOwn = { (name: String) in description.parameter(named: name)?.isRequired == true }
+      resolveTexts(texts.filter { !isOwn($0) }, of: grid, given: members, at: place)
+      resolveTexts(
+        texts.filter(isOwn), of: grid, given: members, at: place, includingShipped: false)
+      resolveTextPaths(of: description, grid: grid, at: place)
       entries.append(SpecTask(description: description, grid: grid, path: place))
     }
     return entries
@@ -170,6 +176,11 @@ extension SpecReader {
   ) -> ParameterGrid {
     var grid = ParameterGrid(defaultsOf: parameters)
     for parameter in parameters {
+      if parameter.isRequired {
+        _ = required(
+          parameter.name, of: members, at: path,
+          allowed: "\(parameter.kind.allowedText): \(parameter.summary)")
+      }
       guard let value = members[parameter.name] else { continue }
       let place = path.appending(parameter.name)
       if let phase = parameter.partPhase {
@@ -206,7 +217,7 @@ extension SpecReader {
     _ value: JSONValue, of parameter: ParameterDescription, at path: JSONPath
   ) {
     // Where the default is worked out at run time, null asks for it.
-    if value.isNull && parameter.defaultValue.isNull { return }
+    if value.isNull && parameter.defaultValue.isNull && !parameter.isRequired { return }
     if let complaint = parameter.kind.complaint(about: value) {
       report(
         path, value, complaint, allowed: parameter.kind.allowedText, among: parameter.kind.words)
@@ -221,21 +232,40 @@ extension SpecReader {
     }
   }
 
+  /// Texts that several parameters name together: told at the entry's parameter, with the path.
+  private mutating func resolveTextPaths(
+    of description: TaskDescription, grid: ParameterGrid, at path: JSONPath
+  ) {
+    guard !description.textPaths.isEmpty else { return }
+    for values in grid.points {
+      for name in description.textPaths.keys.sorted() {
+        guard
+          let word = TaskDescription.textWord(
+            of: name, in: values, paths: description.textPaths)
+        else { continue }
+        resolveText(word, at: path.appending(name), includingShipped: false)
+      }
+    }
+  }
+
   private mutating func resolveTexts(
     _ names: [String], of grid: ParameterGrid, given members: [String: JSONValue],
-    at path: JSONPath
+    at path: JSONPath, includingShipped: Bool = true
   ) {
     for name in names {
       for (index, value) in (grid.values[name] ?? []).enumerated() {
         guard let word = value.stringValue else { continue }
         let isAxis = members[name]?.arrayValue != nil
         let place = path.appending(name)
-        resolveText(word, at: isAxis ? place.appending(index) : place)
+        resolveText(
+          word, at: isAxis ? place.appending(index) : place, includingShipped: includingShipped)
       }
     }
   }
 
-  private mutating func resolveText(_ word: String, at path: JSONPath) {
+  private mutating func resolveText(
+    _ word: String, at path: JSONPath, includingShipped: Bool
+  ) {
     if let known = textDigests[word], known != nil { return }
     do {
       textDigests[word] = try environment.textDigest(word)
@@ -243,9 +273,10 @@ extension SpecReader {
       textDigests[word] = .some(nil)
       report(
         path, .string(word), "is no text that can be read: \(error)",
-        allowed:
-          "\(environment.shippedTexts.joined(separator: ", ")), or the path of a file, relative to the spec file",
-        among: environment.shippedTexts)
+        allowed: includingShipped
+          ? "\(environment.shippedTexts.joined(separator: ", ")), or the path of a file, relative to the spec file"
+          : "the path of a file, relative to the spec file",
+        among: includingShipped ? environment.shippedTexts : [])
     }
   }
 }

@@ -50,7 +50,8 @@ extension SpecReader {
         JSONValue.array([
           .string(entry.name),
           CellIdentity.parameters(
-            point, textParameters: entry.description.textParameters, textDigests: knownDigests),
+            point, textParameters: entry.description.textParameters,
+            textPaths: entry.description.textPaths, textDigests: knownDigests),
         ])
       }
       refuseRepeat(keys, &seen, name: entry.name, at: entry.path)
@@ -95,6 +96,11 @@ extension SpecReader {
     }
     for entry in spec.tasks where isSound(entry.path) {
       for parameters in entry.grid.points {
+        for complaint in environment.fileProblems(entry.name, .object(parameters)) {
+          report(
+            complaint, of: parameters, axes: entry.grid, at: entry.path, elsewhere: entry.path,
+            note: "")
+        }
         for context in contexts {
           let complaints = environment.taskProblems(
             entry.name, .object(parameters), context.value)

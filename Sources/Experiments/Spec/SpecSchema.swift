@@ -123,7 +123,9 @@ public enum SpecSchema {
       properties[parameter.name] = self.parameter(parameter, parts: parts)
     }
     return [
-      "type": "object", "description": .string(summary), "required": ["name"],
+      "type": "object", "description": .string(summary),
+      "required": .array(
+        (["name"] + parameters.filter(\.isRequired).map(\.name)).map { .string($0) }),
       "additionalProperties": false, "properties": .object(properties),
     ]
   }
@@ -135,7 +137,7 @@ public enum SpecSchema {
     let isAxis =
       !parameter.kind.isList && !CellIdentity.timingParameters.contains(parameter.name)
     var choices = [value]
-    if parameter.defaultValue.isNull { choices.append(["type": "null"]) }
+    if parameter.defaultValue.isNull, !parameter.isRequired { choices.append(["type": "null"]) }
     if isAxis { choices.append(list(of: value)) }
     var members: [String: JSONValue] =
       choices.count == 1 ? value.objectValue ?? [:] : ["anyOf": .array(choices)]

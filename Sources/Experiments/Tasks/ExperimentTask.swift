@@ -21,6 +21,16 @@ public protocol ExperimentTask: Sendable {
     of configuration: Configuration, contextLength: Int
   ) -> [ConfigurationError]
 
+  /// What is wrong in the files that the configuration names; relative paths start at `folder`. Asked when a spec is
+  /// checked, so that nothing is found out in the middle of a run. None by default: texts need no more than to be read.
+  static func fileProblems(of configuration: Configuration, folder: URL) -> [ConfigurationError]
+
+  /// Parameters with one spelling for what means the same at a context length, so that it has one identity. Unchanged
+  /// by default.
+  static func canonical(
+    _ parameters: [String: JSONValue], contextLength: Int
+  ) -> [String: JSONValue]
+
   /// The samples, the same for the same arguments. Prompt, late and forced tokens and the greedy ones together are at
   /// most `contextLength`. Throws a ``TaskError`` where the text is too short for that.
   func samples(tokenizer: Tokenizer, contextLength: Int, seed: Int) throws -> [TaskSample]
@@ -34,14 +44,23 @@ extension ExperimentTask {
     of configuration: Configuration, contextLength: Int
   ) -> [ConfigurationError] { [] }
 
+  public static func fileProblems(
+    of configuration: Configuration, folder: URL
+  ) -> [ConfigurationError] { [] }
+
+  public static func canonical(
+    _ parameters: [String: JSONValue], contextLength: Int
+  ) -> [String: JSONValue] { parameters }
+
   public func score(_ answer: String, of sample: TaskSample) -> Double? { nil }
 }
 
 /// One prompt of a task, and what is done after it: forced tokens, or late tokens and then greedy ones.
 public struct TaskSample: Sendable, Hashable {
-  /// 0-based; among the samples of the same place for tasks that have places.
+  /// 0-based; among the samples of the same place for tasks that have places, in its file for tasks that read one.
   public var index: Int
-  /// Where it is from: the window's first token in the text, or the needle's depth in 0…1.
+  /// Where it is from: the window's first token in the text, the needle's depth in 0…1, or the length of a document in
+  /// the unit that its benchmark counts.
   public var place: Double
   /// Prefilled in one pass, the strategy's selection and compaction included. Never empty.
   public var prompt: [Int32]
@@ -51,16 +70,25 @@ public struct TaskSample: Sendable, Hashable {
   public var forced: [Int32] = []
   /// The place in prompt + forced from which tokens are scored, at least 1; nil where none is.
   public var scoredFrom: Int?
-  /// How many tokens the model adds by itself, the most likely each time.
+  /// How many tokens the model adds by itself, the most likely each time: fewer where a stop token comes.
   public var greedyTokens = 0
-  /// The right answer.
-  public var expected: String?
+  /// The greedy tokens end before one of these.
+  public var stopTokens: Set<Int32> = []
+  /// The first greedy token is the most likely one that is no stop token.
+  public var isNeverEmpty = false
+  /// The right answers, in the order in which they are asked for; how they count is up to the task's score.
+  public var answers: [String] = []
+  /// The score of somebody who guesses, in 0…1; nil where it is the task's.
+  public var chanceLevel: Double?
 
   public init(index: Int, place: Double, prompt: [Int32]) {
     self.index = index
     self.place = place
     self.prompt = prompt
   }
+
+  /// What is asked for, as one text; nil where nothing is.
+  public var expected: String? { answers.isEmpty ? nil : answers.joined(separator: " | ") }
 
   /// The tokens that are scored, in order.
   public var scoredTargets: ArraySlice<Int32> {

@@ -97,7 +97,7 @@ public struct PasskeyTask: ExperimentTask {
     var sample = TaskSample(index: index, place: depth, prompt: tokens)
     sample.lateTokens = late
     sample.greedyTokens = Self.answerTokens
-    sample.expected = prompt.key
+    sample.answers = [prompt.key]
     return sample
   }
 

@@ -68,6 +68,18 @@ public struct PerplexityTask: ExperimentTask {
     ]
   }
 
+  /// `scoredTokens` left out where it is the default, so that both have one identity.
+  public static func canonical(
+    _ parameters: [String: JSONValue], contextLength: Int
+  ) -> [String: JSONValue] {
+    guard let scored = parameters["scoredTokens"]?.integerValue,
+      let word = parameters["protocol"]?.stringValue,
+      let scoring = Configuration.ScoringProtocol(rawValue: word),
+      scored == Configuration(protocol: scoring).scoredTokens(of: contextLength)
+    else { return parameters }
+    return parameters.merging(["scoredTokens": .null]) { $1 }
+  }
+
   public func samples(
     tokenizer: Tokenizer, contextLength: Int, seed: Int
   ) throws -> [TaskSample] {

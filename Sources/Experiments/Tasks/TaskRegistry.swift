@@ -8,7 +8,9 @@ public struct TaskRegistry: Sendable {
   public let tasks: [any ExperimentTask.Type]
 
   /// All tasks that this program has.
-  public static let builtIn = TaskRegistry(tasks: [PerplexityTask.self, PasskeyTask.self])
+  public static let builtIn = TaskRegistry(tasks: [
+    PerplexityTask.self, PasskeyTask.self, RulerTask.self, LongBenchTask.self, JSONLinesTask.self,
+  ])
 
   /// What each task says of itself.
   public var descriptions: [TaskDescription] { tasks.map { $0.description } }
@@ -39,6 +41,22 @@ public struct TaskRegistry: Sendable {
     return problems(type, parameters, contextLength)
   }
 
+  /// What is wrong in the files that a task's parameters name; empty for parameters that the description refuses.
+  public func fileProblems(
+    of name: String, parameters: JSONValue, folder: URL
+  ) -> [ConfigurationError] {
+    guard let type = try? type(named: name) else { return [] }
+    return fileProblems(type, parameters, folder)
+  }
+
+  /// Parameters with one spelling for what means the same; see ``ExperimentTask/canonical(_:contextLength:)``.
+  func canonical(
+    _ parameters: [String: JSONValue], of name: String, contextLength: Int
+  ) -> [String: JSONValue] {
+    guard let type = try? type(named: name) else { return parameters }
+    return type.canonical(parameters, contextLength: contextLength)
+  }
+
   private func type(named name: String) throws(TaskError) -> any ExperimentTask.Type {
     guard let type = tasks.first(where: { $0.description.name == name }) else {
       let known = descriptions.map(\.name).joined(separator: ", ")
@@ -66,6 +84,13 @@ public struct TaskRegistry: Sendable {
   ) -> [ConfigurationError] {
     guard let configuration = try? decode(Task.self, parameters) else { return [] }
     return Task.problems(of: configuration, contextLength: contextLength)
+  }
+
+  private func fileProblems<Task: ExperimentTask>(
+    _ type: Task.Type, _ parameters: JSONValue, _ folder: URL
+  ) -> [ConfigurationError] {
+    guard let configuration = try? decode(Task.self, parameters) else { return [] }
+    return Task.fileProblems(of: configuration, folder: folder)
   }
 
   private func decode<Task: ExperimentTask>(

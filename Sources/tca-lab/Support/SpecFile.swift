@@ -17,7 +17,10 @@ extension SpecEnvironment {
         try? catalogue.facts(of: reference)
       },
       strategyProblems: SpecEnvironment.problems(in: .builtIn),
-      taskProblems: TaskRegistry.builtIn.problems)
+      taskProblems: TaskRegistry.builtIn.problems,
+      fileProblems: {
+        TaskRegistry.builtIn.fileProblems(of: $0, parameters: $1, folder: folder)
+      })
   }
 
   /// For a strategy of the command line: paths start at the working directory.

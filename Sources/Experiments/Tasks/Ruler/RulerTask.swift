@@ -1,0 +1,119 @@
+import Attention
+import Foundation
+import Records
+import Tokenization
+
+/// The synthetic tasks of RULER (Hsieh et al. 2024, arXiv 2404.06654), made offline.
+///
+/// Texts, questions, sizes, answer lengths and score are those of NVIDIA/RULER (commit c3f5e3b4), as plain completion (its
+/// template `base`, the beginning of the answer included). Ours are: the corpus in place of Paul Graham's essays, the words of
+/// keys and lists (``RulerWords``) in place of the package wonderwords, the random numbers, and that every sample has the
+/// longest text with which prompt and answer fit the context (there the size is searched once, with one sample).
+///
+/// The greedy tokens end where the model ends its text. Score: the mean share of the answers that are found in it, whatever
+/// their case. `queryAware` false splits the same tokens: the final question and what leads to the answer come late.
+public struct RulerTask: ExperimentTask {
+  public struct Configuration: Codable, Hashable, Sendable {
+    public var task: RulerKind
+    public var corpus: String
+    public var samples: Int
+    public var queryAware: Bool
+
+    public init(
+      task: RulerKind, corpus: String = Corpus.evaluationDefault, samples: Int = 10,
+      queryAware: Bool = true
+    ) {
+      self.task = task
+      self.corpus = corpus
+      self.samples = samples
+      self.queryAware = queryAware
+    }
+  }
+
+  private let configuration: Configuration
+  private let corpus: Corpus
+
+  public init(_ configuration: Configuration, folder: URL) throws {
+    self.configuration = configuration
+    corpus = try Corpus(named: configuration.corpus, folder: folder)
+  }
+
+  public static func problems(
+    of configuration: Configuration, contextLength: Int
+  ) -> [ConfigurationError] {
+    let shortest = configuration.task.shortestContext
+    guard contextLength < shortest else { return [] }
+    return [
+      ConfigurationError(
+        "contextLength",
+        "\"\(contextLength)\" tokens are too few for \(configuration.task.rawValue); it needs \(shortest)"
+      )
+    ]
+  }
+
+  public func samples(
+    tokenizer: Tokenizer, contextLength: Int, seed: Int
+  ) throws -> [TaskSample] {
+    if let problem = Self.problems(of: configuration, contextLength: contextLength).first {
+      throw TaskError(task: Self.description.name, problem: problem.description)
+    }
+    let kind = configuration.task
+    let room = contextLength - kind.answerTokens
+    let writer = try writer(room: room, contextLength: contextLength, tokenizer, seed: seed)
+    return try (0..<configuration.samples).map { index in
+      let generator = SeededGenerator(seed: seed, purpose: "ruler \(kind.rawValue) \(index)")
+      let longest = LengthSearch.longest(from: writer.sizes.lowerBound, to: writer.sizes.upperBound)
+      { size -> (RulerPrompt, [Int32])? in
+        var generator = generator
+        let prompt = writer.prompt(size: size, using: &generator)
+        let tokens = prompt.prompt.tokens(tokenizer)
+        return tokens.count <= room ? (prompt, tokens) : nil
+      }
+      guard let (prompt, tokens) = longest else {
+        throw TaskError(
+          task: Self.description.name,
+          problem:
+            "\"\(contextLength)\" tokens are too few for \(kind.rawValue) with this model's vocabulary; use a longer context"
+        )
+      }
+      return sample(prompt, tokens, index: index, tokenizer)
+    }
+  }
+
+  private func writer(
+    room: Int, contextLength: Int, _ tokenizer: Tokenizer, seed: Int
+  ) throws -> any RulerWriter {
+    switch configuration.task {
+    case .variableTracking: return RulerVariableWriter(tokenizer: tokenizer, seed: seed)
+    case .commonWords:
+      return RulerCommonWriter(words: try RulerWords.common(), isShort: contextLength < 4096)
+    case .frequentWords: return RulerFrequentWriter(room: room)
+    default:
+      guard let needles = configuration.task.needles else {
+        preconditionFailure("RulerTask.writer: \(configuration.task) hides no needles")
+      }
+      return RulerNeedleWriter(
+        needles: needles, essay: needles.haystack == .essay ? try RulerEssay(corpus) : nil)
+    }
+  }
+
+  private func sample(
+    _ prompt: RulerPrompt, _ tokens: [Int32], index: Int, _ tokenizer: Tokenizer
+  ) -> TaskSample {
+    var sample = TaskSample(
+      index: index, place: prompt.place, tokens: tokens,
+      questionTokens: prompt.prompt.questionTokens(in: tokens, tokenizer),
+      queryAware: configuration.queryAware)
+    sample.greedyTokens = configuration.task.answerTokens
+    sample.stopTokens = tokenizer.endTokens
+    sample.answers = prompt.answers
+    sample.chanceLevel = prompt.chanceLevel
+    return sample
+  }
+
+  public func score(_ answer: String, of sample: TaskSample) -> Double? {
+    let answer = answer.lowercased()
+    let found = sample.answers.count { answer.holds($0.lowercased()) }
+    return Double(found) / Double(sample.answers.count)
+  }
+}
