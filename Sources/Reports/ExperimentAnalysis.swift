@@ -11,6 +11,8 @@ public struct ExperimentAnalysis: Sendable {
     let labels = TaskLabels(results.rows)
     let models = Self.ranks(results.rows.map(\.planned.cell.model))
     let tasks = Self.ranks(results.rows.map(labels.label))
+    let atChance = Set(
+      results.rows.filter { $0.isFull && $0.isAtChance }.map(\.planned.cell.identity))
     rows = results.rows.enumerated()
       .map { (position: $0.offset, row: $0.element, label: labels.label(of: $0.element)) }
       .sorted { left, right in
@@ -23,7 +25,11 @@ public struct ExperimentAnalysis: Sendable {
           right.position
         )
       }
-      .map { AnalysedRow($0.row, task: $0.label, in: results) }
+      .map {
+        AnalysedRow(
+          $0.row, task: $0.label, isAtChance: atChance.contains($0.row.planned.fullIdentity),
+          in: results)
+      }
   }
 
   /// The place of each name's first appearance.
@@ -45,6 +51,8 @@ public struct AnalysedRow: Sendable {
   public let row: ComparisonRow
   /// The task with its protocol, and with parameters where the experiment has the task more than once.
   public let task: String
+  /// True where full attention scores no better than guessing: differences mean nothing.
+  public let isAtChance: Bool
   /// From full to this strategy; nil for full itself, and without units in common.
   public let difference: PairedDifference?
   /// Of the newest timing group of the cell.
@@ -52,9 +60,12 @@ public struct AnalysedRow: Sendable {
   /// To full, repetition by repetition.
   public let ratios: [TimeFigure: Spread]
 
-  init(_ row: ComparisonRow, task: String, in results: ExperimentResults) {
+  init(
+    _ row: ComparisonRow, task: String, isAtChance: Bool = false, in results: ExperimentResults
+  ) {
     self.row = row
     self.task = task
+    self.isAtChance = isAtChance
     let identity = row.planned.cell.identity
     if !row.isFull, let full = results.fullRow(of: row),
       let figure = PairedDifference.figure(of: row.units)
@@ -91,7 +102,11 @@ public struct AnalysedRow: Sendable {
   }
 
   /// The first cells of every table's row.
-  var names: [String] { [cell.model, NumberText.count(cell.contextLength), task, strategy] }
+  var names: [String] {
+    [
+      cell.model, NumberText.count(cell.contextLength), isAtChance ? task + " ‡" : task, strategy,
+    ]
+  }
 
   /// The median ratio to full and its quartiles; nothing for full itself.
   func ratioText(_ figure: TimeFigure) -> String {
@@ -102,6 +117,20 @@ public struct AnalysedRow: Sendable {
     ReportTable.Column("model", isNumeric: false), ReportTable.Column("context"),
     ReportTable.Column("task", isNumeric: false), ReportTable.Column("strategy", isNumeric: false),
   ]
+}
+
+extension ComparisonRow {
+  /// True where the score is 0, is at most the chance level, or has it in its interval.
+  var isAtChance: Bool {
+    let scored = units.compactMap { unit in unit.score.map { (unit.sample, $0) } }
+    guard !scored.isEmpty else { return false }
+    let mean = scored.reduce(0) { $0 + $1.1 } / Double(scored.count)
+    if mean == 0 { return true }
+    guard let chance = self[.chanceLevel] else { return false }
+    let interval = Bootstrap().interval(
+      of: scored.map { Bootstrap.Unit(stratum: $0.0, value: $0.1) })
+    return mean <= chance || interval.map { $0.low <= chance } ?? false
+  }
 }
 
 /// What to call each cell's task: `perplexity/prefill`, with parameters that tell several of the same name apart.

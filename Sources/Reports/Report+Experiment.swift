@@ -32,6 +32,11 @@ extension Report {
         "† selectionLooksAhead: the selection is made once from the whole prompt, so later tokens chose what earlier "
           + "queries see; compare the continuation protocol.")
     }
+    if analysis.rows.contains(where: \.isAtChance) {
+      legend.append(
+        "‡ Full attention is at chance: its score is 0, or its interval reaches the score of somebody who guesses. "
+          + "Differences there mean nothing.")
+    }
     legend.append(
       "Definitions of all figures: docs/measurement.md. Every column and the raw measurements: docs/database.md."
     )

@@ -120,7 +120,8 @@ public struct TerminalTable: Sendable {
         if row.row.failure != nil { return "failed" }
         let value = isScored ? row.row[.score] : row.row[.perplexity]
         guard let value else { return NumberText.missing }
-        let text = NumberText.fixed(value, 2) + (row.looksAhead ? "†" : "")
+        let text =
+          NumberText.fixed(value, 2) + (row.looksAhead ? "†" : "") + (row.isAtChance ? "‡" : "")
         return NumberText.with(text, Self.halfWidth(of: row).map { "±\($0)" } ?? "")
       })
   }
@@ -147,6 +148,9 @@ public struct TerminalTable: Sendable {
     }
     if analysis.rows.contains(where: \.looksAhead) {
       notes.append("† The selection saw the tokens that are scored; compare the continuation.")
+    }
+    if analysis.rows.contains(where: \.isAtChance) {
+      notes.append("‡ Full attention scores no better than guessing: differences mean nothing.")
     }
     return notes + analysis.flags.map { "! \($0)" }
   }

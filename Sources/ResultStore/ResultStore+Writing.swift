@@ -19,13 +19,15 @@ extension ResultStore: ResultSink {
       let insertion = try database.cachedStatement(
         sql: """
           INSERT OR IGNORE INTO experiment_cell
-            (experiment_id, position, cell_id, model, label, full_cell_id, matched_cell_id)
-          VALUES (?, ?, ?, ?, ?, ?, ?)
+            (experiment_id, position, cell_id, model, label, task_label, full_cell_id,
+            matched_cell_id)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?)
           """)
       for (position, planned) in cells.enumerated() {
         try insertion.execute(arguments: [
           experimentID, position, cellID(planned.cell.identity, in: database),
-          planned.cell.model, planned.label, cellID(planned.fullIdentity, in: database),
+          planned.cell.model, planned.label, planned.taskLabel,
+          cellID(planned.fullIdentity, in: database),
           planned.matchedIdentity.map { try cellID($0, in: database) },
         ])
       }

@@ -29,6 +29,25 @@ struct PlanTests {
     #expect(Set(cells.map(\.cell.identity)).count == cells.count)
   }
 
+  @Test("A task's label says what tells it from the experiment's others of its name")
+  func taskLabels() throws {
+    let labels = { (tasks: String) in
+      let cells = try SpecSamples.plan(SpecSamples.spec(tasks: tasks)).cells
+      return cells.filter { $0.label == "full" }.map { $0.taskLabel ?? "" }
+    }
+    #expect(
+      try labels(
+        #"{"name": "passkey"}, {"name": "perplexity", "protocol": ["prefill", "continuation"]}"#)
+        == ["passkey", "perplexity", "perplexity"])
+    #expect(
+      try labels(
+        #"{"name": "passkey", "queryAware": [true, false]}, {"name": "perplexity", "corpus": ["emma", "persuasion"]}"#
+      ) == [
+        "passkey queryAware=true", "passkey queryAware=false", "perplexity corpus=emma",
+        "perplexity corpus=persuasion",
+      ])
+  }
+
   @Test("Cells know their dense cell and their reference, of the same place")
   func references() throws {
     let cells = try SpecSamples.plan(Self.example).cells

@@ -10,6 +10,67 @@ import Transformer
 struct RunResultsTests {
   private static let everything = #"{"name": "streaming-llm", "sinks": 0, "localWindow": 512}"#
 
+  @Test("Greedy tokens end before a stop token, which may be kept from being the first")
+  func stopTokens() throws {
+    let lab = try RunLab()
+    let model = try lab.loadModel()
+    let full = try #require(StrategyRegistry.builtIn.entry(named: "full"))
+    func greedy(_ change: (inout TaskSample) -> Void) throws -> [Int32] {
+      var sample = TaskSample(index: 0, place: 0, prompt: Array(20..<60))
+      sample.greedyTokens = 12
+      change(&sample)
+      let session = try full.makeSession(
+        parameters: [:], shape: model.model.shape, workspace: model.model.workspace)
+      return try SamplePass(model: model.model, sample: sample).run(attention: session).greedy
+    }
+    let free = try greedy { _ in }
+    #expect(free.count == 12)
+    for token in Set(free) {
+      #expect(try greedy { $0.stopTokens = [token] } == Array(free.prefix { $0 != token }))
+    }
+    let other = try greedy {
+      $0.stopTokens = [free[0]]
+      $0.isNeverEmpty = true
+    }
+    #expect(other.first != nil && other.first != free[0] && !other.contains(free[0]))
+  }
+
+  @Test("A user's own questions are run, scored line by line, and told apart in comparison")
+  func ownQuestions() throws {
+    let lab = try RunLab()
+    let line = { (metric: String, answers: String) in
+      #"{"context": "Some words.", "question": "Why?", "answers": ["\#(answers)"], "choices": ["x", "y"], "metric": "\#(metric)"}"#
+    }
+    try lab.folder.write(
+      [line("f1", "so"), line("choice", "B")].joined(separator: "\n"), to: "a.jsonl")
+    try lab.folder.write(line("contains", "no such answer"), to: "b.jsonl")
+    let spec = { (name: String) in
+      RunLab.spec(
+        strategies: [RunLab.streaming],
+        tasks: [
+          #"{"name": "jsonl", "file": ["a.jsonl", "\#(name)"], "answerTokens": 4, "queryAware": false}"#
+        ], rest: #", "metrics": ["quality"]"#)
+    }
+    #expect(try lab.run(spec("b.jsonl")).summary.finished == 4)
+    let rows = try lab.results().rows
+    #expect(
+      rows.map { $0.planned.taskLabel }
+        == ["jsonl file=a.jsonl", "jsonl file=a.jsonl", "jsonl file=b.jsonl", "jsonl file=b.jsonl"])
+    #expect(rows.map(\.units.count) == [2, 2, 1, 1])
+    #expect(rows.map { $0[.chanceLevel] } == [0.25, 0.25, 0, 0])
+    #expect(rows[0].units.map(\.place) == [1, 2] && rows[0].units[1].expected == "B")
+    #expect(rows.allSatisfy { !$0.planned.cell.queryAware })
+    // The same file under another name is the same cell, a changed one another.
+    try lab.folder.write(line("contains", "no such answer"), to: "c.jsonl")
+    #expect(try lab.run(spec("c.jsonl")).summary.skipped == 4)
+    try lab.folder.write(line("contains", "another"), to: "b.jsonl")
+    #expect(try lab.run(spec("b.jsonl")).summary.finished == 2)
+    #expect {
+      try lab.folder.write(line("best", "x"), to: "b.jsonl")
+      _ = try lab.check(spec("b.jsonl"))
+    } throws: { "\($0)".contains("b.jsonl: line 1: \"metric\" is \"best\"") }
+  }
+
   @Test("Every cell ends with all four kinds, units, errors of every head, times and bytes")
   func complete() throws {
     let lab = try RunLab()

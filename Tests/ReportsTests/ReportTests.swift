@@ -18,6 +18,36 @@ struct ReportTests {
     #expect(flags { _ in } == ["fewer than 8 units, so no intervals: passkey (4)"])
   }
 
+  @Test("Tasks at which full attention is no better than guessing are marked in every row")
+  func atChance() {
+    // Rows 4 to 7 are the passkeys; full's is row 4.
+    func marked(_ scores: [Double], chance: Double?) -> Bool {
+      var results = ExampleResults.experiment(contexts: [512])
+      results.rows[4].units = scores.enumerated().map { index, score in
+        ScoredUnit(sample: index, index: 0, place: 0, tokens: 1, score: score)
+      }
+      results.rows[4].figures[.chanceLevel] = chance
+      let analysis = ExperimentAnalysis(results)
+      let rows = analysis.rows.map(\.isAtChance)
+      #expect(Set(rows[..<4]) == [false] && Set(rows[4...]).count == 1)
+      let flagged = analysis.flags.contains { $0.hasPrefix("full attention is at chance") }
+      #expect(flagged == rows[4])
+      #expect(analysis.rows[7].names[2] == (rows[4] ? "passkey ‡" : "passkey"))
+      #expect(Report(of: analysis).legend.contains { $0.hasPrefix("‡") } == rows[4])
+      #expect(TerminalTable(analysis).text.contains("‡") == rows[4])
+      return rows[4]
+    }
+    #expect(marked([0, 0, 0, 0], chance: nil))
+    #expect(!marked([0, 0, 0, 1], chance: nil))
+    #expect(!marked([0, 0, 0, 1], chance: 0.1))
+    #expect(marked([0, 0, 0, 1], chance: 0.25))
+    // Eight units and more have an interval.
+    let half = (0..<16).map { Double($0 % 2) }
+    #expect(marked(half, chance: 0.4))
+    #expect(!marked(half, chance: 0.1))
+    #expect(!marked(half.map { 0.5 + $0 / 2 }, chance: 0.5))
+  }
+
   @Test("Better than full beyond the interval is flagged, within it not")
   func betterThanFull() {
     func changed(by loss: @escaping (Int) -> Double) -> [String] {

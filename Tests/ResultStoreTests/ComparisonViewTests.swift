@@ -33,7 +33,7 @@ struct ComparisonViewTests {
       "experiment", "model", "context_length", "strategy", "task", "protocol", "query_aware",
     ]
     let rest = [
-      "position", "strategy_name", "strategy_parameters", "task_parameters",
+      "position", "strategy_name", "strategy_parameters", "task_name", "task_parameters",
       "selection_looks_ahead", "cell", "full_cell", "failure",
     ]
     #expect(Array(columns.prefix(names.count)) == names)

@@ -11,16 +11,18 @@ public struct ExperimentPlan: Sendable, Hashable {
   public init(_ checked: CheckedSpec) {
     let spec = checked.spec
     let variants = StrategyVariant.all(of: spec.strategies)
-    let tasks = spec.tasks.flatMap { entry in entry.grid.points.map { (entry, $0) } }
+    let tasks = PlannedTask.all(of: spec.tasks)
     var cells: [PlannedCell] = []
     var planned: Set<String> = []
     for model in checked.models {
       for contextLength in spec.contextLengths.sorted() {
-        for (task, parameters) in tasks {
+        for task in tasks {
           let place = CellPlace(
             model: model, contextLength: contextLength, task: task.description,
+            taskLabel: task.label,
             taskParameters: TaskRegistry.builtIn.canonical(
-              parameters, of: task.name, contextLength: contextLength), seed: spec.seed,
+              task.parameters, of: task.description.name, contextLength: contextLength),
+            seed: spec.seed,
             textDigests: checked.textDigests)
           for cell in place.cells(of: variants) where planned.insert(cell.cell.identity).inserted {
             cells.append(cell)
@@ -32,11 +34,40 @@ public struct ExperimentPlan: Sendable, Hashable {
   }
 }
 
+/// A task with one value for each parameter, and what to call it.
+private struct PlannedTask {
+  let description: TaskDescription
+  let parameters: [String: JSONValue]
+  /// The task's name and the parameters in which the experiment's tasks of that name differ; the protocol, which stands
+  /// in a column of its own, is none of them.
+  let label: String
+
+  static func all(of entries: [SpecTask]) -> [PlannedTask] {
+    let points = entries.flatMap { entry in entry.grid.points.map { (entry.description, $0) } }
+    let families = Dictionary(grouping: points, by: \.0.name)
+    return points.map { description, parameters in
+      let family = families[description.name] ?? []
+      let telling = description.parameters.map(\.name).filter { name in
+        name != "protocol" && !CellIdentity.timingParameters.contains(name)
+          && Set(family.map { $0.1[name] ?? .null }).count > 1
+      }
+      let words = telling.map { name in
+        let value = parameters[name] ?? .null
+        return "\(name)=\(value.stringValue ?? value.canonicalText)"
+      }
+      return PlannedTask(
+        description: description, parameters: parameters,
+        label: ([description.name] + words).joined(separator: " "))
+    }
+  }
+}
+
 /// One model x context length x task: the cells here differ in their strategy only.
 private struct CellPlace {
   let model: ModelFacts
   let contextLength: Int
   let task: TaskDescription
+  let taskLabel: String
   let taskParameters: [String: JSONValue]
   let seed: Int
   let textDigests: [String: String]
@@ -54,6 +85,7 @@ private struct CellPlace {
     return zip(variants, identities).map { variant, identity in
       PlannedCell(
         cell: record(of: variant, identity: identity), label: variant.label,
+        taskLabel: taskLabel,
         fullIdentity: full.map { identities[$0] } ?? identity,
         matchedIdentity: variant.firstReference.map { identities[$0] },
         partReferences: variant.partReferences.mapValues { identities[$0] },

@@ -169,10 +169,16 @@ struct QualityPass {
     if !answers.isEmpty {
       let mean = answers.reduce(0) { $0 + ($1.score ?? 0) } / Double(answers.count)
       measurements.append(MetricCatalogue.score.measurement("mean", value: mean))
+      let chance = samples.reduce(0) { $0 + ($1.chanceLevel ?? taskChance) }
+      measurements.append(
+        MetricCatalogue.chanceLevel.measurement(
+          "mean", value: chance / Double(samples.count)))
     }
     units += answers
     return (measurements, units)
   }
+
+  private var taskChance: Double { type(of: task).description.chanceLevel ?? 0 }
 
   /// Scores a sample's tokens. The dense logits are made again from its hidden states, row by row beside the sparse
   /// ones, so that no more than a tile of either exists.

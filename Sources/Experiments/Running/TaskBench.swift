@@ -37,7 +37,8 @@ struct TaskBench {
 
   /// `perplexity/continuation at 2048 tokens`, for the log.
   var title: String {
-    let task = cell.taskProtocol.map { "\(cell.task)/\($0)" } ?? cell.task
+    let label = cells[0].taskLabel ?? cell.task
+    let task = cell.taskProtocol.map { "\(label)/\($0)" } ?? label
     return "\(cell.model), \(task) at \(cell.contextLength) tokens"
   }
 }

@@ -50,6 +50,9 @@ public struct PlannedCell: Codable, Sendable, Hashable {
   public var cell: CellRecord
   /// The strategy's name, then what distinguishes it in this experiment: `tca threshold=0.9`.
   public var label: String
+  /// The task's name, then what distinguishes it in this experiment: `ruler task=vt`; nil in results that were stored
+  /// without it.
+  public var taskLabel: String?
   /// The cell of `full` that this one is compared with; its own identity for `full`.
   public var fullIdentity: String
   /// The cell whose measured use this one's budget, or that of one of its parts, matches; of several the first.
@@ -61,11 +64,12 @@ public struct PlannedCell: Codable, Sendable, Hashable {
   public var decodeTokens: Int
 
   public init(
-    cell: CellRecord, label: String, fullIdentity: String, matchedIdentity: String? = nil,
-    partReferences: [String: String] = [:], decodeTokens: Int = 32
+    cell: CellRecord, label: String, taskLabel: String? = nil, fullIdentity: String,
+    matchedIdentity: String? = nil, partReferences: [String: String] = [:], decodeTokens: Int = 32
   ) {
     self.cell = cell
     self.label = label
+    self.taskLabel = taskLabel
     self.fullIdentity = fullIdentity
     self.matchedIdentity = matchedIdentity
     self.partReferences = partReferences

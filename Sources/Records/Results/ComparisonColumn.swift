@@ -55,6 +55,7 @@ public enum ComparisonColumn: String, Codable, Sendable, Hashable, CaseIterable 
   case logitKLP95 = "logit_kl_p95"
   case topOneAgreement = "top_one_agreement"
   case score
+  case chanceLevel = "chance_level"
 
   case timeToFirstToken = "time_to_first_token"
   case timePerOutputToken = "time_per_output_token"
@@ -115,6 +116,7 @@ extension ComparisonColumn {
     case .logitKL, .logitKLP95: "logitKL"
     case .topOneAgreement: "topOneAgreement"
     case .score: "score"
+    case .chanceLevel: "chanceLevel"
     default: nil
     }
   }

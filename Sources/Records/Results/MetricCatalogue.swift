@@ -136,7 +136,14 @@ public enum MetricCatalogue {
     "the task's own score in 0…1: for passkey the share of prompts whose key was written out",
     statistics: [.init("mean", "mean over the task's prompts")])
 
-  static let quality = [negativeLogLikelihood, perplexity, logitKL, topOneAgreement, score]
+  public static let chanceLevel = MetricDescriptor(
+    "chanceLevel", unit: "fraction", .neither, kind: .quality,
+    "the score of somebody who guesses, as the task says",
+    statistics: [.init("mean", "mean over the task's prompts")])
+
+  static let quality = [
+    negativeLogLikelihood, perplexity, logitKL, topOneAgreement, score, chanceLevel,
+  ]
 
   // MARK: Latency
 

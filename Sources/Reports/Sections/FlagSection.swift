@@ -8,7 +8,17 @@ extension ExperimentAnalysis {
 
   /// One sentence for each; empty where nothing is wrong.
   public var flags: [String] {
-    rows.flatMap { impossible($0) } + risingErrors + fewUnits + mixedProvenance + gaps
+    rows.flatMap { impossible($0) } + atChance + risingErrors + fewUnits + mixedProvenance + gaps
+  }
+
+  private var atChance: [String] {
+    rows.filter { $0.row.isFull && $0.isAtChance }.map { analysed in
+      let chance = analysed.row[.chanceLevel].map { ", chance \(NumberText.fixed($0, 2))" } ?? ""
+      return
+        "full attention is at chance, so differences mean nothing: \(analysed.cell.model) at "
+        + "\(NumberText.count(analysed.cell.contextLength)), \(analysed.task), score "
+        + "\(NumberText.fixed(analysed.row[.score], 2))\(chance)"
+    }
   }
 
   /// Above this ratio a bound is broken beyond the slack of its check: 1e-5 M over 2 γ M with γ ≥ 1e-4.

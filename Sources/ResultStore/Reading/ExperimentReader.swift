@@ -57,7 +57,7 @@ struct ExperimentReader {
     try Row.fetchAll(
       database,
       sql: """
-        SELECT planned.position, cell.*, planned.model AS planned_model, planned.label,
+        SELECT planned.position, cell.*, planned.model AS planned_model, planned.label, planned.task_label,
           dense.identity AS full_identity, matched.identity AS matched_identity
         FROM experiment_cell AS planned
         JOIN cell ON cell.id = planned.cell_id

@@ -53,7 +53,8 @@ extension PlannedCell {
         taskParameters: try row.json("task_parameters"),
         queryAware: try row.value("query_aware"),
         selectionLooksAhead: try row.value("selection_looks_ahead"), seed: try row.value("seed")),
-      label: try row.value("label"), fullIdentity: try row.value("full_identity"),
+      label: try row.value("label"), taskLabel: try row.value("task_label"),
+      fullIdentity: try row.value("full_identity"),
       matchedIdentity: try row.value("matched_identity"))
   }
 }

@@ -1,6 +1,19 @@
 extension FirstSchema {
   /// One row per experiment and cell: what people and reports look at.
-  static let comparisonView = """
+  static let comparisonView = comparisonView(
+    measured: measuredColumns, task: "cell.task", chance: "", taskName: "")
+
+  /// With the task's label in place of its name, the name, and the chance level.
+  static let labelledComparisonView = comparisonView(
+    measured: measuredColumns + [("chance_level", "chanceLevel", "'value', 'mean'")],
+    task: "coalesce(planned.task_label, cell.task) AS task", chance: "figure.chance_level,",
+    taskName: "cell.task AS task_name,")
+
+  private static func comparisonView(
+    measured: [(column: String, name: String, statistics: String)], task: String, chance: String,
+    taskName: String
+  ) -> String {
+    """
     CREATE VIEW comparison AS
     WITH head AS (
       SELECT cell_id,
@@ -29,7 +42,7 @@ extension FirstSchema {
     ),
     figure AS (
       SELECT cell_id,
-    \(lines(measuredColumns.map { "    \(pivot($0)) AS \($0.column)" }))
+    \(lines(measured.map { "    \(pivot($0)) AS \($0.column)" }))
       FROM newest_measurement
       GROUP BY cell_id
     ),
@@ -76,7 +89,7 @@ extension FirstSchema {
       GROUP BY experiment_id, cell_id
     )
     SELECT experiment.name AS experiment, planned.model AS model, cell.context_length,
-      planned.label AS strategy, cell.task, cell.protocol, cell.query_aware,
+      planned.label AS strategy, \(task), cell.protocol, cell.query_aware,
     \(lines(headColumns.map { "  head.\($0.name)" })),
       head.bound_ratio,
       coalesce(head.density, figure.density) AS density,
@@ -87,12 +100,12 @@ extension FirstSchema {
     \(lines(byteColumns.map { "  figure.\($0) / full_figure.\($0) AS \($0)_ratio" })),
       figure.perplexity, figure.perplexity / full_figure.perplexity AS perplexity_ratio,
       figure.negative_log_likelihood, figure.logit_kl, figure.logit_kl_p95,
-      figure.top_one_agreement, figure.score,
+      figure.top_one_agreement, figure.score, \(chance)
     \(lines(timeColumns.map { "  median_time.\($0)" })),
     \(lines(ratioColumns.map { "  median_ratio.\($0)" })),
       scored.sample_count, scored.unit_count, repeats.repeat_count,
       planned.position, cell.strategy AS strategy_name, cell.strategy_parameters,
-      cell.task_parameters, cell.selection_looks_ahead, cell.identity AS cell,
+      \(taskName) cell.task_parameters, cell.selection_looks_ahead, cell.identity AS cell,
       full_cell.identity AS full_cell, current_failure.reason AS failure
     FROM experiment_cell AS planned
     JOIN experiment ON experiment.id = planned.experiment_id
@@ -110,6 +123,7 @@ extension FirstSchema {
     LEFT JOIN current_failure ON current_failure.cell_id = planned.cell_id
     ORDER BY experiment.name, planned.position;
     """
+  }
 
   /// Approximation columns: every setting and phase, each with its mean and its worst.
   private static let headColumns: [(name: String, expression: String)] = {

@@ -1,9 +1,16 @@
 extension FirstSchema {
   /// Errors head by head, and the strategies that no other one beats.
-  static let summaryViews = """
+  static let summaryViews = headSummary(task: "cell.task") + paretoView
+
+  /// With the task's label in place of its name.
+  static let labelledHeadSummary = headSummary(
+    task: "coalesce(planned.task_label, cell.task) AS task")
+
+  private static func headSummary(task: String) -> String {
+    """
     CREATE VIEW head_summary AS
     SELECT experiment.name AS experiment, planned.model AS model, cell.context_length,
-      planned.label AS strategy, cell.task, cell.protocol, cell.query_aware,
+      planned.label AS strategy, \(task), cell.protocol, cell.query_aware,
       head.setting, head.phase, head.layer, head.query_head,
       head.relative_output_error, head.worst_query_error, head.last_query_error,
       head.output_cosine, head.dropped_mass, head.dropped_mass_p95, head.dropped_mass_maximum,
@@ -14,6 +21,10 @@ extension FirstSchema {
     JOIN cell ON cell.id = planned.cell_id
     JOIN newest_head_measurement AS head ON head.cell_id = planned.cell_id;
 
+    """
+  }
+
+  private static let paretoView = """
     CREATE VIEW pareto AS
     WITH base AS MATERIALIZED (SELECT * FROM comparison),
     cost (experiment, position, name, value) AS (

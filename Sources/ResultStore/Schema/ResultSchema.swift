@@ -15,6 +15,16 @@ enum ResultSchema {
       try database.execute(sql: FirstSchema.comparisonView)
       try database.execute(sql: FirstSchema.summaryViews)
     }
+    migrator.registerMigration("2 task labels") { database in
+      try database.execute(
+        sql: """
+          ALTER TABLE experiment_cell ADD COLUMN task_label TEXT;
+          DROP VIEW comparison;
+          DROP VIEW head_summary;
+          """)
+      try database.execute(sql: FirstSchema.labelledComparisonView)
+      try database.execute(sql: FirstSchema.labelledHeadSummary)
+    }
     return migrator
   }()
 }

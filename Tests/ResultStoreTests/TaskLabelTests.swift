@@ -1,0 +1,67 @@
+import Foundation
+import GRDB
+import Records
+import Testing
+
+@testable import ResultStore
+
+@Suite("Labels of tasks")
+struct TaskLabelTests {
+  private func inFolder(_ body: (String) throws -> Void) throws {
+    let folder = FileManager.default.temporaryDirectory
+      .appendingPathComponent("tca-lab-labels-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    try body(folder.appendingPathComponent("results.sqlite").path)
+  }
+
+  private func tasks(_ store: ResultStore, _ view: String) throws -> [String] {
+    try store.read {
+      try String.fetchAll($0, sql: "SELECT DISTINCT task FROM \(view) ORDER BY task")
+    }
+  }
+
+  @Test("comparison and head_summary show the label, and the name where none was stored")
+  func shown() throws {
+    try inFolder { path in
+      let store = try ResultStore(path: path, access: .writing)
+      var cells = Example.cells
+      for index in cells.indices where cells[index].cell.task == "passkey" {
+        cells[index].taskLabel = "passkey corpus=emma"
+      }
+      let run = try store.beginRun(
+        of: ExperimentRecord(name: "example", question: "", spec: "{}"), cells: cells,
+        provenance: Example.provenance)
+      for cell in cells { try store.store(Example.results(cell), run: run) }
+      #expect(try tasks(store, "comparison") == ["passkey corpus=emma", "perplexity"])
+      #expect(try tasks(store, "head_summary").contains("perplexity"))
+      let names = try store.read {
+        try String.fetchAll($0, sql: "SELECT DISTINCT task_name FROM comparison ORDER BY task_name")
+      }
+      #expect(names == ["passkey", "perplexity"])
+      #expect(
+        try store.results(of: "example").rows.map(\.planned.taskLabel) == cells.map(\.taskLabel))
+    }
+  }
+
+  @Test("A database of the first schema gets the labels' column, its results as they were")
+  func older() throws {
+    try inFolder { path in
+      let queue = try DatabaseQueue(path: path)
+      try ResultSchema.migrator.migrate(queue, upTo: "1 results")
+      try queue.write { database in
+        try database.execute(
+          sql: """
+            INSERT INTO experiment VALUES (1, 'old', '');
+            INSERT INTO cell VALUES (1, 'x', 'm', 'd', 64, 'full', '{}', 'passkey', NULL, '{}', 1, 0, 0);
+            INSERT INTO experiment_cell VALUES (1, 0, 1, 'm', 'full', 1, NULL);
+            """)
+      }
+      #expect(try queue.read { try $0.columns(in: "comparison").count } > 50)
+      try queue.close()
+      let store = try ResultStore(path: path, access: .writing)
+      #expect(try tasks(store, "comparison") == ["passkey"])
+      #expect(try store.results(of: "old").rows.map(\.planned.taskLabel) == [nil])
+    }
+  }
+}
