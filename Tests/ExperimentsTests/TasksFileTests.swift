@@ -199,7 +199,7 @@ struct TasksFileTests {
     let score = { task.score($1, of: samples[$0]) }
     #expect(score(0, " cat.\nMore") == 1 && score(0, "\nDog") == 1 && score(0, "cat dog") == 0)
     #expect(score(1, "concatenated") == 1 && score(1, "line\n\nCAT") == 1 && score(1, "dog") == 0)
-    #expect(score(2, "black cat") == 1 && score(2, "black dog") == 0.5)
+    #expect(score(2, "black cat") == 1 && score(2, "black cat dog") == 0.8)
     #expect(score(2, "mouse") == 0)
     #expect(score(3, " B. green") == 1 && score(3, "Because C") == 0 && score(3, "(B)") == 1)
     #expect(score(3, "D") == 0 && score(3, "Back A B") == 0 && score(3, "") == 0)
@@ -274,6 +274,6 @@ struct TasksFileTests {
     #expect(try problem(Self.line(metric: "contains", answers: ["!"])) == "")
     #expect(
       JSONLinesTask.fileProblems(of: .init(file: "none.jsonl"), folder: folder.url)
-        .map(\.description) == ["file: none.jsonl: there is no such file"])
+        .map(\.description) == ["file: \(folder.path("none.jsonl")): there is no such file"])
   }
 }

@@ -158,7 +158,7 @@ struct TasksPasskeyTests {
   func score(answer: String, score: Double) throws {
     let task = try PasskeyTask(.init(), folder: Self.folder)
     var sample = TaskSample(index: 0, place: 0, prompt: [1])
-    sample.expected = "71432"
+    sample.answers = ["71432"]
     #expect(task.score(answer, of: sample) == score)
   }
 

@@ -25,14 +25,14 @@ struct TaskLabelTests {
   func shown() throws {
     try inFolder { path in
       let store = try ResultStore(path: path, access: .writing)
-      var cells = Example.cells
+      var cells = ExampleExperiment.cells
       for index in cells.indices where cells[index].cell.task == "passkey" {
         cells[index].taskLabel = "passkey corpus=emma"
       }
       let run = try store.beginRun(
-        of: ExperimentRecord(name: "example", question: "", spec: "{}"), cells: cells,
-        provenance: Example.provenance)
-      for cell in cells { try store.store(Example.results(cell), run: run) }
+        of: ExampleExperiment.record, cells: cells,
+        provenance: ExampleExperiment.provenance)
+      for cell in cells { try store.store(ExampleExperiment.results(cell), run: run) }
       #expect(try tasks(store, "comparison") == ["passkey corpus=emma", "perplexity"])
       #expect(try tasks(store, "head_summary").contains("perplexity"))
       let names = try store.read {
