@@ -24,6 +24,9 @@ public protocol CalibratedStrategy: Sendable {
   /// - Throws: `CalibrationError` for evidence that is not this strategy's, or damaged.
   func resolve(parameters: JSONValue, evidence: JSONValue) throws -> JSONValue
 
+  /// The parameters with something in place of that result: what can be checked of them before the offline phase.
+  func provisional(parameters: JSONValue, shape: AttentionShape) throws -> JSONValue
+
   /// What a user should know of the choice, in one line; nil if there is nothing to say.
   func remark(parameters: JSONValue, evidence: JSONValue) throws -> String?
 }
@@ -40,6 +43,28 @@ public struct CalibrationRequest: Hashable, Sendable {
     self.tokens = tokens
     self.options = options
   }
+
+  /// The tokens asked for, or the default, at most the model's context.
+  ///
+  /// - Throws: `ConfigurationError` where more are asked for than the model takes.
+  static func tokens(
+    _ length: Int?, default standard: Int, contextLength: Int
+  ) throws(ConfigurationError) -> Int {
+    let tokens = length ?? min(standard, contextLength)
+    guard tokens <= contextLength else {
+      throw ConfigurationError(
+        "calibrationLength",
+        "\(tokens) tokens are more than the model takes; use at most \(contextLength)")
+    }
+    return tokens
+  }
+}
+
+extension JSONValue {
+  /// An object with one member set; with null, one that has no value there.
+  func setting(_ key: String, to value: JSONValue) -> JSONValue {
+    .object((objectValue ?? [:]).merging([key: value]) { $1 })
+  }
 }
 
 /// Attention of a calibration prefill, and what it found out.
@@ -51,7 +76,9 @@ public protocol CalibrationPass: LayerAttention {
 public struct CalibrationRegistry: Sendable {
   public let entries: [any CalibratedStrategy]
 
-  public static let builtIn = CalibrationRegistry(entries: [TCACalibration()])
+  public static let builtIn = CalibrationRegistry(entries: [
+    TCACalibration(), MInferenceCalibration(), XAttentionCalibration(),
+  ])
 
   public func entry(for strategy: String) -> (any CalibratedStrategy)? {
     entries.first { $0.strategy == strategy }

@@ -14,14 +14,10 @@ public struct TCACalibration: CalibratedStrategy {
   ) throws -> CalibrationRequest? {
     let configuration = try configuration(parameters)
     guard configuration.heads == nil else { return nil }
-    let tokens =
-      configuration.calibrationLength
-      ?? Self.defaultLength(configuration, contextLength: contextLength)
-    guard tokens <= contextLength else {
-      throw ConfigurationError(
-        "calibrationLength",
-        "\(tokens) tokens are more than the model takes; use at most \(contextLength)")
-    }
+    let tokens = try CalibrationRequest.tokens(
+      configuration.calibrationLength,
+      default: Self.defaultLength(configuration, contextLength: contextLength),
+      contextLength: contextLength)
     return CalibrationRequest(
       corpus: configuration.calibrationCorpus, tokens: tokens,
       options: try JSONValue(encoding: TCACalibrator.Options(configuration)))
@@ -49,9 +45,14 @@ public struct TCACalibration: CalibratedStrategy {
 
   public func resolve(parameters: JSONValue, evidence: JSONValue) throws -> JSONValue {
     let heads = try choice(parameters, evidence).heads
-    var members = parameters.objectValue ?? [:]
-    members["heads"] = .array(heads.map(JSONValue.integer))
-    return .object(members)
+    return parameters.setting("heads", to: .array(heads.map(JSONValue.integer)))
+  }
+
+  public func provisional(parameters: JSONValue, shape: AttentionShape) throws -> JSONValue {
+    guard try configuration(parameters).heads == nil else { return parameters }
+    return parameters.setting(
+      "heads",
+      to: .array(Array(repeating: .integer(-1), count: shape.layers * shape.queryHeads)))
   }
 
   public func remark(parameters: JSONValue, evidence: JSONValue) throws -> String? {

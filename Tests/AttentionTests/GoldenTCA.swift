@@ -93,4 +93,11 @@ struct GoldenTCA: Decodable {
     }
     return matrix
   }
+
+  /// Queries, keys and values of the first tokens.
+  static func attention(tokens: Int) throws -> ReferenceAttention {
+    ReferenceAttention(
+      shape: shape, queries: try rows("q", 0..<tokens), keys: try rows("k", 0..<tokens),
+      values: try rows("v", 0..<tokens))
+  }
 }

@@ -10,6 +10,8 @@ struct TestSequence {
 
   var shape: AttentionShape { attention.shape }
 
+  init(_ attention: ReferenceAttention) { self.attention = attention }
+
   init(_ shape: AttentionShape, tokens: Int, seed: Int, deviation: Double = 1.3) {
     var generator = SeededGenerator(seed: seed, purpose: "sequence")
     func random(_ columns: Int) -> Matrix {

@@ -29,7 +29,10 @@ struct SpecRegistryTests {
     for description in StrategyRegistry.builtIn.descriptions where !description.hasParts {
       #expect(Self.problems(#"{"name": "\#(description.name)"}"#) == [])
       for form in description.budgets {
-        let budget = #"{"\#(form.rawValue)": \#(sizes[form.rawValue] ?? "")}"#
+        // What takes no number of tokens can match a density alone.
+        let of =
+          form == .matching && !description.budgets.contains(.tokens) ? #", "of": "density""# : ""
+        let budget = #"{"\#(form.rawValue)": \#(sizes[form.rawValue] ?? "")\#(of)}"#
         #expect(
           Self.problems(#"{"name": "\#(description.name)", "budget": \#(budget)}"#) == [],
           "\(description.name) \(budget)")

@@ -1,3 +1,4 @@
+import Calibration
 import Records
 
 /// What running cells will roughly take: a sum of floating-point operations over a rate, and the largest cell's bytes.
@@ -35,7 +36,8 @@ public struct PlanEstimate: Sendable, Hashable {
       operations += Self.operations(of: planned, pass, checked.spec)
       bytes = max(bytes, Self.bytes(of: planned.cell, model))
       for parameters in planned.cell.parametersWithParts {
-        guard let length = Self.calibrationLength(parameters, model) else { continue }
+        let strategy = parameters["name"]?.stringValue ?? planned.cell.strategy
+        guard let length = Self.calibrationLength(strategy, parameters, model) else { continue }
         let text = parameters["calibrationCorpus"]?.stringValue ?? ""
         if calibrated.insert([model.digest, text, "\(length)"]).inserted {
           operations += 3 * (pass.matrices(length) + pass.attention(length))
@@ -75,16 +77,11 @@ public struct PlanEstimate: Sendable, Hashable {
 
   /// Tokens of the calibration pass that a strategy with these parameters needs; nil where it needs none.
   private static func calibrationLength(
-    _ parameters: JSONValue, _ model: ModelFacts
+    _ strategy: String, _ parameters: JSONValue, _ model: ModelFacts
   ) -> Double? {
-    guard parameters["calibrationCorpus"] != nil, parameters["heads"]?.isNull != false else {
-      return nil
-    }
-    let window = parameters["localWindow"]?.doubleValue ?? 0
-    let needed = 2 * (window + (parameters["blockSize"]?.doubleValue ?? 0))
-    return min(
-      Double(model.contextLength),
-      parameters["calibrationLength"]?.doubleValue ?? max(2048, needed))
+    let request = try? CalibrationRegistry.builtIn.entry(for: strategy)?.request(
+      parameters: parameters, contextLength: model.contextLength)
+    return request.map { Double($0.tokens) }
   }
 
   /// The mapped file, two caches in float32 (the strategy's and the one that never evicts), eight rows of hidden size

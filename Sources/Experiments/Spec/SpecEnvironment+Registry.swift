@@ -5,7 +5,7 @@ import Records
 extension SpecEnvironment {
   /// What the strategies of a registry have against parameters: a check for `strategyProblems`.
   ///
-  /// A budget stands in for the number that it will become; heads that calibration will choose keep everything.
+  /// A budget stands in for the number that it will become, what calibration will choose for something that fits.
   public static func problems(
     in registry: StrategyRegistry
   ) -> (_ strategy: String, _ parameters: JSONValue, _ model: ModelFacts) -> [ConfigurationError] {
@@ -14,14 +14,11 @@ extension SpecEnvironment {
       do {
         let ready = try entry.changing(parameters, in: registry) { entry, parameters, part in
           do {
-            // An offline phase longer than the context is found here rather than in the middle of a run.
-            _ = try CalibrationRegistry.builtIn.entry(for: entry.description.name)?.request(
-              parameters: parameters, contextLength: model.contextLength)
+            return try standIn(parameters, of: entry, model)
           } catch let error as ConfigurationError {
             guard let part else { throw error }
             throw ConfigurationError("\(part).\(error.parameter)", error.message)
           }
-          return standIn(parameters, model)
         }
         try entry.check(parameters: ready, shape: model.shape)
         return []
@@ -33,20 +30,22 @@ extension SpecEnvironment {
     }
   }
 
-  /// Parameters as they could be at run time: a budget as some number, calibrated heads as if they kept everything.
-  private static func standIn(_ parameters: JSONValue, _ model: ModelFacts) -> JSONValue {
+  /// Parameters as they could be at run time: a budget as some number, what calibration will choose as something that
+  /// fits.
+  private static func standIn(
+    _ parameters: JSONValue, of entry: any RegisteredStrategy, _ model: ModelFacts
+  ) throws -> JSONValue {
     var members = parameters.objectValue ?? [:]
     if let budget = members["budget"] {
       members["budget"] = resolved(budget, promptTokens: model.contextLength)
     }
-    let isCalibrated =
-      members["heads"]?.isNull == true
-      && strategyTextParameters.contains { members[$0] != nil }
-    if isCalibrated {
-      members["heads"] = .array(
-        Array(repeating: -1, count: model.shape.layers * model.shape.queryHeads))
+    let sized = JSONValue.object(members)
+    guard let calibrated = CalibrationRegistry.builtIn.entry(for: entry.description.name) else {
+      return sized
     }
-    return .object(members)
+    // An offline phase longer than the context is found here rather than in the middle of a run.
+    _ = try calibrated.request(parameters: sized, contextLength: model.contextLength)
+    return try calibrated.provisional(parameters: sized, shape: model.shape)
   }
 
   /// Parameters of strategies that name a text.

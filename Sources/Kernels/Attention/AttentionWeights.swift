@@ -61,8 +61,59 @@ public enum AttentionWeights {
     }
   }
 
-  /// q·k_j/√d · log₂ e for the first `visible` keys.
-  static func logits(
+  /// Causal softmax rows of consecutive queries, the query at position i over the keys 0…i.
+  ///
+  /// - Parameters:
+  ///   - rows: of `queries`; row i is the query at position i, key j has position j.
+  ///   - columns: the head's columns of `queries`.
+  ///   - stride: floats from one row of `weights` to the next, at least `rows.upperBound` rounded up to whole 16s.
+  ///   - weights: (rows x stride); behind a query's own key there are zeros up to a whole 16.
+  public static func causalRows(
+    _ rows: Range<Int>, queries: Matrix, columns: Range<Int>, keys: Rows,
+    into weights: inout [Float], stride: Int
+  ) {
+    precondition(
+      rows.upperBound <= queries.rows && rows.upperBound <= keys.count
+        && columns.upperBound <= queries.columns && columns.count == keys.width
+        && stride >= (rows.upperBound + 15) / 16 * 16 && weights.count >= rows.count * stride,
+      "AttentionWeights.causalRows: rows \(rows) of \(queries.rows), columns \(columns), keys \(keys.count) x \(keys.width), stride \(stride), room for \(weights.count)"
+    )
+    guard !rows.isEmpty else { return }
+    weights.withUnsafeMutableBufferPointer { weights in
+      causalRows(
+        rows, queries: queries, columns: columns, keys: keys, into: weights.baseAddress!,
+        stride: stride)
+    }
+  }
+
+  static func causalRows(
+    _ rows: Range<Int>, queries: Matrix, columns: Range<Int>, keys: Rows,
+    into weights: UnsafeMutablePointer<Float>, stride: Int
+  ) {
+    let d = keys.width
+    let visible = rows.upperBound
+    queries.elements.withUnsafeBufferPointer { query in
+      keys.elements.withUnsafeBufferPointer { key in
+        BLAS.sgemm(
+          transposeB: true, m: rows.count, n: visible, k: d,
+          alpha: 1.442_695_04 / Float(d).squareRoot(),
+          query.baseAddress! + rows.lowerBound * queries.columns + columns.lowerBound,
+          lda: queries.columns, key.baseAddress! + keys.firstElement, ldb: d, weights, ldc: stride)
+      }
+    }
+    for (row, query) in rows.enumerated() {
+      let line = weights + row * stride
+      softmax(ofLogits: line, count: query + 1)
+      var j = query + 1
+      while j < visible || j % 16 != 0 {
+        line[j] = 0
+        j += 1
+      }
+    }
+  }
+
+  /// q·k_j/√d · log₂ e for the first `visible` keys: the order of the products, and the softmax in powers of two.
+  public static func logits(
     query: Span<Float>, keys: Rows, visible: Int, into logits: inout [Float]
   ) {
     let d = keys.width

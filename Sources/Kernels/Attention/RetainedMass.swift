@@ -110,26 +110,8 @@ private struct Tile {
 
   /// Softmax rows of `rows`; keys behind a query, up to a whole vector, get 0.
   func attend(_ rows: Range<Int>, queries: Matrix, columns: Range<Int>, keys: Rows) {
-    let d = keys.width
-    let visible = rows.upperBound
-    queries.elements.withUnsafeBufferPointer { query in
-      keys.elements.withUnsafeBufferPointer { key in
-        BLAS.sgemm(
-          transposeB: true, m: rows.count, n: visible, k: d,
-          alpha: 1.442_695_04 / Float(d).squareRoot(),
-          query.baseAddress! + rows.lowerBound * queries.columns + columns.lowerBound,
-          lda: queries.columns, key.baseAddress! + keys.firstElement, ldb: d, weights, ldc: stride)
-      }
-    }
-    for (row, query) in rows.enumerated() {
-      let line = weights + row * stride
-      AttentionWeights.softmax(ofLogits: line, count: query + 1)
-      var j = query + 1
-      while j < visible || j % 16 != 0 {
-        line[j] = 0
-        j += 1
-      }
-    }
+    AttentionWeights.causalRows(
+      rows, queries: queries, columns: columns, keys: keys, into: weights, stride: stride)
   }
 
   func addColumns(_ rows: Range<Int>, into sums: inout [Double]) {

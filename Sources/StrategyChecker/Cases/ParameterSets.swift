@@ -194,6 +194,10 @@ struct ParameterSets {
   private var coveringBudgets: [JSONValue] {
     var forms: [JSONValue] = []
     if takesTokens { forms.append(.object(["tokens": .integer(tokens)])) }
+    // A density speaks of the prompt alone.
+    if description.budgets.contains(.density), description.phases == [.prefill] {
+      forms.append(density(1))
+    }
     return forms
   }
 

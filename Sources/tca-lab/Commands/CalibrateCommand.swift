@@ -13,7 +13,8 @@ struct CalibrateCommand: ParsableCommand {
       Example: tca-lab calibrate --model smollm2-135m-instruct --corpus emma --output emma.json \\
         --strategy '{"name": "tca", "blockSize": 128, "localWindow": 256}'
 
-      The file holds the evidence of every candidate and the chosen `heads`, which a spec or --strategy can use.
+      The file holds the evidence and the parameters with the choice in them (`heads`, `thresholds`), which a spec or
+      --strategy can use.
       """)
 
   @OptionGroup var model: ModelOptions
@@ -26,7 +27,10 @@ struct CalibrateCommand: ParsableCommand {
     let argument = try strategy.parse()
     let name = argument.entry.description.name
     guard let calibrated = CalibrationRegistry.builtIn.entry(for: name) else {
-      throw Failure(.usage, "the strategy \"\(name)\" has no offline phase; tca has")
+      throw Failure(
+        .usage,
+        "the strategy \"\(name)\" has no offline phase; \(CalibrationRegistry.builtIn.entries.map(\.strategy).joined(separator: ", ")) have"
+      )
     }
     let loaded = try model.load(threads.makeWorkspace())
     var parameters = argument.parameters
@@ -37,7 +41,11 @@ struct CalibrateCommand: ParsableCommand {
     guard
       let request = try calibrated.request(
         parameters: parameters, contextLength: loaded.model.configuration.contextLength)
-    else { throw Failure(.usage, "the strategy lists its `heads`: there is nothing to calibrate") }
+    else {
+      throw Failure(
+        .usage,
+        "there is nothing to calibrate: \"\(name)\" with these parameters has all that it needs")
+    }
     let layers = loaded.model.shape.layers
     let record = try OfflinePhase(
       request, of: calibrated, model: loaded,
@@ -50,7 +58,7 @@ struct CalibrateCommand: ParsableCommand {
     }
     var members = try JSONValue(encoding: record).objectValue ?? [:]
     members["parameters"] = resolved
-    members["heads"] = resolved["heads"]
+    if let heads = resolved["heads"] { members["heads"] = heads }
     try JSONFile.write(.object(members), to: output)
     Log.line("\(request.tokens) tokens of \(request.corpus): \(output)")
   }

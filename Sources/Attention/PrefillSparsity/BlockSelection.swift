@@ -1,0 +1,49 @@
+import Tensors
+
+/// For each block of a prompt's queries, the blocks of keys that they attend to; every query attends to itself.
+package struct BlockSelection: Sendable, Hashable {
+  let blockSize: Int
+  let tokens: Int
+  /// By query block, ascending: blocks of keys older than it.
+  private(set) var older: [[Int32]]
+  /// By query block: whether its queries attend to one another, causally.
+  private(set) var own: [Bool]
+
+  /// Every query attends to itself alone.
+  init(blockSize: Int, tokens: Int) {
+    self.blockSize = blockSize
+    self.tokens = tokens
+    let blocks = (tokens + blockSize - 1) / blockSize
+    older = Array(repeating: [], count: blocks)
+    own = Array(repeating: false, count: blocks)
+  }
+
+  var blocks: Int { own.count }
+
+  /// Sets what one block of queries attends to; key blocks that are not older than it, or name it, count as its own.
+  mutating func set(_ block: Int, keys: some Sequence<Int>) {
+    var kept = [Bool](repeating: false, count: block + 1)
+    for key in keys where key <= block { kept[key] = true }
+    own[block] = kept[block]
+    older[block] = (0..<block).filter { kept[$0] }.map(Int32.init)
+  }
+
+  /// What the queries of one block attend to.
+  func selection(_ block: Int) -> Selection {
+    var selection = Selection(
+      window: own[block] ? LocalWindow(width: 0, alignment: blockSize) : .currentToken)
+    for key in older[block] {
+      selection.keep(Int(key) * blockSize..<(Int(key) + 1) * blockSize)
+    }
+    return selection
+  }
+
+  /// Query-key pairs of the whole prompt.
+  var pairs: Int {
+    (0..<blocks).reduce(0) { sum, block in
+      let queries = min(blockSize, tokens - block * blockSize)
+      return sum + queries * blockSize * older[block].count
+        + (own[block] ? queries * (queries + 1) / 2 : queries)
+    }
+  }
+}

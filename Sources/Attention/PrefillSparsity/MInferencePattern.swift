@@ -1,0 +1,116 @@
+import Kernels
+import Tensors
+
+/// One pattern of MInference with its sizes.
+package struct MInferencePattern: Sendable, Hashable {
+  package enum Kind: Sendable, Hashable { case aShape, verticalSlash, blockSparse }
+
+  package var kind: Kind
+  /// First tokens, columns, or blocks.
+  package var first: Int
+  /// Most recent tokens, or diagonals.
+  package var second: Int
+
+  /// The sizes times `scale`, rounded down.
+  package func scaled(_ scale: Double) -> MInferencePattern {
+    func scaled(_ size: Int) -> Int {
+      Int(min(Double(largestSize), (Double(size) * scale).rounded(.down)))
+    }
+    return MInferencePattern(kind: kind, first: scaled(first), second: scaled(second))
+  }
+
+  /// The least columns and diagonals of the repository's kernel.
+  package var withLeastSizes: MInferencePattern {
+    guard kind == .verticalSlash else { return self }
+    return MInferencePattern(kind: kind, first: max(first, 30), second: max(second, 50))
+  }
+}
+
+/// What one pattern goes by in one head of one prompt: enough for a selection of any size.
+package enum MInferenceEstimate: Sendable {
+  case everything
+  case aShape
+  case verticalSlash(VerticalSlashRanking)
+  case blockSparse(BlockRanking)
+
+  /// - Parameters:
+  ///   - lastQueries: whose attention ranks columns and diagonals.
+  ///   - isForMany: whether selections of several sizes will be made.
+  package init(
+    _ kind: MInferencePattern.Kind, _ layer: LayerView, head: Int, blockSize: Int,
+    lastQueries: Int, isForMany: Bool
+  ) {
+    let d = layer.shape.headDimension
+    let columns = head * d..<(head + 1) * d
+    let keys = layer.heads[layer.shape.kvHead(of: head)].keys
+    switch kind {
+    case .aShape: self = .aShape
+    case .verticalSlash:
+      self = .verticalSlash(
+        VerticalSlashRanking(
+          ObservedAttention(
+            ofLast: lastQueries, queries: layer.queries, head: columns, keys: keys),
+          blockSize: blockSize, isSorted: isForMany))
+    case .blockSparse:
+      self = .blockSparse(
+        BlockRanking(queries: layer.queries, head: columns, keys: keys, blockSize: blockSize))
+    }
+  }
+
+  package func select(_ sizes: MInferencePattern) -> MInferenceSelection {
+    switch self {
+    case .everything: .uniform(.everything)
+    case .aShape: .uniform(.firstAndRecent(sizes.first, max(1, sizes.second)))
+    case .verticalSlash(let ranking):
+      .verticalSlash(ranking.select(verticals: sizes.first, slashes: sizes.second))
+    case .blockSparse(let ranking): .blocks(ranking.select(sizes.first))
+    }
+  }
+}
+
+/// What one head's queries attend to, block by block.
+package enum MInferenceSelection: Sendable {
+  /// The same for all blocks.
+  case uniform(Selection)
+  case verticalSlash(VerticalSlashSelection)
+  case blocks(BlockSelection)
+
+  package func selection(_ block: Int) -> Selection {
+    switch self {
+    case .uniform(let selection): selection
+    case .verticalSlash(let selection): selection.selection(block)
+    case .blocks(let selection): selection.selection(block)
+    }
+  }
+
+  /// Query-key pairs of a prompt.
+  package func pairs(tokens: Int) -> Int {
+    switch self {
+    case .uniform(let selection):
+      (0..<tokens).reduce(0) { $0 + selection.attendedCount(fromQuery: $1) }
+    case .verticalSlash(let selection): selection.pairs
+    case .blocks(let selection): selection.pairs
+    }
+  }
+}
+
+/// The sizes of several heads of a layer, brought to one density by one scale.
+package enum MInferenceScale {
+  /// The largest scale at which the estimates with their patterns attend to at most `limit` pairs; nil if none does.
+  package static func largest(
+    _ heads: [(estimate: MInferenceEstimate, pattern: MInferencePattern)], tokens: Int,
+    atMost limit: Int, workers: WorkerPool
+  ) -> Double? {
+    let sizes = heads.flatMap { [$0.pattern.first, $0.pattern.second] }.filter { $0 > 0 }
+    guard let smallest = sizes.min(), let largest = sizes.max() else { return nil }
+    // Below the first every size is 0, from the second on every size is the prompt's length.
+    return DensityBudget.largest(
+      from: 0.5 / Double(largest), through: Double(tokens) / Double(smallest), .geometric,
+      steps: 24, atMost: limit
+    ) { scale in
+      workers.sum(count: heads.count) { head in
+        heads[head].estimate.select(heads[head].pattern.scaled(scale)).pairs(tokens: tokens)
+      }
+    }
+  }
+}
