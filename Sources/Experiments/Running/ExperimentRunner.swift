@@ -166,6 +166,8 @@ public final class ExperimentRunner {
         guard
           let calibration = parameters["calibrationCorpus"]?.stringValue,
           let evaluation = cell.cell.taskParameters["corpus"]?.stringValue,
+          let calibrated = CalibrationRegistry.builtIn.entry(for: strategy),
+          (try? calibrated.request(parameters: parameters, contextLength: .max)) ?? nil != nil,
           // Texts are read once a pair, not once a cell.
           compared.insert([strategy, calibration, cell.cell.task, evaluation]).inserted,
           let first = try? Corpus(named: calibration, folder: request.folder),
