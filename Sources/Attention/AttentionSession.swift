@@ -84,21 +84,35 @@ public final class AttentionSession<Strategy: AttentionStrategy>: StrategySessio
     for head in pairs.indices { pairs[head] = PairCounts() }
     switch phase {
     case .prefill:
+      var waiting: [QueryBlock] = []
+      var runs = 0
       for block in strategy.prefillGranularity.blocks(of: queries.rows) {
         lastSelections.reset()
         strategy.selectForPrefill(
           view, queries: firstPosition + block.lowerBound..<firstPosition + block.upperBound,
           into: &lastSelections, state: &states[layer], workspace: workspace)
+        waiting.append(QueryBlock(rows: block, selections: lastSelections.selections))
+        runs += lastSelections.selections.reduce(0) { $0 + $1.runs.count }
         clock.lap(&times[phase, default: StageTimes()].select)
-        attend(view, rows: block, output: &output)
+        // Few queries are attended to faster alone; many runs take memory.
+        if block.count > AttentionKernel.fewQueries && block.upperBound < queries.rows
+          && runs < Self.mostRunsWaiting
+        {
+          continue
+        }
+        attend(view, waiting, output: &output)
         lapAttend(&clock, phase)
+        waiting.removeAll(keepingCapacity: true)
+        runs = 0
       }
     case .decode:
       lastSelections.reset()
       strategy.selectForDecode(
         view, into: &lastSelections, state: &states[layer], workspace: workspace)
       clock.lap(&times[phase, default: StageTimes()].select)
-      attend(view, rows: 0..<queries.rows, output: &output)
+      attend(
+        view, [QueryBlock(rows: 0..<queries.rows, selections: lastSelections.selections)],
+        output: &output)
       lapAttend(&clock, phase)
     }
     newestQueries[layer] = Matrix(
@@ -139,12 +153,14 @@ public final class AttentionSession<Strategy: AttentionStrategy>: StrategySessio
     times[phase, default: StageTimes()].select += gathering
   }
 
-  private func attend(_ view: LayerView, rows: Range<Int>, output: inout Matrix) {
+  /// Runs of selections that wait for their queries to attend (16 bytes each).
+  private static var mostRunsWaiting: Int { 1 << 18 }
+
+  private func attend(_ view: LayerView, _ blocks: [QueryBlock], output: inout Matrix) {
     gatheredBefore = workspace.kernel.gatheringTime
     let counts = workspace.kernel.attend(
-      queries: view.queries, rows: rows, firstPosition: view.firstQueryPosition, shape: shape,
-      heads: view.heads, selections: lastSelections.selections, output: &output,
-      logSumExp: &logSumExp)
+      queries: view.queries, blocks: blocks, firstPosition: view.firstQueryPosition, shape: shape,
+      heads: view.heads, output: &output, logSumExp: &logSumExp)
     for head in pairs.indices { pairs[head] += counts[head] }
   }
 

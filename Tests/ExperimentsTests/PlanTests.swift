@@ -97,13 +97,13 @@ struct PlanTests {
           #"{"name": "tca"}, {"name": "streaming-llm", "budget": {"matching": "tca"}}, {"name": "streaming-llm", "budget": {"fraction": 0.5}}"#,
         tasks: #"{"name": "perplexity"}"#, rest: #", "seed": 7"#)
     ).cells
-    #expect(NumericsVersion.current == 2)
+    #expect(NumericsVersion.current == 3)
     #expect(
       cells.map(\.cell.identity) == [
-        "5064b31ffec12a22ed94d438da3134d1c90c6135e9e84a706f877bb9364a6f5f",
-        "a0b608783e116088afcf920e8ffd9684cd9b21697e280d3bcaeab5cf68502a48",
-        "58867811f35b285b58c222138aab32e956811ea7dd5a8a458a6f608a156106d2",
-        "1a51964db6e6f8e97c660f66a5a1d4c2470fbd1f7ffa1e3726ae8131e074f80a",
+        "048f6031ffbde3e27a53ad1b6e52d456a32b0fbad25ed2162c632941af964897",
+        "d57449a64acb65293b7dcc500041d2d0468663cfb8ff1572cb65cb827e9c45cc",
+        "6f1a3df40911260580b9dc5b64597319e5aab0c1e5eb7633ceb264cfd3e69318",
+        "8f2b52fd2c3efaab48ac5ba6c303b4b0765b5d356b799ca2bc5d375ed8686bef",
       ])
   }
 

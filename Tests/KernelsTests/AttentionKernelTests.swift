@@ -184,4 +184,114 @@ struct AttentionKernelTests {
       #expect(Double(count.computed) < 1.1 * Double(count.nominal))
     }
   }
+
+  // MARK: Blocks of queries
+
+  /// Selections of each kind that block methods make, besides all others.
+  private static func blockSelections(
+    _ count: Int, below end: Int, block: Int, _ numbers: inout TestNumbers
+  ) -> [Selection] {
+    selections(count, below: end, &numbers).map { other in
+      var selection = Selection(window: LocalWindow(width: 0, alignment: block))
+      switch numbers.integer(0..<5) {
+      case 0: return other
+      case 1: break
+      case 2:
+        for first in stride(from: 0, to: end, by: block) where numbers.integer(0..<3) == 0 {
+          selection.keep(first..<first + block)
+        }
+      case 3:
+        selection = .random(
+          below: end, density: 0.4, longest: 200, window: selection.window, &numbers)
+      default:
+        selection = .random(
+          below: end, density: 0.2, longest: 2, window: selection.window, &numbers)
+      }
+      return selection
+    }
+  }
+
+  @Test(
+    "Blocks of queries with selections of their own are exact, with and without holes in the cache",
+    arguments: 0..<40)
+  func blocks(seed: Int) throws {
+    var numbers = TestNumbers(seed: 2000 + seed)
+    let size = [16, 64, 100, 128][seed % 4]
+    let tokens = [3, 65, 130, 257, 300][numbers.integer(0..<5)]
+    let attention = AttentionCase(
+      seed: seed, group: 1 + numbers.integer(0..<3), kvHeads: 1 + numbers.integer(0..<2),
+      dimension: [16, 20, 64][numbers.integer(0..<3)], past: size * numbers.integer(0..<4),
+      tokens: tokens, holes: seed % 3 == 1)
+    let shape = attention.shape
+    let blocks = stride(from: 0, to: tokens, by: size).map { first in
+      let rows = first..<min(first + size, tokens)
+      return QueryBlock(
+        rows: rows,
+        selections: Self.blockSelections(
+          shape.queryHeads, below: attention.firstPosition + rows.upperBound, block: size, &numbers)
+      )
+    }
+    func attend(_ threads: Int) throws -> (Matrix, [Float], [PairCounts]) {
+      var output = Matrix(rows: tokens, columns: attention.queries.columns)
+      var sums = [Float](repeating: 0, count: shape.queryHeads * tokens)
+      let counts = try Self.kernel(threads: threads).attend(
+        queries: attention.queries, blocks: blocks, firstPosition: attention.firstPosition,
+        shape: shape, heads: attention.heads, output: &output, logSumExp: &sums)
+      return (output, sums, counts)
+    }
+    let (output, sums, counts) = try attend(2)
+    #expect(try attend(3) == (output, sums, counts))
+    let d = shape.headDimension
+    for head in 0..<shape.queryHeads {
+      var pairs = 0
+      for block in blocks {
+        let reference = AttentionReference(
+          shape: shape, heads: attention.heads, selections: block.selections)
+        for row in block.rows {
+          let expected = reference.attend(
+            attention.queries.row(row).extracting(head * d..<(head + 1) * d), head: head,
+            at: attention.firstPosition + row)
+          pairs += expected.pairs
+          let worst =
+            (0..<d).map { abs(Double(output[row, head * d + $0]) - expected.output[$0]) }
+            .max() ?? 0
+          let sum = Double(sums[head * tokens + row])
+          let difference = sum == expected.logSumExp ? 0 : abs(sum - expected.logSumExp)
+          #expect(
+            worst < 5e-6 && difference < 5e-6 * max(1, abs(expected.logSumExp)),
+            "head \(head), row \(row): \(worst), \(difference)")
+        }
+      }
+      #expect(counts[head].nominal == pairs && counts[head].computed >= pairs)
+    }
+  }
+
+  @Test("Blocks of keys are computed as sparsely as they are selected")
+  func computedBlocks() throws {
+    let kernel = try Self.kernel()
+    var numbers = TestNumbers(seed: 13)
+    let attention = AttentionCase(
+      seed: 13, group: 2, kvHeads: 1, dimension: 16, past: 0, tokens: 4096)
+    for (size, excess) in [(64, 1.16), (128, 1.08)] {
+      let blocks = stride(from: 0, to: 4096, by: size).map { first in
+        let selections = (0..<2).map { _ in
+          var selection = Selection(window: LocalWindow(width: 0, alignment: size))
+          for key in stride(from: 0, to: first, by: size) where numbers.integer(0..<10) < 2 {
+            selection.keep(key..<key + size)
+          }
+          return selection
+        }
+        return QueryBlock(rows: first..<first + size, selections: selections)
+      }
+      var output = Matrix(rows: 4096, columns: 32)
+      var sums = [Float](repeating: 0, count: 2 * 4096)
+      let counts = kernel.attend(
+        queries: attention.queries, blocks: blocks, firstPosition: 0, shape: attention.shape,
+        heads: attention.heads, output: &output, logSumExp: &sums)
+      // All excess is on the diagonal: half a group of rows and half a panel of keys for each query.
+      for count in counts {
+        #expect(Double(count.computed) < excess * Double(count.nominal), "\(size): \(count)")
+      }
+    }
+  }
 }

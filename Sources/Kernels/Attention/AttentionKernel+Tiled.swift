@@ -32,7 +32,7 @@ extension AttentionKernel {
   }
 
   /// Tiles end at multiples of `tileRows` in token positions, so that they agree with blocks of keys.
-  private static func tiles(of step: AttentionStep) -> [Range<Int>] {
+  static func tiles(of step: AttentionStep) -> [Range<Int>] {
     var tiles: [Range<Int>] = []
     var row = step.rows.lowerBound
     while row < step.rows.upperBound {
@@ -89,7 +89,7 @@ extension AttentionKernel {
     return owners.map { owner in owner.map { gatheredKeys[$0] } }
   }
 
-  private func pack(_ packings: [(keys: PackedKeys, head: KVHead)]) {
+  func pack(_ packings: [(keys: PackedKeys, head: KVHead)]) {
     let pieces = packings.indices.flatMap { packing in
       (0..<packings[packing].keys.pieces).map { (packing: packing, piece: $0) }
     }

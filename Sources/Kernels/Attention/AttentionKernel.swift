@@ -38,30 +38,52 @@ public final class AttentionKernel {
     queries: Matrix, rows: Range<Int>, firstPosition: Int, shape: AttentionShape,
     heads: [KVHead], selections: [Selection], output: inout Matrix, logSumExp: inout [Float]
   ) -> [PairCounts] {
+    attend(
+      queries: queries, blocks: [QueryBlock(rows: rows, selections: selections)],
+      firstPosition: firstPosition, shape: shape, heads: heads, output: &output,
+      logSumExp: &logSumExp)
+  }
+
+  /// Attends for several blocks of rows at once, each with selections of its own: what all of them read is packed once,
+  /// and all their tiles are shared out together.
+  ///
+  /// - Parameter blocks: ascending, disjoint.
+  /// - Returns: the pairs that were selected and those that were computed, by query head.
+  public func attend(
+    queries: Matrix, blocks: [QueryBlock], firstPosition: Int, shape: AttentionShape,
+    heads: [KVHead], output: inout Matrix, logSumExp: inout [Float]
+  ) -> [PairCounts] {
     let d = shape.headDimension
     precondition(
       queries.columns == shape.queryHeads * d && output.columns == queries.columns
         && output.rows == queries.rows && logSumExp.count == shape.queryHeads * queries.rows,
       "AttentionKernel: queries \(queries.rows) x \(queries.columns), output \(output.rows) x \(output.columns), \(logSumExp.count) sums for \(shape.queryHeads) heads of \(d)"
     )
-    precondition(
-      heads.count == shape.kvHeads && selections.count == shape.queryHeads
-        && rows.lowerBound >= 0 && rows.upperBound <= queries.rows,
-      "AttentionKernel: \(heads.count) caches, \(selections.count) selections, rows \(rows) of \(queries.rows)"
-    )
+    var end = 0
+    for block in blocks {
+      precondition(
+        heads.count == shape.kvHeads && block.selections.count == shape.queryHeads
+          && block.rows.lowerBound >= end && block.rows.upperBound <= queries.rows,
+        "AttentionKernel: \(heads.count) caches, \(block.selections.count) selections, rows \(block.rows) from \(end) on of \(queries.rows)"
+      )
+      end = block.rows.upperBound
+    }
     var counts = [PairCounts](repeating: PairCounts(), count: shape.queryHeads)
-    guard !rows.isEmpty else { return counts }
-    let step = AttentionStep(
-      rows: rows, firstPosition: firstPosition, shape: shape, tokens: queries.rows)
+    let blocks = blocks.filter { !$0.rows.isEmpty }
+    guard let only = blocks.first else { return counts }
     queries.elements.withUnsafeBufferPointer { query in
       output.elements.withUnsafeMutableBufferPointer { out in
         logSumExp.withUnsafeMutableBufferPointer { sums in
           let buffers = AttentionBuffers(
             queries: query.baseAddress!, output: out.baseAddress!, logSumExp: sums.baseAddress!)
-          if rows.count <= Self.fewQueries {
-            attendFew(step, buffers, heads: heads, selections: selections, counts: &counts)
+          let step = AttentionStep(
+            rows: only.rows, firstPosition: firstPosition, shape: shape, tokens: queries.rows)
+          if blocks.count > 1 {
+            attendBlocks(blocks, step, buffers, heads: heads, counts: &counts)
+          } else if only.rows.count <= Self.fewQueries {
+            attendFew(step, buffers, heads: heads, selections: only.selections, counts: &counts)
           } else {
-            attendTiled(step, buffers, heads: heads, selections: selections, counts: &counts)
+            attendTiled(step, buffers, heads: heads, selections: only.selections, counts: &counts)
           }
         }
       }
@@ -70,7 +92,19 @@ public final class AttentionKernel {
   }
 
   /// Up to this many queries, reading the cache once for all of them beats packing it into tiles.
-  static let fewQueries = 2
+  public static let fewQueries = 2
+}
+
+/// Consecutive rows of queries, and what each query head attends to in all of them.
+public struct QueryBlock: Sendable {
+  public var rows: Range<Int>
+  /// One a query head.
+  public var selections: [Selection]
+
+  public init(rows: Range<Int>, selections: [Selection]) {
+    self.rows = rows
+    self.selections = selections
+  }
 }
 
 /// How many query-key pairs a call selected, and how many the kernel computed (masked halves of tiles included).

@@ -56,6 +56,17 @@ struct SoftmaxState {
     multiplyValues(second, rows)
   }
 
+  /// The same for any number of stretches, of the tokens that all queries see.
+  @inline(__always)
+  func absorb(
+    _ stretches: [KeyStretch], columns: Int, rows: Range<Int>,
+    hide: (_ row: Int, _ logits: UnsafeMutablePointer<Float>) -> Void
+  ) {
+    for stretch in stretches { multiplyKeys(stretch, rows) }
+    weigh(rows, columns: columns, hide: hide)
+    for stretch in stretches { multiplyValues(stretch, rows) }
+  }
+
   private func multiplyKeys(_ stretch: KeyStretch, _ rows: Range<Int>) {
     let product = StripProduct(
       depth: headDimension, strideA: width, strideB: Panel.rows, strideC: Self.logitStride,

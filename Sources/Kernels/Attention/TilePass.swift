@@ -16,19 +16,61 @@ struct TilePass {
   let gathered: PackedKeys?
   /// Every token from the first window start of the call on.
   let window: PackedKeys
+  /// Tokens of `window`, whole panels, that all queries of the tile see beside their windows. With them `gathered` holds
+  /// what else they all see, and the windows of all queries begin at one token.
+  var shared: [Range<Int>]?
   let scratch: TileScratch
 
   func run() -> PairCounts {
     let first = step.firstPosition + rows.lowerBound
     scratch.tile.plan(
-      queries: first..<first + rows.count, selection: selection, gathered: gathered,
-      window: window)
+      queries: first..<first + rows.count, selection: selection,
+      gathered: shared == nil ? gathered : nil, window: window)
     let state = scratch.state(headDimension: step.shape.headDimension)
     loadQueries(state)
     state.reset(rows: rows.count)
-    let computed = attend(state)
+    var counts = PairCounts(nominal: scratch.tile.nominalPairs)
+    if let shared { counts += attend(state, shared: shared) }
+    counts.computed += attend(state)
     finish(state)
-    return PairCounts(nominal: scratch.tile.nominalPairs, computed: computed)
+    return counts
+  }
+
+  /// Takes in what all queries see: panels as they lie in the window's packing, then the gathered tokens.
+  private func attend(_ state: SoftmaxState, shared: [Range<Int>]) -> PairCounts {
+    let chunk = SoftmaxState.chunkKeys(headDimension: step.shape.headDimension)
+    var stretches: [KeyStretch] = []
+    var columns = 0
+    var tokens = 0
+    var counts = PairCounts()
+    func absorb() {
+      for group in scratch.tile.groups {
+        state.absorb(stretches, columns: columns, rows: group.rows) { _, logits in
+          for column in tokens..<columns { logits[column] = -.infinity }
+        }
+      }
+      counts += PairCounts(nominal: tokens * rows.count, computed: columns * rows.count)
+      stretches.removeAll(keepingCapacity: true)
+      columns = 0
+      tokens = 0
+    }
+    func add(_ packed: PackedPanels, _ range: Range<Int>) {
+      var token = range.lowerBound
+      while token < range.upperBound {
+        let count = min(chunk - columns, range.upperBound - token)
+        stretches.append(
+          KeyStretch(packed: packed, tokens: token..<token + count, firstColumn: columns))
+        token += count
+        tokens += count
+        columns += (count + Panel.rows - 1) / Panel.rows * Panel.rows
+        if columns == chunk { absorb() }
+      }
+    }
+    let panels = window.panels
+    for range in shared { add(panels, range) }
+    if let gathered { add(gathered.panels, 0..<gathered.count) }
+    if columns > 0 { absorb() }
+    return counts
   }
 
   private var queryStride: Int { step.shape.queryHeads * step.shape.headDimension }
@@ -63,7 +105,7 @@ struct TilePass {
     let tile = scratch.tile
     let chunk = SoftmaxState.chunkKeys(headDimension: step.shape.headDimension)
     let windowPanels = window.panels
-    let gatheredPanels = gathered?.panels ?? windowPanels
+    let gatheredPanels = shared == nil ? gathered?.panels ?? windowPanels : windowPanels
     let most = tile.groups.reduce(0) { max($0, $1.columns) }
     var computed = 0
     for begin in stride(from: 0, to: most, by: chunk) {
@@ -104,6 +146,10 @@ struct TilePass {
 /// The scratch memory of one worker: owned by the kernel, used by one tile at a time.
 final class TileScratch {
   var tile = QueryTile()
+  /// Tokens in runs of the tile at work, where each tile has a selection of its own.
+  let gathered = PackedKeys()
+  /// Nanoseconds spent on gathering them.
+  var gatheringTime: UInt64 = 0
   private let floats = FloatBuffer()
 
   func state(headDimension: Int) -> SoftmaxState {
