@@ -26,6 +26,8 @@ public struct StrategyRegistry: Sendable {
     StrategyEntry<RandomEviction>(),
     StrategyEntry<Quest>(),
     StrategyEntry<TCA>(),
+    StrategyEntry<OracleTopK>(),
+    StrategyEntry<OracleTopP>(),
     StrategyEntry<ComposedStrategy>(),
   ])
 

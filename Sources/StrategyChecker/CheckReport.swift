@@ -11,6 +11,7 @@ public enum Invariant: String, Codable, Sendable, Hashable, CaseIterable {
   case equalsExactAttention
   case boundHolds
   case retainedMassIsAtMostOne
+  case oracleRetainsMost
   case staysWithinBudget
   case cacheHoldsWhatWasKept
   case memoryFalls
@@ -35,6 +36,8 @@ public enum Invariant: String, Codable, Sendable, Hashable, CaseIterable {
       "The output is attention over exactly the attended keys, within 1e-5 of double precision"
     case .boundHolds: "‖Ô−O‖₁ ≤ 2 γ M + 1e-5 M for every query, γ and O in double precision"
     case .retainedMassIsAtMostOne: "No query retains more than its whole attention mass"
+    case .oracleRetainsMost:
+      "No query retains more of its attention mass than oracle-top-k does with as many keys"
     case .staysWithinBudget: "A budget is not exceeded"
     case .cacheHoldsWhatWasKept:
       "The cache holds exactly the tokens that retention kept, unchanged, in order"

@@ -198,6 +198,7 @@ struct ParameterSets {
     if description.budgets.contains(.density), description.phases == [.prefill] {
       forms.append(density(1))
     }
+    if description.budgets.contains(.mass) { forms.append(.object(["mass": .number(1)])) }
     return forms
   }
 

@@ -16,6 +16,7 @@ extension StrategyChecker {
     checkPhases(subject, original, attended, log: &log)
     checkCounts(subject, original, attended, log: &log)
     checkOutputs(subject, original, attended, log: &log)
+    checkOracle(subject, original, attended, log: &log)
     if subject.checkCase.coversEverything { checkDense(subject, original, log: &log) }
   }
 
