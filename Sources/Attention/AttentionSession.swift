@@ -5,7 +5,7 @@ import Tensors
 /// One strategy at work on one sequence: its states, its KV cache, and what they cost.
 ///
 /// A prompt is: cache its keys and values, select, attend, then compact where the strategy wants it. A decode step is:
-/// compact where it is due, cache, select, attend. A prompt comes first and whole, or not at all; a decode step takes
+/// compact (free tokens, move tokens to the cold tier) where it is due, cache, select, attend. A prompt comes first and whole, or not at all; a decode step takes
 /// no more tokens than the strategy allows together.
 public final class AttentionSession<Strategy: AttentionStrategy>: StrategySession {
   public let strategy: Strategy
@@ -25,6 +25,7 @@ public final class AttentionSession<Strategy: AttentionStrategy>: StrategySessio
   /// The kernel's gathering time when the last attention began.
   private var gatheredBefore: UInt64 = 0
   private var kept: HeadSelections
+  private var exact: HeadSelections
   /// The last query of each layer (1 x queryHeads·headDimension): what a retention before the next step goes by.
   private var newestQueries: [Matrix?]
 
@@ -38,6 +39,7 @@ public final class AttentionSession<Strategy: AttentionStrategy>: StrategySessio
     states = (0..<shape.layers).map { strategy.makeState(layer: $0) }
     lastSelections = HeadSelections(heads: shape.queryHeads)
     kept = HeadSelections(heads: shape.kvHeads)
+    exact = kept
     newestQueries = Array(repeating: nil, count: shape.layers)
     pairs = Array(repeating: PairCounts(), count: shape.queryHeads)
   }
@@ -47,6 +49,8 @@ public final class AttentionSession<Strategy: AttentionStrategy>: StrategySessio
   public var logitsAreDense: Bool { strategy.logitsAreDense }
 
   public var stateBytes: Int { states.reduce(0) { $0 + strategy.cacheBytes(of: $1) } }
+
+  public var coldFormat: ColdFormat? { strategy.coldFormat }
 
   public func queriesDecodedTogether(from position: Int) -> Int {
     max(1, strategy.queriesDecodedTogether(from: position))
@@ -168,9 +172,20 @@ public final class AttentionSession<Strategy: AttentionStrategy>: StrategySessio
     kept.reset()
     strategy.selectForRetention(
       view, into: &kept, state: &states[view.layer], workspace: workspace)
+    exact = kept
+    if let format = strategy.coldFormat {
+      strategy.selectForColdTier(
+        view, into: &exact, state: &states[view.layer], workspace: workspace)
+      nonisolated(unsafe) let heads = view.heads
+      let newest = view.newestQuery
+      workspace.workers.run(count: heads.count) { [kept, exact] head, _ in
+        heads[head].cool(
+          kept[head], except: exact[head], newestQuery: newest, format: format)
+      }
+    }
     for (head, cache) in view.heads.enumerated() {
       cache.retain(
-        kept[head], newestQuery: view.newestQuery, keepsSlack: view.phase == .decode)
+        exact[head], newestQuery: view.newestQuery, keepsSlack: view.phase == .decode)
     }
   }
 }

@@ -62,6 +62,17 @@ public protocol AttentionStrategy: Sendable {
   /// Bytes that a state holds for each cached token beside keys and values: bounds of pages, scores that are carried
   /// along. They count as part of the KV cache; scratch does not.
   func cacheBytes(of state: State) -> Int
+
+  /// In how many bits the cold tier holds tokens; nil without one.
+  var coldFormat: ColdFormat? { get }
+
+  /// Chooses, right after `selectForRetention`, which of the tokens that stay are held exactly: one selection per KV
+  /// head, its window taken at the newest query. `exact` arrives as what that call kept, and is to be a part of it; what
+  /// is kept and not exact moves to the cold tier, in whole pages that follow those in it, and stays. Asked only with
+  /// a `coldFormat`.
+  func selectForColdTier(
+    _ layer: LayerView, into exact: inout HeadSelections, state: inout State,
+    workspace: Workspace)
 }
 
 /// The state of a strategy that remembers nothing.
@@ -75,11 +86,16 @@ public enum PrefillGranularity: Sendable, Hashable {
   case wholePrompt
   /// One per block of `size` queries, the blocks counted from the first or up to the last token.
   case queryBlock(of: Int, from: BlockOrigin)
+  /// One for the last `size` queries and one for all before them.
+  case lastQueriesApart(Int)
 
   public enum BlockOrigin: Sendable, Hashable { case firstToken, lastToken }
 
   /// The blocks of a prompt of `count` queries, ascending.
   public func blocks(of count: Int) -> [Range<Int>] {
+    if case .lastQueriesApart(let size) = self, size > 0, size < count {
+      return [0..<count - size, count - size..<count]
+    }
     guard count > 0, case .queryBlock(let size, let origin) = self else { return [0..<count] }
     let remainder = origin == .lastToken ? count % size : 0
     let first = remainder > 0 ? [0..<remainder] : []
@@ -119,6 +135,13 @@ extension AttentionStrategy {
   public var remembersOtherPhases: Bool { State.self != NoState.self }
 
   public func cacheBytes(of state: State) -> Int { 0 }
+
+  public var coldFormat: ColdFormat? { nil }
+
+  public func selectForColdTier(
+    _ layer: LayerView, into exact: inout HeadSelections, state: inout State,
+    workspace: Workspace
+  ) {}
 }
 
 /// Parameters that contradict each other or the model.

@@ -29,6 +29,7 @@ public struct StrategyRegistry: Sendable {
     StrategyEntry<OracleTopK>(),
     StrategyEntry<OracleTopP>(),
     StrategyEntry<ComposedStrategy>(),
+    StrategyEntry<TCAPlus>(),
   ])
 
   public var descriptions: [StrategyDescription] { entries.map(\.description) }

@@ -7,6 +7,8 @@ public protocol StrategySession: LayerAttention {
   var description: StrategyDescription { get }
   /// Whether the log-sum-exp is that of dense logits: see ``AttentionStrategy/logitsAreDense``.
   var logitsAreDense: Bool { get }
+  /// In how many bits the caches' cold tiers hold tokens; nil without one.
+  var coldFormat: ColdFormat? { get }
   /// Caches by layer and KV head.
   var caches: [[KVHead]] { get }
   /// Natural log-sum-exp of the last call, (queryHeads x tokens).
@@ -25,11 +27,11 @@ extension StrategySession {
   /// Bytes that the caches have allocated, with what the strategy keeps for their tokens.
   public var residentBytes: Int { sumOfCaches(\.allocatedBytes) + stateBytes }
 
-  /// Bytes of the tokens held.
+  /// Bytes of the tokens held, in whatever tier.
   public var logicalBytes: Int { sumOfCaches(\.logicalBytes) }
 
-  /// Tokens held, over all layers and KV heads.
-  public var tokensHeld: Int { sumOfCaches(\.count) }
+  /// Tokens held in whatever tier, over all layers and KV heads.
+  public var tokensHeld: Int { sumOfCaches(\.heldCount) }
 
   private func sumOfCaches(_ value: (KVHead) -> Int) -> Int {
     caches.reduce(0) { total, heads in heads.reduce(total) { $0 + value($1) } }

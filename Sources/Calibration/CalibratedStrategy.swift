@@ -77,7 +77,7 @@ public struct CalibrationRegistry: Sendable {
   public let entries: [any CalibratedStrategy]
 
   public static let builtIn = CalibrationRegistry(entries: [
-    TCACalibration(), MInferenceCalibration(), XAttentionCalibration(),
+    TCACalibration(), TCAPlusCalibration(), MInferenceCalibration(), XAttentionCalibration(),
   ])
 
   public func entry(for strategy: String) -> (any CalibratedStrategy)? {

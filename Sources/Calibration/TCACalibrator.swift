@@ -144,7 +144,7 @@ public struct TCACalibrator: Calibrator {
     return value + (next - value) * (position - Double(lower))
   }
 
-  private static func rounded(_ mass: Double) -> Double {
+  static func rounded(_ mass: Double) -> Double {
     min(1, max(0, (mass * 1e7).rounded() / 1e7))
   }
 }

@@ -9,6 +9,8 @@ public struct StrategyDescription: Codable, Sendable, Hashable {
   public var parameters: [ParameterDescription]
   /// The budget forms it accepts; empty where it takes none.
   public var budgets: [BudgetForm]
+  /// The phases whose choices a budget bounds: those it acts in, unless it says less.
+  public var budgetPhases: [StrategyPhase]
   /// True where a selection made once from the whole prompt decides what earlier queries see.
   public var selectionLooksAhead: Bool
   public var fidelity: Fidelity
@@ -17,14 +19,15 @@ public struct StrategyDescription: Codable, Sendable, Hashable {
 
   public init(
     name: String, summary: String, phases: [StrategyPhase], parameters: [ParameterDescription],
-    budgets: [BudgetForm] = [], selectionLooksAhead: Bool = false,
-    fidelity: Fidelity, source: String
+    budgets: [BudgetForm] = [], budgetPhases: [StrategyPhase]? = nil,
+    selectionLooksAhead: Bool = false, fidelity: Fidelity, source: String
   ) {
     self.name = name
     self.summary = summary
     self.phases = phases
     self.parameters = parameters
     self.budgets = budgets
+    self.budgetPhases = budgetPhases ?? phases
     self.selectionLooksAhead = selectionLooksAhead
     self.fidelity = fidelity
     self.source = source

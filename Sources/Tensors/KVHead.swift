@@ -2,6 +2,7 @@
 ///
 /// Slots are ordered by token position, which a token keeps when others leave. Rows are (slots x headDimension),
 /// row-major, keys rotated. Storage is counted in whole pages and really given back when tokens leave.
+/// Tokens of the ``cold`` tier have no slot: `count`, `positions`, `keys` and `values` are of those held exactly.
 /// A reference, because the forward pass and a strategy's view of it must be the same cache; it has one owner and
 /// is not `Sendable`.
 public final class KVHead {
@@ -15,6 +16,8 @@ public final class KVHead {
   public private(set) var keyStorage: [Float] = []
   public private(set) var valueStorage: [Float] = []
   public private(set) var positionStorage: [Int32] = []
+  /// Tokens held in few bits, if there are any.
+  public private(set) var cold: ColdTier?
   /// The storage row of slot 0: tokens that leave at the front leave a gap rather than move all others.
   public private(set) var firstRow = 0
 
@@ -63,13 +66,25 @@ public final class KVHead {
     return low
   }
 
-  /// Bytes of keys, values and positions that are allocated.
-  public var allocatedBytes: Int {
-    (keyStorage.count + valueStorage.count + positionStorage.count) * MemoryLayout<Float>.size
+  /// Tokens held, exactly or in few bits.
+  public var heldCount: Int { count + (cold?.count ?? 0) }
+
+  /// Positions of the tokens held, exactly or in few bits, ascending.
+  public var heldPositions: [Int32] {
+    guard let cold, cold.count > 0 else { return Array(positions) }
+    return (positions + cold.positions).sorted()
   }
 
-  /// Bytes of keys and values of the tokens held.
-  public var logicalBytes: Int { count * 2 * headDimension * MemoryLayout<Float>.size }
+  /// Bytes of keys, values and positions that are allocated, those of the cold tier included.
+  public var allocatedBytes: Int {
+    (keyStorage.count + valueStorage.count + positionStorage.count) * MemoryLayout<Float>.size
+      + (cold?.allocatedBytes ?? 0)
+  }
+
+  /// Bytes of keys and values of the tokens held; those of a cold tier with their ranges and positions.
+  public var logicalBytes: Int {
+    count * 2 * headDimension * MemoryLayout<Float>.size + (cold?.allocatedBytes ?? 0)
+  }
 
   // MARK: Writing
 
@@ -102,6 +117,18 @@ public final class KVHead {
     keyStorage = []
     valueStorage = []
     positionStorage = []
+    cold = nil
+  }
+
+  /// Adds whole pages to the cold tier; their tokens are to leave the slots with the next ``retain(_:newestQuery:keepsSlack:)``.
+  /// Traps unless they follow those in it and have its format.
+  public func appendCold(pages: [UInt8], positions: [Int32], format: ColdFormat) {
+    var tier = cold ?? ColdTier(format, headDimension: headDimension)
+    precondition(
+      tier.format == format, "KVHead.appendCold: \(format) pages to a tier of \(tier.format)")
+    cold = nil
+    tier.append(pages: pages, positions: positions)
+    cold = tier
   }
 
   /// Keeps the tokens that the query at `newestQuery` would attend to under `selection`; the others leave and

@@ -46,6 +46,9 @@ struct ComposedStrategyTests {
     "tca": AttentionSessionTests.tca, "streaming-llm": ["localWindow": 20],
     "a-shape": ["initialTokens": 5, "localWindow": 12],
     "tri-shape": ["initialTokens": 5, "localWindow": 12, "lastQueries": 9],
+    "tca-plus": [
+      "localWindow": 8, "importanceQueries": 16, "denseQueries": 10, "heads": [3, 3, 3, 6, 6, 6],
+    ],
     "quest": ["pageSize": 4, "budget": ["tokens": 16]], "lagkv": ["lag": 16],
     "snapkv": ["observationWindow": 8], "expected-attention": ["futureQueries": 16],
   ]

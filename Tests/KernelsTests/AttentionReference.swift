@@ -47,6 +47,8 @@ struct AttentionCase {
   var queries: Matrix
   var firstPosition: Int
   var selections: [Selection]
+  /// What the reference reads, where the caches hold tokens in few bits: all of them exactly, as they are read back.
+  var readBack: [KVHead]?
 
   /// `tokens` queries after `past` cached tokens. With `holes`, some past tokens have left, others for each KV head.
   init(
@@ -79,6 +81,22 @@ struct AttentionCase {
     selections = [Selection](repeating: .everything, count: shape.queryHeads)
   }
 
+  /// Moves past tokens to the cold tier, as many pages as there are of those that a random selection does not keep.
+  mutating func cool(_ format: ColdFormat, keeping density: Double, seed: Int) {
+    var numbers = TestNumbers(seed: seed)
+    for head in heads {
+      let all = Array(head.positions).filter { $0 < firstPosition }
+      var leaving = all.filter { _ in Double(numbers.integer(0..<1000)) >= density * 1000 }
+      leaving.removeLast(leaving.count % ColdTier.pageTokens)
+      var exact = Selection(window: LocalWindow(width: queries.rows - 1))
+      for position in Set(all).subtracting(leaving).sorted() { exact.keep(Int(position)) }
+      let newest = firstPosition + queries.rows - 1
+      head.cool(.everything, except: exact, newestQuery: newest, format: format)
+      head.retain(exact, newestQuery: newest)
+    }
+    readBack = heads.map(\.readBack)
+  }
+
   /// Everything that `kernel` gives for `rows`, compared with the reference for every `step`-th row.
   ///
   /// - Returns: what is wrong, nil if nothing is.
@@ -92,7 +110,8 @@ struct AttentionCase {
     let counts = kernel.attend(
       queries: queries, rows: rows, firstPosition: firstPosition, shape: shape, heads: heads,
       selections: selections, output: &output, logSumExp: &logSumExp)
-    let reference = AttentionReference(shape: shape, heads: heads, selections: selections)
+    let reference = AttentionReference(
+      shape: shape, heads: readBack ?? heads, selections: selections)
     for row in 0..<tokens where !rows.contains(row) {
       for column in 0..<queries.columns where output[row, column] != 7 {
         return "row \(row) outside of the rows was written"
@@ -129,6 +148,39 @@ struct AttentionCase {
       }
     }
     return nil
+  }
+}
+
+extension KVHead {
+  /// All tokens held, exactly, with the rows that the cold tier gives back.
+  var readBack: KVHead {
+    let result = KVHead(headDimension: headDimension)
+    let tier = cold.map { (positions: $0.positions, rows: ColdScores.rows(of: $0)) }
+    for position in heldPositions {
+      let row: (Matrix, Matrix)
+      if let tier, let token = tier.positions.firstIndex(of: position) {
+        row = (tier.rows.keys.single(token), tier.rows.values.single(token))
+      } else {
+        let slot = slot(atOrAfter: Int(position))
+        row = (
+          Matrix(rows: 1, columns: headDimension, elements: Array(keys.row(slot))),
+          Matrix(rows: 1, columns: headDimension, elements: Array(values.row(slot)))
+        )
+      }
+      result.append(
+        keys: row.0, values: row.1, column: 0, firstPosition: Int(position))
+    }
+    return result
+  }
+}
+
+extension Array where Element == Float {
+  init(_ span: Span<Float>) { self = span.indices.map { span[$0] } }
+}
+
+extension Matrix {
+  fileprivate func single(_ index: Int) -> Matrix {
+    Matrix(rows: 1, columns: columns, elements: Array(row(index)))
   }
 }
 

@@ -113,6 +113,7 @@ final class AlteredSession: StrategySession {
   var caches: [[KVHead]] { base.caches }
   var logSumExp: [Float] { base.logSumExp }
   var pairs: [PairCounts] { base.pairs }
+  var coldFormat: ColdFormat? { base.coldFormat }
   var stateBytes: Int { base.stateBytes }
   var lastSelections: HeadSelections { base.lastSelections }
   var times: [AttentionPhase: StageTimes] { base.times }

@@ -75,9 +75,10 @@ public struct ComposedStrategy: AttentionStrategy {
     State(parts: parts.map { $0.makeState(layer: layer) })
   }
 
-  /// Where they are those of the parts that attend.
+  /// Where they are those of the parts that attend, to keys as they were written.
   public var logitsAreDense: Bool {
-    parts.allSatisfy { $0.phase == .retention || $0.strategy.logitsAreDense }
+    coldFormat == nil
+      && parts.allSatisfy { $0.phase == .retention || $0.strategy.logitsAreDense }
   }
 
   // MARK: Prefill
@@ -157,6 +158,20 @@ public struct ComposedStrategy: AttentionStrategy {
         part.selectForRetention(
           layer, into: &unused, state: &state.parts[index], workspace: workspace)
       }
+    }
+  }
+
+  public var coldFormat: ColdFormat? { part(in: .retention)?.strategy.coldFormat }
+
+  public func selectForColdTier(
+    _ layer: LayerView, into exact: inout HeadSelections, state: inout State,
+    workspace: Workspace
+  ) {
+    let position = layer.newestQuery + 1
+    for (index, part) in parts.enumerated()
+    where part.phase == .retention && isDue(part, before: position, phase: layer.phase) {
+      part.selectForColdTier(
+        layer, into: &exact, state: &state.parts[index], workspace: workspace)
     }
   }
 

@@ -83,6 +83,18 @@ struct StrategyPart: Sendable {
     select(strategy)
   }
 
+  func selectForColdTier(
+    _ layer: LayerView, into exact: inout HeadSelections, state: inout any Sendable,
+    workspace: Workspace
+  ) {
+    func select<Strategy: AttentionStrategy>(_ strategy: Strategy) {
+      Self.with(&state, of: strategy) {
+        strategy.selectForColdTier(layer, into: &exact, state: &$0, workspace: workspace)
+      }
+    }
+    select(strategy)
+  }
+
   func cacheBytes(of state: any Sendable) -> Int {
     func bytes<Strategy: AttentionStrategy>(_ strategy: Strategy) -> Int {
       (state as? Strategy.State).map(strategy.cacheBytes) ?? 0

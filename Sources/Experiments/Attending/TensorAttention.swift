@@ -47,7 +47,7 @@ public struct TensorAttention {
 
     attend(tensors, 0..<prompt, .prefill, session, dense)
     for kvHead in 0..<shape.kvHeads {
-      for position in session.caches[0][kvHead].positions {
+      for position in session.caches[0][kvHead].heldPositions {
         kept[kvHead * tokens + Int(position)] = 1
       }
     }

@@ -6,7 +6,7 @@ extension AttentionKernel {
   static let partSlots = 512
 
   /// A few queries, one after the other: each KV head's rows are read once for all query heads of its group, split
-  /// over the workers by (KV head, range of slots); the parts are merged by their maxima and sums.
+  /// over the workers by (KV head, range of slots or of cold pages); the parts are merged by their maxima and sums.
   func attendFew(
     _ step: AttentionStep, _ buffers: AttentionBuffers, heads: [KVHead],
     selections: [Selection], counts headCounts: inout [PairCounts]
@@ -27,14 +27,23 @@ extension AttentionKernel {
         workers.run(count: parts.count) { item, worker in
           let part = parts[item]
           let firstHead = part.kvHead * group
-          SingleQueryPass(
-            cache: heads[part.kvHead], slots: part.slots, query: query, group: group,
-            queries: buffers.queries + (row * shape.queryHeads + firstHead) * shape.headDimension,
-            partials: partials + item * group * (shape.headDimension + 2),
-            scratch: scratch[worker]
-          ).run(
-            selections: selections[firstHead..<firstHead + group],
-            counts: counts.baseAddress! + item * group)
+          let queries =
+            buffers.queries + (row * shape.queryHeads + firstHead) * shape.headDimension
+          let partials = partials + item * group * (shape.headDimension + 2)
+          let selections = selections[firstHead..<firstHead + group]
+          let counts = counts.baseAddress! + item * group
+          switch part.place {
+          case .slots(let slots):
+            SingleQueryPass(
+              cache: heads[part.kvHead], slots: slots, query: query, group: group,
+              queries: queries, partials: partials, scratch: scratch[worker]
+            ).run(selections: selections, counts: counts)
+          case .pages(let pages, let tier):
+            ColdPass(
+              tier: tier, pages: pages, query: query, group: group, queries: queries,
+              partials: partials, scratch: scratch[worker]
+            ).run(selections: selections, counts: counts)
+          }
         }
       }
       for (index, count) in counts.enumerated() {
@@ -47,17 +56,29 @@ extension AttentionKernel {
   }
 
   private struct Part {
+    enum Place {
+      case slots(Range<Int>)
+      case pages(Range<Int>, of: ColdTier)
+    }
+
     var kvHead: Int
-    var slots: Range<Int>
+    var place: Place
   }
 
-  /// The slots before `position` of every cache, cut into parts.
+  /// The slots before `position` of every cache and its cold pages, cut into parts.
   private static func parts(_ heads: [KVHead], before position: Int) -> [Part] {
     heads.indices.flatMap { kvHead in
       let end = heads[kvHead].slot(atOrAfter: position)
-      return stride(from: 0, to: end, by: partSlots).map {
-        Part(kvHead: kvHead, slots: $0..<min($0 + partSlots, end))
+      var parts = stride(from: 0, to: end, by: partSlots).map {
+        Part(kvHead: kvHead, place: .slots($0..<min($0 + partSlots, end)))
       }
+      if let tier = heads[kvHead].cold {
+        let size = ColdPass.partPages
+        parts += stride(from: 0, to: tier.pageCount, by: size).map {
+          Part(kvHead: kvHead, place: .pages($0..<min($0 + size, tier.pageCount), of: tier))
+        }
+      }
+      return parts
     }
   }
 

@@ -7,7 +7,8 @@ import Tensors
 ///     out_i = Σ_j exp(s_ij) v_j / Σ_j exp(s_ij),   s_ij = q_i·k_j / √d,   lse_i = ln Σ_j exp(s_ij)
 ///
 /// over the keys j that the cache holds and `selections[h]` shows to the query at i. Work is proportional to the
-/// selected pairs, memory to the selected keys. One kernel, one owner: it keeps scratch memory between calls.
+/// selected pairs, memory to the selected keys. Tokens of a cold tier are attended to as they are read back. One kernel,
+/// one owner: it keeps scratch memory between calls.
 public final class AttentionKernel {
   public let workers: WorkerPool
   /// Nanoseconds spent so far on gathering the tokens of runs, which is a part of selecting rather than of attending.
@@ -76,14 +77,23 @@ public final class AttentionKernel {
         logSumExp.withUnsafeMutableBufferPointer { sums in
           let buffers = AttentionBuffers(
             queries: query.baseAddress!, output: out.baseAddress!, logSumExp: sums.baseAddress!)
-          let step = AttentionStep(
-            rows: only.rows, firstPosition: firstPosition, shape: shape, tokens: queries.rows)
-          if blocks.count > 1 {
-            attendBlocks(blocks, step, buffers, heads: heads, counts: &counts)
+          func step(_ block: QueryBlock) -> AttentionStep {
+            AttentionStep(
+              rows: block.rows, firstPosition: firstPosition, shape: shape, tokens: queries.rows)
+          }
+          if heads.contains(where: { $0.cold != nil }) {
+            for block in blocks {
+              attendFew(
+                step(block), buffers, heads: heads, selections: block.selections, counts: &counts)
+            }
+          } else if blocks.count > 1 {
+            attendBlocks(blocks, step(only), buffers, heads: heads, counts: &counts)
           } else if only.rows.count <= Self.fewQueries {
-            attendFew(step, buffers, heads: heads, selections: only.selections, counts: &counts)
+            attendFew(
+              step(only), buffers, heads: heads, selections: only.selections, counts: &counts)
           } else {
-            attendTiled(step, buffers, heads: heads, selections: only.selections, counts: &counts)
+            attendTiled(
+              step(only), buffers, heads: heads, selections: only.selections, counts: &counts)
           }
         }
       }
@@ -91,7 +101,8 @@ public final class AttentionKernel {
     return counts
   }
 
-  /// Up to this many queries, reading the cache once for all of them beats packing it into tiles.
+  /// Up to this many queries, reading the cache once for all of them beats packing it into tiles; where there are cold
+  /// tokens it is the only way.
   public static let fewQueries = 2
 }
 

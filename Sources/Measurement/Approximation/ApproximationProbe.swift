@@ -182,7 +182,7 @@ public final class ApproximationProbe: LayerAttention {
       }
       heads[place].observe(
         pairs: session.pairs[head], causalPairs: call.causalPairs(of: rows),
-        retainedFraction: Double(caches[kvHead].count)
+        retainedFraction: Double(caches[kvHead].heldCount)
           / Double(call.firstPosition + rows.upperBound))
     }
     errors[index][call.phase] = heads

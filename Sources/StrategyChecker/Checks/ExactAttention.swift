@@ -1,4 +1,5 @@
 import Foundation
+import Kernels
 import Tensors
 
 /// One layer's attention in double precision, query by query over listed keys: what a strategy's output is held
@@ -9,12 +10,27 @@ struct ExactAttention {
   let queries: Matrix
   let keys: Matrix
   let values: Matrix
+  /// By KV head and position, the rows that a cold tier gives back.
+  private let coldRows: [[Int: (key: [Float], value: [Float])]]
 
-  init(sequence: SyntheticSequence, layer: Int) {
+  init(sequence: SyntheticSequence, layer: Int, heads: [KVHead] = []) {
     shape = sequence.shape
     queries = sequence.queries[layer]
     keys = sequence.keys[layer]
     values = sequence.values[layer]
+    coldRows = heads.map { head in
+      guard let tier = head.cold else { return [:] }
+      let rows = ColdScores.rows(of: tier)
+      let d = tier.headDimension
+      return Dictionary(
+        uniqueKeysWithValues: tier.positions.enumerated().map { token, position in
+          let columns = token * d..<(token + 1) * d
+          return (
+            Int(position),
+            (Array(rows.keys.elements[columns]), Array(rows.values.elements[columns]))
+          )
+        })
+    }
   }
 
   /// What the query should have given, attending to some keys and to all.
@@ -29,10 +45,13 @@ struct ExactAttention {
     var droppedMass: Double { max(0, 1 - exp(logSumExp - denseLogSumExp)) }
   }
 
-  /// `attended` lists positions up to the query's, each once.
-  func attend(head: Int, query: Int, to attended: [Int]) -> Outcome {
+  /// `attended` lists positions up to the query's, each once; those in `cold` are taken as the cold tier gives them back.
+  func attend(
+    head: Int, query: Int, to attended: [Int], cold: Set<Int> = []
+  ) -> Outcome {
     let d = shape.headDimension
-    let column = shape.kvHead(of: head) * d
+    let kvHead = shape.kvHead(of: head)
+    let column = kvHead * d
     let q = queries.row(query).extracting(head * d..<(head + 1) * d)
     var logits = [Double](repeating: 0, count: query + 1)
     for token in 0...query {
@@ -41,14 +60,23 @@ struct ExactAttention {
       for i in 0..<d { product += Double(q[i]) * Double(k[i]) }
       logits[token] = product / Double(d).squareRoot()
     }
-    let sparse = mean(of: attended, logits, column)
+    var heldLogits = logits
+    for token in cold {
+      guard let key = coldRows[kvHead][token]?.key else { continue }
+      let product = (0..<d).reduce(0.0) { $0 + Double(q[$1]) * Double(key[$1]) }
+      heldLogits[token] = product / Double(d).squareRoot()
+    }
+    let sparse = mean(of: attended, heldLogits, column) { token in
+      cold.contains(token) ? coldRows[kvHead][token]?.value : nil
+    }
     let dense = mean(of: Array(0...query), logits, column)
     return Outcome(
       output: sparse.0, logSumExp: sparse.1, denseOutput: dense.0, denseLogSumExp: dense.1)
   }
 
   private func mean(
-    of tokens: [Int], _ logits: [Double], _ column: Int
+    of tokens: [Int], _ logits: [Double], _ column: Int,
+    coldValue: (Int) -> [Float]? = { _ in nil }
   ) -> (output: [Double], logSumExp: Double) {
     let d = shape.headDimension
     let maximum = tokens.reduce(-Double.infinity) { max($0, logits[$1]) }
@@ -57,8 +85,12 @@ struct ExactAttention {
     for token in tokens {
       let weight = exp(logits[token] - maximum)
       total += weight
-      let v = values.row(token).extracting(column..<column + d)
-      for i in 0..<d { output[i] += weight * Double(v[i]) }
+      if let value = coldValue(token) {
+        for i in 0..<d { output[i] += weight * Double(value[i]) }
+      } else {
+        let v = values.row(token).extracting(column..<column + d)
+        for i in 0..<d { output[i] += weight * Double(v[i]) }
+      }
     }
     for i in 0..<d { output[i] /= total }
     return (output, maximum + log(total))

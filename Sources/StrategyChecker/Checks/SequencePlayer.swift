@@ -22,8 +22,12 @@ struct Transcript {
   }
 
   struct HeadMemory: Hashable {
+    /// Of the tokens held in whatever tier.
     var positions: [Int]
+    /// Tokens of the cold tier.
+    var coldCount: Int
     var allocatedBytes: Int
+    var logicalBytes: Int
   }
 
   init(shape: AttentionShape, tokens: Int) {
@@ -93,7 +97,8 @@ struct SequencePlayer {
     session.caches.map { heads in
       heads.map { head in
         Transcript.HeadMemory(
-          positions: head.positions.map { Int($0) }, allocatedBytes: head.allocatedBytes)
+          positions: head.heldPositions.map { Int($0) }, coldCount: head.cold?.count ?? 0,
+          allocatedBytes: head.allocatedBytes, logicalBytes: head.logicalBytes)
       }
     }
   }

@@ -42,9 +42,14 @@ extension StrategyChecker {
         }
       case .retaining(let newest):
         phase = .retention
-        leavesOut = zip(decision.selections, decision.held).contains { selection, held in
-          held.contains { !AttendedKeys.shows(selection, position: $0, query: newest) }
+        leavesOut = decision.held.indices.contains { head in
+          let cold = Set(decision.cold[head])
+          return decision.held[head].contains {
+            !cold.contains($0)
+              && !AttendedKeys.shows(decision.selections[head], position: $0, query: newest)
+          }
         }
+      case .cooling: continue
       }
       if leavesOut && !phases.contains(phase) {
         log.fail(
@@ -91,8 +96,10 @@ extension StrategyChecker {
     log: inout CheckLog
   ) {
     // Other logits than the dense ones have another log-sum-exp and no bound. Who says that they are the dense ones is
-    // held to it: the log-sum-exp must be the exact one over the attended keys.
-    guard original.session.logitsAreDense else { return }
+    // held to it: the log-sum-exp must be the exact one over the attended keys. Where they are others because of a cold
+    // tier they are those of the rows that it gives back.
+    let areDense = original.session.logitsAreDense
+    guard areDense || original.session.coldFormat != nil else { return }
     for invariant in [
       Invariant.equalsExactAttention, .boundHolds, .retainedMassIsAtMostOne,
     ] {
@@ -102,12 +109,16 @@ extension StrategyChecker {
     let d = shape.headDimension
     let tokens = subject.sequence.tokens
     for layer in 0..<shape.layers {
-      let exact = ExactAttention(sequence: subject.sequence, layer: layer)
+      let exact = ExactAttention(
+        sequence: subject.sequence, layer: layer, heads: original.session.caches[layer])
       for head in 0..<shape.queryHeads {
         let largest = exact.largestValues(kvHead: shape.kvHead(of: head))
         for query in 0..<tokens {
-          let wanted = exact.attend(
-            head: head, query: query, to: attended.keys[layer][query][head])
+          let keys = attended.keys[layer][query][head]
+          let cold =
+            areDense
+            ? [] : attended.cold[layer][query][shape.kvHead(of: head)].intersection(keys)
+          let wanted = exact.attend(head: head, query: query, to: keys, cold: cold)
           var squares = 0.0
           var absolute = 0.0
           for i in 0..<d {
@@ -126,6 +137,8 @@ extension StrategyChecker {
               "\(place()): the output is off by \(error) of the largest value, the log-sum-exp by \(sumError); attended were \(attended.keys[layer][query][head].count) keys"
             )
           }
+          // The bound and the mass are of dense logits.
+          guard cold.isEmpty else { continue }
           let limit = (2 * wanted.droppedMass + 1e-5) * largest.absolute[query]
           if !(absolute <= limit) {
             log.fail(

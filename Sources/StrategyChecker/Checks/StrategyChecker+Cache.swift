@@ -1,4 +1,5 @@
 import Attention
+import Kernels
 import Records
 import Tensors
 
@@ -12,6 +13,13 @@ extension StrategyChecker {
     // Positions by layer and KV head as the decisions make them.
     var held = [[[Int]]](
       repeating: Array(repeating: [], count: shape.kvHeads), count: shape.layers)
+    var cold = [[Set<Int>]](
+      repeating: Array(repeating: [], count: shape.kvHeads), count: shape.layers)
+    /// What the last retention of a layer kept, until its tiers are decided.
+    var leaving: [Int: [Selection]] = [:]
+    let hasTiers = original.decisions.contains {
+      if case .cooling = $0.purpose { true } else { false }
+    }
     for decision in original.decisions {
       let layer = decision.layer
       if case .attending(let queries) = decision.purpose {
@@ -27,11 +35,38 @@ extension StrategyChecker {
         )
         held[layer] = decision.held
       }
-      if case .retaining(let newest) = decision.purpose {
+      if decision.cold.map({ Set($0) }) != cold[layer] {
+        log.fail(
+          .cacheHoldsWhatWasKept,
+          "layer \(layer): the cold tier holds \(decision.cold.map(\.count)) tokens a KV head, \(cold[layer].map(\.count)) were moved to it"
+        )
+        cold[layer] = decision.cold.map { Set($0) }
+      }
+      switch decision.purpose {
+      case .attending: break
+      case .retaining(let newest):
+        if hasTiers {
+          // The cache follows with the decision on tiers.
+          leaving[layer] = decision.selections
+        } else {
+          for head in held[layer].indices {
+            held[layer][head] = held[layer][head].filter {
+              AttendedKeys.shows(decision.selections[head], position: $0, query: newest)
+            }
+          }
+        }
+      // A cold token stays.
+      case .cooling(let newest):
+        let kept = leaving[layer] ?? decision.selections
         for head in held[layer].indices {
           held[layer][head] = held[layer][head].filter {
-            AttendedKeys.shows(decision.selections[head], position: $0, query: newest)
+            cold[layer][head].contains($0)
+              || AttendedKeys.shows(kept[head], position: $0, query: newest)
           }
+          cold[layer][head].formUnion(
+            held[layer][head].filter {
+              !AttendedKeys.shows(decision.selections[head], position: $0, query: newest)
+            })
         }
       }
     }
@@ -55,6 +90,13 @@ extension StrategyChecker {
       for (index, head) in heads.enumerated() {
         let keys = head.keys
         let values = head.values
+        if let tier = head.cold, let place = firstWrongRow(tier, subject, layer, index) {
+          log.fail(
+            .cacheHoldsWhatWasKept,
+            "layer \(layer), KV head \(index): the cold row of token \(place) is further from what was written than its steps allow"
+          )
+          return
+        }
         for (slot, position) in head.positions.enumerated() {
           let key = keys.row(slot)
           let value = values.row(slot)
@@ -75,7 +117,38 @@ extension StrategyChecker {
     }
   }
 
-  /// Storage is given back: what is allocated goes by the tokens held, rounded to pages and with room to grow.
+  /// A token whose cold row differs by more than half a step and what rounding to half floats adds.
+  private func firstWrongRow(
+    _ tier: ColdTier, _ subject: CheckSubject, _ layer: Int, _ kvHead: Int
+  ) -> Int? {
+    let found = ColdScores.rows(of: tier)
+    let size = ColdTier.pageTokens
+    for (read, written) in [
+      (found.keys, subject.sequence.keys[layer]), (found.values, subject.sequence.values[layer]),
+    ] {
+      for page in 0..<tier.pageCount {
+        let tokens = page * size..<(page + 1) * size
+        for channel in 0..<tier.headDimension {
+          let column = kvHead * tier.headDimension + channel
+          let rows = tokens.map { written[Int(tier.positions[$0]), column] }
+          let low = rows.min() ?? 0
+          let range = (rows.max() ?? 0) - low
+          let step = range / Float(tier.format.levels)
+          // Half floats have 11 bits, and steps of 2^-24 where they are smallest.
+          let allowed =
+            step / 2 + (range + abs(low)) / 1024 + Float(tier.format.levels) * 0x1p-24
+          for (token, row) in zip(tokens, rows) where !(abs(read[token, channel] - row) <= allowed)
+          {
+            return Int(tier.positions[token])
+          }
+        }
+      }
+    }
+    return nil
+  }
+
+  /// Storage is given back: what is allocated goes by the tokens held, rounded to pages and with room to grow; a cold
+  /// token takes at most half of an exact one.
   private func checkMemory(
     _ subject: CheckSubject, _ original: CheckSubject.Original, log: inout CheckLog
   ) {
@@ -89,18 +162,19 @@ extension StrategyChecker {
     for (moment, layers, seen) in moments {
       for (layer, heads) in layers.enumerated() {
         for (index, head) in heads.enumerated() {
-          let kept = head.positions.count
+          let kept = head.positions.count - head.coldCount
           // Fewer than two pages may wait for the tokens to come.
           guard seen - kept > 4 * page else { continue }
           if !hasLooked {
             log.look(at: .memoryFalls)
             hasLooked = true
           }
-          let limit = (kept + max(page, kept / 8) + 3 * page) * tokenBytes
+          let limit =
+            (kept + max(page, kept / 8) + 3 * page) * tokenBytes + head.coldCount * tokenBytes / 2
           if head.allocatedBytes > limit || head.allocatedBytes >= seen * tokenBytes {
             log.fail(
               .memoryFalls,
-              "\(moment), layer \(layer), KV head \(index): \(head.allocatedBytes) bytes for \(kept) of \(seen) tokens (\(tokenBytes) bytes each)"
+              "\(moment), layer \(layer), KV head \(index): \(head.allocatedBytes) bytes for \(kept) exact and \(head.coldCount) cold of \(seen) tokens (\(tokenBytes) bytes each)"
             )
           }
         }
@@ -110,19 +184,23 @@ extension StrategyChecker {
 
   // MARK: Budgets
 
-  /// A budget of tokens bounds what a KV head holds after the prompt and after each retention, or, for a strategy
-  /// that evicts nothing, what a query attends to; on average over heads and layers, since a method may share its
-  /// budget out unevenly. A density bounds the pairs of the prompt.
+  /// A budget of tokens bounds the bytes that a KV head holds after the prompt, and, for a strategy that evicts in
+  /// decode, the tokens after each retention there; or, for a strategy that evicts nothing, what a query attends to. On
+  /// average over heads and layers, since a method may share its budget out unevenly. A density bounds the pairs of the
+  /// prompt.
   func checkBudget(
     _ subject: CheckSubject, _ original: CheckSubject.Original, log: inout CheckLog
   ) {
     let parameters = subject.checkCase.parameters
     let description = subject.description
     if let budget = parameters["budget"] {
-      check(budget, of: description.phases, subject, original, log: &log)
+      check(budget, of: description.budgetPhases, subject, original, log: &log)
     }
     for parameter in description.parameters {
-      guard let phase = parameter.partPhase, let budget = parameters[parameter.name]?["budget"]
+      guard let phase = parameter.partPhase, let part = parameters[parameter.name],
+        let budget = part["budget"],
+        StrategyRegistry.builtIn.entry(named: part["name"]?.stringValue ?? "")?.description
+          .budgetPhases.contains(phase) != false
       else { continue }
       check(budget, of: [phase], subject, original, log: &log)
     }
@@ -161,22 +239,32 @@ extension StrategyChecker {
     _ subject: CheckSubject, _ original: CheckSubject.Original, atMost budget: Int,
     log: inout CheckLog
   ) {
-    func check(_ counts: [Int], _ moment: String) {
-      let mean = Double(counts.reduce(0, +)) / Double(max(1, counts.count))
+    func check(_ counts: [Double], _ moment: String) {
+      let mean = counts.reduce(0, +) / Double(max(1, counts.count))
       if mean > Double(budget) {
         log.fail(
           .staysWithinBudget,
-          "\(moment) KV heads hold \(mean) tokens on average, the budget is \(budget)")
+          "\(moment) KV heads hold the bytes of \(mean) exact tokens on average, the budget is \(budget)"
+        )
       }
     }
-    check(original.transcript.afterPrompt.flatMap { $0.map(\.positions.count) }, "after the prompt")
-    var kept: [Int: [Int]] = [:]
+    let tokenBytes = 2 * subject.shape.headDimension * MemoryLayout<Float>.size
+    check(
+      original.transcript.afterPrompt.flatMap {
+        $0.map { Double($0.logicalBytes) / Double(tokenBytes) }
+      }, "after the prompt")
+    var kept: [Int: [Double]] = [:]
+    var evictsInDecode = false
     for decision in original.decisions where decision.phase == .decode {
       guard case .retaining(let newest) = decision.purpose else { continue }
       kept[newest, default: []] += zip(decision.selections, decision.held).map { selection, held in
-        held.count { AttendedKeys.shows(selection, position: $0, query: newest) }
+        let count = held.count { AttendedKeys.shows(selection, position: $0, query: newest) }
+        if count < held.count { evictsInDecode = true }
+        return Double(count)
       }
     }
+    // Else what is generated comes on top of the budget.
+    guard evictsInDecode else { return }
     for (newest, counts) in kept.sorted(by: { $0.key < $1.key })
     where counts.count == subject.shape.layers * subject.shape.kvHeads {
       check(counts, "after the retention at query \(newest)")

@@ -10,14 +10,18 @@ struct RecordedDecision: Sendable {
     case attending(Range<Int>)
     /// One selection a KV head, its window taken at this query.
     case retaining(newestQuery: Int)
+    /// One selection a KV head of what is held exactly, its window taken at this query.
+    case cooling(newestQuery: Int)
   }
 
   let layer: Int
   let phase: AttentionPhase
   let purpose: Purpose
   let selections: [Selection]
-  /// Token positions by KV head.
+  /// Token positions by KV head, in whatever tier.
   let held: [[Int]]
+  /// Those of the cold tier.
+  let cold: [[Int]]
 }
 
 /// Takes down every decision of one session, in order.
@@ -32,7 +36,8 @@ final class DecisionRecorder: Sendable {
     let decision = RecordedDecision(
       layer: layer.layer, phase: layer.phase, purpose: purpose,
       selections: selections.selections,
-      held: layer.heads.map { $0.positions.map { Int($0) } })
+      held: layer.heads.map { $0.heldPositions.map { Int($0) } },
+      cold: layer.heads.map { $0.cold?.positions.map { Int($0) } ?? [] })
     log.withLock { $0.append(decision) }
   }
 }
@@ -97,6 +102,16 @@ struct RecordingStrategy<Base: AttentionStrategy>: AttentionStrategy {
   ) {
     base.selectForRetention(layer, into: &kept, state: &state, workspace: workspace)
     recorder.note(layer, .retaining(newestQuery: layer.newestQuery), kept)
+  }
+
+  var coldFormat: ColdFormat? { base.coldFormat }
+
+  func selectForColdTier(
+    _ layer: LayerView, into exact: inout HeadSelections, state: inout Base.State,
+    workspace: Workspace
+  ) {
+    base.selectForColdTier(layer, into: &exact, state: &state, workspace: workspace)
+    recorder.note(layer, .cooling(newestQuery: layer.newestQuery), exact)
   }
 }
 

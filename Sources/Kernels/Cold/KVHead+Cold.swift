@@ -1,0 +1,103 @@
+import Tensors
+
+extension KVHead {
+  /// Copies exactly held tokens to the end of the cold tier: those that `kept` shows the newest query and `exact` does not.
+  ///
+  /// Their rows leave with the `retain(exact, …)` that is to follow. Traps unless they are whole pages and later than
+  /// those in the tier.
+  public func cool(
+    _ kept: Selection, except exact: Selection, newestQuery: Int, format: ColdFormat
+  ) {
+    let slots = (0..<count).filter { slot in
+      let position = position(ofSlot: slot)
+      return !exact.attends(to: position, fromQuery: newestQuery)
+        && kept.attends(to: position, fromQuery: newestQuery)
+    }
+    guard !slots.isEmpty else { return }
+    precondition(
+      slots.count % ColdTier.pageTokens == 0,
+      "KVHead.cool: \(slots.count) tokens are not whole pages of \(ColdTier.pageTokens)")
+    let bytes =
+      switch format {
+      case .q4: encoded(slots, format, FourBitCodes.self)
+      case .q8: encoded(slots, format, EightBitCodes.self)
+      }
+    appendCold(
+      pages: bytes, positions: slots.map { Int32(position(ofSlot: $0)) }, format: format)
+  }
+
+  private func encoded<Codes: ColdCodes>(
+    _ slots: [Int], _ format: ColdFormat, _ codes: Codes.Type
+  ) -> [UInt8] {
+    let d = headDimension
+    let pages = slots.count / ColdTier.pageTokens
+    let pageBytes = ColdTier.pageBytes(format, headDimension: d)
+    return [UInt8](unsafeUninitializedCapacity: pages * pageBytes) { buffer, initialized in
+      let target = UnsafeMutableRawPointer(buffer.baseAddress!)  // at least one page
+      for page in 0..<pages {
+        let rows = slots[page * ColdTier.pageTokens..<(page + 1) * ColdTier.pageTokens]
+        for (half, storage) in [keyStorage, valueStorage].enumerated() {
+          storage.withUnsafeBufferPointer { storage in
+            ColdEncoder<Codes>(headDimension: d, format: format).encode(
+              rows.map { storage.baseAddress! + (firstRow + $0) * d },
+              into: target + (page * pageBytes + half * pageBytes / 2))
+          }
+        }
+      }
+      initialized = pages * pageBytes
+    }
+  }
+}
+
+/// Writes half a page from 32 rows.
+struct ColdEncoder<Codes: ColdCodes> {
+  let headDimension: Int
+  let format: ColdFormat
+
+  /// - Parameter rows: 32 addresses of a row (headDimension).
+  func encode(_ rows: [UnsafePointer<Float>], into target: UnsafeMutableRawPointer) {
+    let codeBytes = ColdTier.codeBytes(format)
+    let levels = Float(format.levels)
+    for channel in 0..<headDimension {
+      var first = SIMD16<Float>.zero
+      var second = SIMD16<Float>.zero
+      for lane in 0..<16 {
+        first[lane] = rows[lane][channel]
+        second[lane] = rows[lane &+ 16][channel]
+      }
+      let smallest = -max((-first).laneMaximum, (-second).laneMaximum)
+      let largest = max(first.laneMaximum, second.laneMaximum)
+      // Rounded first, so that codes are chosen for the numbers that are read back; the step never to 0.
+      let minimum = Self.half(smallest)
+      var step = Self.half((largest - Float(minimum)) / levels)
+      if step == 0 { step = .leastNonzeroMagnitude }
+      target.storeBytes(
+        of: minimum.bitPattern.littleEndian, toByteOffset: 2 * channel, as: UInt16.self)
+      target.storeBytes(
+        of: step.bitPattern.littleEndian, toByteOffset: 2 * (headDimension + channel),
+        as: UInt16.self)
+      let shift = SIMD16<Float>(repeating: Float(minimum))
+      let scale = SIMD16<Float>(repeating: 1 / Float(step))
+      Codes.store(
+        codes((first - shift) * scale, levels: levels),
+        codes((second - shift) * scale, levels: levels),
+        at: target + (4 * headDimension + channel * codeBytes))
+    }
+  }
+
+  private func codes(_ numbers: SIMD16<Float>, levels: Float) -> SIMD16<UInt8> {
+    var codes = SIMD16<UInt8>()
+    for lane in 0..<16 {
+      let number = numbers[lane].rounded(.toNearestOrEven)
+      // Written so that NaN becomes 0.
+      codes[lane] = number > 0 ? UInt8(number < levels ? number : levels) : 0
+    }
+    return codes
+  }
+
+  /// The nearest half float that is a number.
+  private static func half(_ number: Float) -> Float16 {
+    let limit = Float(Float16.greatestFiniteMagnitude)
+    return Float16(max(-limit, min(limit, number)))
+  }
+}
