@@ -21,7 +21,7 @@ extension TCAPlus {
     public var budget: Budget?
 
     public init(
-      threshold: Double = 0.9, localWindow: Int = 128, sinks: Int = 4,
+      threshold: Double = 0.95, localWindow: Int = 128, sinks: Int = 4,
       importance: Importance = .sampled, importanceQueries: Int = 64,
       headBudgets: HeadBudgets = .calibrated, denseQueries: Int = 64, coldTier: Tier = .q4,
       decodeDensity: Double = 0.25, pageRanking: PageRanking = .mass,
@@ -92,7 +92,7 @@ extension TCAPlus {
     phases: [.prefill, .decode, .retention],
     parameters: [
       ParameterDescription(
-        "threshold", .number(minimum: 0, maximum: 1), default: .number(0.9),
+        "threshold", .number(minimum: 0, maximum: 1), default: .number(0.95),
         "attention mass that nine queries in ten must keep in calibration"),
       ParameterDescription(
         "localWindow", .integer(minimum: 0, maximum: largestSize), default: .integer(128),
