@@ -141,6 +141,18 @@ struct TCAPlusTests {
     }
   }
 
+  @Test("Uniform shares are the mean, a head that keeps everything counting as 1")
+  func uniformShares() throws {
+    let heads = [-1, 0, 0, 8, 2, 2, 4, 4, 4, 6, 6, 6]
+    var configuration = TCAPlus.Configuration(headBudgets: .uniform, heads: heads)
+    let mean = (1 + 0.25 + 0.0625 + 0.125) / 4
+    #expect(try TCAPlus.shares(configuration, Self.shape) == [mean, mean, mean, mean])
+    configuration.headBudgets = .calibrated
+    #expect(try TCAPlus.shares(configuration, Self.shape) == [nil, 0.25, 0.0625, 0.125])
+    configuration = .init(headBudgets: .uniform, heads: [Int](repeating: -1, count: 12))
+    #expect(try TCAPlus.shares(configuration, Self.shape) == [nil, nil, nil, nil])
+  }
+
   @Test("Decode reads the cold pages with the most attention, as many as its density says")
   func reselection() throws {
     for density in [0, 0.1, 0.5, 1] {

@@ -166,7 +166,8 @@ extension TCAPlus {
     }
   }
 
-  /// The share of each KV head, layer after layer; nil where it keeps everything.
+  /// The share of each KV head, layer after layer; nil where it keeps everything. Uniform, their mean, where a head that
+  /// keeps everything has a share of 1.
   static func shares(
     _ configuration: Configuration, _ shape: AttentionShape
   ) throws(ConfigurationError) -> [Double?] {
@@ -191,7 +192,9 @@ extension TCAPlus {
       let members = heads[first..<first + group]
       return members.contains(-1) ? nil : fractions[members.max() ?? 0]
     }
-    guard configuration.headBudgets == .uniform, !shares.contains(nil) else { return shares }
+    guard configuration.headBudgets == .uniform, shares.contains(where: { $0 != nil }) else {
+      return shares
+    }
     let mean = shares.reduce(0) { $0 + ($1 ?? 1) } / Double(shares.count)
     return shares.map { _ in mean }
   }
