@@ -51,7 +51,9 @@ public protocol CalibrationPass: LayerAttention {
 public struct CalibrationRegistry: Sendable {
   public let entries: [any CalibratedStrategy]
 
-  public static let builtIn = CalibrationRegistry(entries: [TCACalibration()])
+  public static let builtIn = CalibrationRegistry(entries: [
+    TCACalibration(), DuoAttentionCalibration(),
+  ])
 
   public func entry(for strategy: String) -> (any CalibratedStrategy)? {
     entries.first { $0.strategy == strategy }

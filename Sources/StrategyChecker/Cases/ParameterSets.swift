@@ -96,6 +96,14 @@ struct ParameterSets {
           let high = max(low, maximum ?? low + 3)
           return low + generator.index(below: high - low + 1)
         })
+    case (.list(.number(let minimum, let maximum)), .null):
+      // A number for each KV head.
+      let low = minimum ?? 0
+      return .array(
+        (0..<shape.layers * shape.kvHeads).map { place in
+          var generator = SeededGenerator(seed: seed, purpose: "\(parameter.name) \(place)")
+          return .number(low + generator.unit() * ((maximum ?? low + 1) - low))
+        })
     default:
       return parameter.defaultValue
     }

@@ -129,7 +129,7 @@ extension StrategyChecker {
     }
   }
 
-  /// Lists with an entry for each query head of each layer trade places too.
+  /// Lists with an entry for each KV head or each query head of each layer trade places too.
   private func swappedParameters(_ subject: CheckSubject, order: [Int]) -> JSONValue {
     let shape = subject.shape
     let group = shape.queryHeadsPerKVHead
@@ -138,9 +138,15 @@ extension StrategyChecker {
     }
     return .object(
       parameters.mapValues { value in
-        guard let list = value.arrayValue, list.count == shape.layers * shape.queryHeads else {
-          return value
+        guard let list = value.arrayValue else { return value }
+        if list.count == shape.layers * shape.kvHeads {
+          return .array(
+            list.indices.map { place in
+              let head = place % shape.kvHeads
+              return list[place - head + order[head]]
+            })
         }
+        guard list.count == shape.layers * shape.queryHeads else { return value }
         return .array(
           list.indices.map { place in
             let head = place % shape.queryHeads

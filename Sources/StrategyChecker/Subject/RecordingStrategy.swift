@@ -60,6 +60,8 @@ struct RecordingStrategy<Base: AttentionStrategy>: AttentionStrategy {
 
   var logitsAreDense: Bool { base.logitsAreDense }
 
+  var cachePositions: CachePositions? { base.cachePositions }
+
   var prefillGranularity: PrefillGranularity { base.prefillGranularity }
 
   func selectForPrefill(

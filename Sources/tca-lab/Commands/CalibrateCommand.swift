@@ -26,7 +26,8 @@ struct CalibrateCommand: ParsableCommand {
     let argument = try strategy.parse()
     let name = argument.entry.description.name
     guard let calibrated = CalibrationRegistry.builtIn.entry(for: name) else {
-      throw Failure(.usage, "the strategy \"\(name)\" has no offline phase; tca has")
+      throw Failure(.usage, "the strategy \"\(name)\" has no offline phase; allowed are \(CalibrationRegistry.builtIn.entries.map(\.strategy).joined(separator: ", "))"
+      )
     }
     let loaded = try model.load(threads.makeWorkspace())
     var parameters = argument.parameters
