@@ -22,6 +22,8 @@ public final class AttentionSession<Strategy: AttentionStrategy>: StrategySessio
   /// Selections of the last call, one per query head; of a prompt selected block by block, the last block's.
   public private(set) var lastSelections: HeadSelections
   private var states: [Strategy.State]
+  /// Attends where keys are seen at other positions than they were written with.
+  private let cacheRelative: CacheRelativeAttention?
   /// The kernel's gathering time when the last attention began.
   private var gatheredBefore: UInt64 = 0
   private var kept: HeadSelections
@@ -36,6 +38,12 @@ public final class AttentionSession<Strategy: AttentionStrategy>: StrategySessio
     caches = (0..<shape.layers).map { _ in
       (0..<shape.kvHeads).map { _ in KVHead(headDimension: shape.headDimension) }
     }
+    cacheRelative =
+      if let positions = strategy.cachePositions, let rotary = shape.rotary {
+        CacheRelativeAttention(positions, rotary, headDimension: shape.headDimension)
+      } else {
+        nil
+      }
     states = (0..<shape.layers).map { strategy.makeState(layer: $0) }
     lastSelections = HeadSelections(heads: shape.queryHeads)
     kept = HeadSelections(heads: shape.kvHeads)
@@ -162,6 +170,15 @@ public final class AttentionSession<Strategy: AttentionStrategy>: StrategySessio
 
   private func attend(_ view: LayerView, _ blocks: [QueryBlock], output: inout Matrix) {
     gatheredBefore = workspace.kernel.gatheringTime
+    if let cacheRelative, view.phase == .decode || cacheRelative.positions.actsInPrefill {
+      for block in blocks {
+        let counts = cacheRelative.attend(
+          view, rows: block.rows, selections: block.selections, kernel: workspace.kernel,
+          output: &output, logSumExp: &logSumExp)
+        for head in pairs.indices { pairs[head] += counts[head] }
+      }
+      return
+    }
     let counts = workspace.kernel.attend(
       queries: view.queries, blocks: blocks, firstPosition: view.firstQueryPosition, shape: shape,
       heads: view.heads, output: &output, logSumExp: &logSumExp)

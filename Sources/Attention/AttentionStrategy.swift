@@ -25,6 +25,12 @@ public protocol AttentionStrategy: Sendable {
   /// mass and its bound are not measured. The checker holds a strategy that says true to it.
   var logitsAreDense: Bool { get }
 
+  /// Where queries see keys, if not at the positions that the keys were written with; nil for most.
+  ///
+  /// Selections must then show the first `sinks` tokens and a window of `localWindow`, or everything to prompt queries
+  /// for which this does not act. Without a known rotation it changes nothing.
+  var cachePositions: CachePositions? { get }
+
   /// Whether one selection serves the whole prompt or each block of queries has its own.
   var prefillGranularity: PrefillGranularity { get }
 
@@ -110,6 +116,8 @@ extension AttentionStrategy where State == NoState {
 
 extension AttentionStrategy {
   public var logitsAreDense: Bool { true }
+
+  public var cachePositions: CachePositions? { nil }
 
   public var prefillGranularity: PrefillGranularity { .wholePrompt }
 

@@ -12,6 +12,9 @@ import Tensors
 public protocol ScoringStrategy: AttentionStrategy where State == ScoringState {
   var budget: RetentionBudget { get }
 
+  /// Tokens that a KV head of a layer keeps of a prompt of `count` tokens; the budget where a method says nothing else.
+  func capacity(ofPrompt count: Int, layer: Int) -> Int
+
   /// Whether the cache is cut back to the budget of the prompt before every decode step.
   var evictsInDecode: Bool { get }
 
@@ -63,6 +66,8 @@ public struct ForcedTokens: Sendable, Hashable {
 }
 
 extension ScoringStrategy {
+  public func capacity(ofPrompt count: Int, layer: Int) -> Int { budget.tokens(ofPrompt: count) }
+
   public var evictsInDecode: Bool { false }
 
   public var ranking: ScoreRanking { .perKVHead }
@@ -84,29 +89,35 @@ extension ScoringStrategy {
     workspace: Workspace
   ) {
     if layer.phase == .prefill {
-      state.capacity = budget.tokens(ofPrompt: layer.newestQuery + 1)
+      state.capacity = capacity(ofPrompt: layer.newestQuery + 1, layer: layer.layer)
     }
     guard let capacity = state.capacity, layer.heads.contains(where: { $0.count > capacity })
     else { return }
-    let scored = Mutex([[Float]](repeating: [], count: layer.heads.count))
-    let chosen = Mutex(kept.selections)
-    workspace.workers.run(count: layer.heads.count) { kvHead, _ in
-      let head = layer.heads[kvHead]
-      var scores = [Float](repeating: 0, count: head.count)
-      score(
-        layer, kvHead: kvHead, queryHeads: layer.shape.queryHeads(of: kvHead), into: &scores)
-      switch ranking {
-      case .layerMean: scored.withLock { $0[kvHead] = scores }
-      case .perKVHead:
-        let selection = best(capacity, of: head, by: scores)
+    let scores = scores(layer, workspace: workspace)
+    switch ranking {
+    case .perKVHead:
+      let chosen = Mutex(kept.selections)
+      workspace.workers.run(count: layer.heads.count) { kvHead, _ in
+        let selection = best(capacity, of: layer.heads[kvHead], by: scores[kvHead])
         chosen.withLock { $0[kvHead] = selection }
       }
-    }
-    kept.selections = chosen.withLock { $0 }
-    if ranking == .layerMean {
-      let selection = best(capacity, of: layer.heads[0], by: mean(scored.withLock { $0 }))
+      kept.selections = chosen.withLock { $0 }
+    case .layerMean:
+      let selection = best(capacity, of: layer.heads[0], by: mean(scores))
       for head in 0..<kept.count { kept[head] = selection }
     }
+  }
+
+  /// The scores of every KV head's tokens, worked out on all threads.
+  func scores(_ layer: LayerView, workspace: Workspace) -> [[Float]] {
+    let scored = Mutex([[Float]](repeating: [], count: layer.heads.count))
+    workspace.workers.run(count: layer.heads.count) { kvHead, _ in
+      var scores = [Float](repeating: 0, count: layer.heads[kvHead].count)
+      score(
+        layer, kvHead: kvHead, queryHeads: layer.shape.queryHeads(of: kvHead), into: &scores)
+      scored.withLock { $0[kvHead] = scores }
+    }
+    return scored.withLock { $0 }
   }
 
   /// In double precision, so that the order of the heads leaves no trace.
@@ -117,7 +128,8 @@ extension ScoringStrategy {
     }
   }
 
-  private func best(_ capacity: Int, of head: KVHead, by scores: [Float]) -> Selection {
+  /// The forced tokens of a head and its best others, `capacity` in all.
+  func best(_ capacity: Int, of head: KVHead, by scores: [Float]) -> Selection {
     let count = head.count
     guard capacity < count else { return .everything }
     let forced = forcedTokens(of: count).limited(to: capacity)

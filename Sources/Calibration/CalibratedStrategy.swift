@@ -78,6 +78,7 @@ public struct CalibrationRegistry: Sendable {
 
   public static let builtIn = CalibrationRegistry(entries: [
     TCACalibration(), TCAPlusCalibration(), MInferenceCalibration(), XAttentionCalibration(),
+    DuoAttentionCalibration(),
   ])
 
   public func entry(for strategy: String) -> (any CalibratedStrategy)? {

@@ -17,6 +17,9 @@ private struct GoldenBaselines: Decodable {
     var strategy: String
     var parameters: JSONValue
     var rotary: Rotary?
+    /// Layers of the model, and which one this is; 1 and 0 where nothing is said.
+    var layers: Int?
+    var layer: Int?
     /// By KV head.
     var kept: [[Int]]
     /// With a budget of one token less; of kvpress only.
@@ -29,6 +32,13 @@ private struct GoldenBaselines: Decodable {
     var held: [Int]
   }
 
+  struct H2ODecode: Decodable {
+    var tokens: Int
+    var heldAfter: Int
+    /// By KV head.
+    var held: [[Int]]
+  }
+
   struct QuestStep: Decodable {
     var token: Int
     var pages: Int
@@ -39,6 +49,7 @@ private struct GoldenBaselines: Decodable {
   var promptTokens: Int
   var eviction: [Eviction]
   var tovaDecode: [TOVADecode]
+  var h2oDecode: [H2ODecode]
   var quest: [QuestStep]
 
   /// What kvpress itself keeps.
@@ -65,13 +76,17 @@ struct BaselineGoldenTests {
   private static let entries: [any RegisteredStrategy] = [
     StrategyEntry<Knorm>(), StrategyEntry<KeyDiff>(), StrategyEntry<SnapKV>(),
     StrategyEntry<TOVA>(), StrategyEntry<LagKV>(), StrategyEntry<ExpectedAttention>(),
+    StrategyEntry<PyramidKV>(), StrategyEntry<AdaKV>(), StrategyEntry<H2O>(),
   ]
+  /// kvpress has no H2O that evicts step by step, and a pyramid of other sizes.
+  private static let notInLibrary = ["h2o", "pyramidkv"]
 
   private static func session(
     _ entry: any RegisteredStrategy, _ parameters: JSONValue,
-    rotary: GoldenBaselines.Eviction.Rotary? = nil, threads: Int = 1
+    rotary: GoldenBaselines.Eviction.Rotary? = nil, layers: Int = 1, threads: Int = 1
   ) throws -> any StrategySession {
     var shape = GoldenTCA.shape
+    shape.layers = layers
     shape.rotary = rotary.map {
       RotaryEmbedding(base: $0.base, dimensions: shape.headDimension, layout: $0.layout)
     }
@@ -81,12 +96,13 @@ struct BaselineGoldenTests {
   }
 
   private static func run(
-    _ session: any StrategySession, _ tokens: Range<Int>, _ phase: AttentionPhase
+    _ session: any StrategySession, _ tokens: Range<Int>, _ phase: AttentionPhase,
+    layer: Int = 0
   ) throws {
     let q = try GoldenTCA.rows("q", tokens)
     var output = Matrix(rows: q.rows, columns: q.columns)
     session.attend(
-      layer: 0, phase: phase, queries: q, keys: try GoldenTCA.rows("k", tokens),
+      layer: layer, phase: phase, queries: q, keys: try GoldenTCA.rows("k", tokens),
       values: try GoldenTCA.rows("v", tokens), firstPosition: tokens.lowerBound, output: &output)
   }
 
@@ -97,11 +113,14 @@ struct BaselineGoldenTests {
     for example in golden.eviction {
       let entry = try #require(Self.entries.first { $0.description.name == example.strategy })
       let session = try Self.session(
-        entry, example.parameters, rotary: example.rotary, threads: threads)
-      try Self.run(session, 0..<golden.promptTokens, .prefill)
+        entry, example.parameters, rotary: example.rotary, layers: example.layers ?? 1,
+        threads: threads)
+      let layer = example.layer ?? 0
+      try Self.run(session, 0..<golden.promptTokens, .prefill, layer: layer)
       for (head, kept) in example.kept.enumerated() {
         #expect(
-          session.held(head) == kept, "\(example.strategy) \(example.parameters.canonicalText)")
+          session.held(head, layer: layer) == kept,
+          "\(example.strategy) \(example.parameters.canonicalText), layer \(layer)")
       }
     }
   }
@@ -110,7 +129,9 @@ struct BaselineGoldenTests {
   func library() throws {
     let prompt = 256
     let examples = try GoldenBaselines.Library.load().eviction
-    #expect(Set(examples.map(\.strategy)) == Set(Self.entries.map(\.description.name)))
+    #expect(
+      Set(examples.map(\.strategy))
+        == Set(Self.entries.map(\.description.name)).subtracting(Self.notInLibrary))
     for example in examples {
       let entry = try #require(Self.entries.first { $0.description.name == example.strategy })
       let session = try Self.session(entry, example.parameters, rotary: example.rotary)
@@ -136,6 +157,25 @@ struct BaselineGoldenTests {
       let next = example.heldAfter + 1
       for token in golden.promptTokens...next { try Self.run(session, token..<token + 1, .decode) }
       for head in 0..<2 { #expect(session.held(head) == example.held + [next]) }
+    }
+  }
+
+  @Test(
+    "H2O holds what the reference holds after each generated token, in every head its own",
+    arguments: [1, 3])
+  func h2oDecode(threads: Int) throws {
+    let golden = try Self.golden.get()
+    #expect(!golden.h2oDecode.isEmpty)
+    for example in golden.h2oDecode {
+      let session = try Self.session(
+        StrategyEntry<H2O>(), ["budget": ["tokens": .integer(example.tokens)]], threads: threads)
+      try Self.run(session, 0..<golden.promptTokens, .prefill)
+      // The cut that follows a step comes with the next one.
+      let next = example.heldAfter + 1
+      for token in golden.promptTokens...next { try Self.run(session, token..<token + 1, .decode) }
+      for (head, held) in example.held.enumerated() {
+        #expect(session.held(head) == held + [next], "\(example.tokens) tokens, head \(head)")
+      }
     }
   }
 

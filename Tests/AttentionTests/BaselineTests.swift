@@ -10,7 +10,7 @@ struct BaselineTests {
   static let evicting: [any RegisteredStrategy] = [
     StrategyEntry<Knorm>(), StrategyEntry<KeyDiff>(), StrategyEntry<SnapKV>(),
     StrategyEntry<TOVA>(), StrategyEntry<LagKV>(), StrategyEntry<RandomEviction>(),
-    StrategyEntry<ExpectedAttention>(),
+    StrategyEntry<ExpectedAttention>(), StrategyEntry<PyramidKV>(),
   ]
 
   static func session(
@@ -23,7 +23,7 @@ struct BaselineTests {
 
   // MARK: Budgets
 
-  @Test("A cache holds its budget after the prompt, whatever the windows", arguments: 0..<7)
+  @Test("A cache holds its budget after the prompt, whatever the windows", arguments: 0..<8)
   func budget(index: Int) throws {
     let entry = Self.evicting[index]
     let sequence = TestSequence(AttentionSessionTests.shape, tokens: Self.prompt, seed: 1)
@@ -37,7 +37,7 @@ struct BaselineTests {
     }
   }
 
-  @Test("Without a budget a share of the prompt stays, at least one token", arguments: 0..<7)
+  @Test("Without a budget a share of the prompt stays, at least one token", arguments: 0..<8)
   func fraction(index: Int) throws {
     let entry = Self.evicting[index]
     for (prompt, fraction, kept) in [(120, nil, 60), (1, 0, 1), (7, 0.3, 2), (7, 0, 1), (9, 1, 9)]
@@ -77,7 +77,7 @@ struct BaselineTests {
     #expect(once.held(0).count == 60)
   }
 
-  @Test("Memory falls with the tokens that leave", arguments: 0..<7)
+  @Test("Memory falls with the tokens that leave", arguments: 0..<8)
   func memory(index: Int) throws {
     let sequence = TestSequence(AttentionSessionTests.shape, tokens: 1000, seed: 2)
     let session = try Self.session(Self.evicting[index], ["budget": ["tokens": 100]])
@@ -97,7 +97,7 @@ struct BaselineTests {
     }
   }
 
-  @Test("Keys of length 0 and values that are all the same do no harm", arguments: 0..<7)
+  @Test("Keys of length 0 and values that are all the same do no harm", arguments: 0..<8)
   func degenerate(index: Int) throws {
     let entry = Self.evicting[index]
     let session = try Self.session(
@@ -121,6 +121,15 @@ struct BaselineTests {
       (StrategyEntry<SnapKV>(), "observationWindow", ["observationWindow": 0]),
       (StrategyEntry<SnapKV>(), "kernel", ["kernel": 0]),
       (StrategyEntry<SnapKV>(), "pooling", ["pooling": "sum"]),
+      (StrategyEntry<PyramidKV>(), "observationWindow", ["observationWindow": 0]),
+      (StrategyEntry<PyramidKV>(), "steepness", ["steepness": 0]),
+      (StrategyEntry<AdaKV>(), "kernel", ["kernel": 0]),
+      (StrategyEntry<AdaKV>(), "floorFraction", ["floorFraction": 1.1]),
+      (StrategyEntry<AdaKV>(), "allocation", ["allocation": "even"]),
+      (StrategyEntry<H2O>(), "heavyFraction", ["heavyFraction": -0.1]),
+      (StrategyEntry<H2O>(), "recentFraction", ["recentFraction": 1.1]),
+      (StrategyEntry<H2O>(), "budget", ["budget": ["density": 0.4, "promptTokens": 100]]),
+      (StrategyEntry<H2O>(), "budget", ["budget": ["mass": 0.4]]),
       (StrategyEntry<LagKV>(), "lag", ["lag": 0]), (StrategyEntry<LagKV>(), "sinks", ["sinks": -1]),
       (StrategyEntry<RandomEviction>(), "sinks", ["sinks": -1]),
       (StrategyEntry<RandomEviction>(), "seed", ["seed": -1]),
@@ -154,6 +163,9 @@ struct BaselineTests {
     #expect(try StrategyEntry<Knorm>().configuration([:]) == Knorm.Configuration())
     #expect(try StrategyEntry<KeyDiff>().configuration([:]) == KeyDiff.Configuration())
     #expect(try StrategyEntry<SnapKV>().configuration([:]) == SnapKV.Configuration())
+    #expect(try StrategyEntry<PyramidKV>().configuration([:]) == PyramidKV.Configuration())
+    #expect(try StrategyEntry<AdaKV>().configuration([:]) == AdaKV.Configuration())
+    #expect(try StrategyEntry<H2O>().configuration([:]) == H2O.Configuration())
     #expect(try StrategyEntry<TOVA>().configuration([:]) == TOVA.Configuration())
     #expect(try StrategyEntry<LagKV>().configuration([:]) == LagKV.Configuration())
     #expect(
@@ -164,6 +176,93 @@ struct BaselineTests {
     #expect(try StrategyEntry<AShape>().configuration([:]) == AShape.Configuration())
     #expect(try StrategyEntry<TriShape>().configuration([:]) == TriShape.Configuration())
     #expect(try StrategyEntry<Quest>().configuration([:]) == Quest.Configuration())
+  }
+
+  // MARK: Shared budgets
+
+  @Test("PyramidKV's layers fall evenly and hold the budget on average, from any budget")
+  func pyramid() throws {
+    let layers = 7
+    let shape = AttentionShape(layers: layers, queryHeads: 6, kvHeads: 2, headDimension: 16)
+    let sequence = TestSequence(shape, tokens: Self.prompt, seed: 8)
+    for tokens in [1, 8, 9, 20, 33, 64, 65, 80, 119, 120, 1 << 30] {
+      let session = try Self.session(
+        StrategyEntry<PyramidKV>(),
+        ["observationWindow": 8, "budget": ["tokens": .integer(tokens)]], shape: shape)
+      for layer in 0..<layers { sequence.run(session, 0..<Self.prompt, .prefill, layer: layer) }
+      let held = (0..<layers).map { session.held(0, layer: $0).count }
+      let mean = Double(held.reduce(0, +)) / Double(layers)
+      let budget = Double(min(tokens, Self.prompt))
+      // Each layer is rounded down.
+      #expect(mean <= budget && mean > budget - 1, "\(tokens): \(held)")
+      let steps = zip(held, held.dropFirst()).map { $0 - $1 }
+      #expect((steps.max() ?? 0) - (steps.min() ?? 0) <= 1, "\(tokens): \(held)")
+      #expect((steps.min() ?? 0) >= 0)
+      // (C − w) / 20 in the last layer, unless the first would have more than there is.
+      if tokens == 33 { #expect(held.last == 9 && held.first == 57) }
+    }
+  }
+
+  @Test(
+    "AdaKV shares a layer's budget exactly, keeps its floor and its window, and at a floor of 1 is SnapKV",
+    arguments: ["protected", "mixed"])
+  func ada(allocation: String) throws {
+    let shape = AttentionShape(layers: 1, queryHeads: 6, kvHeads: 3, headDimension: 16)
+    let sequence = TestSequence(shape, tokens: Self.prompt, seed: 8)
+    var areRagged = false
+    for tokens in [1, 7, 8, 9, 40, 41, 119, 120, 1 << 30] {
+      for (floor, normalize) in [(0, false), (0.3, true), (0.8, false), (1, false)] {
+        let parameters: [String: JSONValue] = [
+          "observationWindow": 8, "budget": ["tokens": .integer(tokens)],
+        ]
+        let session = try Self.session(
+          StrategyEntry<AdaKV>(),
+          .object(
+            parameters.merging([
+              "allocation": .string(allocation), "floorFraction": .number(floor),
+              "normalize": .boolean(normalize),
+            ]) { $1 }), shape: shape)
+        let output = sequence.run(session, 0..<Self.prompt, .prefill)
+        let held = (0..<3).map { session.held($0) }
+        let budget = min(tokens, Self.prompt)
+        #expect(held.reduce(0) { $0 + $1.count } == 3 * budget, "\(tokens) \(floor)")
+        for head in held {
+          #expect(head.count >= Int(floor * Double(budget)))
+          #expect(head.suffix(min(8, budget)) == Array(0..<Self.prompt).suffix(min(8, budget)))
+        }
+        if Set(held.map(\.count)).count > 1 { areRagged = true }
+        // Memory goes by what each head holds.
+        #expect(session.logicalBytes == 3 * budget * 2 * 16 * 4)
+        guard floor == 1 else { continue }
+        let snap = try Self.session(StrategyEntry<SnapKV>(), .object(parameters), shape: shape)
+        #expect(sequence.run(snap, 0..<Self.prompt, .prefill) == output)
+        #expect((0..<3).map { snap.held($0) } == held)
+      }
+    }
+    #expect(areRagged)
+  }
+
+  @Test("H2O holds its budget at every step, from a prompt, from a share of one, and without one")
+  func heavyHitters() throws {
+    let sequence = TestSequence(AttentionSessionTests.shape, tokens: 150, seed: 8)
+    for (parameters, held) in [
+      (["budget": ["tokens": 30]], 30), (["budget": ["tokens": 1]], 1),
+      (["heavyFraction": 0.25, "recentFraction": 0.05], 36), ([:], 24),
+    ] as [(JSONValue, Int)] {
+      let session = try Self.session(StrategyEntry<H2O>(), parameters)
+      let dense = try AttentionSessionTests.session("full")
+      #expect(
+        sequence.run(session, 0..<Self.prompt, .prefill)
+          == sequence.run(dense, 0..<Self.prompt, .prefill))
+      #expect(session.held(0).count == held)
+      for token in Self.prompt..<150 { sequence.run(session, token..<token + 1, .decode) }
+      #expect(session.held(0).count == held + 1 && session.held(1).count == held + 1)
+    }
+    let session = try Self.session(StrategyEntry<H2O>(), ["budget": ["tokens": 8]])
+    for token in 0..<40 {
+      sequence.run(session, token..<token + 1, .decode)
+      #expect(session.held(0).count == min(token + 1, 9))
+    }
   }
 
   // MARK: Random

@@ -251,3 +251,39 @@ private func strongestKeys(_ query: Span<Float>, in cache: KVHead) -> [Int] {
   return products.indices.sorted { products[$0] > products[$1] }.prefix(6)
     .map { cache.position(ofSlot: $0) }
 }
+
+/// Sinks and a window with positions counted in the cache; wrong on purpose where it says that its logits are dense.
+struct RelativePositions: AttentionStrategy {
+  struct Configuration: Codable, Hashable, Sendable {
+    var lies: Bool
+  }
+
+  static let description = StrategyDescription(
+    name: "relative-positions", summary: "", phases: [.prefill, .decode], parameters: [],
+    fidelity: .own, source: "")
+
+  let logitsAreDense: Bool
+  let cachePositions: CachePositions? = CachePositions(
+    sinks: 2, localWindow: 6, actsInPrefill: true)
+
+  init(_ configuration: Configuration, for shape: AttentionShape) throws(ConfigurationError) {
+    logitsAreDense = configuration.lies || shape.rotary == nil
+  }
+
+  func selectForPrefill(
+    _ layer: LayerView, queries: Range<Int>, into selections: inout HeadSelections,
+    state: inout NoState, workspace: Workspace
+  ) { select(&selections) }
+
+  func selectForDecode(
+    _ layer: LayerView, into selections: inout HeadSelections, state: inout NoState,
+    workspace: Workspace
+  ) { select(&selections) }
+
+  private func select(_ selections: inout HeadSelections) {
+    for head in 0..<selections.count {
+      selections[head] = Selection(window: LocalWindow(width: 5))
+      selections[head].keep(0..<2)
+    }
+  }
+}

@@ -68,6 +68,21 @@ struct CheckerTests {
     #expect(failing(report) == [.stepsMayBeTakenTogether], "\(report)")
   }
 
+  @Test("A strategy that calls other logits the dense ones is caught, one that admits them passes")
+  func otherLogits() throws {
+    for lies in [true, false] {
+      let strategy = CheckedStrategy(description: RelativePositions.description) {
+        _, shape, workspace in
+        AttentionSession(
+          try RelativePositions(.init(lies: lies), for: shape), shape: shape, workspace: workspace)
+      }
+      let report = try report(strategy)
+      let failing = failing(report)
+      #expect(failing.contains(.equalsExactAttention) == lies, "\(report)")
+      #expect(report.passes == !lies, "\(report)")
+    }
+  }
+
   @Test("A choice shared among all heads is no leak between them")
   func sharing() throws {
     let report = try report(CheckedStrategy(SharingHeads.self))

@@ -49,6 +49,7 @@ struct ComposedStrategyTests {
     "tca-plus": [
       "localWindow": 8, "importanceQueries": 16, "denseQueries": 10, "heads": [3, 3, 3, 6, 6, 6],
     ],
+    "duo-attention": ["heads": [0, 1], "sinks": 4, "localWindow": 12],
     "quest": ["pageSize": 4, "budget": ["tokens": 16]], "lagkv": ["lag": 16],
     "snapkv": ["observationWindow": 8], "expected-attention": ["futureQueries": 16],
   ]
@@ -69,6 +70,22 @@ struct ComposedStrategyTests {
     let alone = try Self.run(name, parameters, together: 1)
     let composed = try Self.run("composed", phases, together: 1)
     #expect(composed == alone)
+  }
+
+  @Test("Cache-relative positions are refused in a part that attends, not in one that retains")
+  func cacheRelative() throws {
+    let shape = AttentionShape(
+      layers: 1, queryHeads: 6, kvHeads: 2, headDimension: 16,
+      rotary: RotaryEmbedding(base: 10_000, dimensions: 16, layout: .interleaved))
+    let part = Self.part("streaming-llm", ["positions": "cacheRelative"])
+    for phase in ["prefill", "decode"] {
+      let error = #expect(throws: ConfigurationError.self) {
+        try StrategyEntry<ComposedStrategy>().check(
+          parameters: .object([phase: part]), shape: shape)
+      }
+      #expect(error?.parameter == phase)
+    }
+    try StrategyEntry<ComposedStrategy>().check(parameters: ["retention": part], shape: shape)
   }
 
   @Test("Each part acts in its own phase only")

@@ -60,7 +60,10 @@ struct StrategyRegistryTests {
     let entry = try #require(Self.registry.entry(named: "streaming-llm"))
     #expect(
       entry.filledParameters(["localWindow": 7, "budget": ["tokens": 3]])
-        == ["sinks": 4, "localWindow": 7, "prefill": true, "budget": ["tokens": 3]])
+        == [
+          "sinks": 4, "localWindow": 7, "prefill": true, "positions": "absolute",
+          "budget": ["tokens": 3],
+        ])
     let tca = try #require(Self.registry.entry(named: "tca"))
     #expect(tca.filledParameters(["heads": .null])["heads"] == nil)
   }

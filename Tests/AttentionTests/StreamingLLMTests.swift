@@ -1,4 +1,5 @@
 import Attention
+import Foundation
 import Kernels
 import Records
 import Tensors
@@ -110,6 +111,127 @@ struct StreamingLLMTests {
       }
       position = step.upperBound
     }
+  }
+
+  // MARK: Positions in the cache
+
+  /// Keys and queries before rotation, and what the original does with them: at each step the keys that are left are
+  /// turned to the positions 0, 1, … of the cache, the query to the last of them.
+  private struct Unrotated {
+    let rotary: RotaryEmbedding
+    let sequence: TestSequence
+
+    func turned(_ matrix: Matrix, row: Int, head: Int, to position: Int) -> [Double] {
+      let d = 16
+      var x = (0..<d).map { Double(matrix[row, head * d + $0]) }
+      for (pair, frequency) in rotary.frequencies.enumerated() {
+        let (a, b) =
+          rotary.layout == .interleaved
+          ? (2 * pair, 2 * pair + 1) : (pair, pair + rotary.frequencies.count)
+        let (sine, cosine) = (sin(Double(position) * frequency), cos(Double(position) * frequency))
+        (x[a], x[b]) = (x[a] * cosine - x[b] * sine, x[a] * sine + x[b] * cosine)
+      }
+      return x
+    }
+
+    /// All rows turned to their own positions, as a model hands them over.
+    func rotated(_ matrix: Matrix) -> Matrix {
+      var result = matrix
+      for row in 0..<matrix.rows {
+        for head in 0..<matrix.columns / 16 {
+          for (i, value) in turned(matrix, row: row, head: head, to: row).enumerated() {
+            result[row, head * 16 + i] = Float(value)
+          }
+        }
+      }
+      return result
+    }
+
+    func attend(head: Int, query: Int, to cache: [Int]) -> (output: [Double], logSumExp: Double) {
+      let kvHead = head / 3
+      let q = turned(sequence.attention.queries, row: query, head: head, to: cache.count - 1)
+      let weights = cache.enumerated().map { slot, token in
+        let k = turned(sequence.attention.keys, row: token, head: kvHead, to: slot)
+        return exp(zip(q, k).reduce(0) { $0 + $1.0 * $1.1 } / 4)
+      }
+      let total = weights.reduce(0, +)
+      let output = (0..<16).map { i in
+        zip(cache, weights).reduce(0) {
+          $0 + $1.1 * Double(sequence.attention.values[$1.0, kvHead * 16 + i])
+        } / total
+      }
+      return (output, log(total))
+    }
+  }
+
+  @Test(
+    "cacheRelative is what turning the keys that are left to their slots in the cache gives",
+    arguments: [(4, 20, true), (4, 20, false), (0, 9, true), (3, 1, true), (1, 63, false)],
+    [RotaryEmbedding.Layout.interleaved, .halfSplit])
+  func cacheRelative(
+    sizes: (sinks: Int, window: Int, prefill: Bool), layout: RotaryEmbedding.Layout
+  ) throws {
+    var shape = AttentionSessionTests.shape
+    shape.rotary = RotaryEmbedding(base: 100, dimensions: 16, layout: layout)
+    let raw = Unrotated(
+      rotary: try #require(shape.rotary),
+      sequence: TestSequence(shape, tokens: Self.tokens, seed: sizes.window, deviation: 0.8))
+    let queries = raw.rotated(raw.sequence.attention.queries)
+    let keys = raw.rotated(raw.sequence.attention.keys)
+    for steps in [1, 7] {
+      let session = try BaselineTests.session(
+        StrategyEntry<StreamingLLM>(),
+        [
+          "sinks": .integer(sizes.sinks), "localWindow": .integer(sizes.window),
+          "prefill": .boolean(sizes.prefill), "positions": "cacheRelative",
+        ], shape: shape)
+      #expect(!session.logitsAreDense)
+      var position = 0
+      while position < Self.tokens {
+        let range = position..<(position == 0 ? Self.prompt : min(position + steps, Self.tokens))
+        var output = Matrix(rows: range.count, columns: 96)
+        session.attend(
+          layer: 0, phase: position == 0 ? .prefill : .decode,
+          queries: TestSequence.rows(range, of: queries),
+          keys: TestSequence.rows(range, of: keys),
+          values: TestSequence.rows(range, of: raw.sequence.attention.values),
+          firstPosition: position, output: &output)
+        for head in 0..<6 {
+          var pairs = 0
+          for (row, query) in range.enumerated() {
+            let isDense = position == 0 && !sizes.prefill
+            let cache = (0...query).filter {
+              isDense || $0 < sizes.sinks || $0 > query - sizes.window
+            }
+            pairs += cache.count
+            let expected = raw.attend(head: head, query: query, to: cache)
+            for i in 0..<16 {
+              #expect(abs(Double(output[row, head * 16 + i]) - expected.output[i]) < 1e-5)
+            }
+            let sum = Double(session.logSumExp[head * range.count + row])
+            #expect(abs(sum - expected.logSumExp) < 1e-5)
+          }
+          #expect(session.pairs[head].nominal == pairs)
+        }
+        position = range.upperBound
+      }
+      let newest = Self.tokens - 1
+      #expect(session.held(0).contains(newest))
+    }
+  }
+
+  @Test(
+    "Without a known rotation, and without positions that differ, the logits are the dense ones")
+  func sameLogits() throws {
+    let sequence = TestSequence(AttentionSessionTests.shape, tokens: Self.tokens, seed: 5)
+    let sizes: [String: JSONValue] = ["sinks": 3, "localWindow": 12]
+    let absolute = try AttentionSessionTests.session("streaming-llm", sizes)
+    let relative = try AttentionSessionTests.session(
+      "streaming-llm", sizes.merging(["positions": "cacheRelative"]) { $1 })
+    #expect(absolute.logitsAreDense && relative.logitsAreDense)
+    #expect(
+      sequence.run(absolute, 0..<Self.prompt, .prefill)
+        == sequence.run(relative, 0..<Self.prompt, .prefill))
   }
 
   @Test("A budget of attention mass and sizes out of range are refused by name")

@@ -95,16 +95,94 @@ def keydiff(q, k, v, capacity):
     return choose(-cosine, capacity)
 
 
-def snapkv(q, k, v, capacity, observationWindow=64, kernel=5, pooling="average", aggregation="mean"):
-    n, w = k.shape[1], observationWindow
-    scores = attention(q, k, n - w)[:, :, : n - w].mean(axis=1)
+def pooled(scores, kernel, pooling):
     fill = 0 if pooling == "average" else -np.inf
     padded = np.pad(scores, ((0, 0), (kernel // 2, kernel // 2)), constant_values=fill)
     windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=-1)
-    scores = windows.mean(-1) if pooling == "average" else windows.max(-1)
+    return windows.mean(-1) if pooling == "average" else windows.max(-1)
+
+
+def snapkv(q, k, v, capacity, observationWindow=64, kernel=5, pooling="average", aggregation="mean"):
+    n, w = k.shape[1], observationWindow
+    scores = attention(q, k, n - w)[:, :, : n - w].mean(axis=1)
+    scores = pooled(scores, kernel, pooling)
     scores = by_kv_head(scores, k.shape[0], np.mean if aggregation == "mean" else np.max)
     scores = np.pad(scores, ((0, 0), (0, w)), constant_values=scores.max())
     return choose(scores, capacity, newest=w)
+
+
+def pyramidkv(q, k, v, capacity, layers=1, layer=0, steepness=20, observationWindow=64, **snap):
+    """PyramidKVCluster of KVCache-Factory with a real step between layers, each layer's size rounded down."""
+    n, w = k.shape[1], observationWindow
+    size = capacity
+    if layers > 1 and w < capacity < n and n >= 2 * (capacity - w):
+        least = (capacity - w) // steepness
+        most = 2 * (capacity - w) - least
+        if most >= n - w:
+            most, least = n - w, 2 * (capacity - w) - (n - w)
+        size = w + int(np.floor(most - layer * (most - least) / (layers - 1) + 1e-9))
+    return snapkv(q, k, v, size, observationWindow=w, **snap)
+
+
+def adakv(
+    q, k, v, capacity, observationWindow=64, kernel=5, pooling="average", aggregation="mean",
+    allocation="protected", floorFraction=0.2, normalize=False,
+):  # fmt: skip
+    n, w, kv = k.shape[1], observationWindow, k.shape[0]
+    scores = attention(q, k, n - w)[:, :, : n - w].mean(axis=1)
+    scores = by_kv_head(scores, kv, np.mean if aggregation == "mean" else np.max)
+    scores = pooled(scores, kernel, pooling)
+    base = capacity - w
+    ranked = -np.sort(-scores, axis=-1)
+    factor = ranked[:, :base].sum(-1) / ranked.sum(-1) if normalize else np.ones(kv)
+    ranked = ranked * factor[:, None]
+    safe = max(0, int(floorFraction * capacity) - w) if allocation == "protected" else 0
+    rest = ranked[:, safe:]
+    best, shared_gap = top(rest.ravel(), kv * (base - safe))
+    counts = np.bincount(best // rest.shape[1], minlength=kv) + safe
+    if allocation == "mixed":
+        parts = (1 - floorFraction) * counts + floorFraction * base
+        counts = np.floor(parts + 1e-9).astype(int)
+        for head in np.argsort(-(parts - counts), kind="stable")[: kv * base - counts.sum()]:
+            counts[head] += 1
+    kept, gaps = [], [shared_gap]
+    for row, count in zip(scores, counts):
+        best, gap = top(row, count)
+        kept.append(sorted(best.tolist()) + list(range(n - w, n)))
+        gaps.append(gap)
+    return kept, min(gaps), False
+
+
+def h2o_sizes(capacity):
+    return capacity // 2, capacity - capacity // 2
+
+
+def h2o(q, k, v, capacity):
+    """H2OKVCache_LayerWise of utils_real_drop after the prompt: column sums of the causal attention matrix."""
+    heavy, recent = h2o_sizes(capacity)
+    scores = by_kv_head(attention(q, k, 0).sum(axis=1), k.shape[0])
+    kept, gap, _ = choose(scores, capacity, newest=recent)
+    return kept, gap, False
+
+
+def h2o_decode(q, k, capacity, tokens):
+    """Positions held by each KV head after each generated token has attended and been counted."""
+    heavy, recent = h2o_sizes(capacity)
+    group = q.shape[0] // k.shape[0]
+    scores = by_kv_head(attention(q[:, :PROMPT], k[:, :PROMPT], 0).sum(axis=1), k.shape[0])
+    kept, gap, _ = choose(scores, capacity, newest=recent)
+    gaps, result = [gap], []
+    for head in range(k.shape[0]):
+        held, score = np.array(kept[head]), scores[head][kept[head]]
+        for token in range(PROMPT, tokens):
+            held, score = np.append(held, token), np.append(score, 0)
+            queries = q[head * group : (head + 1) * group, token]
+            score = score + softmax(queries @ k[head, held].T / np.sqrt(q.shape[-1])).mean(axis=0)
+            stay, gap, _ = choose(score[None], capacity, newest=recent)
+            held, score = held[stay[0]], score[stay[0]]
+            gaps.append(gap)
+        result.append(held.tolist())
+    return result, min(gaps)
 
 
 def tova(q, k, v, capacity, decode=True):
@@ -205,7 +283,8 @@ def main(folder):
     q, k, v = tensors(f"{folder}/golden_small.safetensors")
     prompt = [x[:, :PROMPT] for x in (q, k, v)]
     methods = {"knorm": knorm, "keydiff": keydiff, "snapkv": snapkv, "tova": tova, "lagkv": lagkv}
-    methods["expected-attention"] = expected_attention
+    methods |= {"expected-attention": expected_attention, "pyramidkv": pyramidkv}
+    methods |= {"adakv": adakv, "h2o": h2o}
     wanted = [(name, {}, t) for name in ("knorm", "keydiff", "tova") for t in (1, 25, 100, 255)]
     wanted += [("snapkv", {}, t) for t in (40, 64, 65, 100, 200)]
     wanted += [
@@ -214,6 +293,27 @@ def main(folder):
         ("snapkv", {"observationWindow": 1, "kernel": 1}, 50),
         ("snapkv", {"observationWindow": 8, "kernel": 7, "pooling": "maximum"}, 25),
     ]
+    small = {"observationWindow": 16, "kernel": 5}
+    wanted += [("pyramidkv", {**small, "layers": 5, "layer": l}, 60) for l in range(5)]
+    wanted += [
+        ("pyramidkv", {**small, "steepness": 2, "layers": 3, "layer": 2}, 60),
+        ("pyramidkv", {**small, "steepness": 1, "layers": 3, "layer": 0}, 60),
+        # The first layer is full; more than half of the prompt: no slope; no more than the window; one layer.
+        ("pyramidkv", {**small, "layers": 3, "layer": 0}, 136),
+        ("pyramidkv", {**small, "layers": 3, "layer": 2}, 136),
+        ("pyramidkv", {**small, "layers": 3, "layer": 0}, 150),
+        ("pyramidkv", {"layers": 3, "layer": 2}, 40),
+        ("pyramidkv", {}, 100),
+    ]
+    wanted += [("adakv", {}, t) for t in (65, 100, 200)]
+    wanted += [
+        ("adakv", {**small, **x}, t) for t in (40, 90) for x in (
+            {}, {"floorFraction": 0}, {"floorFraction": 0.9}, {"normalize": True, "floorFraction": 0},
+            {"allocation": "mixed"}, {"allocation": "mixed", "floorFraction": 0.5, "normalize": True},
+            {"allocation": "mixed", "kernel": 7, "pooling": "maximum", "aggregation": "maximum"},
+        )
+    ]  # fmt: skip
+    wanted += [("h2o", {}, t) for t in (1, 2, 25, 60, 100, 255)]
     wanted += [("lagkv", {}, t) for t in (3, 60)]
     wanted += [("lagkv", {"lag": 32}, t) for t in (20, 64, 100, 150)]
     wanted += [("lagkv", {"lag": 40, "sinks": 0}, 130)]
@@ -228,6 +328,7 @@ def main(folder):
         assert gap > MINIMUM_GAP, (name, parameters, tokens, gap)
         cases.append(
             {"strategy": name, "rotary": parameters.pop("rotary", None),
+             "layers": parameters.pop("layers", 1), "layer": parameters.pop("layer", 0),
              "parameters": {**parameters, "budget": {"tokens": tokens}}, "kept": kept, "gap": None if np.isinf(gap) else float(f"{gap:.2g}"),
              "newestForced": bool(forced)}
         )  # fmt: skip
@@ -236,6 +337,12 @@ def main(folder):
         held, gap = tova_decode(q, k, tokens, 303)
         assert gap > MINIMUM_GAP, ("tova", tokens, gap)
         decode.append({"tokens": tokens, "heldAfter": 302, "held": held, "gap": float(f"{gap:.2g}")})
+    heavy = []
+    for tokens in (10, 60):
+        for last in (256, 302):
+            held, gap = h2o_decode(q, k, tokens, last + 1)
+            assert gap > MINIMUM_GAP, ("h2o", tokens, last, gap)
+            heavy.append({"tokens": tokens, "heldAfter": last, "held": held, "gap": float(f"{gap:.2g}")})
     steps = []
     for token in (256, 257, 270, 271, 272, 303):
         for pages in (1, 4, 9):
@@ -246,7 +353,7 @@ def main(folder):
         f'"versions": {json.dumps({"numpy": np.__version__, "python": platform.python_version()})}',
         f'"promptTokens": {PROMPT}',
     ]
-    for name, rows in (("eviction", cases), ("tovaDecode", decode), ("quest", steps)):
+    for name, rows in (("eviction", cases), ("tovaDecode", decode), ("h2oDecode", heavy), ("quest", steps)):
         lines.append(f'"{name}": [\n' + ",\n".join(json.dumps(row) for row in rows) + "\n]")
     with open(f"{folder}/baselines.json", "w", encoding="utf-8") as file:
         file.write("{\n" + ",\n".join(lines) + "\n}\n")

@@ -60,6 +60,21 @@ def kept(press, tokens, q, k, v, rotary):
     ]
 
 
+def kept_adakv(press, tokens, q, k, v):
+    """What AdaKVPress leaves unmasked, by KV head."""
+    press.compression_ratio = 1 - tokens / PROMPT
+    module = module_for(q, None)
+    module.config._attn_implementation = "sdpa"
+    hidden = torch.tensor(q.transpose(1, 0, 2).reshape(1, PROMPT, -1), dtype=torch.float32)
+    keys, values = (torch.tensor(x[None], dtype=torch.float32) for x in (k, v))
+    weights = torch.tensor(attention(q, k, 0)[None], dtype=torch.float32)
+    with torch.no_grad():
+        press.compress(module, hidden, keys, values, weights, {})
+    _, heads, positions = (x.tolist() for x in module.masked_key_indices)
+    masked = set(zip(heads, positions))
+    return [[j for j in range(PROMPT) if (head, j) not in masked] for head in range(len(k))]
+
+
 def main(folder):
     q, k, v = (x[:, :PROMPT] for x in tensors(f"{folder}/golden_small.safetensors"))
     rotary = {"base": BASE, "layout": "halfSplit"}
@@ -94,6 +109,13 @@ def main(folder):
              "parameters": {**parameters, "budget": {"tokens": tokens}},
              "kept": kept(press, tokens, q, k, v, turned),
              "keptOneLess": kept(press, tokens - 1, q, k, v, turned)}
+        )  # fmt: skip
+    for w, size, alpha, t in ((64, 5, 0.2, 100), (16, 5, 0.2, 40), (16, 5, 0.8, 90), (16, 7, 0, 90)):
+        press = kvpress.AdaKVPress(kvpress.SnapKVPress(window_size=w, kernel_size=size), alpha)
+        rows.append(
+            {"strategy": "adakv", "rotary": None,
+             "parameters": {"observationWindow": w, "kernel": size, "floorFraction": alpha, "budget": {"tokens": t}},
+             "kept": kept_adakv(press, t, q, k, v), "keptOneLess": kept_adakv(press, t - 1, q, k, v)}
         )  # fmt: skip
     versions = {
         "kvpress": version("kvpress"), "torch": torch.__version__,

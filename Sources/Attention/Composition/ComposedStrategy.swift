@@ -60,7 +60,15 @@ public struct ComposedStrategy: AttentionStrategy {
     ]
     for (phase, value) in given {
       guard let value, !value.isNull else { continue }
-      parts.append(try StrategyPart(value, acting: phase, in: .builtIn, for: shape))
+      let part = try StrategyPart(value, acting: phase, in: .builtIn, for: shape)
+      // Positions in the cache follow from sinks and a window, which another part would not keep to.
+      guard phase == .retention || part.strategy.cachePositions == nil else {
+        throw ConfigurationError(
+          phase.rawValue,
+          "a part cannot count positions in the cache; use \"positions\": \"absolute\" in a composition"
+        )
+      }
+      parts.append(part)
     }
     guard !parts.isEmpty else {
       throw ConfigurationError(

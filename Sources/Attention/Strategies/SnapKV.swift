@@ -1,4 +1,3 @@
-import Kernels
 import Records
 import Tensors
 
@@ -44,60 +43,28 @@ public struct SnapKV: ScoringStrategy {
     name: "snapkv",
     summary: "After the prompt, the tokens that its last queries attend to stay, and their window.",
     phases: [.retention],
-    parameters: [
-      ParameterDescription(
-        "observationWindow", .integer(minimum: 1, maximum: largestSize), default: .integer(64),
-        "last queries of the prompt that are looked at; their tokens stay, inside the budget"),
-      ParameterDescription(
-        "kernel", .integer(minimum: 1, maximum: largestSize), default: .integer(5),
-        "neighbouring keys over which attention is pooled"),
-      ParameterDescription(
-        "pooling", .choice(ScorePooling.Method.allCases.map(\.rawValue)),
-        default: .string("average"), "what becomes of the attention of neighbouring keys"),
-      ParameterDescription(
-        "aggregation", .choice(GroupAggregation.allCases.map(\.rawValue)),
-        default: .string("mean"), "how the query heads of a KV head are combined"),
-      RetentionBudget.parameter,
-    ],
+    parameters: ObservedWindow.parameters + [RetentionBudget.parameter],
     budgets: RetentionBudget.forms, fidelity: .faithful,
     source: "Li et al. 2024, arXiv 2404.14469; github.com/NVIDIA/kvpress")
 
   public let budget: RetentionBudget
-  private let observationWindow: Int
-  private let pooling: ScorePooling
-  private let aggregation: GroupAggregation
+  private let window: ObservedWindow
 
   public init(
     _ configuration: Configuration, for shape: AttentionShape
   ) throws(ConfigurationError) {
     budget = try RetentionBudget(
       configuration.budget, retainedFraction: configuration.retainedFraction, of: "snapkv")
-    observationWindow = try checkSize(
-      "observationWindow", configuration.observationWindow, atLeast: 1)
-    pooling = ScorePooling(
-      configuration.pooling, kernel: try checkSize("kernel", configuration.kernel, atLeast: 1))
-    aggregation = configuration.aggregation
+    window = try ObservedWindow(
+      size: configuration.observationWindow, kernel: configuration.kernel,
+      pooling: configuration.pooling, aggregation: configuration.aggregation)
   }
 
-  public func forcedTokens(of count: Int) -> ForcedTokens {
-    ForcedTokens(newest: observationWindow)
-  }
+  public func forcedTokens(of count: Int) -> ForcedTokens { window.forcedTokens }
 
   public func score(
     _ layer: LayerView, kvHead: Int, queryHeads: Range<Int>, into scores: inout [Float]
   ) {
-    let keys = layer.heads[kvHead].keys
-    let scored = keys.count - observationWindow
-    guard scored > 0 else { return }
-    let d = layer.shape.headDimension
-    var weights = scores
-    for head in queryHeads {
-      AttentionWeights.meanSoftmax(
-        queries: layer.queries, firstPosition: layer.firstQueryPosition,
-        columns: head * d..<(head + 1) * d, count: observationWindow, newest: layer.newestQuery,
-        keys: keys, into: &weights)
-      aggregation.add(pooling.pooled(weights[..<scored]), to: &scores)
-    }
-    aggregation.finish(&scores, heads: queryHeads.count)
+    window.score(layer, kvHead: kvHead, queryHeads: queryHeads, into: &scores)
   }
 }

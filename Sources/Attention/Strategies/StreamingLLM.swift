@@ -6,22 +6,36 @@ import Tensors
 /// Xiao et al. 2023, arXiv 2309.17453; repository mit-han-lab/streaming-llm (`streaming_llm/kv_cache.py`).
 /// `sinks` is the repository's `start_size` (4), `localWindow` its `recent_size` (512), the current token included.
 ///
-/// Deviations: keys keep their absolute rotary positions (the repository counts positions inside the cache), as most
-/// re-implementations do; and the prompt is attended under the same rule in one pass, which is what the repository's
-/// perplexity script does token by token (`prefill: false` gives a dense prompt pass and eviction after it).
+/// `positions` cacheRelative is the repository's: keys stand at 0, 1, … of the cache, and the query at its end. Then the
+/// logits are not the dense ones. The default, absolute, is what most re-implementations do.
+///
+/// Deviations: the default of `positions`; and the prompt is attended under the same rule in one pass, which is what the
+/// repository's perplexity script does token by token (`prefill: false` gives a dense prompt pass at the true positions
+/// and eviction after it).
 public struct StreamingLLM: AttentionStrategy {
+  /// Where queries see keys.
+  public enum Positions: String, Codable, Hashable, Sendable, CaseIterable {
+    /// At the positions that the keys were written with.
+    case absolute
+    /// At the slots of the cache.
+    case cacheRelative
+  }
+
   public struct Configuration: Codable, Hashable, Sendable {
     public var sinks: Int
     public var localWindow: Int
     public var prefill: Bool
+    public var positions: Positions
     public var budget: Budget?
 
     public init(
-      sinks: Int = 4, localWindow: Int = 512, prefill: Bool = true, budget: Budget? = nil
+      sinks: Int = 4, localWindow: Int = 512, prefill: Bool = true,
+      positions: Positions = .absolute, budget: Budget? = nil
     ) {
       self.sinks = sinks
       self.localWindow = localWindow
       self.prefill = prefill
+      self.positions = positions
       self.budget = budget
     }
   }
@@ -41,6 +55,10 @@ public struct StreamingLLM: AttentionStrategy {
       ParameterDescription(
         "prefill", .boolean, default: .boolean(true),
         "prompt queries see sinks and window only; false: a dense prompt pass, eviction after it"),
+      ParameterDescription(
+        "positions", .choice(Positions.allCases.map(\.rawValue)), default: .string("absolute"),
+        "where queries see keys: where they were written, or at the slots of the cache as the original does"
+      ),
     ],
     budgets: [.fraction, .tokens, .bytes, .density, .matching],
     fidelity: .simplified,
@@ -49,6 +67,7 @@ public struct StreamingLLM: AttentionStrategy {
   private let sinks: Int
   private let localWindow: Int
   private let sparsifiesPrefill: Bool
+  public let cachePositions: CachePositions?
 
   public init(
     _ configuration: Configuration, for shape: AttentionShape
@@ -80,6 +99,11 @@ public struct StreamingLLM: AttentionStrategy {
     // A budget is shared by both; at least the current token stays.
     sinks = min(wanted, max(0, capacity - 1))
     localWindow = max(1, capacity - sinks)
+    // Without a rotation all positions are alike.
+    cachePositions =
+      configuration.positions == .cacheRelative && shape.rotary != nil
+      ? CachePositions(
+        sinks: sinks, localWindow: localWindow, actsInPrefill: configuration.prefill) : nil
   }
 
   /// More tokens than a model takes, and few enough to add up.
@@ -100,6 +124,8 @@ public struct StreamingLLM: AttentionStrategy {
     }
     return low
   }
+
+  public var logitsAreDense: Bool { cachePositions == nil }
 
   private var selection: Selection {
     var selection = Selection(window: LocalWindow(width: localWindow - 1))

@@ -60,17 +60,40 @@ public struct RotaryTable: Sendable {
         && firstPosition >= 0,
       "RotaryTable.rotate: \(matrix.columns) columns, head dimension \(headDimension), made for \(self.headDimension), first position \(firstPosition)"
     )
-    let rows = matrix.rows
+    turn(&matrix, rows: 0..<matrix.rows, workers) { firstPosition + $0 }
+  }
+
+  /// Turns every head of some rows from the position that they were turned to before to another one.
+  ///
+  /// - Parameters:
+  ///   - matrix: (tokens x heads·headDimension), rotated.
+  ///   - firstPosition: the token position of row 0; rows are consecutive tokens.
+  ///   - position: where all of `rows` are turned to.
+  public func turn(
+    _ matrix: inout Matrix, rows: Range<Int>, firstPosition: Int, to position: Int,
+    workers: WorkerPool
+  ) {
+    precondition(
+      matrix.columns % headDimension == 0 && rows.lowerBound >= 0 && rows.upperBound <= matrix.rows,
+      "RotaryTable.turn: rows \(rows) of \(matrix.rows) x \(matrix.columns), made for \(headDimension)"
+    )
+    turn(&matrix, rows: rows, workers) { position - firstPosition - $0 }
+  }
+
+  /// Turns each row by as many positions as `distance` says, back if negative.
+  private func turn(
+    _ matrix: inout Matrix, rows: Range<Int>, _ workers: WorkerPool, by distance: (Int) -> Int
+  ) {
     let columns = matrix.columns
-    guard !matrix.elements.isEmpty, !frequencies.isEmpty else { return }
+    guard !rows.isEmpty, columns > 0, !frequencies.isEmpty else { return }
     matrix.elements.withUnsafeMutableBufferPointer { elements in
       nonisolated(unsafe) let elements = elements.baseAddress!
-      workers.runRanges(total: rows, minimumChunk: 32) { range, _ in
+      workers.runRanges(total: rows.count, minimumChunk: 32) { range, _ in
         withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * rotated) { factors in
           let cosines = factors.baseAddress!
           let sines = cosines + rotated
-          for row in range {
-            fill(cosines, sines, position: firstPosition + row)
+          for row in rows.lowerBound + range.lowerBound..<rows.lowerBound + range.upperBound {
+            fill(cosines, sines, distance: distance(row))
             for head in stride(from: 0, to: columns, by: headDimension) {
               let x = elements + row * columns + head
               switch layout {
@@ -86,11 +109,13 @@ public struct RotaryTable: Sendable {
 
   private var rotated: Int { frequencies.count * 2 }
 
-  /// The factors of a position: out_i = x_i · cosines_i + partner_i · sines_i, where the first of a pair has −sin.
+  /// The factors of a turn by `distance` positions: out_i = x_i · cosines_i + partner_i · sines_i, where the first of a pair has −sin.
   private func fill(
-    _ cosines: UnsafeMutablePointer<Float>, _ sines: UnsafeMutablePointer<Float>, position: Int
+    _ cosines: UnsafeMutablePointer<Float>, _ sines: UnsafeMutablePointer<Float>, distance: Int
   ) {
     let pairs = frequencies.count
+    let position = abs(distance)
+    let direction: Double = distance < 0 ? -1 : 1
     let a = position / Self.lowCount
     let b = position % Self.lowCount
     for pair in 0..<pairs {
@@ -100,7 +125,7 @@ public struct RotaryTable: Sendable {
         : UnitVector(angle: Double(a * Self.lowCount) * frequencies[pair])
       let fine = low[b * pairs + pair]
       let cosine = Float(coarse.cosine * fine.cosine - coarse.sine * fine.sine)
-      let sine = Float(coarse.sine * fine.cosine + coarse.cosine * fine.sine)
+      let sine = Float(direction * (coarse.sine * fine.cosine + coarse.cosine * fine.sine))
       let (first, second) =
         switch layout {
         case .interleaved: (2 * pair, 2 * pair + 1)

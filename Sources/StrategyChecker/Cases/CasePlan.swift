@@ -11,13 +11,15 @@ struct CasePlan {
     let queryHeads: Int
     let kvHeads: Int
     let headDimension: Int
+    var ropeBase: Double?
   }
 
-  /// Groups of 3, 1 and 8 query heads; head dimensions of one vector, of one and a half, of half a vector.
+  /// Groups of 3, 1 and 8 query heads; head dimensions of one vector, of one and a half, of half a vector; two with a
+  /// known rotation and one without.
   private static let geometries = [
-    Geometry(queryHeads: 6, kvHeads: 2, headDimension: 16),
+    Geometry(queryHeads: 6, kvHeads: 2, headDimension: 16, ropeBase: 10_000),
     Geometry(queryHeads: 3, kvHeads: 3, headDimension: 24),
-    Geometry(queryHeads: 16, kvHeads: 2, headDimension: 8),
+    Geometry(queryHeads: 16, kvHeads: 2, headDimension: 8, ropeBase: 100),
   ]
 
   /// One token, one block, ragged last blocks, shorter than a window and longer: a token before, at and after each
@@ -80,7 +82,7 @@ struct CasePlan {
       CheckCase(
         seed: seed + promptTokens, layers: layers, queryHeads: geometry.queryHeads,
         kvHeads: geometry.kvHeads, headDimension: geometry.headDimension,
-        promptTokens: promptTokens, decodeTokens: Self.decodeTokens,
+        ropeBase: geometry.ropeBase, promptTokens: promptTokens, decodeTokens: Self.decodeTokens,
         parameters: .object(parameters), coversEverything: coversEverything)
     }
   }

@@ -9,6 +9,8 @@ public struct CheckCase: Codable, Sendable, Hashable, CustomStringConvertible {
   public var queryHeads: Int
   public var kvHeads: Int
   public var headDimension: Int
+  /// Base of the rotary positions that queries and keys are taken to have; nil where no rotation is known.
+  public var ropeBase: Double?
   public var promptTokens: Int
   /// Decode steps after the prompt.
   public var decodeTokens: Int
@@ -18,14 +20,16 @@ public struct CheckCase: Codable, Sendable, Hashable, CustomStringConvertible {
   public var coversEverything: Bool
 
   public init(
-    seed: Int, layers: Int, queryHeads: Int, kvHeads: Int, headDimension: Int, promptTokens: Int,
-    decodeTokens: Int, parameters: JSONValue, coversEverything: Bool
+    seed: Int, layers: Int, queryHeads: Int, kvHeads: Int, headDimension: Int,
+    ropeBase: Double? = nil,
+    promptTokens: Int, decodeTokens: Int, parameters: JSONValue, coversEverything: Bool
   ) {
     self.seed = seed
     self.layers = layers
     self.queryHeads = queryHeads
     self.kvHeads = kvHeads
     self.headDimension = headDimension
+    self.ropeBase = ropeBase
     self.promptTokens = promptTokens
     self.decodeTokens = decodeTokens
     self.parameters = parameters
@@ -37,13 +41,18 @@ public struct CheckCase: Codable, Sendable, Hashable, CustomStringConvertible {
   /// The head geometry; traps unless the counts fit, so check ``isValid`` first where they come from outside.
   var shape: AttentionShape {
     AttentionShape(
-      layers: layers, queryHeads: queryHeads, kvHeads: kvHeads, headDimension: headDimension)
+      layers: layers, queryHeads: queryHeads, kvHeads: kvHeads, headDimension: headDimension,
+      rotary: ropeBase.map {
+        RotaryEmbedding(base: $0, dimensions: headDimension, layout: .interleaved)
+      })
   }
 
   /// False if the numbers describe no sequence or no head geometry, or one too large to check.
   public var isValid: Bool {
     [layers, queryHeads, kvHeads, headDimension].allSatisfy { (1...4096).contains($0) }
-      && queryHeads % kvHeads == 0 && (1...65_536).contains(promptTokens)
+      && queryHeads % kvHeads == 0
+      && (ropeBase.map { $0 > 0 && $0.isFinite && headDimension % 2 == 0 } ?? true)
+      && (1...65_536).contains(promptTokens)
       && (0...65_536).contains(decodeTokens)
   }
 

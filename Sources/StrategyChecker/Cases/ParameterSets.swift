@@ -102,6 +102,14 @@ struct ParameterSets {
           let high = max(low, maximum ?? low + 3)
           return low + generator.index(below: high - low + 1)
         })
+    case (.list(.number(let minimum, let maximum)), .null) where parameter.name == "heads":
+      // By convention whole numbers in `heads` are choices of query heads, others scores of KV heads.
+      let low = minimum ?? 0
+      return .array(
+        (0..<shape.layers * shape.kvHeads).map { place in
+          var generator = SeededGenerator(seed: seed, purpose: "\(parameter.name) \(place)")
+          return .number(low + generator.unit() * ((maximum ?? low + 1) - low))
+        })
     default:
       return parameter.defaultValue
     }

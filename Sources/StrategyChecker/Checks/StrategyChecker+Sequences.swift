@@ -129,15 +129,21 @@ extension StrategyChecker {
     }
   }
 
-  /// Lists with an entry for each query head of each layer trade places too, those of parts as well.
+  /// Lists with an entry for each KV head or each query head of each layer trade places too, those of parts as well.
   private func swappedParameters(_ subject: CheckSubject, order: [Int]) -> JSONValue {
     let shape = subject.shape
     let group = shape.queryHeadsPerKVHead
     func swapped(_ value: JSONValue) -> JSONValue {
       if let members = value.objectValue { return .object(members.mapValues(swapped)) }
-      guard let list = value.arrayValue, list.count == shape.layers * shape.queryHeads else {
-        return value
+      guard let list = value.arrayValue else { return value }
+      if list.count == shape.layers * shape.kvHeads {
+        return .array(
+          list.indices.map { place in
+            let head = place % shape.kvHeads
+            return list[place - head + order[head]]
+          })
       }
+      guard list.count == shape.layers * shape.queryHeads else { return value }
       return .array(
         list.indices.map { place in
           let head = place % shape.queryHeads

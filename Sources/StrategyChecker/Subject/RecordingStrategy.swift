@@ -68,6 +68,7 @@ struct RecordingStrategy<Base: AttentionStrategy>: AttentionStrategy {
   var remembersOtherPhases: Bool { base.remembersOtherPhases }
 
   func cacheBytes(of state: Base.State) -> Int { base.cacheBytes(of: state) }
+  var cachePositions: CachePositions? { base.cachePositions }
 
   var prefillGranularity: PrefillGranularity { base.prefillGranularity }
 
