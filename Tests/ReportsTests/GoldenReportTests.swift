@@ -16,7 +16,9 @@ struct GoldenReportTests {
     if ProcessInfo.processInfo.environment["TCA_LAB_WRITE_GOLDEN"] == "1" {
       try text.write(to: file, atomically: true, encoding: .utf8)
     }
-    expectNoDifference(text, try String(contentsOf: file, encoding: .utf8))
+    let golden = try String(contentsOf: file, encoding: .utf8)
+    // Not `expectNoDifference`: without its support library a failure of it is printed and forgotten.
+    #expect(text == golden, "\(diff(golden, text) ?? "")")
   }
 
   private func markdown(_ report: Report) throws -> String {
