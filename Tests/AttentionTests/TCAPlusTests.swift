@@ -36,6 +36,9 @@ struct TCAPlusTests {
             let others = min(count - 32 * pages, (bytes - pages * page) / 512) + 32 * pages
             #expect(others <= share.exact + share.cold)
           }
+          if format != nil, bytes >= plan.leastBytes(holding: count) {
+            #expect(share.exact + share.cold == count)
+          }
           if bytes >= count * 512 { #expect(share == TierShare(exact: count, cold: 0)) }
         }
       }
@@ -48,10 +51,7 @@ struct TCAPlusTests {
     for format in [nil, ColdFormat.q4, .q8] {
       let plan = TierPlan(format: format, headDimension: 64)
       for count in [0, 10, 64, 1000] {
-        let least =
-          format.map {
-            (count + 31) / 32 * ColdTier.wholePageBytes($0, headDimension: 64)
-          } ?? 0
+        let least = plan.leastBytes(holding: count)
         for mean in [0, 100, 5_000, 100_000, 300_000, 512_000, 600_000] {
           let weights = (0..<12).map { _ in 0.01 + generator.unit() }
           let bytes = plan.bytes(mean: mean, weights: weights, count: count)
@@ -133,10 +133,27 @@ struct TCAPlusTests {
         .feed(session, prompt: 400, decode: 0)
       let counts = session.caches.joined().map(\.count)
       #expect(session.logicalBytes <= 200 * 4 * 128)
-      #expect(session.logicalBytes > 190 * 4 * 128)
+      // What is left over buys no further page of exact tokens.
+      #expect(session.logicalBytes > 200 * 4 * 128 - 4 * 32 * 128)
       switch budgets {
       case .uniform: #expect(Set(counts).count == 1)
       case .calibrated: #expect(counts[0] < counts[2] && counts[2] < counts[1])
+      }
+    }
+  }
+
+  @Test("No token leaves while a narrower window can make room for it")
+  func windowGivesWay() throws {
+    for budget in [95, 105, 110, 115, 120, 140, 200] {
+      let session = try session(.init(localWindow: 64, sinks: 2, budget: .tokens(budget)))
+      TestSequence(Self.shape, tokens: 400, seed: 7).feed(session, prompt: 400, decode: 0)
+      #expect(session.logicalBytes <= budget * 4 * 128)
+      // With a window of r tokens the others, two sinks apart, fill pages of 768 bytes, the rest is exact.
+      let hasRoom = (32...80).contains { r in
+        (398 - r) / 32 * 768 + ((398 - r) % 32 + 2 + r) * 128 <= budget * 128
+      }
+      for head in session.caches.joined() {
+        #expect((head.heldCount == 400) == hasRoom, "\(budget)")
       }
     }
   }

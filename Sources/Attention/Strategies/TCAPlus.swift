@@ -23,8 +23,8 @@ import Tensors
 ///
 /// Without a `budget` a head's calibrated share is held exactly. A budget of tokens means the bytes of so many float32
 /// tokens for the prompt: what the cold tier leaves is spent on exact tokens, shared among all heads in proportion to
-/// their calibrated shares; where it is too small for that, windows and sinks take at most half of it and the least
-/// important tokens leave. A budget of at least all tokens changes nothing at all.
+/// their calibrated shares. Where it is too small for that the window gives way, and then the least important tokens
+/// leave; windows and sinks take at most half of it. A budget of at least all tokens changes nothing at all.
 public struct TCAPlus: AttentionStrategy {
   /// What is remembered of one layer.
   public struct State: Sendable {
@@ -157,13 +157,19 @@ public struct TCAPlus: AttentionStrategy {
     state.exact = []
   }
 
-  /// Sinks and tokens of the window that stay of a prompt: at most half of a budget, the newest token in any case.
+  /// Sinks and tokens of the window that stay of a prompt: at most half of a budget, the newest token in any case. The
+  /// window gives way, down to a page, where that saves a token outside of it from leaving.
   private func forced(ofPrompt tokens: Int) -> (sinks: Int, window: Int) {
     let end = window.start(forQuery: tokens - 1)
     guard let budget else { return (min(configuration.sinks, end), tokens - end) }
     let most = max(1, budget / 2)
     let recent = min(tokens - end, max(1, most - configuration.sinks))
-    return (min(configuration.sinks, tokens - recent, most - recent), recent)
+    let sinks = min(configuration.sinks, tokens - recent, most - recent)
+    let tokenBytes = 2 * shape.headDimension * MemoryLayout<Float>.size
+    let enough = stride(from: recent, through: min(recent, Self.page), by: -1).first {
+      plan.leastBytes(holding: tokens - $0 - sinks) <= (budget - sinks - $0) * tokenBytes
+    }
+    return (sinks, enough ?? recent)
   }
 
   private func keepPrompt(

@@ -29,6 +29,13 @@ struct TierPlan {
     return TierShare(exact: count - cold, cold: cold)
   }
 
+  /// The fewest bytes that hold `count` tokens: whole pages, and exactly those that fill none; 0 without a cold tier,
+  /// where the others leave.
+  func leastBytes(holding count: Int) -> Int {
+    guard format != nil else { return 0 }
+    return count / pageTokens * pageBytes + count % pageTokens * exactBytes
+  }
+
   /// As many tokens as the bytes of `budget` exact tokens hold; of equal numbers the one with more exact tokens.
   func share(bytes: Int, of count: Int) -> TierShare {
     var best = TierShare(exact: min(count, max(0, bytes) / exactBytes), cold: 0)
@@ -49,7 +56,7 @@ struct TierPlan {
   /// What is left when all tokens are cold buys exact ones, shared out in proportion to `weights`; no head gets more
   /// than holds all its tokens exactly. Where not even the cold ones fit, all heads get the same.
   func bytes(mean: Int, weights: [Double], count: Int) -> [Int] {
-    let least = format == nil ? 0 : (count + pageTokens - 1) / pageTokens * pageBytes
+    let least = leastBytes(holding: count)
     let extra = Double(mean - least)
     let most = Double(count * exactBytes - least)
     guard extra > 0, most > 0 else { return weights.map { _ in mean } }
