@@ -20,6 +20,8 @@ public struct TaskDescription: Codable, Sendable, Hashable {
   public var chanceLevel: Double?
   /// Paper, repository or "own".
   public var source: String
+  /// What its models are: those that read text, unless it says otherwise.
+  public var input = TaskInput.text
 
   public init(
     name: String, summary: String, parameters: [ParameterDescription], protocols: [String] = [],
@@ -55,6 +57,14 @@ public struct TaskDescription: Codable, Sendable, Hashable {
   public func parameter(named name: String) -> ParameterDescription? {
     parameters.first { $0.name == name }
   }
+}
+
+/// What a task's models take.
+public enum TaskInput: String, Codable, Sendable, Hashable {
+  /// Tokens of a text: models from files.
+  case text
+  /// Queries, keys and values: `synthetic` models.
+  case attention
 }
 
 extension ParameterDescription {

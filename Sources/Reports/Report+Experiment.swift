@@ -12,7 +12,8 @@ extension Report {
         analysis.pooledSection, analysis.qualitySection, analysis.approximationSection,
         analysis.headSection,
         analysis.timeSection,
-        analysis.memorySection, analysis.calibrationSection, analysis.failureSection,
+        analysis.memorySection, analysis.growthSection, analysis.tradeOffSection,
+        analysis.calibrationSection, analysis.failureSection,
       ]
     self.init(
       title: analysis.results.experiment.name, question: analysis.results.experiment.question,

@@ -41,19 +41,38 @@ public struct ReportSection: Sendable, Hashable {
   /// Paragraphs before the tables.
   public var text: [String]
   public var tables: [ReportTable]
+  public var figures: [ReportFigure]
   /// A list behind the tables: flags, notes.
   public var items: [String]
 
   public init(
-    _ title: String, text: [String] = [], tables: [ReportTable] = [], items: [String] = []
+    _ title: String, text: [String] = [], tables: [ReportTable] = [],
+    figures: [ReportFigure] = [], items: [String] = []
   ) {
     self.title = title
     self.text = text
     self.tables = tables
+    self.figures = figures
     self.items = items
   }
 
-  var isEmpty: Bool { text.isEmpty && items.isEmpty && tables.allSatisfy(\.rows.isEmpty) }
+  var isEmpty: Bool {
+    text.isEmpty && items.isEmpty && figures.isEmpty && tables.allSatisfy(\.rows.isEmpty)
+  }
+}
+
+/// A chart and the name of the file that it goes to.
+public struct ReportFigure: Sendable, Hashable {
+  /// A word that can be a file's name, without extension; unique in a report.
+  public var name: String
+  public var chart: LineChart
+
+  public init(_ name: String, _ chart: LineChart) {
+    self.name = name
+    self.chart = chart
+  }
+
+  public var fileName: String { "\(name).svg" }
 }
 
 /// A table for readers: texts, with units and directions in the headings.

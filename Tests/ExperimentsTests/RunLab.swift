@@ -107,7 +107,9 @@ final class RunLab {
         warmups: checked.spec.warmups, repeats: checked.spec.repeats, isFresh: isFresh,
         folder: folder.url),
       models: ModelShelf(
-        paths: [checked.models[0].name: checked.models[0].path], workspace: workspace),
+        paths: [checked.models[0].name: checked.models[0].path],
+        synthetic: checked.models[0].synthetic.map { [checked.models[0].name: $0] } ?? [:],
+        workspace: workspace),
       sink: store,
       isInterrupted: {
         checkpoints += 1

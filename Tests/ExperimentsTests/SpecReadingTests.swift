@@ -152,11 +152,11 @@ struct SpecReadingTests {
       (#"{"name": "smollm2-135m-instruct"}"#, nil),
       (
         #"{"name": "a", "path": "tiny.gguf", "ropeScaling": {"factor": 2}}"#,
-        #"$.models[0].ropeScaling: "ropeScaling" is not built yet; leave it out; allowed: a name of the catalogue, or {"name": …, "path": …} for a file"#
+        #"$.models[0].ropeScaling: "ropeScaling" is not built yet; leave it out; allowed: a name of the catalogue, {"name": …, "path": …} for a file, or {"name": …, "synthetic": …} for attention inputs without a model"#
       ),
       (
         #"{"name": "llama", "synthetic": {"queryHeads": 32}}"#,
-        #"$.models[0].synthetic: "synthetic" is not built yet; leave it out; allowed: a name of the catalogue, or {"name": …, "path": …} for a file"#
+        #"$.models[0].synthetic: "kvHeads" is missing; allowed: a whole number from 1 to 1024"#
       ),
       (
         #"{"name": "a", "path": "tiny.gguf"}, {"name": "a", "path": "copy.gguf"}"#,
@@ -168,7 +168,7 @@ struct SpecReadingTests {
       ),
       (
         #"{"name": "a", "paht": "tiny.gguf", "path": 3}"#,
-        #"$.models[0].paht: "paht" is no key of a model; allowed: name, path"#
+        #"$.models[0].paht: "paht" is no key of a model; allowed: name, path, synthetic"#
       ),
     ] as [(String, String?)])
   func models(models: String, problem: String?) {

@@ -142,7 +142,9 @@ struct TasksRegistryTests {
   @Test("Each task is there by its name, with a default for each parameter")
   func defaults() throws {
     #expect(
-      registry.descriptions.map(\.name) == ["perplexity", "passkey", "ruler", "longbench", "jsonl"])
+      registry.descriptions.map(\.name) == [
+        "perplexity", "passkey", "ruler", "longbench", "jsonl", "attention",
+      ])
     let files = try TemporaryFolder()
     try files.write(
       #"{"context": "c", "question": "q", "answers": ["x"], "metric": "f1"}"#, to: "own.jsonl")
@@ -191,7 +193,8 @@ struct TasksRegistryTests {
     }
     #expect(
       problem("rule", [:])
-        == "task rule: is not known; known are perplexity, passkey, ruler, longbench, jsonl")
+        == "task rule: is not known; known are perplexity, passkey, ruler, longbench, jsonl, attention"
+    )
     #expect(
       problem("passkey", ["samples": "two"])
         == "task passkey: the parameters {\"samples\":\"two\"} do not fit its description")

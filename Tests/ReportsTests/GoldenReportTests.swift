@@ -34,6 +34,15 @@ struct GoldenReportTests {
     try expectGolden(markdown(Report(of: results)), "example.md")
   }
 
+  @Test(
+    "The figures of three context lengths in SVG", arguments: ["kv-bytes-1", "error-and-memory-1"])
+  func figures(name: String) throws {
+    let report = Report(of: ExampleResults.experiment(contexts: [512, 1024, 2048]))
+    let file = try #require(
+      try MarkdownRenderer().files(of: report).first { $0.name == "\(name).svg" })
+    try expectGolden(file.text, file.name)
+  }
+
   @Test("The table of two context lengths for a terminal")
   func terminal() throws {
     try expectGolden(TerminalTable(of: ExampleResults.experiment()).text, "example.txt")

@@ -117,12 +117,17 @@ private struct CellPlace {
         strategy: variant.description.name,
         strategyParameters: CellIdentity.parameters(
           parameters, textParameters: SpecEnvironment.strategyTextParameters,
-          textDigests: textDigests),
+          textDigests: strategyTextDigests),
         budget: matched(variant.budget, to: reference), task: task.name,
         taskParameters: CellIdentity.parameters(
           taskParameters, textParameters: task.textParameters,
           textPaths: task.textPaths, textDigests: textDigests),
         seed: seed))
+  }
+
+  /// A synthetic model is calibrated on its own inputs, whatever text a strategy names.
+  private var strategyTextDigests: [String: String] {
+    model.synthetic == nil ? textDigests : textDigests.mapValues { _ in model.digest }
   }
 
   private func record(of variant: StrategyVariant, identity: String) -> CellRecord {

@@ -1,13 +1,17 @@
 import Calibration
 import Records
 
-/// What running cells will roughly take: a sum of floating-point operations over a rate, and the largest cell's bytes.
+/// What running cells will roughly take: floating-point operations over the rates at which matrix products and attention
+/// run, and the largest cell's bytes.
 ///
+/// A strategy that leaves out keys in the prefill is taken to attend to half of the causal pairs.
 /// A forward pass over n tokens costs 2 operations a weight and token in matrices and 2 · n² · query heads · head
 /// dimension · layers in causal attention. Passes of a cell:
 /// - approximation: two a sample (`isolated`, `propagated`), with dense attention computed beside the sparse one;
 /// - quality without approximation: one; either way 4 operations a weight of the output matrix and scored token;
 /// - latency: `warmups + repeats`, each with `decodeTokens` single steps, which reach a fifth of the rate;
+/// - the same for a synthetic model, except that its two settings are one: `isolated` alone needs dense attention, once
+///   for all strategies;
 /// - memory without latency: one more; calibration: three passes over its text, once a model, text and length.
 ///
 /// Good to a factor of about two: it is meant for deciding whether to wait.
@@ -17,22 +21,30 @@ public struct PlanEstimate: Sendable, Hashable {
   /// The process's high-water mark.
   public var peakBytes: Int
 
-  /// Operations per second assumed where none has been measured.
+  /// Operations per second of matrix products, all threads together, assumed where none has been measured.
   public static let defaultRate = 150e9
+  /// The same of attention over long prompts.
+  public static let attentionRate = 250e9
 
   /// - Parameters:
   ///   - cells: those that still have to be run.
-  ///   - rate: floating-point operations per second in a forward pass, all threads together.
+  ///   - rate, attentionRate: floating-point operations per second, all threads together.
   public init(
-    of cells: [PlannedCell], in checked: CheckedSpec, rate: Double = PlanEstimate.defaultRate
+    of cells: [PlannedCell], in checked: CheckedSpec, rate: Double = PlanEstimate.defaultRate,
+    attentionRate: Double = PlanEstimate.attentionRate
   ) {
+    let phases = Dictionary(
+      checked.spec.strategies.map { ($0.name, $0.description.phases) },
+      uniquingKeysWith: { first, _ in first })
     var operations = 0.0
     var bytes = 0.0
     var calibrated: Set<[String]> = []
     for planned in cells {
       guard let model = checked.models.first(where: { $0.digest == planned.cell.modelDigest })
       else { continue }
-      let pass = PassWork(model)
+      let pass = PassWork(
+        model, attentionCost: rate / attentionRate,
+        attendedShare: phases[planned.cell.strategy]?.contains(.prefill) == true ? 0.5 : 1)
       operations += Self.operations(of: planned, pass, checked.spec)
       bytes = max(bytes, Self.bytes(of: planned.cell, model))
       for parameters in planned.cell.parametersWithParts {
@@ -40,7 +52,7 @@ public struct PlanEstimate: Sendable, Hashable {
         guard let length = Self.calibrationLength(strategy, parameters, model) else { continue }
         let text = parameters["calibrationCorpus"]?.stringValue ?? ""
         if calibrated.insert([model.digest, text, "\(length)"]).inserted {
-          operations += 3 * (pass.matrices(length) + pass.attention(length))
+          operations += 3 * (pass.matrices(length) + pass.denseAttention(length))
         }
       }
     }
@@ -58,10 +70,14 @@ public struct PlanEstimate: Sendable, Hashable {
     let scored = cell.taskParameters["scoredTokens"]?.doubleValue ?? n / 2
     let output = 2 * pass.output(scored)
     if spec.metrics.contains(.approximation) {
-      let passes = cell.strategy == "full" ? 1.0 : 2.0
+      let passes = cell.strategy == "full" || pass.isSynthetic ? 1.0 : 2.0
+      // A synthetic model's dense run counts once; its own run needs no dense one beside it.
+      let dense = pass.isSynthetic && cell.strategy != "full" ? 0 : pass.denseAttention(n)
+      let own =
+        pass.isSynthetic && cell.strategy != "full" ? 2 * pass.attention(n) : pass.attention(n)
       operations +=
         Double(cell.expectedSampleCount)
-        * (passes * (pass.matrices(n) + 2 * pass.attention(n)) + output)
+        * (passes * (pass.matrices(n) + dense + own) + output)
     } else if spec.metrics.contains(.quality) {
       operations +=
         Double(cell.expectedSampleCount) * (pass.matrices(n) + pass.attention(n) + output)
@@ -91,15 +107,26 @@ public struct PlanEstimate: Sendable, Hashable {
     let n = Double(cell.contextLength)
     let values = Double(shape.layers) * Double(shape.kvHeads) * Double(shape.headDimension) * 2
     let rows = 8 * Double(model.size.hiddenSize)
-    return Double(model.size.fileBytes) + 4 * n * (2 * values + rows) + 200e6
+    let inputs = model.synthetic?.inputBytes(tokens: n) ?? 0
+    return Double(model.size.fileBytes) + inputs + 4 * n * (2 * values + rows) + 200e6
   }
 }
 
 /// Floating-point operations of a forward pass.
 private struct PassWork {
   private let model: ModelFacts
+  /// An operation of attention in operations of matrix products.
+  private let attentionCost: Double
+  /// Of the causal pairs, by the strategy.
+  private let attendedShare: Double
 
-  init(_ model: ModelFacts) { self.model = model }
+  init(_ model: ModelFacts, attentionCost: Double, attendedShare: Double) {
+    self.model = model
+    self.attentionCost = attentionCost
+    self.attendedShare = attendedShare
+  }
+
+  var isSynthetic: Bool { model.synthetic != nil }
 
   func matrices(_ tokens: Double) -> Double {
     2 * Double(model.size.matrixParameters) * tokens
@@ -109,10 +136,14 @@ private struct PassWork {
     2 * Double(model.size.outputParameters) * tokens
   }
 
+  /// What the strategy attends to.
+  func attention(_ tokens: Double) -> Double { attendedShare * denseAttention(tokens) }
+
   /// The causal half.
-  func attention(_ tokens: Double) -> Double {
+  func denseAttention(_ tokens: Double) -> Double {
     let shape = model.shape
-    return 2 * Double(shape.queryHeads) * Double(shape.headDimension) * Double(shape.layers)
+    return attentionCost * 2 * Double(shape.queryHeads) * Double(shape.headDimension)
+      * Double(shape.layers)
       * tokens * tokens
   }
 }

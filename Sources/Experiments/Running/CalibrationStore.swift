@@ -19,12 +19,10 @@ final class CalibrationStore {
 
   /// The stored calibration, or a new one, which is stored.
   func calibration(
-    _ request: CalibrationRequest, of strategy: any CalibratedStrategy, model: LoadedModel,
+    _ request: CalibrationRequest, of strategy: any CalibratedStrategy, model: any RunModel,
     isFresh: Bool, onNewPass: (String) -> Void, afterLayer: ((Int) -> Void)? = nil
   ) throws -> CalibrationRecord {
-    let offline = try OfflinePhase(
-      request, of: strategy, model: model,
-      corpus: Corpus(named: request.corpus, folder: folder))
+    let offline = try model.offlinePhase(request, of: strategy, folder: folder)
     if let record = known[offline.identity] { return record }
     if !isFresh,
       let record = try SinkError.wrapping({ try sink.storedCalibration(offline.identity) })
@@ -33,7 +31,7 @@ final class CalibrationStore {
       return record
     }
     onNewPass(
-      "calibrating \(strategy.strategy) on \(request.tokens) tokens of \(request.corpus)")
+      "calibrating \(strategy.strategy) on \(request.tokens) tokens of \(offline.corpus)")
     let record = try offline.run(afterLayer: afterLayer)
     try SinkError.wrapping { try sink.store(record) }
     known[offline.identity] = record
@@ -45,8 +43,9 @@ final class CalibrationStore {
 public struct OfflinePhase {
   private let request: CalibrationRequest
   private let strategy: any CalibratedStrategy
-  private let model: LoadedModel
-  private let corpus: Corpus
+  private let model: any RunModel
+  private let corpusDigest: String
+  private let tokens: () throws -> [Int32]
   /// SHA-256 over all that decides the evidence.
   public let identity: String
 
@@ -54,39 +53,55 @@ public struct OfflinePhase {
     _ request: CalibrationRequest, of strategy: any CalibratedStrategy, model: LoadedModel,
     corpus: Corpus
   ) throws {
+    try self.init(request, of: strategy, model: model, corpusDigest: corpus.digest) {
+      let tokens = model.tokenizer.encode(corpus.withJoinedLines)
+      guard tokens.count >= request.tokens else {
+        throw ConfigurationError(
+          "calibrationLength",
+          "\(request.tokens) tokens are more than the \(tokens.count) of \"\(request.corpus)\"; use a longer text or fewer tokens"
+        )
+      }
+      return Array(tokens.prefix(request.tokens))
+    }
+  }
+
+  /// - Parameters:
+  ///   - corpusDigest: of the text or whatever stands for it.
+  ///   - tokens: the `request.tokens` first tokens of it, made when the phase is run.
+  init(
+    _ request: CalibrationRequest, of strategy: any CalibratedStrategy, model: any RunModel,
+    corpusDigest: String, tokens: @escaping () throws -> [Int32]
+  ) throws {
     self.request = request
     self.strategy = strategy
     self.model = model
-    self.corpus = corpus
+    self.corpusDigest = corpusDigest
+    self.tokens = tokens
     identity = SHA256Digest.of(
       JSONValue.object([
         "numericsVersion": .integer(NumericsVersion.current),
         "strategy": .string(strategy.strategy),
         "model": .string(try model.digest),
-        "corpus": .string(corpus.digest),
+        "corpus": .string(corpusDigest),
         "tokens": .integer(request.tokens),
         "options": request.options,
       ]).canonicalText)
   }
 
+  /// The text's name, for people.
+  var corpus: String { request.corpus }
+
   /// One dense prefill over the first tokens of the prepared text.
   public func run(afterLayer: ((Int) -> Void)? = nil) throws -> CalibrationRecord {
-    let text = corpus.withJoinedLines
-    let tokens = model.tokenizer.encode(text)
-    guard tokens.count >= request.tokens else {
-      throw ConfigurationError(
-        "calibrationLength",
-        "\(request.tokens) tokens are more than the \(tokens.count) of \"\(request.corpus)\"; use a longer text or fewer tokens"
-      )
-    }
+    let tokens = try tokens()
     let pass = try strategy.makePass(
       request, shape: model.model.shape, workspace: model.model.workspace)
     _ = try model.model.forward(
-      Array(tokens.prefix(request.tokens)), firstPosition: 0, phase: .prefill, attention: pass,
+      tokens, firstPosition: 0, phase: .prefill, attention: pass,
       keeping: request.tokens - 1..<request.tokens, afterLayer: afterLayer)
     return CalibrationRecord(
       identity: identity, strategy: strategy.strategy, model: model.name,
-      modelDigest: try model.digest, corpus: request.corpus, corpusDigest: corpus.digest,
+      modelDigest: try model.digest, corpus: request.corpus, corpusDigest: corpusDigest,
       tokens: request.tokens, options: request.options, evidence: try pass.evidence())
   }
 }

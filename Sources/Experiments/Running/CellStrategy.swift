@@ -10,7 +10,7 @@ struct CellStrategy {
   let entry: any RegisteredStrategy
   /// All parameters, `heads` and the resolved budget included.
   let parameters: JSONValue
-  let model: LoadedModel
+  let model: any RunModel
 
   /// True for the cell that the others of its bench are compared with.
   var isFull: Bool { cell.cell.identity == cell.fullIdentity }
@@ -19,7 +19,7 @@ struct CellStrategy {
   ///
   /// - Parameter promptTokens: of the cell's samples; what a fraction is a part of.
   static func prepare(
-    _ cell: PlannedCell, model: LoadedModel, promptTokens: Int, runner: ExperimentRunner
+    _ cell: PlannedCell, model: any RunModel, promptTokens: Int, runner: ExperimentRunner
   ) throws -> CellStrategy {
     guard let entry = StrategyRegistry.builtIn.entry(named: cell.cell.strategy) else {
       preconditionFailure("CellStrategy: a plan with the strategy \(cell.cell.strategy)")
@@ -39,7 +39,7 @@ struct CellStrategy {
 
   /// - Parameter reference: the cell whose use the budget matches, if it matches one.
   private static func resolvingBudget(
-    of parameters: JSONValue, reference: String?, model: LoadedModel, promptTokens: Int,
+    of parameters: JSONValue, reference: String?, model: any RunModel, promptTokens: Int,
     runner: ExperimentRunner
   ) throws -> JSONValue {
     if let reference, let reason = runner.failure(of: reference) {

@@ -121,11 +121,11 @@ public final class ExperimentRunner {
 
   /// The parameters with the result of the offline phase in them.
   func calibrate(
-    _ parameters: JSONValue, of strategy: any CalibratedStrategy, model: LoadedModel
+    _ parameters: JSONValue, of strategy: any CalibratedStrategy, model: any RunModel
   ) throws -> JSONValue {
     guard
       let wanted = try strategy.request(
-        parameters: parameters, contextLength: model.model.configuration.contextLength)
+        parameters: parameters, contextLength: model.model.contextLength)
     else { return parameters }
     let record = try calibrations.calibration(
       wanted, of: strategy, model: model, isFresh: request.isFresh,

@@ -52,20 +52,30 @@ public final class ModelShelf {
   public let workspace: Workspace
   /// Paths by the name that the spec gives them.
   private let paths: [String: String]
-  private var open: LoadedModel?
+  /// Attention inputs that stand for models.
+  private let synthetic: [String: SyntheticGeometry]
+  private var open: (any RunModel)?
 
-  public init(paths: [String: String], workspace: Workspace) {
+  public init(
+    paths: [String: String], synthetic: [String: SyntheticGeometry] = [:], workspace: Workspace
+  ) {
     self.paths = paths
+    self.synthetic = synthetic
     self.workspace = workspace
   }
 
   /// The model of that name; traps if the plan and the shelf disagree about names.
-  func model(named name: String) throws -> LoadedModel {
+  func model(named name: String) throws -> any RunModel {
     if let open, open.name == name { return open }
+    open = nil
+    if let geometry = synthetic[name] {
+      let model = SyntheticModel(geometry, name: name, workspace: workspace)
+      open = model
+      return model
+    }
     guard let path = paths[name] else {
       preconditionFailure("ModelShelf: no model \"\(name)\" among \(paths.keys.sorted())")
     }
-    open = nil
     let model = try LoadedModel(name: name, path: path, workspace: workspace)
     open = model
     return model

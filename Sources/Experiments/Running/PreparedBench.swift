@@ -9,7 +9,7 @@ import Transformer
 final class PreparedBench {
   private let bench: TaskBench
   private unowned let runner: ExperimentRunner
-  private let model: LoadedModel
+  private let model: any RunModel
   private let task: any ExperimentTask
   private let samples: [TaskSample]
   private let full: any RegisteredStrategy
@@ -24,8 +24,8 @@ final class PreparedBench {
     model = try runner.models.model(named: cell.model)
     task = try TaskRegistry.builtIn.task(
       named: cell.task, parameters: cell.taskParameters, folder: runner.request.folder)
-    samples = try task.samples(
-      tokenizer: model.tokenizer, contextLength: cell.contextLength, seed: cell.seed)
+    samples = try model.samples(
+      of: task, contextLength: cell.contextLength, seed: cell.seed)
     guard let full = StrategyRegistry.builtIn.entry(named: "full") else {
       preconditionFailure("PreparedBench: no strategy \"full\" in the registry")
     }

@@ -12,7 +12,7 @@ import Transformer
 /// it, their `isolated` errors. Then each strategy has its `propagated` pass, in which its own output goes on: errors
 /// again, and the quality figures.
 struct QualityPass {
-  let model: LoadedModel
+  let model: any RunModel
   let task: any ExperimentTask
   let samples: [TaskSample]
   let makeFull: () throws -> any StrategySession
@@ -74,22 +74,19 @@ struct QualityPass {
     of strategy: CellStrategy, dense: Dense, isolated: [HeadMeasurement]
   ) throws -> CellResults {
     if strategy.isFull {
-      let propagated = isolated.map { head in
-        var head = head
-        head.setting = .propagated
-        return head
-      }
       return try results(
-        of: strategy, outcomes: dense.outcomes, dense: nil, heads: isolated + propagated,
-        memory: dense.memory)
+        of: strategy, outcomes: dense.outcomes, dense: nil,
+        heads: isolated + isolated.asPropagated, memory: dense.memory)
     }
     var memory = MemoryFigures(shape: model.model.shape)
     var outcomes: [SamplePass.Outcome] = []
     var probe: ApproximationProbe?
+    // Where no output goes on, both settings are the same.
+    let buildsUp = model.model.carriesOutput
     for sample in samples {
       let session = try strategy.makeSession()
       var attention: any LayerAttention = PiecewiseAttention(session)
-      if measuresApproximation {
+      if measuresApproximation && buildsUp {
         let full = try makeFull()
         if let probe {
           probe.beginSample(dense: full, sparse: [session])
@@ -106,7 +103,8 @@ struct QualityPass {
     if let failure = probe?.failures.first ?? nil { throw failure }
     return try results(
       of: strategy, outcomes: outcomes, dense: dense.outcomes,
-      heads: isolated + (probe?.finish().first ?? []), memory: memory)
+      heads: isolated + (buildsUp ? probe?.finish().first ?? [] : isolated.asPropagated),
+      memory: memory)
   }
 
   private func results(
@@ -158,7 +156,7 @@ struct QualityPass {
         observe(sample, outcome, dense: dense?[index], into: &quality)
       }
       if sample.greedyTokens > 0 {
-        let text = model.tokenizer.decode(outcome.greedy)
+        let text = model.text(of: outcome.greedy)
         answers.append(
           ScoredUnit(
             sample: index, index: sample.index, place: sample.place, tokens: 1,
@@ -202,6 +200,17 @@ struct QualityPass {
       } else {
         quality.observe(logits, dense: denseLogits.span, target: targets[row / 2])
       }
+    }
+  }
+}
+
+extension [HeadMeasurement] {
+  /// The same figures for the other setting.
+  fileprivate var asPropagated: [HeadMeasurement] {
+    map { head in
+      var head = head
+      head.setting = .propagated
+      return head
     }
   }
 }

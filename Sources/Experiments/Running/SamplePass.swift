@@ -9,7 +9,7 @@ import Transformer
 /// the teacher-forced ones as decode steps, then greedy ones. `checkpoint` is asked between the steps and may throw to
 /// end the pass.
 struct SamplePass {
-  let model: LlamaModel
+  let model: any DecoderModel
   let sample: TaskSample
   var checkpoint: () throws -> Void = {}
   /// Told of each layer of the prompt that is done.

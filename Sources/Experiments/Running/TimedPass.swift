@@ -6,7 +6,7 @@ import Transformer
 
 /// One timed run of a sample: prefill, then greedy decode steps. Nothing here looks at a value.
 struct TimedPass {
-  let model: LlamaModel
+  let model: any DecoderModel
   let sample: TaskSample
   let decodeTokens: Int
 
@@ -16,6 +16,7 @@ struct TimedPass {
     let prompt = sample.prompt
     let last = prompt.count - 1..<prompt.count
     var logits: [Float] = []
+    try model.prepare(prompt, decodeTokens: decodeTokens)
     var clock = Stopwatch()
     var hidden = try model.forward(
       prompt, firstPosition: 0, phase: .prefill, attention: session, keeping: last)
@@ -32,7 +33,7 @@ struct TimedPass {
     let timeToFirstToken = clock.lap()
     let first = session.times.values.reduce(into: StageTimes()) { $0 += $1 }
 
-    let room = model.configuration.contextLength - position
+    let room = model.contextLength - position
     var steps: [Double] = []
     for step in 0..<min(decodeTokens, room) {
       let hidden = try model.forward(

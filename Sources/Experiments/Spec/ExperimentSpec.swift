@@ -29,10 +29,13 @@ public struct ModelReference: Sendable, Hashable {
   public var name: String
   /// The file, relative paths resolved against the spec's folder; nil for a model of the catalogue.
   public var path: String?
+  /// Attention inputs that stand for a model; nil for a model from a file.
+  public var synthetic: SyntheticGeometry?
 
-  public init(name: String, path: String? = nil) {
+  public init(name: String, path: String? = nil, synthetic: SyntheticGeometry? = nil) {
     self.name = name
     self.path = path
+    self.synthetic = synthetic
   }
 }
 

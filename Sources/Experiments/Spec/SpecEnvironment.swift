@@ -82,6 +82,8 @@ public struct ModelFacts: Sendable, Hashable {
   public var contextLength: Int
   public var shape: AttentionShape
   public var size: ModelSize
+  /// Attention inputs that stand for the model; nil for a model from a file.
+  public var synthetic: SyntheticGeometry?
 
   public init(
     name: String, path: String, digest: String, contextLength: Int, shape: AttentionShape,

@@ -3,7 +3,7 @@ import Records
 /// The models of a spec.
 extension SpecReader {
   private static let allowedModel =
-    "a name of the catalogue, or {\"name\": …, \"path\": …} for a file"
+    "a name of the catalogue, {\"name\": …, \"path\": …} for a file, or {\"name\": …, \"synthetic\": …} for attention inputs without a model"
 
   /// References that are right in themselves, with their places.
   mutating func readModels(
@@ -31,11 +31,11 @@ extension SpecReader {
     if let name = value.stringValue { return catalogueModel(name, at: path) }
     guard let members = object(value, at: path, what: Self.allowedModel) else { return nil }
     refuseUnknownKeys(
-      of: members, at: path, known: ["name", "path"], alsoKnown: ["ropeScaling", "synthetic"],
+      of: members, at: path, known: ["name", "path", "synthetic"], alsoKnown: ["ropeScaling"],
       owner: "a model")
-    for key in ["ropeScaling", "synthetic"] where members[key] != nil {
+    if members["ropeScaling"] != nil {
       report(
-        path.appending(key), .string(key), "is not built yet; leave it out",
+        path.appending("ropeScaling"), .string("ropeScaling"), "is not built yet; leave it out",
         allowed: Self.allowedModel)
     }
     guard
@@ -49,8 +49,17 @@ extension SpecReader {
         allowed: "a text of 1 to 100 characters")
       return nil
     }
+    if let value = members["synthetic"] {
+      if let pathValue = members["path"] {
+        report(
+          path.appending("path"), pathValue, "stands beside synthetic; give one of the two")
+      }
+      return readSynthetic(value, at: path.appending("synthetic")).map {
+        ModelReference(name: name, synthetic: $0)
+      }
+    }
     guard let pathValue = members["path"] else {
-      return members["synthetic"] == nil ? catalogueModel(name, at: path.appending("name")) : nil
+      return catalogueModel(name, at: path.appending("name"))
     }
     let place = path.appending("path")
     guard let file = pathValue.stringValue, !file.isEmpty else {
@@ -85,11 +94,15 @@ extension SpecReader {
   ) -> [ModelFacts] {
     var known: [ModelFacts] = []
     for model in models {
-      guard let facts = environment.modelFacts(model.reference) else { continue }
+      let synthetic = model.reference.synthetic.map {
+        ModelFacts(name: model.reference.name, synthetic: $0)
+      }
+      guard let facts = synthetic ?? environment.modelFacts(model.reference) else { continue }
       if let same = known.first(where: { $0.digest == facts.digest }) {
         report(
           model.path, .string(model.reference.name),
-          "is the same file as \"\(same.name)\"; keep one")
+          "is the same \(synthetic == nil ? "file" : "geometry and pattern") as \"\(same.name)\"; keep one"
+        )
       } else {
         known.append(facts)
       }

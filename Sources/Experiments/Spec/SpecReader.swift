@@ -39,7 +39,8 @@ struct SpecReader {
     let contexts = readContextLengths(members)
     let strategies = readStrategies(members)
     let tasks = readTasks(members)
-    let metrics = readMetrics(members)
+    checkInputs(of: tasks, models: models)
+    let metrics = measurable(readMetrics(members), of: models, given: members["metrics"])
     let spec = ExperimentSpec(
       name: name ?? "", question: question ?? "", models: models.map(\.reference),
       contextLengths: contexts.map(\.value), strategies: strategies, tasks: tasks,

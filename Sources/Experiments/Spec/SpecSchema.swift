@@ -67,9 +67,37 @@ public enum SpecSchema {
               "type": "string", "minLength": 1,
               "description": "a GGUF file, relative to the spec file",
             ],
+            "synthetic": synthetic,
           ],
+          "not": ["required": ["path", "synthetic"]],
         ],
       ]
+    ]
+  }
+
+  private static var synthetic: JSONValue {
+    var properties: [String: JSONValue] = [:]
+    for size in SyntheticGeometry.sizes {
+      var members = schema(of: size.kind).objectValue ?? [:]
+      members["default"] = size.defaultValue.map { .integer($0) }
+      properties[size.name] = .object(members)
+    }
+    var pattern: [String: JSONValue] = [:]
+    for parameter in SyntheticPattern.parameters {
+      var members = schema(of: parameter.kind).objectValue ?? [:]
+      members["default"] = parameter.defaultValue
+      members["description"] = .string(parameter.summary)
+      pattern[parameter.name] = .object(members)
+    }
+    properties["pattern"] = [
+      "type": "object", "additionalProperties": false, "properties": .object(pattern),
+    ]
+    return [
+      "type": "object",
+      "description": "attention inputs that stand for a model, for the task attention",
+      "required": .array(
+        SyntheticGeometry.sizes.filter { $0.defaultValue == nil }.map { .string($0.name) }),
+      "additionalProperties": false, "properties": .object(properties),
     ]
   }
 

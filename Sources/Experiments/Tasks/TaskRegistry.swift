@@ -10,6 +10,7 @@ public struct TaskRegistry: Sendable {
   /// All tasks that this program has.
   public static let builtIn = TaskRegistry(tasks: [
     PerplexityTask.self, PasskeyTask.self, RulerTask.self, LongBenchTask.self, JSONLinesTask.self,
+    AttentionTask.self,
   ])
 
   /// What each task says of itself.

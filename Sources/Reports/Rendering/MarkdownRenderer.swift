@@ -1,4 +1,4 @@
-/// Markdown whose tables can also be read as they are, in a terminal or an editor.
+/// Markdown whose tables can also be read as they are, in a terminal or an editor; figures are SVG files beside it.
 public struct MarkdownRenderer: ReportRenderer {
   public static let fileExtension = "md"
 
@@ -18,11 +18,29 @@ public struct MarkdownRenderer: ReportRenderer {
         output.write("\n")
         Self.write(table, to: &output)
       }
+      for figure in section.figures {
+        output.write("\n![\(Self.alternative(figure.chart.title))](\(figure.fileName))\n")
+      }
       if !section.items.isEmpty { output.write("\n") }
       for item in section.items { output.write("- \(Self.line(item))\n") }
     }
     if !report.legend.isEmpty { output.write("\n---\n") }
     for paragraph in report.legend { output.write("\n\(Self.line(paragraph))\n") }
+  }
+
+  /// `report.md` and the figures that it shows.
+  public func files(of report: Report) throws(ReportError) -> [ReportFile] {
+    var text = ""
+    try render(report, to: &text)
+    return [ReportFile(name: "report.\(Self.fileExtension)", text: text)]
+      + report.sections.flatMap(\.figures).map {
+        ReportFile(name: $0.fileName, text: SVGChart($0.chart).text)
+      }
+  }
+
+  /// What stands in for a figure, without the characters that would end it.
+  private static func alternative(_ text: String) -> String {
+    line(text).filter { !"[]\\".contains($0) }
   }
 
   private static func write(_ table: ReportTable, to output: inout some TextOutputStream) {

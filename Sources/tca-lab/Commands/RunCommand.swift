@@ -36,6 +36,9 @@ struct RunCommand: ParsableCommand {
       models: ModelShelf(
         paths: Dictionary(
           file.checked.models.map { ($0.name, $0.path) }, uniquingKeysWith: { first, _ in first }),
+        synthetic: Dictionary(
+          file.checked.models.compactMap { model in model.synthetic.map { (model.name, $0) } },
+          uniquingKeysWith: { first, _ in first }),
         workspace: workspace),
       sink: store, isInterrupted: { interruption.isRequested }, report: reporter.note)
     let summary = try runner.runAll(
