@@ -74,10 +74,15 @@ let package = Package(
       resources: [.copy("Models/catalogue.json"), .copy("corpora")]),
     library("ResultStore", ["Records", grdb]),
     library("Reports", ["Records"]),
+    library(
+      "Bench",
+      [
+        "Attention", "Experiments", "Kernels", "Records", "ResultStore", "Tensors", "Transformer",
+      ]),
     .executableTarget(
       name: "tca-lab",
       dependencies: [
-        "Attention", "Calibration", "Experiments", "GGUF", "Kernels", "Records", "Reports",
+        "Attention", "Bench", "Calibration", "Experiments", "GGUF", "Kernels", "Records", "Reports",
         "ResultStore", "StrategyChecker", "Tokenization", "Transformer", argumentParser,
       ],
       swiftSettings: common),
@@ -96,6 +101,7 @@ let package = Package(
     tests("Experiments", ["LabTestSupport", "ResultStore"]),
     tests("ResultStore", []),
     tests("Reports", [customDump]),
+    tests("Bench", ["LabTestSupport", customDump]),
     .testTarget(
       name: "CommandTests",
       dependencies: ["tca-lab", "Experiments", "ResultStore", "Records", "LabTestSupport"],

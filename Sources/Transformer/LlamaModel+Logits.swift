@@ -3,7 +3,7 @@ import Tensors
 
 extension LlamaModel {
   /// Rows of logits that exist at once in ``forEachLogits(of:_:)``.
-  public static let logitsTileRows = 16
+  public static let logitsTileRows = 64
 
   /// The logits of one row of hidden states for the whole vocabulary.
   ///

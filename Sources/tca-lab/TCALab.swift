@@ -22,5 +22,6 @@ struct TCALab: ParsableCommand {
       RunCommand.self, PlanCommand.self, ValidateCommand.self, ReportCommand.self,
       CompareCommand.self, CalibrateCommand.self, ModelsCommand.self, StrategiesCommand.self,
       GenerateCommand.self, ScoreCommand.self, TokenizeCommand.self, AttendCommand.self,
+      BenchCommand.self,
     ])
 }

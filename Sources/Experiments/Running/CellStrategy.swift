@@ -5,12 +5,21 @@ import Records
 import Tensors
 
 /// A cell's strategy, ready to run: calibrated, and its budget turned into numbers of this prompt.
-struct CellStrategy {
+package struct CellStrategy {
   let cell: PlannedCell
   let entry: any RegisteredStrategy
   /// All parameters, `heads` and the resolved budget included.
   let parameters: JSONValue
   let model: any RunModel
+
+  package init(
+    cell: PlannedCell, entry: any RegisteredStrategy, parameters: JSONValue, model: any RunModel
+  ) {
+    self.cell = cell
+    self.entry = entry
+    self.parameters = parameters
+    self.model = model
+  }
 
   /// True for the cell that the others of its bench are compared with.
   var isFull: Bool { cell.cell.identity == cell.fullIdentity }

@@ -3,10 +3,10 @@ import Foundation
 /// What the operating system says of this process's memory, in bytes. Linux only: nil elsewhere.
 ///
 /// Resident memory counts mapped pages of the model file too.
-enum ProcessMemory {
+package enum ProcessMemory {
   /// Forgets the high-water mark: ``peakResidentBytes`` then counts from what is resident now. False where the
   /// system does not allow it, and then the mark is the process's since it began.
-  static func resetPeak() -> Bool {
+  package static func resetPeak() -> Bool {
     guard let file = FileHandle(forWritingAtPath: "/proc/self/clear_refs") else { return false }
     defer { try? file.close() }
     do {
@@ -17,7 +17,7 @@ enum ProcessMemory {
     }
   }
 
-  static var peakResidentBytes: Int? { status("VmHWM:") }
+  package static var peakResidentBytes: Int? { status("VmHWM:") }
   static var residentBytes: Int? { status("VmRSS:") }
 
   /// Memory of the machine.

@@ -11,7 +11,7 @@ import Transformer
 /// One dense pass serves all strategies: it gives the reference predictions and, with sessions of the strategies beside
 /// it, their `isolated` errors. Then each strategy has its `propagated` pass, in which its own output goes on: errors
 /// again, and the quality figures.
-struct QualityPass {
+package struct QualityPass {
   let model: any RunModel
   let task: any ExperimentTask
   let samples: [TaskSample]
@@ -24,16 +24,33 @@ struct QualityPass {
   /// Told of each layer of a prompt that is done.
   let afterLayer: (TaskSample) -> Void
 
+  package init(
+    model: any RunModel, task: any ExperimentTask, samples: [TaskSample],
+    makeFull: @escaping () throws -> any StrategySession, measuresApproximation: Bool,
+    measuresQuality: Bool, measuresMemory: Bool, checkpoint: @escaping () throws -> Void,
+    afterLayer: @escaping (TaskSample) -> Void
+  ) {
+    self.model = model
+    self.task = task
+    self.samples = samples
+    self.makeFull = makeFull
+    self.measuresApproximation = measuresApproximation
+    self.measuresQuality = measuresQuality
+    self.measuresMemory = measuresMemory
+    self.checkpoint = checkpoint
+    self.afterLayer = afterLayer
+  }
+
   /// What the dense run predicted, by sample.
-  struct Dense {
+  package struct Dense {
     var outcomes: [SamplePass.Outcome] = []
     var memory: MemoryFigures
     /// Isolated errors, or what was wrong with them, by strategy in the order given.
-    var isolated: [Result<[HeadMeasurement], any Error>] = []
+    package var isolated: [Result<[HeadMeasurement], any Error>] = []
   }
 
   /// The dense run of all samples, with the sessions of `strategies` beside it.
-  func dense(isolating strategies: [CellStrategy]) throws -> Dense {
+  package func dense(isolating strategies: [CellStrategy]) throws -> Dense {
     let measured = measuresApproximation ? strategies : []
     // What the dense cache holds is a figure of `full`; else it is kept only where decode steps need it.
     let keepsDense = hasDecodeSteps || strategies.contains(where: \.isFull)
@@ -70,7 +87,7 @@ struct QualityPass {
   ///
   /// For `full` the dense run is its own run, and its errors (a second session's against the first's) are the same in
   /// both settings.
-  func results(
+  package func results(
     of strategy: CellStrategy, dense: Dense, isolated: [HeadMeasurement]
   ) throws -> CellResults {
     if strategy.isFull {

@@ -18,10 +18,17 @@ public struct SingleRun {
   ///
   /// - Parameter promptTokens: what a budget given as a fraction is a part of.
   public func makeSession(promptTokens: Int) throws -> any StrategySession {
+    try strategy.entry.makeSession(
+      parameters: resolvedParameters(promptTokens: promptTokens), shape: model.model.shape,
+      workspace: model.model.workspace)
+  }
+
+  /// All parameters of a session, the budget in tokens and the result of the offline phase included.
+  public func resolvedParameters(promptTokens: Int) throws -> JSONValue {
     let shape = model.model.shape
     let resolver = BudgetResolver(
       shape: shape, promptTokens: promptTokens, matchedMeasurement: { _, _ in nil })
-    let parameters = try strategy.entry.changing(strategy.parameters) { entry, parameters, _ in
+    return try strategy.entry.changing(strategy.parameters) { entry, parameters, _ in
       let sized = try resolver.resolvingBudget(of: parameters)
       guard let calibrated = CalibrationRegistry.builtIn.entry(for: entry.description.name),
         let request = try calibrated.request(
@@ -33,7 +40,5 @@ public struct SingleRun {
       ).run()
       return try calibrated.resolve(parameters: sized, evidence: record.evidence)
     }
-    return try strategy.entry.makeSession(
-      parameters: parameters, shape: shape, workspace: model.model.workspace)
   }
 }

@@ -5,12 +5,18 @@ import Tensors
 import Transformer
 
 /// One timed run of a sample: prefill, then greedy decode steps. Nothing here looks at a value.
-struct TimedPass {
+package struct TimedPass {
   let model: any DecoderModel
   let sample: TaskSample
   let decodeTokens: Int
 
-  func run(
+  package init(model: any DecoderModel, sample: TaskSample, decodeTokens: Int) {
+    self.model = model
+    self.sample = sample
+    self.decodeTokens = decodeTokens
+  }
+
+  package func run(
     _ session: any StrategySession, identity: String, repetition: Int, isWarmup: Bool
   ) throws -> TimingSample {
     let prompt = sample.prompt
@@ -51,11 +57,13 @@ struct TimedPass {
 }
 
 /// A monotonic clock with laps, in seconds.
-struct Stopwatch {
+package struct Stopwatch {
   private var last = ContinuousClock.now
 
+  package init() {}
+
   /// Seconds since the last lap, or since it was made.
-  mutating func lap() -> Double {
+  package mutating func lap() -> Double {
     let now = ContinuousClock.now
     defer { last = now }
     return (now - last).seconds

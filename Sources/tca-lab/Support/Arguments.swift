@@ -37,7 +37,9 @@ struct ModelOptions: ParsableArguments {
       "A model of the catalogue, or the path of a GGUF file.", valueName: "name or path"))
   var model: String
 
-  func load(_ workspace: Workspace) throws -> LoadedModel {
+  func load(_ workspace: Workspace) throws -> LoadedModel { try Self.load(model, workspace) }
+
+  static func load(_ model: String, _ workspace: Workspace) throws -> LoadedModel {
     let catalogue = try ModelCatalogue.builtIn()
     let loaded = try LoadedModel(
       name: model, path: catalogue.resolve(model), workspace: workspace)

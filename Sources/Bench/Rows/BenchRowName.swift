@@ -1,0 +1,85 @@
+import Records
+
+/// The rows of `tca-lab bench`, in the order in which they are shown.
+public enum BenchRowName: String, Sendable, Hashable, CaseIterable {
+  case sgemm, bandwidth
+  case attentionDense8192 = "attention-dense-8192"
+  case prefill512 = "prefill-512"
+  case prefill2048 = "prefill-2048"
+  case prefill8192 = "prefill-8192"
+  case decode0 = "decode-0"
+  case decode8192 = "decode-8192"
+  case tcaAttention4096 = "tca-attention-4096"
+  case tcaAttention8192 = "tca-attention-8192"
+  case tcaSelection4096 = "tca-selection-4096"
+  case tcaSelection8192 = "tca-selection-8192"
+  case tcaDecode8192 = "tca-decode-8192"
+  case memory8192 = "memory-8192"
+  case runnerOverhead = "runner-overhead"
+  case qualityIsolated2048 = "quality-isolated-2048"
+  case qualityPropagated2048 = "quality-propagated-2048"
+
+  public var unit: String {
+    switch self {
+    case .sgemm, .attentionDense8192: "GFLOP/s"
+    case .bandwidth: "GB/s"
+    case .prefill512, .prefill2048, .prefill8192, .decode0, .decode8192: "tokens/s"
+    case .tcaAttention4096, .tcaAttention8192, .tcaSelection4096, .tcaSelection8192: "s"
+    case .tcaDecode8192: "s/token"
+    case .memory8192: "MB"
+    case .runnerOverhead, .qualityIsolated2048, .qualityPropagated2048: "s"
+    }
+  }
+
+  public var better: Polarity {
+    switch self {
+    case .sgemm, .bandwidth, .attentionDense8192, .prefill512, .prefill2048, .prefill8192, .decode0,
+      .decode8192:
+      .higher
+    default: .lower
+    }
+  }
+
+  /// What is measured, in one sentence.
+  public var summary: String {
+    switch self {
+    case .sgemm:
+      "OpenBLAS, 2,048 x 2,048 x 2,048, with all threads, before and after the other rows"
+    case .bandwidth:
+      "memory, a[i] = b[i] + s · c[i] over arrays beyond the caches, 12 bytes an element"
+    case .attentionDense8192:
+      "the attention kernel on random numbers, all keys, causal, 8,192 tokens, one layer of the model's heads"
+    case .prefill512: "512 tokens and the last one's logits, full attention"
+    case .prefill2048: "2,048 tokens and the last one's logits, full attention"
+    case .prefill8192: "8,192 tokens and the last one's logits, full attention"
+    case .decode0: "64 tokens, one by one, after a prompt of one, full attention"
+    case .decode8192: "the last 32 tokens of a context of 8,192, one by one, full attention"
+    case .tcaAttention4096: "attending and selecting in a prefill of 4,096 tokens under TCA"
+    case .tcaAttention8192: "attending and selecting in a prefill of 8,192 tokens under TCA"
+    case .tcaSelection4096: "selecting alone, of tca-attention-4096"
+    case .tcaSelection8192: "selecting alone, of tca-attention-8192"
+    case .tcaDecode8192: "attending and selecting for one of the last 32 tokens of 8,192 under TCA"
+    case .memory8192: "peak resident memory of a prefill of 8,192 tokens, full attention"
+    case .runnerOverhead:
+      "what a run of two cells at 2,048 tokens takes outside of its timed passes: loading, samples, store, progress"
+    case .qualityIsolated2048:
+      "the dense pass of a quality measurement at 2,048 tokens with TCA's isolated errors beside it"
+    case .qualityPropagated2048:
+      "TCA's own pass of a quality measurement at 2,048 tokens: errors, and the scores of all tokens"
+    }
+  }
+
+  /// Tokens of context that the model must have for it; 0 where no model is used.
+  public var contextLength: Int {
+    switch self {
+    case .sgemm, .bandwidth, .attentionDense8192: 0
+    case .prefill512: 512
+    case .prefill2048, .runnerOverhead, .qualityIsolated2048, .qualityPropagated2048: 2048
+    case .tcaAttention4096, .tcaSelection4096: 4096
+    case .decode0: 65
+    case .prefill8192, .decode8192, .tcaAttention8192, .tcaSelection8192, .tcaDecode8192,
+      .memory8192:
+      8192
+    }
+  }
+}
