@@ -8,7 +8,7 @@ import Tensors
 /// compact (free tokens, move tokens to the cold tier) where it is due, cache, select, attend. A prompt comes first and whole, or not at all; a decode step takes
 /// no more tokens than the strategy allows together.
 public final class AttentionSession<Strategy: AttentionStrategy>: StrategySession {
-  public let strategy: Strategy
+  public private(set) var strategy: Strategy
   public let shape: AttentionShape
   public let workspace: Workspace
   /// Caches by layer and KV head.
@@ -53,6 +53,15 @@ public final class AttentionSession<Strategy: AttentionStrategy>: StrategySessio
   }
 
   public var description: StrategyDescription { Strategy.description }
+
+  public var readsFuture: Bool { strategy.readsFuture }
+
+  public func foresee(_ future: FutureAttention) {
+    precondition(
+      caches.allSatisfy { $0.allSatisfy { $0.count == 0 } },
+      "AttentionSession.foresee: the caches hold tokens already")
+    strategy = strategy.reading(future)
+  }
 
   public var logitsAreDense: Bool { strategy.logitsAreDense }
 

@@ -18,6 +18,12 @@ public protocol AttentionStrategy: Sendable {
 
   func makeState(layer: Int) -> State
 
+  /// Whether it has to be told what follows the prompt: an oracle.
+  var readsFuture: Bool { get }
+
+  /// The same strategy for one sequence, told what follows its prompt. Asked before the prompt, where `readsFuture`.
+  func reading(_ future: FutureAttention) -> Self
+
   /// Whether the logits of attended keys are those of dense attention.
   ///
   /// False for keys at positions other than those they were written with (positions counted in the cache), for sampled
@@ -115,6 +121,10 @@ extension AttentionStrategy where State == NoState {
 }
 
 extension AttentionStrategy {
+  public var readsFuture: Bool { Self.description.readsFuture }
+
+  public func reading(_ future: FutureAttention) -> Self { self }
+
   public var logitsAreDense: Bool { true }
 
   public var cachePositions: CachePositions? { nil }

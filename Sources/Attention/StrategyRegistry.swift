@@ -32,6 +32,7 @@ public struct StrategyRegistry: Sendable {
     StrategyEntry<TCA>(),
     StrategyEntry<OracleTopK>(),
     StrategyEntry<OracleTopP>(),
+    StrategyEntry<OracleEviction>(),
     StrategyEntry<ComposedStrategy>(),
     StrategyEntry<TCAPlus>(),
   ])

@@ -5,6 +5,10 @@ import Tensors
 /// One strategy at work on one sequence, whatever the strategy: what a forward pass drives and a probe looks at.
 public protocol StrategySession: LayerAttention {
   var description: StrategyDescription { get }
+  /// Whether it has to be told what follows a prompt before it sees the prompt.
+  var readsFuture: Bool { get }
+  /// Tells an oracle what follows the prompt to come; others make nothing of it. Traps once the caches hold tokens.
+  func foresee(_ future: FutureAttention)
   /// Whether the log-sum-exp is that of dense logits: see ``AttentionStrategy/logitsAreDense``.
   var logitsAreDense: Bool { get }
   /// In how many bits the caches' cold tiers hold tokens; nil without one.

@@ -13,6 +13,8 @@ public struct StrategyDescription: Codable, Sendable, Hashable {
   public var budgetPhases: [StrategyPhase]
   /// True where a selection made once from the whole prompt decides what earlier queries see.
   public var selectionLooksAhead: Bool
+  /// True for an oracle that is told what follows the prompt: no method, and not to be compared with one as such.
+  public var readsFuture: Bool
   public var fidelity: Fidelity
   /// Paper or repository, for a citation.
   public var source: String
@@ -20,7 +22,8 @@ public struct StrategyDescription: Codable, Sendable, Hashable {
   public init(
     name: String, summary: String, phases: [StrategyPhase], parameters: [ParameterDescription],
     budgets: [BudgetForm] = [], budgetPhases: [StrategyPhase]? = nil,
-    selectionLooksAhead: Bool = false, fidelity: Fidelity, source: String
+    selectionLooksAhead: Bool = false, readsFuture: Bool = false, fidelity: Fidelity,
+    source: String
   ) {
     self.name = name
     self.summary = summary
@@ -29,6 +32,7 @@ public struct StrategyDescription: Codable, Sendable, Hashable {
     self.budgets = budgets
     self.budgetPhases = budgetPhases ?? phases
     self.selectionLooksAhead = selectionLooksAhead
+    self.readsFuture = readsFuture
     self.fidelity = fidelity
     self.source = source
   }
@@ -109,8 +113,8 @@ extension StrategyDescription {
   /// Whether it can stand where a strategy is asked for that acts in `phase`: it acts there, and has no parts itself.
   public func fits(_ phase: StrategyPhase) -> Bool { phases.contains(phase) && !hasParts }
 
-  /// What it says once the parameters are known: a strategy made of others acts where it has parts, and looks ahead if
-  /// the prompt's does; one that leaves the prompt dense (`prefill` false) does not look ahead.
+  /// What it says once the parameters are known: a strategy made of others acts where it has parts, looks ahead if the
+  /// prompt's does, and reads the future if any does; one that leaves the prompt dense (`prefill` false) does not look ahead.
   ///
   /// - Parameter known: the description of a part by its name.
   public func with(
@@ -128,6 +132,7 @@ extension StrategyDescription {
       else { continue }
       description.phases.append(phase)
       if phase == .prefill && part.selectionLooksAhead { description.selectionLooksAhead = true }
+      if part.readsFuture { description.readsFuture = true }
     }
     return description
   }

@@ -93,8 +93,10 @@ public struct AnalysedRow: Sendable {
   /// True where quality was measured on tokens that took part in the selection.
   var looksAhead: Bool { cell.selectionLooksAhead && cell.taskProtocol == "prefill" }
 
-  /// The strategy's label, marked where its figures need the footnote on looking ahead.
-  var strategy: String { looksAhead ? row.planned.label + " †" : row.planned.label }
+  /// The strategy's label, marked where its figures need the footnotes on looking ahead or on reading the future.
+  var strategy: String {
+    row.planned.label + (looksAhead ? " †" : "") + (cell.readsFuture ? " §" : "")
+  }
 
   /// The words that tell the row from all others, for sentences.
   var place: String {

@@ -33,6 +33,11 @@ extension Report {
         "† selectionLooksAhead: the selection is made once from the whole prompt, so later tokens chose what earlier "
           + "queries see; compare the continuation protocol.")
     }
+    if analysis.rows.contains(where: \.cell.readsFuture) {
+      legend.append(
+        "§ Reads the future: an oracle that is told which tokens the queries after the prompt attend to. It bounds "
+          + "methods, and is none.")
+    }
     if analysis.rows.contains(where: \.isAtChance) {
       legend.append(
         "‡ Full attention is at chance: its score is 0, or its interval reaches the score of somebody who guesses. "

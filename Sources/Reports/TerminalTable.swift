@@ -46,6 +46,8 @@ public struct TerminalTable: Sendable {
     var label: String
     var rows: [AnalysedRow]
 
+    var markedLabel: String { rows[0].cell.readsFuture ? label + " §" : label }
+
     /// What the lines of a block have in common.
     var place: String { "\(model), \(NumberText.count(contextLength)) tokens" }
 
@@ -86,7 +88,7 @@ public struct TerminalTable: Sendable {
       Column(top: top, bottom: bottom, cells: lines.map(text))
     }
     var columns = [
-      Column(top: "", bottom: "strategy", isNumeric: false, cells: lines.map(\.label)),
+      Column(top: "", bottom: "strategy", isNumeric: false, cells: lines.map(\.markedLabel)),
       column("output", "error ↓") { NumberText.significant($0.first(.relativeOutputError)) },
       column("dropped", "mass ↓") { NumberText.significant($0.first(.droppedMass)) },
     ]
@@ -148,6 +150,9 @@ public struct TerminalTable: Sendable {
     }
     if analysis.rows.contains(where: \.looksAhead) {
       notes.append("† The selection saw the tokens that are scored; compare the continuation.")
+    }
+    if analysis.rows.contains(where: \.cell.readsFuture) {
+      notes.append("§ Reads the future: an oracle, which bounds methods and is none.")
     }
     if analysis.rows.contains(where: \.isAtChance) {
       notes.append("‡ Full attention scores no better than guessing: differences mean nothing.")

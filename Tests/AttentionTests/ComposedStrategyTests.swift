@@ -27,6 +27,12 @@ struct ComposedStrategyTests {
   ) throws -> Run {
     let session = try AttentionSessionTests.session(name, parameters)
     let sequence = TestSequence(shape, tokens: tokens, seed: 5)
+    if session.readsFuture {
+      let recorder = FutureRecorder(try AttentionSessionTests.session("full"))
+      sequence.run(recorder, 0..<prompt, .prefill)
+      sequence.run(recorder, prompt..<tokens, .decode)
+      session.foresee(recorder.future)
+    }
     var run = Run()
     run.outputs.append(sequence.run(session, 0..<prompt, .prefill))
     run.afterPrompt = [session.held(0), session.held(1)]

@@ -146,6 +146,12 @@ struct AttendTests {
     } throws: {
       "\($0)".contains("\(first)") && "\($0)".contains("allowed are 1 to 256")
     }
+    // An oracle needs a future.
+    let oracle = #expect(throws: ConfigurationError.self) {
+      try attend(Self.input, ["name": "oracle-eviction"])
+    }
+    #expect(oracle?.parameter == "--queries-from")
+    _ = try attend(Self.input, ["name": "oracle-eviction"], firstDecoded: 200)
     _ = try attend(Self.input, ["name": "full"], firstDecoded: 1)
     _ = try attend(Self.input, ["name": "full"], firstDecoded: 256)
   }

@@ -109,6 +109,9 @@ final class AlteredSession: StrategySession {
 
   var description: StrategyDescription { base.description }
 
+  var readsFuture: Bool { base.readsFuture }
+  func foresee(_ future: FutureAttention) { base.foresee(future) }
+
   var shape: AttentionShape { base.shape }
   var caches: [[KVHead]] { base.caches }
   var logSumExp: [Float] { base.logSumExp }

@@ -48,6 +48,76 @@ struct ReportTests {
     #expect(!marked(half.map { 0.5 + $0 / 2 }, chance: 0.5))
   }
 
+  @Test(
+    "A method that passes an oracle of its class is named, in the share that the class is bound by")
+  func passedOracles() {
+    /// Row 1 becomes the oracle; row 3 is the method.
+    func passed(
+      _ oracle: String, _ parameters: JSONValue = [:],
+      _ figures: [(ComparisonColumn, oracle: Double, method: Double)]
+    ) -> [String] {
+      flags { results in
+        results.rows[1].planned.cell.strategy = oracle
+        results.rows[1].planned.cell.strategyParameters = parameters
+        for (column, oracle, method) in figures {
+          results.rows[1].figures[column] = oracle
+          results.rows[3].figures[column] = method
+          // The other methods keep more.
+          results.rows[2].figures[column] = 0.9
+        }
+      }.filter { $0.hasPrefix("passes its oracle") }
+    }
+    let eviction = passed(
+      "oracle-eviction", ["scope": "head"],
+      [(.retainedFraction, 0.3, 0.3), (.decodeDroppedMass, 0.2, 0.1)])
+    #expect(eviction.count == 1)
+    #expect(eviction[0].contains("tca threshold=0.9") && eviction[0].contains("scope model"))
+    let impossible = passed(
+      "oracle-eviction", ["scope": "model"],
+      [(.retainedFraction, 0.3, 0.29), (.decodeDroppedMass, 0.2, 0.1)])
+    #expect(impossible.count == 1 && impossible[0].hasSuffix("please report it"))
+    // It keeps more, or drops as much.
+    #expect(
+      passed(
+        "oracle-eviction", [:], [(.retainedFraction, 0.3, 0.31), (.decodeDroppedMass, 0.2, 0.1)]
+      )
+      .isEmpty)
+    #expect(
+      passed(
+        "oracle-eviction", [:], [(.retainedFraction, 0.3, 0.3), (.decodeDroppedMass, 0.2, 0.2)]
+      )
+      .isEmpty)
+    #expect(
+      passed(
+        "oracle-top-k", [:],
+        [
+          (.nominalDensity, 0.3, 0.3), (.droppedMass, 0.2, 0.1), (.decodeNominalDensity, 0.3, 0.3),
+          (.decodeDroppedMass, 0.2, 0.1),
+        ]
+      ).count == 2)
+    // An oracle that leaves a phase dense bounds nothing there.
+    #expect(
+      passed("oracle-top-p", [:], [(.nominalDensity, 1, 0.3), (.droppedMass, 0.2, 0.1)]).isEmpty)
+  }
+
+  @Test("What reads the future is marked, alone and in a composition")
+  func readsFuture() {
+    func marked(_ strategy: String, _ parameters: JSONValue = [:]) -> Bool {
+      var results = ExampleResults.experiment(contexts: [512])
+      results.rows[1].planned.cell.strategy = strategy
+      results.rows[1].planned.cell.strategyParameters = parameters
+      let analysis = ExperimentAnalysis(results)
+      let isMarked = analysis.rows[1].strategy.hasSuffix(" §")
+      #expect(Report(of: analysis).legend.contains { $0.hasPrefix("§") } == isMarked)
+      #expect(TerminalTable(analysis).text.contains("§ Reads the future") == isMarked)
+      return isMarked
+    }
+    #expect(marked("oracle-eviction"))
+    #expect(marked("composed", ["retention": ["name": "oracle-eviction"]]))
+    #expect(!marked("oracle-top-k"))
+    #expect(!marked("composed", ["retention": ["name": "snapkv"]]))
+  }
+
   @Test("Better than full beyond the interval is flagged, within it not")
   func betterThanFull() {
     func changed(by loss: @escaping (Int) -> Double) -> [String] {

@@ -48,7 +48,7 @@ public struct ComposedStrategy: AttentionStrategy {
     ],
     fidelity: .own, source: "no paper of its own; each part names its source")
 
-  private let parts: [StrategyPart]
+  private var parts: [StrategyPart]
 
   public init(
     _ configuration: Configuration, for shape: AttentionShape
@@ -81,6 +81,14 @@ public struct ComposedStrategy: AttentionStrategy {
 
   public func makeState(layer: Int) -> State {
     State(parts: parts.map { $0.makeState(layer: layer) })
+  }
+
+  public var readsFuture: Bool { parts.contains { $0.strategy.readsFuture } }
+
+  public func reading(_ future: FutureAttention) -> ComposedStrategy {
+    var composed = self
+    composed.parts = parts.map { $0.reading(future) }
+    return composed
   }
 
   /// Where they are those of the parts that attend, to keys as they were written.

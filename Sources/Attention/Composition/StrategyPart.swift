@@ -6,7 +6,7 @@ import Tensors
 /// Its state travels as `any Sendable`; each call takes it out, so that it is changed in place, and puts it back.
 struct StrategyPart: Sendable {
   let phase: StrategyPhase
-  let strategy: any AttentionStrategy
+  private(set) var strategy: any AttentionStrategy
 
   /// - Parameter value: a strategy as a spec writes it: its name, parameters and budget in one object.
   /// - Throws: `ConfigurationError`, parameters named `prefill.localWindow`.
@@ -30,6 +30,12 @@ struct StrategyPart: Sendable {
     } catch {
       throw ConfigurationError(phase.rawValue, "\(error)")
     }
+  }
+
+  func reading(_ future: FutureAttention) -> StrategyPart {
+    var part = self
+    part.strategy = strategy.reading(future)
+    return part
   }
 
   func makeState(layer: Int) -> any Sendable { strategy.makeState(layer: layer) }

@@ -76,6 +76,8 @@ extension BenchRun {
       cell: cell, entry: tca.entry, parameters: tca.parameters, model: model)
     let pass = QualityPass(
       model: model, task: task, samples: samples, makeFull: { [self] in try makeFull() },
+      futures: FutureShelf(
+        model: model.model, samples: samples, makeFull: { [self] in try makeFull() }),
       measuresApproximation: true, measuresQuality: true, measuresMemory: true, checkpoint: {},
       afterLayer: { _ in })
     var timing: [Double] = []

@@ -46,6 +46,8 @@ final class CountingSession: StrategySession {
 
   var shape: AttentionShape { session.shape }
   var description: StrategyDescription { session.description }
+  var readsFuture: Bool { session.readsFuture }
+  func foresee(_ future: FutureAttention) { session.foresee(future) }
   var logitsAreDense: Bool { session.logitsAreDense }
   var coldFormat: ColdFormat? { session.coldFormat }
   var caches: [[KVHead]] { session.caches }

@@ -44,6 +44,15 @@ public struct TensorAttention {
     let session = try entry.makeSession(
       parameters: resolved, shape: shape, workspace: workspace)
     let dense = AttentionSession(FullAttention(), shape: shape, workspace: workspace)
+    if session.readsFuture {
+      guard prompt < tokens else {
+        throw ConfigurationError(
+          "--queries-from",
+          "\(entry.description.name) reads what follows the prompt; give the first token that follows it, 1 to \(tokens - 1)"
+        )
+      }
+      session.foresee(Self.future(of: tensors, prompt: prompt, workspace: workspace))
+    }
 
     attend(tensors, 0..<prompt, .prefill, session, dense)
     for kvHead in 0..<shape.kvHeads {
@@ -85,6 +94,24 @@ public struct TensorAttention {
         for i in 0..<d { output[place * d + i] = result[row, head * d + i] }
       }
     }
+  }
+
+  /// What the queries from `prompt` on attend to before it.
+  private static func future(
+    of tensors: AttentionTensors, prompt: Int, workspace: Workspace
+  ) -> FutureAttention {
+    let recorder = FutureRecorder(
+      AttentionSession(FullAttention(), shape: tensors.shape, workspace: workspace))
+    for (range, phase) in [
+      (0..<prompt, AttentionPhase.prefill), (prompt..<tensors.tokens, .decode),
+    ] {
+      let (queries, keys, values) = tensors.rows(range)
+      var output = Matrix(rows: range.count, columns: queries.columns)
+      recorder.attend(
+        layer: 0, phase: phase, queries: queries, keys: keys, values: values,
+        firstPosition: range.lowerBound, output: &output)
+    }
+    return recorder.future
   }
 
   /// Calibrates on the tensors where the strategy asks for it, and turns a budget into numbers.

@@ -146,6 +146,7 @@ struct BudgetResolver {
 /// Why a cell cannot be run.
 enum RunError: Error, CustomStringConvertible {
   case matchedCellHasNoResult
+  case nothingFollowsThePrompt
   case matchedCellFailed(label: String, reason: String)
   case interrupted
 
@@ -153,6 +154,8 @@ enum RunError: Error, CustomStringConvertible {
     switch self {
     case .matchedCellHasNoResult:
       "the cell whose use this budget matches has no stored result"
+    case .nothingFollowsThePrompt:
+      "nothing follows the prompt, so there is no future to read; use protocol continuation, or a task with questions"
     case .matchedCellFailed(let label, let reason):
       "the matched cell \"\(label)\" failed: \(reason)"
     case .interrupted: "interrupted"

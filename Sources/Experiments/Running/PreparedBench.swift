@@ -13,6 +13,7 @@ final class PreparedBench {
   private let task: any ExperimentTask
   private let samples: [TaskSample]
   private let full: any RegisteredStrategy
+  private let futures: FutureShelf
   private var strategies: [String: CellStrategy] = [:]
 
   /// Throws what is wrong with the model, the task or its text: then no cell of the bench can run.
@@ -30,11 +31,21 @@ final class PreparedBench {
       preconditionFailure("PreparedBench: no strategy \"full\" in the registry")
     }
     self.full = full
+    let decoder = model.model
+    futures = FutureShelf(
+      model: decoder, samples: samples, makeFull: { try Self.session(of: full, on: decoder) },
+      checkpoint: runner.checkpoint)
   }
 
   private func makeFull() throws -> any StrategySession {
+    try Self.session(of: full, on: model.model)
+  }
+
+  private static func session(
+    of full: any RegisteredStrategy, on model: any DecoderModel
+  ) throws -> any StrategySession {
     try full.makeSession(
-      parameters: .object([:]), shape: model.model.shape, workspace: model.model.workspace)
+      parameters: .object([:]), shape: model.shape, workspace: model.workspace)
   }
 
   // MARK: Quality
@@ -58,7 +69,7 @@ final class PreparedBench {
     let strategies = try cells.compactMap { cell in try strategy(for: cell) }
     guard !strategies.isEmpty else { return }
     let pass = QualityPass(
-      model: model, task: task, samples: samples, makeFull: makeFull,
+      model: model, task: task, samples: samples, makeFull: makeFull, futures: futures,
       measuresApproximation: strategies.contains {
         runner.missing($0.cell).contains(.approximation)
       },
@@ -77,7 +88,7 @@ final class PreparedBench {
         // A timing group finds the peak as it goes; without one it takes a pass of its own.
         if pass.measuresMemory && !runner.missing(strategy.cell).contains(.latency) {
           results.measurements += try timedPass(
-            strategy, samples[0], repetition: 0, isWarmup: true
+            strategy, repetition: 0, isWarmup: true
           ).memory
         }
         try runner.store(results, of: strategy.cell, seconds: watch.lap())
@@ -123,7 +134,6 @@ final class PreparedBench {
     let strategies = try (reference + open).compactMap { cell in try strategy(for: cell) }
     var group = TimingGroup(threads: model.model.workspace.workers.threadCount, samples: [])
     var failed: Set<String> = []
-    let sample = samples[0]
     for repetition in 0..<runner.request.warmups + runner.request.repeats {
       let isWarmup = repetition < runner.request.warmups
       for strategy in strategies where !failed.contains(strategy.cell.cell.identity) {
@@ -131,14 +141,14 @@ final class PreparedBench {
         advance(by: 0, "timing \(strategy.cell.label), repeat \(repetition)")
         do {
           let timed = try timedPass(
-            strategy, sample, repetition: repetition, isWarmup: isWarmup)
+            strategy, repetition: repetition, isWarmup: isWarmup)
           group.samples.append(timed.sample)
           keepLargest(timed.memory, of: strategy.cell, in: &group)
         } catch {
           try runner.fail(strategy.cell, error)
           failed.insert(strategy.cell.cell.identity)
         }
-        advance(by: cost(of: sample))
+        advance(by: cost(of: samples[0]))
       }
     }
     group.samples.removeAll { failed.contains($0.identity) }
@@ -147,19 +157,21 @@ final class PreparedBench {
     if !timed.isEmpty { try runner.store(group, cells: timed) }
   }
 
-  /// One timed run from an empty start: kernels give their scratch back and the high-water mark is reset before it.
+  /// One timed run of the first sample from an empty start: kernels give their scratch back and the high-water mark is reset before it.
   private func timedPass(
-    _ strategy: CellStrategy, _ sample: TaskSample, repetition: Int, isWarmup: Bool
+    _ strategy: CellStrategy, repetition: Int, isWarmup: Bool
   ) throws -> (sample: TimingSample, memory: [Records.Measurement]) {
+    // An oracle's run beforehand is not a part of what is timed.
+    let session = try futures.telling(strategy.makeSession(), of: 0)
     model.model.workspace.releaseScratch()
     model.model.releaseScratch()
     ScratchMemory.returnFreedMemory()
     let isResettable = ProcessMemory.resetPeak()
     let start = ProcessMemory.residentBytes
     let timed = TimedPass(
-      model: model.model, sample: sample, decodeTokens: strategy.cell.decodeTokens)
+      model: model.model, sample: samples[0], decodeTokens: strategy.cell.decodeTokens)
     let result = try timed.run(
-      try strategy.makeSession(), identity: strategy.cell.cell.identity, repetition: repetition,
+      session, identity: strategy.cell.cell.identity, repetition: repetition,
       isWarmup: isWarmup)
     var memory = [
       MetricCatalogue.workspaceBytes.measurement(

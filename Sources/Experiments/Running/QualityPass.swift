@@ -16,6 +16,7 @@ package struct QualityPass {
   let task: any ExperimentTask
   let samples: [TaskSample]
   let makeFull: () throws -> any StrategySession
+  let futures: FutureShelf
   let measuresApproximation: Bool
   let measuresQuality: Bool
   let measuresMemory: Bool
@@ -26,7 +27,8 @@ package struct QualityPass {
 
   package init(
     model: any RunModel, task: any ExperimentTask, samples: [TaskSample],
-    makeFull: @escaping () throws -> any StrategySession, measuresApproximation: Bool,
+    makeFull: @escaping () throws -> any StrategySession, futures: FutureShelf,
+    measuresApproximation: Bool,
     measuresQuality: Bool, measuresMemory: Bool, checkpoint: @escaping () throws -> Void,
     afterLayer: @escaping (TaskSample) -> Void
   ) {
@@ -34,6 +36,7 @@ package struct QualityPass {
     self.task = task
     self.samples = samples
     self.makeFull = makeFull
+    self.futures = futures
     self.measuresApproximation = measuresApproximation
     self.measuresQuality = measuresQuality
     self.measuresMemory = measuresMemory
@@ -56,11 +59,11 @@ package struct QualityPass {
     let keepsDense = hasDecodeSteps || strategies.contains(where: \.isFull)
     var probe: ApproximationProbe?
     var dense = Dense(memory: MemoryFigures(shape: model.model.shape))
-    for sample in samples {
+    for (index, sample) in samples.enumerated() {
       let full = try makeFull()
       var attention: any LayerAttention = full
       if !measured.isEmpty {
-        let sparse = try measured.map { try $0.makeSession() }
+        let sparse = try measured.map { try futures.telling($0.makeSession(), of: index) }
         if let probe {
           probe.beginSample(dense: full, sparse: sparse)
         } else {
@@ -100,8 +103,8 @@ package struct QualityPass {
     var probe: ApproximationProbe?
     // Where no output goes on, both settings are the same.
     let buildsUp = model.model.carriesOutput
-    for sample in samples {
-      let session = try strategy.makeSession()
+    for (index, sample) in samples.enumerated() {
+      let session = try futures.telling(strategy.makeSession(), of: index)
       var attention: any LayerAttention = PiecewiseAttention(session)
       if measuresApproximation && buildsUp {
         let full = try makeFull()
@@ -152,11 +155,7 @@ package struct QualityPass {
       afterLayer: { _ in afterLayer(sample) })
   }
 
-  private var hasDecodeSteps: Bool {
-    samples.contains {
-      !$0.lateTokens.isEmpty || $0.forced.count > 1 || $0.greedyTokens > 1
-    }
-  }
+  private var hasDecodeSteps: Bool { samples.contains(where: \.hasDecodeSteps) }
 
   // MARK: Scores
 

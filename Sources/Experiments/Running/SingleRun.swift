@@ -18,9 +18,16 @@ public struct SingleRun {
   ///
   /// - Parameter promptTokens: what a budget given as a fraction is a part of.
   public func makeSession(promptTokens: Int) throws -> any StrategySession {
-    try strategy.entry.makeSession(
+    let session = try strategy.entry.makeSession(
       parameters: resolvedParameters(promptTokens: promptTokens), shape: model.model.shape,
       workspace: model.model.workspace)
+    guard !session.readsFuture else {
+      throw ConfigurationError(
+        "--strategy",
+        "\(strategy.entry.description.name) reads what follows the prompt, which is not known here; use it in an experiment (tca-lab run)"
+      )
+    }
+    return session
   }
 
   /// All parameters of a session, the budget in tokens and the result of the offline phase included.

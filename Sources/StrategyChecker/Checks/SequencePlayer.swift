@@ -39,6 +39,26 @@ struct Transcript {
   }
 }
 
+extension SyntheticSequence {
+  /// What the queries after the first `count` tokens attend to among these.
+  func future(ofPrompt count: Int) -> FutureAttention {
+    let recorder = FutureRecorder(
+      AttentionSession(
+        FullAttention(), shape: shape, workspace: Workspace(workers: WorkerPool())))
+    for (range, phase) in [(0..<count, AttentionPhase.prefill), (count..<tokens, .decode)]
+    where !range.isEmpty {
+      for layer in 0..<shape.layers {
+        var output = Matrix(rows: range.count, columns: shape.queryHeads * shape.headDimension)
+        recorder.attend(
+          layer: layer, phase: phase, queries: Self.rows(range, of: queries[layer]),
+          keys: Self.rows(range, of: keys[layer]), values: Self.rows(range, of: values[layer]),
+          firstPosition: range.lowerBound, output: &output)
+      }
+    }
+    return recorder.future
+  }
+}
+
 /// Feeds a sequence to a session: the prompt, then decode steps.
 struct SequencePlayer {
   let session: any StrategySession
@@ -54,10 +74,13 @@ struct SequencePlayer {
 
   var isAtEnd: Bool { position == sequence.tokens }
 
-  /// Runs the next `count` tokens through all layers; the first call is the prompt.
+  /// Runs the next `count` tokens through all layers; the first call is the prompt, of which an oracle is told before.
   mutating func step(_ count: Int) {
     let range = position..<position + min(count, sequence.tokens - position)
     let shape = sequence.shape
+    if position == 0 && session.readsFuture {
+      session.foresee(sequence.future(ofPrompt: range.count))
+    }
     for layer in 0..<shape.layers {
       var output = Matrix(rows: range.count, columns: shape.queryHeads * shape.headDimension)
       session.attend(

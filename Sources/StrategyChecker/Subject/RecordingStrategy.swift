@@ -63,6 +63,12 @@ struct RecordingStrategy<Base: AttentionStrategy>: AttentionStrategy {
 
   func makeState(layer: Int) -> Base.State { base.makeState(layer: layer) }
 
+  var readsFuture: Bool { base.readsFuture }
+
+  func reading(_ future: FutureAttention) -> RecordingStrategy {
+    RecordingStrategy(base.reading(future), recorder: recorder)
+  }
+
   var logitsAreDense: Bool { base.logitsAreDense }
 
   var remembersOtherPhases: Bool { base.remembersOtherPhases }

@@ -44,6 +44,7 @@ enum StrategyListing {
       acts in          \(words(description.phases.map(\.rawValue)))
       budgets          \(words(description.budgets.map(\.rawValue)))
       looks ahead      \(description.selectionLooksAhead ? "yes: later prompt tokens choose what earlier queries see" : "no")
+      reads the future \(description.readsFuture ? "yes: an oracle, told what follows the prompt" : "no")
       fidelity         \(description.fidelity.rawValue)
       source           \(description.source)
 

@@ -1,0 +1,74 @@
+import Kernels
+import Tensors
+
+/// What the queries after a prompt attend to in it when attention is full: what only an oracle knows.
+public struct FutureAttention: Sendable {
+  /// Tokens of the prompt.
+  public let promptTokens: Int
+  /// The softmax weight of each prompt token, summed over the queries after the prompt and the query heads of a group;
+  /// by layer and KV head, (promptTokens). All zero where nothing follows.
+  public let masses: [[[Double]]]
+
+  public init(promptTokens: Int, masses: [[[Double]]]) {
+    self.promptTokens = promptTokens
+    self.masses = masses
+  }
+}
+
+/// A session of full attention that takes down what decode steps attend to in the prompt.
+public final class FutureRecorder: LayerAttention {
+  private let dense: any StrategySession
+  private var promptTokens = 0
+  private var masses: [[[Double]]]
+
+  /// - Parameter dense: a session of full attention with empty caches.
+  public init(_ dense: any StrategySession) {
+    self.dense = dense
+    masses = Array(
+      repeating: Array(repeating: [], count: dense.shape.kvHeads), count: dense.shape.layers)
+  }
+
+  /// What has been attended to so far.
+  public var future: FutureAttention {
+    FutureAttention(promptTokens: promptTokens, masses: masses)
+  }
+
+  public var shape: AttentionShape { dense.shape }
+
+  public func queriesDecodedTogether(from position: Int) -> Int { .max }
+
+  public func attend(
+    layer: Int, phase: AttentionPhase, queries: Matrix, keys: Matrix, values: Matrix,
+    firstPosition: Int, output: inout Matrix
+  ) {
+    dense.attend(
+      layer: layer, phase: phase, queries: queries, keys: keys, values: values,
+      firstPosition: firstPosition, output: &output)
+    switch phase {
+    case .prefill:
+      promptTokens = queries.rows
+      masses[layer] = Array(
+        repeating: [Double](repeating: 0, count: promptTokens), count: shape.kvHeads)
+    case .decode:
+      watch(layer, queries, firstPosition: firstPosition)
+    }
+  }
+
+  private func watch(_ layer: Int, _ queries: Matrix, firstPosition: Int) {
+    let d = shape.headDimension
+    for (kvHead, cache) in dense.caches[layer].enumerated() {
+      let keys = cache.keys
+      var weights = [Float](repeating: 0, count: keys.count)
+      for row in 0..<queries.rows {
+        for head in shape.queryHeads(of: kvHead) {
+          AttentionWeights.softmax(
+            query: queries.row(row).extracting(head * d..<(head + 1) * d), keys: keys,
+            visible: firstPosition + row + 1, into: &weights)
+          for token in 0..<promptTokens {
+            masses[layer][kvHead][token] += Double(weights[token])
+          }
+        }
+      }
+    }
+  }
+}

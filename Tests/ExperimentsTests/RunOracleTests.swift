@@ -1,0 +1,70 @@
+import Attention
+import Records
+import ResultStore
+import Testing
+
+@testable import Experiments
+
+@Suite("Oracles that read the future, in a run")
+struct RunOracleTests {
+  @Test("No evictor drops less of the continuation's attention than the oracle of its kind")
+  func bounds() throws {
+    let lab = try RunLab()
+    let names = ["random", "knorm", "snapkv", "streaming-llm", "h2o"]
+    let run = try lab.run(
+      RunLab.spec(
+        contexts: "256",
+        strategies: [#"{"name": "full"}"#]
+          + (names + ["oracle-eviction"]).map {
+            #"{"name": "\#($0)", \#($0 == "streaming-llm" ? #""prefill": false, "# : "")"budget": {"fraction": 0.4}}"#
+          },
+        tasks: [
+          RunLab.perplexity("continuation", samples: 2),
+          #"{"name": "passkey", "corpus": "novel.txt", "samples": 1, "depths": [0.3, 0.7], "queryAware": false, "decodeTokens": 4}"#,
+        ]))
+    #expect(run.summary.failed == 0)
+    let rows = try lab.results().rows
+    for task in ["perplexity", "passkey"] {
+      func figure(_ column: ComparisonColumn, _ strategy: String) throws -> Double {
+        let row = try #require(
+          rows.first { $0.planned.cell.task == task && $0.planned.cell.strategy == strategy })
+        return try #require(row[column], "\(strategy), \(task), \(column)")
+      }
+      let best = try figure(.decodeDroppedMass, "oracle-eviction")
+      let share = try figure(.retainedFraction, "oracle-eviction")
+      #expect(best > 0 && share <= 0.4)
+      for name in names {
+        #expect(try figure(.retainedFraction, name) <= share + 1e-6, "\(name), \(task)")
+        #expect(try figure(.decodeDroppedMass, name) >= best, "\(name), \(task)")
+      }
+    }
+  }
+
+  @Test(
+    "Where nothing follows the prompt the oracle's cell fails with the reason, and the others do not"
+  )
+  func nothingFollows() throws {
+    let lab = try RunLab()
+    let run = try lab.run(
+      RunLab.spec(
+        strategies: [
+          #"{"name": "full"}"#, #"{"name": "oracle-eviction", "budget": {"fraction": 0.4}}"#,
+          #"{"name": "knorm", "budget": {"fraction": 0.4}}"#,
+        ], tasks: [RunLab.perplexity("prefill")], rest: #", "metrics": ["quality"]"#))
+    #expect(run.summary.failed == 1 && run.summary.finished == 2)
+    let failure = try lab.results().row("oracle-eviction").failure
+    #expect(failure?.reason.contains("nothing follows the prompt") == true)
+  }
+
+  @Test("A run of its own, without the samples' future, refuses the oracle")
+  func singleRun() throws {
+    let lab = try RunLab()
+    var environment = SpecSamples.environment
+    environment.strategies = StrategyRegistry.builtIn.descriptions
+    let strategy = try StrategyArgument(parsing: "oracle-eviction", in: environment)
+    let error = #expect(throws: (any Error).self) {
+      try SingleRun(try lab.loadModel(), strategy).makeSession(promptTokens: 40)
+    }
+    #expect(error.map { "\($0)".contains("tca-lab run") } == true)
+  }
+}
