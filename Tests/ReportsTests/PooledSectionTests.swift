@@ -57,6 +57,28 @@ struct PooledSectionTests {
     #expect(try table(results).rows.count == 2)
   }
 
+  @Test("A task at which full attention is at chance is no part of a pool")
+  func atChance() throws {
+    var results = ExampleResults.experiment(contexts: [512])
+    let passkeys = results.rows[4...7]
+    for number in 1...2 {
+      for row in passkeys {
+        var row = row
+        row.planned.cell.identity += " \(number)"
+        row.planned.fullIdentity += " \(number)"
+        row.planned.cell.taskParameters = ["corpus": .integer(number)]
+        // The last corpus: nobody finds anything.
+        if number == 2 {
+          for unit in row.units.indices { row.units[unit].score = 0 }
+        }
+        results.rows.append(row)
+      }
+    }
+    let table = try table(results)
+    #expect(!table.rows.isEmpty)
+    #expect(table.rows.allSatisfy { $0[2] == "passkey, 2 together" })
+  }
+
   @Test("A matched strategy is held against its reference over all tasks")
   func reference() throws {
     var results = results()

@@ -18,7 +18,8 @@ extension ExperimentAnalysis {
         : [
           "The units of several cells pooled: the texts of perplexity (nats a token, lower is better), the tasks of a "
             + "family (score, higher is better). Differences are paired; intervals stratified by cell and sample. "
-            + "Reference: the strategy whose use a budget matches. Only strategies with results in all of the cells."
+            + "Reference: the strategy whose use a budget matches. Only strategies with results in all of the cells; tasks "
+            + "at which full attention is at chance (‡) are left out."
         ], tables: [table])
   }
 
@@ -26,7 +27,8 @@ extension ExperimentAnalysis {
   private var pools: [Pool] {
     var places: [Pool.Key: Int] = [:]
     var pools: [Pool] = []
-    for row in rows where !row.row.units.isEmpty {
+    // What full attention only guesses at says nothing of a method.
+    for row in rows where !row.row.units.isEmpty && !row.isAtChance {
       let key = Pool.Key(row)
       let place = places[key, default: pools.count]
       if place == pools.count {
