@@ -9,7 +9,8 @@ extension Report {
   public init(of analysis: ExperimentAnalysis) {
     let sections =
       [analysis.mainSection, analysis.flagSection] + analysis.equalBudgetSections + [
-        analysis.pooledSection, analysis.qualitySection, analysis.approximationSection,
+        analysis.pooledSection, analysis.qualitySection, analysis.lengthSection,
+        analysis.approximationSection,
         analysis.headSection,
         analysis.timeSection,
         analysis.memorySection, analysis.growthSection, analysis.tradeOffSection,

@@ -118,6 +118,27 @@ struct ReportTests {
     #expect(!marked("composed", ["retention": ["name": "snapkv"]]))
   }
 
+  @Test("LongBench-E is shown by the intervals of length that it reports by, other tasks are not")
+  func lengths() throws {
+    func section(_ dataset: String) -> ReportSection {
+      var results = ExampleResults.experiment(contexts: [512])
+      for row in 4...7 {
+        results.rows[row].planned.cell.task = "longbench"
+        results.rows[row].planned.cell.taskParameters = ["dataset": .string(dataset)]
+        for (unit, words) in [3999.0, 4000, 7999, 12_000].enumerated() {
+          results.rows[row].units[unit].place = words
+          results.rows[row].units[unit].score = [0.5, 1, 0, 0.25][unit]
+        }
+      }
+      return ExperimentAnalysis(results).lengthSection
+    }
+    #expect(section("qasper").isEmpty)
+    let table = try #require(section("qasper_e").tables.first)
+    #expect(table.rows.count == 4)
+    #expect(
+      table.rows.allSatisfy { Array($0.suffix(4)) == ["0.500", "0.500", "0.250", "1 / 2 / 1"] })
+  }
+
   @Test("Better than full beyond the interval is flagged, within it not")
   func betterThanFull() {
     func changed(by loss: @escaping (Int) -> Double) -> [String] {

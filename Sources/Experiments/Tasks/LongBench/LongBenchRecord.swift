@@ -16,9 +16,4 @@ struct LongBenchRecord: Hashable {
       answers: try line.texts("answers"), length: try line.count("length"),
       classes: try line.optionalTexts("all_classes") ?? [])
   }
-
-  /// The interval of lengths that LongBench-E reports by.
-  static func bucket(ofLength length: Double) -> String {
-    length < 4000 ? "0-4k" : length < 8000 ? "4-8k" : "8k+"
-  }
 }
