@@ -51,6 +51,14 @@ struct AttentionBench {
       print(
         "  depth \(depth) tokens 0.3, masked:".padded(36) + (masked.typical * 1e3).text(2)
           + (bytes / masked.typical * 1e-9).text())
+      // As after an eviction: what some head of the group keeps is held, each head masks to its own.
+      let own = (0..<9).map { layers[0].scattered(density: 0.1, seed: $0, length: depth) }
+      let share = layers.reduce(0) { $0 + $1.retain(own) } / Double(layers.count)
+      let held = Timing { for layer in layers { layer.attend(kernel, own) } }
+      print(
+        "  depth \(depth) tokens 0.1, evicted:".padded(36) + (held.typical * 1e3).text(2)
+          + (bytes * share / held.typical * 1e-9).text() + "  held" + share.text(3, width: 6)
+          + "  time ratio" + (held.typical / all.typical).text(3, width: 6))
     }
   }
 }
@@ -93,6 +101,20 @@ private final class Layer {
       queries: queries, rows: 0..<queries.rows, firstPosition: firstPosition, shape: shape,
       heads: heads, selections: selections, output: &output, logSumExp: &logSumExp
     ).reduce(PairCounts(), +)
+  }
+
+  /// Drops what no query head of a group selects; gives the share of tokens that stay.
+  func retain(_ selections: [Selection]) -> Double {
+    let group = shape.queryHeadsPerKVHead
+    let before = heads.reduce(0) { $0 + $1.count }
+    for (index, head) in heads.enumerated() {
+      var union = selections[index * group]
+      for selection in selections[index * group..<(index + 1) * group] {
+        for run in selection.runs { union.keep(run) }
+      }
+      head.retain(union, newestQuery: firstPosition, keepsSlack: false)
+    }
+    return Double(heads.reduce(0) { $0 + $1.count }) / Double(before)
   }
 
   func time(

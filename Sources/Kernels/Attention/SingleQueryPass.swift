@@ -99,10 +99,15 @@ struct SingleQueryPass {
         }
         return
       }
-      for slot in 0..<positions.count {
-        let place = Int(positions[slot]) - first
-        let bit = UInt16(truncatingIfNeeded: map[place / 64] >> UInt64(place % 64)) & 1
-        bits[slot / 16] |= bit << UInt16(slot % 16)
+      // A block's bits are put together in a register: added to memory, each would wait for the one before.
+      for block in 0..<(positions.count + 15) / 16 {
+        var own: UInt32 = 0
+        for slot in 16 &* block..<min(16 &* block &+ 16, positions.count) {
+          let place = UInt(truncatingIfNeeded: Int(positions[slot]) &- first)
+          let bit = UInt32(truncatingIfNeeded: map[Int(place / 64)] &>> UInt64(place % 64)) & 1
+          own |= bit &<< UInt32(truncatingIfNeeded: slot % 16)
+        }
+        bits[block] |= UInt16(truncatingIfNeeded: own)
       }
     }
   }
@@ -138,12 +143,14 @@ struct SingleQueryPass {
   @inline(__always)
   private static func hide(_ logits: UnsafeMutablePointer<Float>, shown bits: UInt16) {
     guard bits != .max else { return }
-    var vector = loadVector(logits)
-    for lane in 0..<16 {
-      let isShown = bits & (1 << UInt16(truncatingIfNeeded: lane)) != 0
-      vector[lane] = isShown ? vector[lane] : -.infinity
-    }
-    storeVector(vector, at: logits)
+    // With integers: comparing and choosing lane by lane does not become vectors.
+    let lanes = SIMD16<UInt32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+    let isShown = SIMD16<UInt32>(repeating: UInt32(bits)) &>> lanes & 1
+    let shown = SIMD16<UInt32>.zero &- isShown
+    let infinity = SIMD16<UInt32>(repeating: (-Float.infinity).bitPattern)
+    let vector = unsafeBitCast(loadVector(logits), to: SIMD16<UInt32>.self)
+    storeVector(
+      unsafeBitCast(vector & shown | infinity & ~shown, to: SIMD16<Float>.self), at: logits)
   }
 
   /// Calls `body` for the slots, counted from the first, of each stretch of needed blocks.
