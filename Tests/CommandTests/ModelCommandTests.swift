@@ -228,4 +228,21 @@ struct ModelCommandTests {
       #expect(result.err.hasPrefix("tca-lab: ") && !result.err.contains("Fatal error"))
     }
   }
+
+  @Test("attend does not write over its input, by whatever name")
+  func attendKeepsItsInput() throws {
+    let bytes = try Data(
+      contentsOf: URL(fileURLWithPath: GoldenFiles.path("attend-input.safetensors")))
+    let path = lab.path("qkv.safetensors")
+    try bytes.write(to: URL(fileURLWithPath: path))
+    try FileManager.default.createSymbolicLink(
+      atPath: lab.path("link.safetensors"), withDestinationPath: path)
+    for output in ["qkv.safetensors", "./qkv.safetensors", "link.safetensors"] {
+      let result = try lab.start([
+        "attend", "--input", "qkv.safetensors", "--output", output,
+      ]).wait()
+      #expect(result.status == 2 && result.err.contains("--output"), "\(output): \(result.err)")
+      #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == bytes)
+    }
+  }
 }

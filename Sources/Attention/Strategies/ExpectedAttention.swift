@@ -97,13 +97,14 @@ public struct ExpectedAttention: ScoringStrategy {
     let head = layer.heads[kvHead]
     let sinks = configuration.sinks
     guard head.count > sinks, layer.queries.rows > sinks else { return }
-    let keys = head.keys
     var expected = [Double](repeating: 0, count: head.count - sinks)
+    let positions = layer.queryPositions.dropFirst(sinks)
+    let turns = layer.shape.rotary.map { Turns(back: positions, $0) }
     for queryHead in queryHeads {
       let statistics = QueryStatistics(
-        layer, head: queryHead, skipping: sinks, withCovariance: configuration.covariance
+        layer, head: queryHead, at: positions, turns, withCovariance: configuration.covariance
       ).turned(to: layer.newestQuery + 1, count: configuration.futurePositions, layer.shape.rotary)
-      var logits = expected.indices.map { statistics.logExpectation(keys.row(sinks + $0)) }
+      var logits = statistics.logExpectations(head.keys, from: sinks)
       let largest = logits.max() ?? 0
       var total = 0.0
       for index in logits.indices {
@@ -122,45 +123,115 @@ public struct ExpectedAttention: ScoringStrategy {
   }
 }
 
+/// The rotations that take queries back to what they were before theirs.
+private struct Turns {
+  let rotary: RotaryEmbedding
+  /// By position and pair.
+  private let cosines: [Double]
+  private let sines: [Double]
+
+  init(back positions: Range<Int>, _ rotary: RotaryEmbedding) {
+    self.rotary = rotary
+    var cosines: [Double] = []
+    var sines: [Double] = []
+    for position in positions {
+      for frequency in rotary.frequencies {
+        let angle = -Double(position) * frequency
+        cosines.append(cos(angle))
+        sines.append(sin(angle))
+      }
+    }
+    self.cosines = cosines
+    self.sines = sines
+  }
+
+  /// - Parameter index: of the position, counted from the first.
+  func turn(_ query: inout [Double], at index: Int) {
+    let pairs = rotary.frequencies.count
+    for pair in 0..<pairs {
+      rotary.turn(
+        &query, pair: pair, cosine: cosines[index * pairs + pair],
+        sine: sines[index * pairs + pair])
+    }
+  }
+}
+
+/// Rows of numbers in double precision, eight side by side: padded with zeros to whole vectors.
+private struct DoubleRows {
+  let width: Int
+  /// Vectors in a row.
+  let vectors: Int
+  var elements: [SIMD8<Double>] = []
+
+  init(width: Int) {
+    self.width = width
+    vectors = (width + 7) / 8
+  }
+
+  mutating func append(_ row: some Collection<Double>) {
+    var vector = SIMD8<Double>.zero
+    for (column, value) in row.enumerated() {
+      vector[column % 8] = value
+      if column % 8 == 7 || column == width - 1 {
+        elements.append(vector)
+        vector = .zero
+      }
+    }
+  }
+
+  subscript(row: Int, column: Int) -> Double {
+    elements[row * vectors + column / 8][column % 8]
+  }
+}
+
 /// Mean and covariance of a head's queries, in double precision.
 private struct QueryStatistics {
   var mean: [Double]
   /// (d x d); nil where it is left out.
   var covariance: [Double]?
 
-  /// Of a prompt's queries before their rotation, the first `sinks` left out.
-  init(_ layer: LayerView, head: Int, skipping sinks: Int, withCovariance: Bool) {
+  /// Of a prompt's queries at `positions`, before their rotation.
+  init(
+    _ layer: LayerView, head: Int, at positions: Range<Int>, _ turns: Turns?, withCovariance: Bool
+  ) {
     let d = layer.shape.headDimension
-    let positions = layer.queryPositions.dropFirst(sinks)
-    var queries = [Double](repeating: 0, count: positions.count * d)
+    var queries = DoubleRows(width: d)
+    queries.elements.reserveCapacity(positions.count * queries.vectors)
     mean = [Double](repeating: 0, count: d)
+    var query = mean
     for (row, position) in positions.enumerated() {
       let rotated = layer.query(head: head, at: position)
-      var query = (0..<d).map { Double(rotated[$0]) }
-      if let rotary = layer.shape.rotary {
-        for pair in rotary.frequencies.indices {
-          let angle = -Double(position) * rotary.frequencies[pair]
-          rotary.turn(&query, pair: pair, cosine: cos(angle), sine: sin(angle))
-        }
-      }
-      for i in 0..<d {
-        queries[row * d + i] = query[i]
-        mean[i] += query[i]
-      }
+      for i in 0..<d { query[i] = Double(rotated[i]) }
+      turns?.turn(&query, at: row)
+      queries.append(query)
+      for i in 0..<d { mean[i] += query[i] }
     }
     let share = 1 / Double(positions.count)
     for i in 0..<d { mean[i] *= share }
     guard withCovariance else { return }
-    var sums = [Double](repeating: 0, count: d * d)
-    var query = [Double](repeating: 0, count: d)
+    var centre = DoubleRows(width: d)
+    centre.append(mean)
+    let vectors = queries.vectors
     for row in 0..<positions.count {
-      for i in 0..<d { query[i] = queries[row * d + i] - mean[i] }
-      for i in 0..<d {
-        let factor = query[i]
-        for j in 0..<d { sums[i * d + j] += factor * query[j] }
+      for vector in 0..<vectors {
+        queries.elements[row * vectors + vector] -= centre.elements[vector]
       }
     }
-    covariance = sums.map { $0 * share }
+    // Symmetric: the upper half, whole vectors at a time, each summed up in a register.
+    var sums = [Double](repeating: 0, count: d * d)
+    for i in 0..<d {
+      for vector in i / 8..<vectors {
+        var sum = SIMD8<Double>.zero
+        for row in 0..<positions.count {
+          sum += queries[row, i] * queries.elements[row * vectors + vector]
+        }
+        for j in max(i, 8 * vector)..<min(8 * vector + 8, d) {
+          sums[i * d + j] = sum[j % 8] * share
+          sums[j * d + i] = sums[i * d + j]
+        }
+      }
+    }
+    covariance = sums
   }
 
   /// Turned by the mean of the rotations of `count` positions from `first` on.
@@ -196,21 +267,27 @@ private struct QueryStatistics {
     covariance?[b] = sine * x + cosine * y
   }
 
-  /// kᵀμ/√d + kᵀΣk/2d: the logarithm of the mean of exp(q·k/√d) over normal queries q.
-  func logExpectation(_ key: Span<Float>) -> Double {
+  /// kᵀμ/√d + kᵀΣk/2d of each key from `first` on: the logarithm of the mean of exp(q·k/√d) over normal queries q.
+  func logExpectations(_ keys: Rows, from first: Int) -> [Double] {
     let d = mean.count
-    var product = 0.0
-    for i in 0..<d { product += Double(key[i]) * mean[i] }
-    product /= Double(d).squareRoot()
-    guard let covariance else { return product }
-    var turned = [Double](repeating: 0, count: d)
-    for i in 0..<d {
-      let factor = Double(key[i])
-      for j in 0..<d { turned[j] += factor * covariance[i * d + j] }
+    var rows = DoubleRows(width: d)
+    if let covariance {
+      for i in 0..<d { rows.append(covariance[i * d..<(i + 1) * d]) }
     }
-    var square = 0.0
-    for i in 0..<d { square += Double(key[i]) * turned[i] }
-    return product + square / (2 * Double(d))
+    return (first..<keys.count).map { index in
+      let key = keys.row(index)
+      var product = 0.0
+      for i in 0..<d { product += Double(key[i]) * mean[i] }
+      product /= Double(d).squareRoot()
+      guard covariance != nil else { return product }
+      var square = 0.0
+      for vector in 0..<rows.vectors {
+        var turned = SIMD8<Double>.zero
+        for i in 0..<d { turned += Double(key[i]) * rows.elements[i * rows.vectors + vector] }
+        for j in 8 * vector..<min(8 * vector + 8, d) { square += Double(key[j]) * turned[j % 8] }
+      }
+      return product + square / (2 * Double(d))
+    }
   }
 }
 

@@ -22,6 +22,11 @@ struct AttendCommand: ParsableCommand {
 
   func run() throws {
     let argument = try strategy.parse()
+    func file(_ path: String) -> URL { URL(fileURLWithPath: path).resolvingSymlinksInPath() }
+    guard file(input) != file(output) else {
+      throw Failure(
+        .usage, "--output: \"\(output)\" is the input, which stays as it is; give another name")
+    }
     let tensors = try AttentionTensors(path: input)
     let result = try TensorAttention(
       tensors, strategy: argument.entry, parameters: argument.parameters,
