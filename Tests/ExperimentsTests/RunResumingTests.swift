@@ -133,16 +133,21 @@ struct RunResumingTests {
     #expect(try lab.run(spec).summary.skipped == 2)
   }
 
-  @Test("A matched strategy gets what it needs though the spec does not ask for it")
-  func matchingWithoutItsKinds() throws {
+  @Test(
+    "A matched strategy gets what it needs though the spec does not ask for it, and no more",
+    arguments: [("kvBytes", ResultKind.memory), ("density", .approximation)])
+  func matchingWithoutItsKinds(use: String, needed: ResultKind) throws {
     let lab = try RunLab()
     let run = try lab.run(
       RunLab.spec(
-        strategies: [RunLab.tca, RunLab.matching], tasks: [RunLab.perplexity("prefill")],
-        rest: #", "metrics": ["latency"]"#))
+        strategies: [
+          RunLab.tca,
+          #"{"name": "streaming-llm", "sinks": 4, "budget": {"matching": "tca", "of": "\#(use)"}}"#,
+        ], tasks: [RunLab.perplexity("prefill")], rest: #", "metrics": ["latency"]"#))
     #expect(run.summary.failed == 0 && run.summary.finished == 3)
-    let rows = try lab.results().rows
-    #expect(rows.allSatisfy { $0.kinds[.latency] == 1 })
+    let results = try lab.results()
+    #expect(results.rows.allSatisfy { $0.kinds[.latency] == 1 })
+    #expect(Set(try results.row("tca").kinds.keys) == [.latency, needed])
   }
 
   @Test("Fresh runs all cells again; older figures stay, the newest are shown")

@@ -59,6 +59,23 @@ struct EqualBudgetTests {
     #expect(try column("strategy", of: found[1]) == ["tca threshold=0.7", "streaming-llm"])
   }
 
+  @Test("What was not measured comes last")
+  func unmeasured() throws {
+    var results = ExampleResults.experiment(contexts: [512])
+    for row in 1...2 {
+      results.rows[row].planned.cell.strategyParameters = ["budget": ["fraction": 0.4]]
+    }
+    results.rows[1].units = []
+    let section = try #require(
+      ExperimentAnalysis(results).equalBudgetSections.first { !$0.isEmpty })
+    #expect(try column("strategy", of: section) == ["tca threshold=0.7 †", "streaming-llm"])
+    results.rows[1].units = results.rows[2].units
+    results.rows[2].units = []
+    let other = try #require(
+      ExperimentAnalysis(results).equalBudgetSections.first { !$0.isEmpty })
+    #expect(try column("strategy", of: other) == ["streaming-llm", "tca threshold=0.7 †"])
+  }
+
   @Test("The parts of a composition count, each in the table of its budget")
   func parts() throws {
     let composed: JSONValue = [

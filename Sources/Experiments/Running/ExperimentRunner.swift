@@ -106,9 +106,8 @@ public final class ExperimentRunner {
 
   /// The kinds that a cell still lacks. Another cell's budget may need more than the spec asks for.
   func missing(_ cell: PlannedCell) -> Set<ResultKind> {
-    var wanted = request.metrics
-    if request.cells.contains(where: { $0.references.contains(cell.cell.identity) }) {
-      wanted.formUnion([.approximation, .memory])
+    let wanted = request.cells.reduce(into: request.metrics) {
+      $0.formUnion($1.kindsNeeded(of: cell.cell.identity))
     }
     return wanted.subtracting(stored[cell.cell.identity] ?? [])
   }

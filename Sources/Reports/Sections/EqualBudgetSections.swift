@@ -189,9 +189,9 @@ extension AnalysedRow {
     return found
   }
 
-  /// What is lost against full, so that less is better, for likelihoods and scores alike.
+  /// What is lost against full, so that less is better, for likelihoods and scores alike; what was not measured comes last.
   fileprivate var loss: Double {
-    guard let difference else { return 0 }
+    guard let difference else { return row.isFull ? 0 : .infinity }
     return difference.figure == .score ? -difference.mean : difference.mean
   }
 }
