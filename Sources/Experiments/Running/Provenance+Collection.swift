@@ -23,19 +23,25 @@ extension Provenance {
       compilerFlags: compilerFlags, dependencies: dependencyVersions)
   }
 
-  /// The commit of the checkout that the program was built in, with `-dirty` where files differ from it, and a note
-  /// where sources are newer than the program, so that the commit may not be what was built.
+  /// The commit of the checkout that the program was built in, with a note where sources are newer than the program, so
+  /// that the commit may not be what was built.
   private static let sourceState: String = {
     let folder = URL(fileURLWithPath: #filePath)
       .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent()
-    guard
-      let state = output(
-        of: ["git", "-C", folder.path, "describe", "--always", "--dirty", "--abbrev=12"])
-    else { return "unknown" }
+    guard let state = commit(of: folder) else { return "unknown" }
     return isNewerThanProgram(folder.appendingPathComponent("Sources"))
       ? state + " (sources changed since the build)" : state
   }()
+
+  /// The commit that is checked out in a folder, with `-dirty` where what a program is built from differs from it; nil
+  /// where there is none. Results and documents do not count: writing a shipped report anew does not change the program.
+  static func commit(of folder: URL) -> String? {
+    let git = ["git", "--no-optional-locks", "-C", folder.path]
+    guard let commit = output(of: git + ["describe", "--always", "--abbrev=12"]) else { return nil }
+    let changed = output(of: git + ["status", "--porcelain", "--", "Package.swift", "Sources"])
+    return changed == nil ? commit : commit + "-dirty"
+  }
 
   private static func isNewerThanProgram(_ sources: URL) -> Bool {
     let key: Set<URLResourceKey> = [.contentModificationDateKey]
