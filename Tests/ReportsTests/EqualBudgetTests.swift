@@ -59,6 +59,30 @@ struct EqualBudgetTests {
     #expect(try column("strategy", of: found[1]) == ["tca threshold=0.7", "streaming-llm"])
   }
 
+  @Test(
+    "A method is flagged where it loses more than random at the same budget beyond the interval")
+  func worseThanRandom() {
+    /// Row 2 becomes random; row 1 loses `more` than it in every unit, in half of them less.
+    func flags(_ more: Double, other: Double, budget: JSONValue) -> [String] {
+      var results = ExampleResults.experiment(contexts: [512])
+      results.rows[1].planned.cell.strategyParameters = ["budget": budget]
+      results.rows[2].planned.cell.strategyParameters = ["budget": ["fraction": 0.4]]
+      results.rows[2].planned.cell.strategy = "random"
+      for unit in results.rows[1].units.indices {
+        results.rows[1].units[unit].negativeLogLikelihood =
+          results.rows[2].units[unit].negativeLogLikelihood.map {
+            $0 + (unit % 2 == 0 ? more : other)
+          }
+      }
+      return ExperimentAnalysis(results).flags.filter { $0.hasPrefix("worse than random") }
+    }
+    let worse = flags(1, other: 0.5, budget: ["fraction": 0.4])
+    #expect(worse.count == 1 && worse[0].contains("streaming-llm, smollm2-135m at 512"))
+    #expect(flags(1, other: -1, budget: ["fraction": 0.4]).isEmpty)
+    #expect(flags(-1, other: -0.5, budget: ["fraction": 0.4]).isEmpty)
+    #expect(flags(1, other: 0.5, budget: ["fraction": 0.2]).isEmpty)
+  }
+
   @Test("What was not measured comes last")
   func unmeasured() throws {
     var results = ExampleResults.experiment(contexts: [512])

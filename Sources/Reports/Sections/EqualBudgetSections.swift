@@ -52,6 +52,22 @@ extension ExperimentAnalysis {
     }
   }
 
+  /// Methods that lose more than tokens drawn by chance do at the same budget, beyond the interval of the difference.
+  var worseThanRandom: [String] {
+    var flags: [String] = []
+    for group in BudgetedUse.allCases.flatMap(budgetGroups) {
+      guard let random = group.rows.first(where: { $0.cell.strategy == "random" }) else { continue }
+      for row in group.rows where !row.row.isFull && row.cell.strategy != "random" {
+        guard let found = difference(of: row, from: random), found.verdict > 0 else { continue }
+        let flag =
+          "worse than random at the same budget: \(row.place), \(Self.text(of: found)) to "
+          + random.row.planned.label
+        if !flags.contains(flag) { flags.append(flag) }
+      }
+    }
+    return flags
+  }
+
   private func reference(of row: AnalysedRow, _ budget: CellBudget) -> AnalysedRow? {
     guard budget.isMatched, let identity = row.row.planned.matchedIdentity else { return nil }
     return rows.first { $0.cell.identity == identity && $0.cell.model == row.cell.model }

@@ -8,8 +8,8 @@ extension ExperimentAnalysis {
 
   /// One sentence for each; empty where nothing is wrong.
   public var flags: [String] {
-    rows.flatMap { impossible($0) } + passedOracles + atChance + risingErrors + fewUnits
-      + mixedProvenance + gaps
+    rows.flatMap { impossible($0) } + passedOracles + worseThanRandom + atChance + risingErrors
+      + fewUnits + mixedProvenance + gaps
   }
 
   private var atChance: [String] {
