@@ -208,6 +208,19 @@ struct PlanTests {
         #"{"name": "tca", "threshold": [0.5, 0.9]}, {"name": "tca", "threshold": [0.9, 1]}"#,
         ["tca threshold=0.5", "tca threshold=0.9", "tca threshold=1"]
       ),
+      // One thing is changed at a time: what most cells have goes without saying.
+      (
+        #"{"name": "tca", "threshold": [0.5, 0.9]}, {"name": "tca", "blockSize": 64}, {"name": "tca", "prefill": false}"#,
+        ["tca threshold=0.5", "tca", "tca blockSize=64", "tca prefill=false"]
+      ),
+      // No value without words beside one that goes without saying.
+      (
+        #"{"name": "tca", "heads": [1, -1], "threshold": [0.5, 0.9, 1]}, {"name": "tca", "threshold": 0.7}"#,
+        [
+          "tca threshold=0.5 heads=[1,-1]", "tca threshold=0.9 heads=[1,-1]",
+          "tca threshold=1 heads=[1,-1]", "tca threshold=0.7",
+        ]
+      ),
     ])
   func labels(strategies: String, labels: [String]) throws {
     let cells = try SpecSamples.plan(SpecSamples.spec(strategies: strategies)).cells

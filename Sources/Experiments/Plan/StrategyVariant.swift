@@ -155,17 +155,29 @@ struct StrategyVariant: Sendable, Hashable {
   private struct Family {
     /// In the order of the description.
     let varyingParameters: [String]
+    /// Where several vary: the value that more than half of the variants have, which goes without saying.
+    let usual: [String: JSONValue]
     let budgetsVary: Bool
     /// Whether their budgets match different uses of another strategy.
     let usesVary: Bool
 
     init(_ variants: [StrategyVariant]) {
       // A size that a budget sets instead says nothing of the variants that have a budget.
-      varyingParameters = (variants.first?.description.parameters ?? []).filter { parameter in
-        if parameter.partPhase != nil { return false }
+      var varying: [String] = []
+      var usual: [String: JSONValue] = [:]
+      for parameter in variants.first?.description.parameters ?? [] {
+        if parameter.partPhase != nil { continue }
         let telling = variants.filter { !parameter.isReplacedByBudget || $0.budget == nil }
-        return Set(telling.map { $0.parameters[parameter.name] }).count > 1
-      }.map(\.name)
+        let values = telling.map { $0.parameters[parameter.name] ?? .null }
+        let counts = values.reduce(into: [JSONValue: Int]()) { $0[$1, default: 0] += 1 }
+        guard counts.count > 1 else { continue }
+        varying.append(parameter.name)
+        // A value that is not there has no words either, so two kinds of silence would be one.
+        let common = counts.first { 2 * $0.value > values.count }?.key
+        if common == .null || counts[.null] == nil { usual[parameter.name] = common }
+      }
+      varyingParameters = varying
+      self.usual = varying.count > 1 ? usual : [:]
       budgetsVary =
         Set(variants.map { BudgetKey(budget: $0.budget, reference: $0.reference) }).count > 1
       let uses = variants.compactMap { variant in
@@ -182,7 +194,9 @@ struct StrategyVariant: Sendable, Hashable {
           $0.name == name && $0.isReplacedByBudget
         }
         guard variant.budget == nil || !isReplaced else { continue }
-        guard let value = variant.parameters[name], !value.isNull else { continue }
+        guard let value = variant.parameters[name], !value.isNull, value != usual[name] else {
+          continue
+        }
         words.append("\(name)=\(text(of: value))")
       }
       if let budget = variant.budget, budgetsVary {
