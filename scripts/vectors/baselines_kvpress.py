@@ -92,6 +92,10 @@ def main(folder):
         ("lagkv", kvpress.LagKVPress(n_sink=sinks, lag_size=lag), {"sinks": sinks, "lag": lag}, t, None)
         for sinks, lag, t in ((4, 32, 124), (4, 32, 70), (0, 40, 131), (4, 128, 60))
     ]  # fmt: skip
+    wanted += [
+        ("streaming-llm", kvpress.StreamingLLMPress(n_sink=sinks), {"sinks": sinks, "prefill": False}, t, None)
+        for sinks, t in ((4, 25), (4, 100), (4, 255), (0, 60), (16, 60))
+    ]  # fmt: skip
     expected = kvpress.ExpectedAttentionPress
     wanted += [
         ("expected-attention", expected(), {}, 60, None),
