@@ -13,6 +13,30 @@ public struct FutureAttention: Sendable {
     self.promptTokens = promptTokens
     self.masses = masses
   }
+
+  /// Of a sequence that is known as queries, keys and values.
+  ///
+  /// - Parameters:
+  ///   - prompt: its first tokens, of `tokens` in all.
+  ///   - rows: those of a layer for a range of tokens, as `LayerAttention.attend` takes them.
+  public init(
+    ofPrompt prompt: Int, tokens: Int, shape: AttentionShape, workspace: Workspace,
+    rows: (_ layer: Int, Range<Int>) -> (queries: Matrix, keys: Matrix, values: Matrix)
+  ) {
+    let recorder = FutureRecorder(
+      AttentionSession(FullAttention(), shape: shape, workspace: workspace))
+    for (range, phase) in [(0..<prompt, AttentionPhase.prefill), (prompt..<tokens, .decode)]
+    where !range.isEmpty {
+      for layer in 0..<shape.layers {
+        let (queries, keys, values) = rows(layer, range)
+        var output = Matrix(rows: range.count, columns: queries.columns)
+        recorder.attend(
+          layer: layer, phase: phase, queries: queries, keys: keys, values: values,
+          firstPosition: range.lowerBound, output: &output)
+      }
+    }
+    self = recorder.future
+  }
 }
 
 /// A session of full attention that takes down what decode steps attend to in the prompt.

@@ -51,7 +51,10 @@ public struct TensorAttention {
           "\(entry.description.name) reads what follows the prompt; give the first token that follows it, 1 to \(tokens - 1)"
         )
       }
-      session.foresee(Self.future(of: tensors, prompt: prompt, workspace: workspace))
+      session.foresee(
+        FutureAttention(
+          ofPrompt: prompt, tokens: tokens, shape: shape, workspace: workspace
+        ) { _, range in tensors.rows(range) })
     }
 
     attend(tensors, 0..<prompt, .prefill, session, dense)
@@ -94,24 +97,6 @@ public struct TensorAttention {
         for i in 0..<d { output[place * d + i] = result[row, head * d + i] }
       }
     }
-  }
-
-  /// What the queries from `prompt` on attend to before it.
-  private static func future(
-    of tensors: AttentionTensors, prompt: Int, workspace: Workspace
-  ) -> FutureAttention {
-    let recorder = FutureRecorder(
-      AttentionSession(FullAttention(), shape: tensors.shape, workspace: workspace))
-    for (range, phase) in [
-      (0..<prompt, AttentionPhase.prefill), (prompt..<tensors.tokens, .decode),
-    ] {
-      let (queries, keys, values) = tensors.rows(range)
-      var output = Matrix(rows: range.count, columns: queries.columns)
-      recorder.attend(
-        layer: 0, phase: phase, queries: queries, keys: keys, values: values,
-        firstPosition: range.lowerBound, output: &output)
-    }
-    return recorder.future
   }
 
   /// Calibrates on the tensors where the strategy asks for it, and turns a budget into numbers.

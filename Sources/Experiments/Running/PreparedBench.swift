@@ -12,7 +12,7 @@ final class PreparedBench {
   private let model: any RunModel
   private let task: any ExperimentTask
   private let samples: [TaskSample]
-  private let full: any RegisteredStrategy
+  private let makeFull: () throws -> any StrategySession
   private let futures: FutureShelf
   private var strategies: [String: CellStrategy] = [:]
 
@@ -30,22 +30,13 @@ final class PreparedBench {
     guard let full = StrategyRegistry.builtIn.entry(named: "full") else {
       preconditionFailure("PreparedBench: no strategy \"full\" in the registry")
     }
-    self.full = full
     let decoder = model.model
+    makeFull = {
+      try full.makeSession(
+        parameters: .object([:]), shape: decoder.shape, workspace: decoder.workspace)
+    }
     futures = FutureShelf(
-      model: decoder, samples: samples, makeFull: { try Self.session(of: full, on: decoder) },
-      checkpoint: runner.checkpoint)
-  }
-
-  private func makeFull() throws -> any StrategySession {
-    try Self.session(of: full, on: model.model)
-  }
-
-  private static func session(
-    of full: any RegisteredStrategy, on model: any DecoderModel
-  ) throws -> any StrategySession {
-    try full.makeSession(
-      parameters: .object([:]), shape: model.shape, workspace: model.workspace)
+      model: decoder, samples: samples, makeFull: makeFull, checkpoint: runner.checkpoint)
   }
 
   // MARK: Quality

@@ -42,20 +42,14 @@ struct Transcript {
 extension SyntheticSequence {
   /// What the queries after the first `count` tokens attend to among these.
   func future(ofPrompt count: Int) -> FutureAttention {
-    let recorder = FutureRecorder(
-      AttentionSession(
-        FullAttention(), shape: shape, workspace: Workspace(workers: WorkerPool())))
-    for (range, phase) in [(0..<count, AttentionPhase.prefill), (count..<tokens, .decode)]
-    where !range.isEmpty {
-      for layer in 0..<shape.layers {
-        var output = Matrix(rows: range.count, columns: shape.queryHeads * shape.headDimension)
-        recorder.attend(
-          layer: layer, phase: phase, queries: Self.rows(range, of: queries[layer]),
-          keys: Self.rows(range, of: keys[layer]), values: Self.rows(range, of: values[layer]),
-          firstPosition: range.lowerBound, output: &output)
-      }
+    FutureAttention(
+      ofPrompt: count, tokens: tokens, shape: shape, workspace: Workspace(workers: WorkerPool())
+    ) { layer, range in
+      (
+        Self.rows(range, of: queries[layer]), Self.rows(range, of: keys[layer]),
+        Self.rows(range, of: values[layer])
+      )
     }
-    return recorder.future
   }
 }
 
