@@ -53,9 +53,11 @@ let package = Package(
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .target(name: "CPUCheck"),
+    .target(name: "CLookup"),
     .target(name: "CMemory"),
     library("Tensors"),
-    library("Kernels", ["Tensors", "COpenBLAS", "CPUCheck", "CMemory"], extra: nativeCode),
+    library(
+      "Kernels", ["Tensors", "COpenBLAS", "CPUCheck", "CLookup", "CMemory"], extra: nativeCode),
     library("GGUF", ["Tensors", "Kernels"]),
     library("Tokenization"),
     library("Digests", [crypto]),

@@ -48,6 +48,20 @@ struct DequantizationTests {
     }
   }
 
+  @Test("Every half float scales a block")
+  func allScales() {
+    // Q8_0: the scale, then 32 signed bytes, the first of which is 3.
+    let bytes = (0..<65_536).flatMap { scale -> [UInt8] in
+      [UInt8(scale & 0xff), UInt8(scale >> 8), 3] + [UInt8](repeating: 0, count: 31)
+    }
+    let numbers = Self.dequantized(.q8_0, bytes, elements: 65_536 * 32)
+    for scale in 0..<65_536 {
+      let expected = 3 * Float(Float16(bitPattern: UInt16(scale)))
+      let number = numbers[32 * scale]
+      #expect(number.bitPattern == expected.bitPattern || (number.isNaN && expected.isNaN))
+    }
+  }
+
   @Test(
     "A part of the blocks gives a part of the numbers and writes no further",
     arguments: BlockFormat.allCases)

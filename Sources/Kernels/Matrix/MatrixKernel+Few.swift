@@ -33,68 +33,106 @@ private enum FewTokens<Numbers: StoredNumbers> {
     while token < product.tokens {
       switch product.tokens - token {
       case 4...:
-        multiply(product, rows: rows, from: token, InlineArray<4, Void>(repeating: ()))
+        multiply(product, rows: rows, tokens: Four.self, from: token)
         token += 4
       case 2...:
-        multiply(product, rows: rows, from: token, InlineArray<2, Void>(repeating: ()))
+        multiply(product, rows: rows, tokens: Two.self, from: token)
         token += 2
       default:
-        multiply(product, rows: rows, from: token, InlineArray<1, Void>(repeating: ()))
+        multiply(product, rows: rows, tokens: One.self, from: token)
         token += 1
       }
     }
   }
 
+  /// Two rows at a time where that is faster.
   @inline(__always)
   private static func multiply<let tokens: Int>(
-    _ product: WeightProduct, rows: Range<Int>, from token: Int, _: InlineArray<tokens, Void>
+    _ product: WeightProduct, rows: Range<Int>, tokens: InlineArray<tokens, Void>.Type,
+    from token: Int
   ) {
-    let input = product.input + token * product.depth
-    for row in rows {
-      let sums: InlineArray<tokens, Float> = dotProducts(
-        product.weights + row * product.bytesPerRow, input, depth: product.depth)
+    var row = rows.lowerBound
+    if Numbers.pairsRows {
+      while row &+ 1 < rows.upperBound {
+        multiply(product, tokens, Two.self, row: row, from: token)
+        row &+= 2
+      }
+    }
+    while row < rows.upperBound {
+      multiply(product, tokens, One.self, row: row, from: token)
+      row &+= 1
+    }
+  }
+
+  @inline(__always)
+  private static func multiply<let tokens: Int, let rows: Int>(
+    _ product: WeightProduct, _: InlineArray<tokens, Void>.Type, _: InlineArray<rows, Void>.Type,
+    row: Int, from token: Int
+  ) {
+    let sums: InlineArray<rows, InlineArray<tokens, Float>> = dotProducts(
+      product.weights + row &* product.bytesPerRow, bytesPerRow: product.bytesPerRow,
+      product.input + token &* product.depth, depth: product.depth)
+    for r in 0..<rows {
       for index in 0..<tokens {
-        let target = product.output + ((token + index) * product.rows + row)
-        let sum = sums[unchecked: index]
+        let target = product.output + ((token &+ index) &* product.rows &+ row &+ r)
+        let sum = sums[unchecked: r][unchecked: index]
         target.pointee = product.adds ? target.pointee + sum : sum
       }
     }
   }
 
   @inline(__always)
-  private static func dotProducts<let tokens: Int>(
-    _ weights: UnsafeRawPointer, _ input: UnsafePointer<Float>, depth: Int
-  ) -> InlineArray<tokens, Float> {
-    var even = InlineArray<tokens, SIMD16<Float>>(repeating: .zero)
-    var odd = InlineArray<tokens, SIMD16<Float>>(repeating: .zero)
+  private static func dotProducts<let tokens: Int, let rows: Int>(
+    _ weights: UnsafeRawPointer, bytesPerRow: Int, _ input: UnsafePointer<Float>, depth: Int
+  ) -> InlineArray<rows, InlineArray<tokens, Float>> {
+    var even = InlineArray<rows, InlineArray<tokens, SIMD16<Float>>>(
+      repeating: InlineArray(repeating: .zero))
+    var odd = even
     let whole = depth / Numbers.count
-    for step in 0..<whole {
+    var step = 0
+    while step < whole {
+      defer { step &+= 1 }
       let x = input + step &* Numbers.count
-      Numbers.decode(weights + step &* Numbers.bytes) { index, numbers in
-        let isEven = index & Numbers.chainBit == 0
-        for token in 0..<tokens {
-          let inputs = loadVector(x + (token &* depth &+ index))
-          if isEven {
-            even[unchecked: token] = even[unchecked: token].addingProduct(numbers, inputs)
-          } else {
-            odd[unchecked: token] = odd[unchecked: token].addingProduct(numbers, inputs)
+      for row in 0..<rows {
+        Numbers.decode(weights + (row &* bytesPerRow &+ step &* Numbers.bytes)) { index, numbers in
+          let isEven = index & Numbers.chainBit == 0
+          for token in 0..<tokens {
+            let inputs = loadVector(x + (token &* depth &+ index))
+            if isEven {
+              even[unchecked: row][unchecked: token] = even[unchecked: row][unchecked: token]
+                .addingProduct(numbers, inputs)
+            } else {
+              odd[unchecked: row][unchecked: token] = odd[unchecked: row][unchecked: token]
+                .addingProduct(numbers, inputs)
+            }
           }
         }
       }
     }
     // Copies, since an array that a loop indexes lives in memory.
     let sums = (even, odd)
-    var results = InlineArray<tokens, Float>(repeating: 0)
-    for token in 0..<tokens {
-      results[unchecked: token] = (sums.0[unchecked: token] + sums.1[unchecked: token]).laneSum
-    }
-    // Only float formats have rows that are not whole steps.
-    for k in whole &* Numbers.count..<depth {
-      let weight = Numbers.single(weights, at: k)
-      for token in 0..<tokens { results[unchecked: token] += weight * input[token &* depth &+ k] }
+    var results = InlineArray<rows, InlineArray<tokens, Float>>(
+      repeating: InlineArray(repeating: 0))
+    for row in 0..<rows {
+      for token in 0..<tokens {
+        results[unchecked: row][unchecked: token] =
+          (sums.0[unchecked: row][unchecked: token] + sums.1[unchecked: row][unchecked: token])
+          .laneSum
+      }
+      // Only float formats have rows that are not whole steps.
+      for k in whole &* Numbers.count..<depth {
+        let weight = Numbers.single(weights + row &* bytesPerRow, at: k)
+        for token in 0..<tokens {
+          results[unchecked: row][unchecked: token] += weight * input[token &* depth &+ k]
+        }
+      }
     }
     return results
   }
+
+  private typealias One = InlineArray<1, Void>
+  private typealias Two = InlineArray<2, Void>
+  private typealias Four = InlineArray<4, Void>
 }
 
 /// How numbers are read from stored weights, `count` at a time.
@@ -103,6 +141,8 @@ private protocol StoredNumbers {
   static var bytes: Int { get }
   /// The bit of an index that tells two chains of sums apart.
   static var chainBit: Int { get }
+  /// Whether two rows are multiplied at once: with a short decoder the chains of sums of one are what it waits for.
+  static var pairsRows: Bool { get }
   /// Calls `emit` with `count` numbers, sixteen at a time, and the index of the first of them.
   static func decode(
     _ source: UnsafeRawPointer, _ emit: (_ index: Int, _ numbers: SIMD16<Float>) -> Void)
@@ -115,6 +155,8 @@ private enum BlockNumbers<Decoder: BlockDecoder>: StoredNumbers {
   @inline(__always) static var bytes: Int { Decoder.format.bytesPerBlock }
   // Blocks of 256 are decoded in groups of 32.
   @inline(__always) static var chainBit: Int { count == 32 ? 16 : 32 }
+  @inline(__always)
+  static var pairsRows: Bool { Decoder.self == Q4_0.self || Decoder.self == Q4_1.self }
 
   @inline(__always)
   static func decode(_ source: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {
@@ -130,6 +172,7 @@ private enum FloatNumbers: StoredNumbers {
   @inline(__always) static var count: Int { 32 }
   @inline(__always) static var bytes: Int { 128 }
   @inline(__always) static var chainBit: Int { 16 }
+  @inline(__always) static var pairsRows: Bool { false }
 
   @inline(__always)
   static func decode(_ source: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {
@@ -147,6 +190,7 @@ private enum HalfNumbers: StoredNumbers {
   @inline(__always) static var count: Int { 32 }
   @inline(__always) static var bytes: Int { 64 }
   @inline(__always) static var chainBit: Int { 16 }
+  @inline(__always) static var pairsRows: Bool { false }
 
   @inline(__always)
   static func decode(_ source: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {
@@ -170,6 +214,7 @@ private enum BFloatNumbers: StoredNumbers {
   @inline(__always) static var count: Int { 32 }
   @inline(__always) static var bytes: Int { 64 }
   @inline(__always) static var chainBit: Int { 16 }
+  @inline(__always) static var pairsRows: Bool { false }
 
   @inline(__always)
   static func decode(_ source: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {

@@ -9,8 +9,8 @@ enum Q4_K: BlockDecoder {
 
   @inline(__always)
   static func decode(_ block: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {
-    let d = block.half(at: 0)
-    let m = block.half(at: 2)
+    let d = block.scale(at: 0)
+    let m = block.scale(at: 2)
     for pair in 0..<4 {
       let first = GroupScale(block + 4, group: 2 * pair, d, m)
       let second = GroupScale(block + 4, group: 2 * pair + 1, d, m)
@@ -31,8 +31,8 @@ enum Q5_K: BlockDecoder {
 
   @inline(__always)
   static func decode(_ block: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {
-    let d = block.half(at: 0)
-    let m = block.half(at: 2)
+    let d = block.scale(at: 0)
+    let m = block.scale(at: 2)
     for pair in 0..<4 {
       let first = GroupScale(block + 4, group: 2 * pair, d, m)
       let second = GroupScale(block + 4, group: 2 * pair + 1, d, m)
@@ -58,7 +58,7 @@ enum Q6_K: BlockDecoder {
 
   @inline(__always)
   static func decode(_ block: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {
-    let d = block.half(at: 208)
+    let d = block.scale(at: 208)
     for half in 0..<2 {
       for sixteen in 0..<2 {
         let first = block.sixteenBytes(at: 64 * half + 16 * sixteen)

@@ -7,7 +7,7 @@ enum Q8_0: BlockDecoder {
 
   @inline(__always)
   static func decode(_ block: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {
-    let d = block.half(at: 0)
+    let d = block.scale(at: 0)
     emit(0, d * signedFloats(block.sixteenBytes(at: 2)))
     emit(16, d * signedFloats(block.sixteenBytes(at: 18)))
   }
@@ -19,7 +19,7 @@ enum Q4_0: BlockDecoder {
 
   @inline(__always)
   static func decode(_ block: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {
-    let d = block.half(at: 0)
+    let d = block.scale(at: 0)
     let quants = block.sixteenBytes(at: 2)
     emit(0, d * (floats(lowNibbles(quants)) - 8))
     emit(16, d * (floats(highNibbles(quants)) - 8))
@@ -32,11 +32,10 @@ enum Q4_1: BlockDecoder {
 
   @inline(__always)
   static func decode(_ block: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {
-    let d = SIMD16(repeating: block.half(at: 0))
-    let m = SIMD16(repeating: block.half(at: 2))
-    let quants = block.sixteenBytes(at: 4)
-    emit(0, m.addingProduct(d, floats(lowNibbles(quants))))
-    emit(16, m.addingProduct(d, floats(highNibbles(quants))))
+    let numbers = NibbleNumbers(scale: block.scale(at: 0), minimum: block.scale(at: 2))
+    let (lower, upper) = numbers.decode(block + 4)
+    emit(0, lower)
+    emit(16, upper)
   }
 }
 
@@ -46,7 +45,7 @@ enum Q5_0: BlockDecoder {
 
   @inline(__always)
   static func decode(_ block: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {
-    let d = block.half(at: 0)
+    let d = block.scale(at: 0)
     let (low, high) = fiveBitQuants(nibbles: block + 6, fifthBits: block + 2)
     emit(0, d * (low - 16))
     emit(16, d * (high - 16))
@@ -59,8 +58,8 @@ enum Q5_1: BlockDecoder {
 
   @inline(__always)
   static func decode(_ block: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {
-    let d = SIMD16(repeating: block.half(at: 0))
-    let m = SIMD16(repeating: block.half(at: 2))
+    let d = SIMD16(repeating: block.scale(at: 0))
+    let m = SIMD16(repeating: block.scale(at: 2))
     let (low, high) = fiveBitQuants(nibbles: block + 8, fifthBits: block + 4)
     emit(0, m.addingProduct(d, low))
     emit(16, m.addingProduct(d, high))

@@ -1,3 +1,5 @@
+internal import CLookup
+
 /// One quantised format: how the numbers of a block are made from its bytes.
 ///
 /// `d` and `m` below are IEEE half floats. A product of a half, one of the small scales and a quant has at most 24
@@ -18,9 +20,16 @@ protocol BlockDecoder {
 extension UnsafeRawPointer {
   /// A half float, in little-endian order, as a Float.
   @inline(__always)
-  func half(at offset: Int) -> Float {
-    let bits = UInt16(littleEndian: loadUnaligned(fromByteOffset: offset, as: UInt16.self))
-    return Float(Float16(bitPattern: bits))
+  func half(at offset: Int) -> Float { Float(Float16(bitPattern: halfBits(at: offset))) }
+
+  /// The same of a number that stands alone, such as a block's scale: looked up, since it costs as much to convert and
+  /// spread one as sixteen.
+  @inline(__always)
+  func scale(at offset: Int) -> Float { lookup_half(halfBits(at: offset)) }
+
+  @inline(__always)
+  private func halfBits(at offset: Int) -> UInt16 {
+    UInt16(littleEndian: loadUnaligned(fromByteOffset: offset, as: UInt16.self))
   }
 
   /// Sixteen unsigned bytes.

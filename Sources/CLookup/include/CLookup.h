@@ -1,0 +1,71 @@
+#ifndef C_LOOKUP_H
+#define C_LOOKUP_H
+
+#include <stdint.h>
+
+/// Tables that the kernels read numbers from where that is faster than to compute them.
+
+/// The value of every half float, by its bits: one load, where x86-64 takes three instructions to convert and spread
+/// one. Not written to after the program has started.
+extern float lookup_halves[65536];
+
+static inline float lookup_half(uint16_t bits) { return lookup_halves[bits]; }
+
+/// Sixteen numbers in one register, from which AVX-512 picks by one instruction that Swift's vectors have no name for.
+/// The type is Swift's SIMD16.
+typedef float lookup_floats __attribute__((ext_vector_type(16)));
+typedef unsigned lookup_words __attribute__((ext_vector_type(16)));
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+
+static inline int lookup_is_fast(void) { return 1; }
+
+/// start + slope · i for i from 0 to 15, each rounded once.
+static inline __attribute__((always_inline)) lookup_floats lookup_line(float slope, float start) {
+  const __m512 steps = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  return (lookup_floats)_mm512_fmadd_ps(_mm512_set1_ps(slope), steps, _mm512_set1_ps(start));
+}
+
+/// Sixteen bytes as words. (Widened in Swift, and shifted there, the optimiser shifts the bytes and widens twice.)
+static inline __attribute__((always_inline)) lookup_words lookup_bytes(const void *bytes) {
+  return (lookup_words)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)bytes));
+}
+
+/// The words without their lowest four bits.
+static inline __attribute__((always_inline)) lookup_words lookup_upper_nibbles(lookup_words words) {
+  return (lookup_words)_mm512_srli_epi32((__m512i)words, 4);
+}
+
+/// The entries that the lowest four bits of each index name.
+static inline __attribute__((always_inline)) lookup_floats
+lookup_entries(lookup_floats table, lookup_words indices) {
+  return (lookup_floats)_mm512_permutexvar_ps((__m512i)indices, (__m512)table);
+}
+#else
+// The same by plain C, for completeness: without the instruction the kernels compute the numbers.
+
+static inline int lookup_is_fast(void) { return 0; }
+
+static inline lookup_floats lookup_line(float slope, float start) {
+  lookup_floats table;
+  for (int i = 0; i < 16; i++) table[i] = __builtin_fmaf(slope, (float)i, start);
+  return table;
+}
+
+static inline lookup_words lookup_bytes(const void *bytes) {
+  lookup_words words;
+  for (int i = 0; i < 16; i++) words[i] = ((const uint8_t *)bytes)[i];
+  return words;
+}
+
+static inline lookup_words lookup_upper_nibbles(lookup_words words) { return words >> 4; }
+
+static inline lookup_floats lookup_entries(lookup_floats table, lookup_words indices) {
+  lookup_floats entries;
+  for (int i = 0; i < 16; i++) entries[i] = table[indices[i] & 15];
+  return entries;
+}
+#endif
+
+#endif
