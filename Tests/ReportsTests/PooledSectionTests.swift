@@ -79,7 +79,7 @@ struct PooledSectionTests {
     #expect(table.rows.allSatisfy { $0[2] == "passkey, 2 together" })
   }
 
-  @Test("A matched strategy is held against its reference over all tasks")
+  @Test("A matched strategy is held against its reference over all tasks, and so are others where it is the only one")
   func reference() throws {
     var results = results()
     for (row, reference) in [(1, 3), (5, 7)] {
@@ -87,8 +87,22 @@ struct PooledSectionTests {
     }
     let table = try table(results)
     let column = try #require(table.columns.firstIndex { $0.heading == "to the reference" })
-    #expect(table.rows[0][column - 1] == "tca threshold=0.9")
+    #expect(table.rows.prefix(2).allSatisfy { $0[column - 1] == "tca threshold=0.9" })
     #expect(table.rows[0][column].hasPrefix("+0.3"))
-    #expect(table.rows[1][column] == NumberText.missing)
+    #expect(table.rows[1][column].hasPrefix("+0.0"))
+    #expect(table.rows[2][column] == NumberText.missing)
+  }
+
+  @Test("With two references a strategy that matches neither is held to none")
+  func twoReferences() throws {
+    var results = results()
+    for (row, reference) in [(1, 3), (5, 7), (2, 0), (6, 4)] {
+      results.rows[row].planned.matchedIdentity = results.rows[reference].planned.cell.identity
+    }
+    let table = try table(results)
+    let column = try #require(table.columns.firstIndex { $0.heading == "to the reference" })
+    #expect(table.rows[0][column - 1] == "tca threshold=0.9")
+    #expect(table.rows[1][column - 1] == "full")
+    #expect(table.rows[2][column] == NumberText.missing)
   }
 }

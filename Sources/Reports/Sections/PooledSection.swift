@@ -18,8 +18,8 @@ extension ExperimentAnalysis {
         : [
           "The units of several cells pooled: the texts of perplexity (nats a token, lower is better), the tasks of a "
             + "family (score, higher is better). Differences are paired; intervals stratified by cell and sample. "
-            + "Reference: the strategy whose use a budget matches. Only strategies with results in all of the cells; tasks "
-            + "at which full attention is at chance (‡) are left out."
+            + "Reference: the strategy whose use a budget matches; where there is one alone, others are held to it as well. "
+            + "Only strategies with results in all of the cells; tasks at which full attention is at chance (‡) are left out."
         ], tables: [table])
   }
 
@@ -84,13 +84,13 @@ private struct Pool {
     guard let full = labels.first(where: { cells[$0]?.values.contains { $0.row.isFull } == true }),
       let dense = rows(of: full)
     else { return [] }
+    let references = Set(labels.compactMap(reference(of:)))
     return labels.filter { $0 != full }.compactMap { label in
       guard let own = rows(of: label), let figure = PairedDifference.figure(of: own[0].row.units),
         let toFull = PairedDifference(of: figure, from: Self.pooled(dense), to: Self.pooled(own))
       else { return nil }
-      let reference = own[0].row.planned.matchedIdentity.flatMap { identity in
-        labels.first { cells[$0]?.values.contains { $0.cell.identity == identity } == true }
-      }
+      let only = references.count == 1 && !references.contains(label) ? references.first : nil
+      let reference = reference(of: label) ?? only
       let toReference = reference.flatMap(rows).flatMap {
         PairedDifference(of: figure, from: Self.pooled($0), to: Self.pooled(own))
       }
@@ -107,6 +107,12 @@ private struct Pool {
         NumberText.count(own.reduce(0) { $0 + $1.row.units.reduce(0) { $0 + $1.tokens } }),
       ]
     }
+  }
+
+  /// The label of the cells whose use the label's budget matches.
+  private func reference(of label: String) -> String? {
+    guard let identity = rows(of: label)?[0].row.planned.matchedIdentity else { return nil }
+    return labels.first { cells[$0]?.values.contains { $0.cell.identity == identity } == true }
   }
 
   /// The label's cells, one for each task; nil unless all are there.
