@@ -164,4 +164,17 @@ struct RunCommandTests {
     if !isDone { #expect(try lab.run("run", "spec.json", "--db", "often.sqlite").status == 0) }
     #expect(try lab.reproducible("often.sqlite") == expected)
   }
+
+  @Test("A plan tells tasks of one name apart")
+  func planOfTasks() throws {
+    try lab.writeSpec(
+      tasks: [
+        #"{"name": "passkey", "depths": [0.1], "samples": 1}"#,
+        #"{"name": "passkey", "depths": [0.9], "samples": 1}"#,
+      ])
+    let plan = try lab.run("plan", "spec.json").out
+    for depth in ["0.1", "0.9"] {
+      #expect(plan.contains("passkey depths=[\(depth)]"), "\(plan)")
+    }
+  }
 }

@@ -50,10 +50,37 @@ struct RunOracleTests {
         strategies: [
           #"{"name": "full"}"#, #"{"name": "oracle-eviction", "budget": {"fraction": 0.4}}"#,
           #"{"name": "knorm", "budget": {"fraction": 0.4}}"#,
-        ], tasks: [RunLab.perplexity("prefill")], rest: #", "metrics": ["quality"]"#))
+        ],
+        tasks: [
+          #"{"name": "perplexity", "corpus": "novel.txt", "samples": 1, "scoredTokens": 1}"#
+        ], rest: #", "metrics": ["quality"]"#))
     #expect(run.summary.failed == 1 && run.summary.finished == 2)
     let failure = try lab.results().row("oracle-eviction").failure
     #expect(failure?.reason.contains("nothing follows the prompt") == true)
+  }
+
+  @Test("A spec with an oracle, or a composition of one, refuses the prefill protocol at its place")
+  func prefillProtocol() throws {
+    let lab = try RunLab()
+    for strategy in [
+      #"{"name": "oracle-eviction", "budget": {"fraction": 0.4}}"#,
+      #"{"name": "composed", "prefill": {"name": "a-shape"}, "retention": {"name": "oracle-eviction", "budget": {"fraction": 0.4}}}"#,
+    ] {
+      for (task, path) in [
+        (RunLab.perplexity("prefill"), "$.tasks[0].protocol"),
+        (
+          #"{"name": "perplexity", "corpus": "novel.txt", "protocol": ["continuation", "prefill"]}"#,
+          "$.tasks[0].protocol[1]"
+        ),
+      ] {
+        let error = #expect(throws: SpecError.self) {
+          try lab.check(RunLab.spec(strategies: [strategy], tasks: [task]))
+        }
+        #expect(error?.problems.count == 1)
+        #expect(error?.problems.first?.path.description == path)
+        #expect(error?.problems.first?.message.contains("nothing after the prompt") == true)
+      }
+    }
   }
 
   @Test("A run of its own, without the samples' future, refuses the oracle")

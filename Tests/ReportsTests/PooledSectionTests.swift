@@ -79,7 +79,7 @@ struct PooledSectionTests {
     #expect(table.rows.allSatisfy { $0[2] == "passkey, 2 together" })
   }
 
-  @Test("A matched strategy is held against its reference over all tasks, and so are others where it is the only one")
+  @Test("The only reference is what every strategy is held to over all tasks")
   func reference() throws {
     var results = results()
     for (row, reference) in [(1, 3), (5, 7)] {

@@ -37,9 +37,7 @@ struct TaskBench {
 
   /// `perplexity/continuation at 2048 tokens`, for the log.
   var title: String {
-    let label = cells[0].taskLabel ?? cell.task
-    let task = cell.taskProtocol.map { "\(label)/\($0)" } ?? label
-    return "\(cell.model), \(task) at \(cell.contextLength) tokens"
+    "\(cell.model), \(cells[0].taskTitle) at \(cell.contextLength) tokens"
   }
 }
 

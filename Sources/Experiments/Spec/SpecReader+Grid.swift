@@ -70,6 +70,27 @@ extension SpecReader {
     }
   }
 
+  /// Refuses the prefill protocol where an oracle has to be told what follows the prompt: nothing does.
+  mutating func refuseOraclesWithoutFuture(_ spec: ExperimentSpec) {
+    let known = { [strategies = environment.strategies] name in
+      strategies.first { $0.name == name }
+    }
+    let oracle = spec.strategies.first { entry in
+      entry.grid.points.contains { entry.description.with(.object($0), parts: known).readsFuture }
+    }
+    guard let oracle else { return }
+    for task in spec.tasks {
+      let values = task.grid.values["protocol"] ?? []
+      for (index, value) in values.enumerated() where value.stringValue == "prefill" {
+        let place = task.path.appending("protocol")
+        report(
+          values.count > 1 ? place.appending(index) : place, value,
+          "leaves nothing after the prompt, which \(oracle.name) has to be told",
+          allowed: "continuation; or leave \(oracle.name) to a spec of its own")
+      }
+    }
+  }
+
   // MARK: Configurations
 
   /// Asks strategies and tasks about every combination, once nothing else is wrong with it.

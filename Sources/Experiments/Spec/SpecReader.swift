@@ -52,6 +52,7 @@ struct SpecReader {
     checkContexts(contexts, against: facts)
     if gridFits(spec) {
       refuseRepeatedEntries(spec)
+      refuseOraclesWithoutFuture(spec)
       checkConfigurations(spec, models: facts, contexts: contexts)
     }
     return CheckedSpec(

@@ -78,6 +78,12 @@ public struct PlannedCell: Codable, Sendable, Hashable {
 }
 
 extension PlannedCell {
+  /// The task as a person reads it, with its protocol: `perplexity/continuation`, `ruler task=vt`.
+  public var taskTitle: String {
+    let label = taskLabel ?? cell.task
+    return cell.taskProtocol.map { "\(label)/\($0)" } ?? label
+  }
+
   /// The cells whose measured use its budgets match.
   public var references: Set<String> {
     Set(partReferences.values).union(matchedIdentity.map { [$0] } ?? [])

@@ -53,8 +53,7 @@ struct PlanListing {
     let rows = cells.map { cell in
       [
         isDone(cell) ? "done" : "", cell.cell.model, "\(cell.cell.contextLength)",
-        cell.cell.taskProtocol.map { "\(cell.cell.task)/\($0)" } ?? cell.cell.task, cell.label,
-        String(cell.cell.identity.prefix(12)),
+        cell.taskTitle, cell.label, String(cell.cell.identity.prefix(12)),
       ]
     }
     let open = cells.count { !isDone($0) }

@@ -42,8 +42,7 @@ final class RunReporter {
   }
 
   private func name(_ cell: PlannedCell) -> String {
-    let task = cell.cell.taskProtocol.map { "\(cell.cell.task)/\($0)" } ?? cell.cell.task
-    return "\(cell.label), \(task) at \(cell.cell.contextLength)"
+    "\(cell.label), \(cell.taskTitle) at \(cell.cell.contextLength)"
   }
 
   static func duration(_ seconds: Double) -> String {
