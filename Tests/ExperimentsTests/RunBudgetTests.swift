@@ -69,6 +69,35 @@ struct RunBudgetTests {
     #expect(throws: RunError.self) { try resolve(["matching": "tca"]) }
   }
 
+  @Test("A matched cell needs no second dense run, and its figures are the same as with one")
+  func oneDenseRun() throws {
+    let lab = try RunLab()
+    func run(_ strategies: [String], into database: String) throws -> Int {
+      let run = try lab.run(
+        RunLab.spec(
+          contexts: "256", strategies: strategies, tasks: [RunLab.perplexity("continuation")],
+          rest: #", "metrics": ["quality"]"#), into: database)
+      #expect(run.summary.failed == 0)
+      return Set(
+        run.events.compactMap {
+          if case .progress(let text, let done, _) = $0, text.hasSuffix("dense pass") {
+            done
+          } else {
+            nil
+          }
+        }
+      ).count
+    }
+    let once = try run([RunLab.tca], into: "apart.sqlite")
+    let apart = try run([RunLab.tca, RunLab.matching], into: "apart.sqlite")
+    let together = try run([RunLab.tca, RunLab.matching], into: "together.sqlite")
+    #expect(apart == once && together == once)
+    let rows = try [lab.results("apart.sqlite"), lab.results("together.sqlite")].map { results in
+      results.rows.sorted { $0.planned.label < $1.planned.label }.map(\.units)
+    }
+    #expect(rows[0] == rows[1] && rows[0].allSatisfy { !$0.isEmpty })
+  }
+
   @Test(
     "In a run the matched cell keeps, or attends to, no more than its reference, and nearly all of it"
   )

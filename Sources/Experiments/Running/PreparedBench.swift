@@ -15,6 +15,7 @@ final class PreparedBench {
   private let makeFull: () throws -> any StrategySession
   private let futures: FutureShelf
   private var strategies: [String: CellStrategy] = [:]
+  private var dense: QualityPass.Dense?
 
   /// Throws what is wrong with the model, the task or its text: then no cell of the bench can run.
   init(_ bench: TaskBench, runner: ExperimentRunner) throws {
@@ -68,8 +69,7 @@ final class PreparedBench {
       measuresMemory: strategies.contains { runner.missing($0.cell).contains(.memory) },
       checkpoint: runner.checkpoint,
       afterLayer: { [self] sample in advance(by: cost(of: sample) / Double(layers)) })
-    advance(by: 0, "dense pass")
-    let dense = try pass.dense(isolating: strategies)
+    let dense = try dense(of: pass, isolating: strategies)
     for (strategy, isolated) in zip(strategies, dense.isolated) {
       try runner.checkpoint()
       advance(by: 0, strategy.cell.label)
@@ -91,6 +91,20 @@ final class PreparedBench {
         try runner.fail(strategy.cell, error)
       }
     }
+  }
+
+  /// The dense run beside the strategies. Where it has nothing to measure of them, matched cells, which come after their
+  /// references, need no second one.
+  private func dense(
+    of pass: QualityPass, isolating strategies: [CellStrategy]
+  ) throws -> QualityPass.Dense {
+    if !pass.measuresApproximation, !strategies.contains(where: \.isFull), let known = dense {
+      return known.isolatingNothing(of: strategies)
+    }
+    advance(by: 0, "dense pass")
+    let fresh = try pass.dense(isolating: strategies)
+    dense = fresh
+    return fresh
   }
 
   /// The cell's strategy, or nil after its failure is recorded.

@@ -50,6 +50,13 @@ package struct QualityPass {
     var memory: MemoryFigures
     /// Isolated errors, or what was wrong with them, by strategy in the order given.
     package var isolated: [Result<[HeadMeasurement], any Error>] = []
+
+    /// The same run, for strategies of which it measured nothing.
+    func isolatingNothing(of strategies: [CellStrategy]) -> Dense {
+      var dense = self
+      dense.isolated = strategies.map { _ in .success([]) }
+      return dense
+    }
   }
 
   /// The dense run of all samples, with the sessions of `strategies` beside it.
@@ -76,7 +83,7 @@ package struct QualityPass {
         try pass(sample).run(attention: attention) { dense.memory.afterPrefill(full) })
       dense.memory.atEnd(full)
     }
-    dense.isolated = strategies.map { _ in .success([]) }
+    dense = dense.isolatingNothing(of: strategies)
     if let probe {
       let heads = probe.finish()
       dense.isolated = zip(heads, probe.failures).map { heads, failure in
