@@ -72,6 +72,23 @@ struct PeerTests {
     #expect(bench.arguments(prompt, "m.gguf", 2, false).last == "--no-warmup")
   }
 
+  @Test("The version is the line that says so, wherever it is written")
+  func version() throws {
+    let program = FileManager.default.temporaryDirectory
+      .appendingPathComponent("llama-bench-\(UUID().uuidString)")
+    defer { try? FileManager.default.removeItem(at: program) }
+    func version(_ script: String) throws -> String {
+      try Data("#!/bin/sh\n\(script)\n".utf8).write(to: program)
+      try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: program.path)
+      return LlamaBench(path: program.path, threads: 1).version()
+    }
+    let lines = "printf 'loading\\nversion: 1 (abc)\\nbuilt with GNU\\n'"
+    #expect(try version(lines) == "version: 1 (abc)")
+    #expect(try version(lines + " >&2") == "version: 1 (abc)")
+    #expect(try version("exit 1") == "unknown version")
+    #expect(try version("echo usage") == "unknown version")
+  }
+
   @Test("The other formats of a model are looked for beside llama-bench")
   func files() throws {
     let files = LlamaModelFiles(model: "/a/SmolLM2.Q4_1.gguf", beside: "/b/llama-bench")

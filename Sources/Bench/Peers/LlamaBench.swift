@@ -67,12 +67,12 @@ struct LlamaBench {
     return rates
   }
 
-  /// Its version, as it prints it.
+  /// Its version, as it prints it: to stderr, before the compiler's.
   func version() -> String {
-    guard let text = try? PeerProcess(path: path, arguments: ["--version"]).output() else {
-      return "unknown version"
-    }
-    return PeerProcess.lastLine(of: text) ?? "unknown version"
+    let process = PeerProcess(path: path, arguments: ["--version"])
+    guard let text = try? process.output(withErrors: true) else { return "unknown version" }
+    let line = text.split(whereSeparator: \.isNewline).first { $0.hasPrefix("version") }
+    return line.map { String($0.prefix(300)) } ?? "unknown version"
   }
 }
 

@@ -9,14 +9,16 @@ struct PeerProcess {
   /// Added to this program's environment.
   var environment: [String: String] = [:]
 
-  /// What it wrote to stdout. Throws where it cannot be started or fails, with the end of what it said.
-  func output() throws(PeerError) -> String {
-    do { return try run() } catch let error as PeerError { throw error } catch {
+  /// What it wrote to stdout, and after that to stderr where wanted. Throws where it cannot be started or fails, with the
+  /// end of what it said.
+  func output(withErrors: Bool = false) throws(PeerError) -> String {
+    do { return try run(withErrors: withErrors) } catch let error as PeerError { throw error } catch
+    {
       throw PeerError("\(path) cannot be run: \(error.localizedDescription)")
     }
   }
 
-  private func run() throws -> String {
+  private func run(withErrors: Bool) throws -> String {
     let folder = FileManager.default.temporaryDirectory
       .appendingPathComponent("tca-lab-peer-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -46,7 +48,8 @@ struct PeerProcess {
         : "was ended by signal \(process.terminationStatus)"
       throw PeerError("\(path) \(how)\(Self.lastLine(of: said).map { ": \($0)" } ?? "")")
     }
-    return String(decoding: try Data(contentsOf: files[1]), as: UTF8.self)
+    return try files[1...(withErrors ? 2 : 1)]
+      .map { String(decoding: try Data(contentsOf: $0), as: UTF8.self) }.joined()
   }
 
   /// The last line with anything in it, at most 300 characters of it.
