@@ -1,3 +1,5 @@
+import CMemory
+
 extension MatrixKernel {
   /// Weights of a piece of work: some microseconds.
   private static let itemWeights = 1 << 15
@@ -69,8 +71,10 @@ private enum FewTokens<Numbers: StoredNumbers> {
     _ product: WeightProduct, _: InlineArray<tokens, Void>.Type, _: InlineArray<rows, Void>.Type,
     row: Int, from token: Int
   ) {
+    let weights = product.weights + row &* product.bytesPerRow
+    prefetch(weights, byteCount: rows &* product.bytesPerRow)
     let sums: InlineArray<rows, InlineArray<tokens, Float>> = dotProducts(
-      product.weights + row &* product.bytesPerRow, bytesPerRow: product.bytesPerRow,
+      weights, bytesPerRow: product.bytesPerRow,
       product.input + token &* product.depth, depth: product.depth)
     for r in 0..<rows {
       for index in 0..<tokens {
@@ -78,6 +82,17 @@ private enum FewTokens<Numbers: StoredNumbers> {
         let sum = sums[unchecked: r][unchecked: index]
         target.pointee = product.adds ? target.pointee + sum : sum
       }
+    }
+  }
+
+  /// Asks for what lies 2,048 bytes further on: with one token the weights come from memory, and the CPU's own prefetching
+  /// ends with each page of 4,096.
+  @inline(__always)
+  private static func prefetch(_ weights: UnsafeRawPointer, byteCount: Int) {
+    var offset = 2_048
+    while offset < 2_048 &+ byteCount {
+      prefetch_line(weights + offset)
+      offset &+= 64
     }
   }
 
