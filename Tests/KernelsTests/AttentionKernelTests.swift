@@ -106,6 +106,23 @@ struct AttentionKernelTests {
     }
   }
 
+  @Test(
+    "One query finds its tokens however far apart those lie that have stayed",
+    arguments: [0.004, 0.02, 0.1, 0.6], 0..<4)
+  func sparseCaches(kept: Double, seed: Int) throws {
+    let kernel = try Self.kernel()
+    var numbers = TestNumbers(seed: 3000 + seed)
+    var attention = AttentionCase(
+      seed: seed, group: 8, kvHeads: 1, dimension: 16, past: 6000, tokens: 1, holes: true,
+      kept: kept)
+    attention.selections = (0..<8).map { index in
+      .random(
+        below: 6001, density: [0.1, 0.5, 0.9][index % 3], longest: [1, 3, 64, 700][index % 4],
+        window: LocalWindow(width: 40 * index), &numbers)
+    }
+    #expect(attention.check(kernel, rows: 0..<1) == nil)
+  }
+
   @Test("Large and far apart logits neither overflow nor lose the largest weight")
   func largeLogits() throws {
     let kernel = try Self.kernel()

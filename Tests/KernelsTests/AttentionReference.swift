@@ -50,11 +50,11 @@ struct AttentionCase {
   /// What the reference reads, where the caches hold tokens in few bits: all of them exactly, as they are read back.
   var readBack: [KVHead]?
 
-  /// `tokens` queries after `past` cached tokens. With `holes`, some past tokens have left, others for each KV head.
+  /// `tokens` queries after `past` cached tokens. With `holes`, some past tokens have left, others for each KV head;
+  /// of those, a share of `kept` has stayed.
   init(
     seed: Int, group: Int, kvHeads: Int, dimension: Int, past: Int, tokens: Int,
-    holes: Bool = false,
-    logitScale: Float = 2
+    holes: Bool = false, kept: Double = 0.5, logitScale: Float = 2
   ) {
     var numbers = TestNumbers(seed: seed)
     shape = AttentionShape(
@@ -70,7 +70,7 @@ struct AttentionCase {
           column: index * dimension, firstPosition: 0)
         if holes {
           head.retain(
-            .random(below: past, density: 0.5, window: .currentToken, &numbers),
+            .random(below: past, density: kept, window: .currentToken, &numbers),
             newestQuery: past - 1)
         }
       }

@@ -42,6 +42,26 @@ static inline __attribute__((always_inline)) lookup_floats
 lookup_entries(lookup_floats table, lookup_words indices) {
   return (lookup_floats)_mm512_permutexvar_ps((__m512i)indices, (__m512)table);
 }
+
+/// The bits of a map at sixteen ascending places, `places[i] - first`, the first in the lowest bit. Reads the map 64
+/// bytes on from the word of the first place.
+static inline __attribute__((always_inline)) uint16_t
+lookup_bits(const void *map, const int32_t *places, int32_t first) {
+  const __m512i bit = _mm512_sub_epi32(_mm512_loadu_si512(places), _mm512_set1_epi32(first));
+  const __m512i word = _mm512_srli_epi32(bit, 5);
+  const int32_t start = (places[0] - first) >> 5;
+  __m512i found;
+  if (((places[15] - first) >> 5) - start < 16) {
+    found = _mm512_permutexvar_epi32(
+        _mm512_sub_epi32(word, _mm512_set1_epi32(start)),
+        _mm512_loadu_si512((const int32_t *)map + start));
+  } else {
+    found = _mm512_i32gather_epi32(word, map, 4);
+  }
+  const __m512i one = _mm512_sllv_epi32(
+      _mm512_set1_epi32(1), _mm512_and_si512(bit, _mm512_set1_epi32(31)));
+  return _mm512_test_epi32_mask(found, one);
+}
 #else
 // The same by plain C, for completeness: without the instruction the kernels compute the numbers.
 
@@ -65,6 +85,15 @@ static inline lookup_floats lookup_entries(lookup_floats table, lookup_words ind
   lookup_floats entries;
   for (int i = 0; i < 16; i++) entries[i] = table[indices[i] & 15];
   return entries;
+}
+
+static inline uint16_t lookup_bits(const void *map, const int32_t *places, int32_t first) {
+  uint16_t bits = 0;
+  for (int i = 0; i < 16; i++) {
+    const uint32_t place = (uint32_t)(places[i] - first);
+    bits |= (((const uint8_t *)map)[place / 8] >> (place % 8) & 1) << i;
+  }
+  return bits;
 }
 #endif
 

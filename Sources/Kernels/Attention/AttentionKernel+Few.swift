@@ -13,78 +13,77 @@ extension AttentionKernel {
   ) {
     let shape = step.shape
     let group = shape.queryHeadsPerKVHead
-    for row in step.rows {
-      let query = step.firstPosition + row
-      let parts = Self.parts(heads, before: query + 1)
-      let partials = partialBuffer.reserve(parts.count * group * (shape.headDimension + 2))
-      while partScratch.count < workers.threadCount { partScratch.append(FloatBuffer()) }
-      var counts = [PairCounts](repeating: PairCounts(), count: parts.count * group)
-      counts.withUnsafeMutableBufferPointer { counts in
-        nonisolated(unsafe) let counts = counts
-        nonisolated(unsafe) let heads = heads
-        nonisolated(unsafe) let partials = partials
-        nonisolated(unsafe) let scratch = partScratch
-        workers.run(count: parts.count) { item, worker in
-          let part = parts[item]
-          let firstHead = part.kvHead * group
-          let queries =
-            buffers.queries + (row * shape.queryHeads + firstHead) * shape.headDimension
-          let partials = partials + item * group * (shape.headDimension + 2)
-          let selections = selections[firstHead..<firstHead + group]
-          let counts = counts.baseAddress! + item * group
-          switch part.place {
-          case .slots(let slots):
-            SingleQueryPass(
-              cache: heads[part.kvHead], slots: slots, query: query, group: group,
-              queries: queries, partials: partials, scratch: scratch[worker]
-            ).run(selections: selections, counts: counts)
-          case .pages(let pages, let tier):
-            ColdPass(
-              tier: tier, pages: pages, query: query, group: group, queries: queries,
-              partials: partials, scratch: scratch[worker]
-            ).run(selections: selections, counts: counts)
+    while partScratch.count < workers.threadCount { partScratch.append(FloatBuffer()) }
+    BareMemory.of(heads, selections) { caches, shown in
+      for row in step.rows {
+        let query = step.firstPosition + row
+        let parts = Self.parts(heads, before: query + 1)
+        let partials = partialBuffer.reserve(parts.count * group * (shape.headDimension + 2))
+        var counts = [PairCounts](repeating: PairCounts(), count: parts.count * group)
+        parts.withUnsafeBufferPointer { parts in
+          counts.withUnsafeMutableBufferPointer { counts in
+            nonisolated(unsafe) let parts = parts
+            nonisolated(unsafe) let counts = counts
+            nonisolated(unsafe) let heads = heads
+            nonisolated(unsafe) let partials = partials
+            nonisolated(unsafe) let scratch = partScratch
+            workers.run(count: parts.count) { item, worker in
+              let part = parts[item]
+              let firstHead = part.kvHead * group
+              let queries =
+                buffers.queries + (row * shape.queryHeads + firstHead) * shape.headDimension
+              let partials = partials + item * group * (shape.headDimension + 2)
+              let counts = counts.baseAddress! + item * group
+              if part.isCold {
+                ColdPass(
+                  tier: heads[part.kvHead].cold!, pages: part.range, query: query, group: group,
+                  queries: queries, partials: partials, scratch: scratch[worker]
+                ).run(selections: selections[firstHead..<firstHead + group], counts: counts)
+              } else {
+                SingleQueryPass(
+                  cache: caches[part.kvHead], slots: part.range, query: query, group: group,
+                  queries: queries, partials: partials, scratch: scratch[worker]
+                ).run(selections: shown.baseAddress! + firstHead, counts: counts)
+              }
+            }
+          }
+          for (index, count) in counts.enumerated() {
+            headCounts[parts[index / group].kvHead * group + index % group] += count
+          }
+          for head in 0..<shape.queryHeads {
+            Self.merge(parts, partials, into: head, row: row, step: step, buffers: buffers)
           }
         }
-      }
-      for (index, count) in counts.enumerated() {
-        headCounts[parts[index / group].kvHead * group + index % group] += count
-      }
-      for head in 0..<shape.queryHeads {
-        Self.merge(parts, partials, into: head, row: row, step: step, buffers: buffers)
       }
     }
   }
 
+  /// A range of slots, or of pages of the cold tier, of a KV head.
   private struct Part {
-    enum Place {
-      case slots(Range<Int>)
-      case pages(Range<Int>, of: ColdTier)
-    }
-
     var kvHead: Int
-    var place: Place
+    var range: Range<Int>
+    var isCold: Bool
   }
 
   /// The slots before `position` of every cache and its cold pages, cut into parts.
   private static func parts(_ heads: [KVHead], before position: Int) -> [Part] {
-    heads.indices.flatMap { kvHead in
-      let end = heads[kvHead].slot(atOrAfter: position)
-      var parts = stride(from: 0, to: end, by: partSlots).map {
-        Part(kvHead: kvHead, place: .slots($0..<min($0 + partSlots, end)))
+    var parts: [Part] = []
+    func add(_ count: Int, of size: Int, isCold: Bool, _ kvHead: Int) {
+      for first in stride(from: 0, to: count, by: size) {
+        parts.append(
+          Part(kvHead: kvHead, range: first..<min(first + size, count), isCold: isCold))
       }
-      if let tier = heads[kvHead].cold {
-        let size = ColdPass.partPages
-        parts += stride(from: 0, to: tier.pageCount, by: size).map {
-          Part(kvHead: kvHead, place: .pages($0..<min($0 + size, tier.pageCount), of: tier))
-        }
-      }
-      return parts
     }
+    for (kvHead, head) in heads.enumerated() {
+      add(head.slot(atOrAfter: position), of: partSlots, isCold: false, kvHead)
+      if let tier = head.cold { add(tier.pageCount, of: ColdPass.partPages, isCold: true, kvHead) }
+    }
+    return parts
   }
 
   /// Adds up the parts of a head: each has its maximum, its sum and its weighted values, one after the other.
   private static func merge(
-    _ parts: [Part], _ partials: UnsafePointer<Float>, into head: Int, row: Int,
+    _ parts: UnsafeBufferPointer<Part>, _ partials: UnsafePointer<Float>, into head: Int, row: Int,
     step: AttentionStep, buffers: AttentionBuffers
   ) {
     let shape = step.shape
@@ -92,11 +91,17 @@ extension AttentionKernel {
     let d = shape.headDimension
     let target = buffers.output + (row * shape.queryHeads + head) * d
     target.update(repeating: 0, count: d)
-    let own = parts.indices.filter { parts[$0].kvHead == shape.kvHead(of: head) }
-      .map { partials + ($0 * group + head % group) * (d + 2) }
-    let maximum = own.map { $0[0] }.max() ?? -.infinity
+    let kvHead = shape.kvHead(of: head)
+    func forEachPart(_ body: (UnsafePointer<Float>) -> Void) {
+      for index in parts.indices where parts[index].kvHead == kvHead {
+        body(partials + (index * group + head % group) * (d + 2))
+      }
+    }
+    var maximum = -Float.infinity
+    forEachPart { maximum = max(maximum, $0[0]) }
     var sum = 0.0
-    for part in own where part[0] > -.infinity {
+    forEachPart { part in
+      guard part[0] > -.infinity else { return }
       let weight = exp2(part[0] - maximum)
       sum += Double(part[1] * weight)
       for i in 0..<d { target[i] += part[2 + i] * weight }

@@ -1,10 +1,11 @@
+internal import CLookup
 import Tensors
 
 /// The query heads of one group at one position against a range of slots of their KV head.
 ///
 /// Slots are taken in blocks of sixteen. A block that none of the heads sees is neither multiplied nor read.
 struct SingleQueryPass {
-  let cache: KVHead
+  let cache: BareMemory.Cache
   let slots: Range<Int>
   /// The query's position.
   let query: Int
@@ -22,15 +23,19 @@ struct SingleQueryPass {
   private var blocks: Int { (slots.count + 15) / 16 }
 
   /// Writes the partial results and one count for each query head.
-  func run(selections: ArraySlice<Selection>, counts: UnsafeMutablePointer<PairCounts>) {
+  ///
+  /// - Parameter selections: one a query head.
+  func run(
+    selections: UnsafePointer<BareMemory.Shown>, counts: UnsafeMutablePointer<PairCounts>
+  ) {
     let logits = scratch.reserve(group * Self.logitStride)
     withUnsafeTemporaryAllocation(of: UInt16.self, capacity: (group + 1) * blocks) { bits in
       let shown = bits.baseAddress!
       let needed = shown + group * blocks
       needed.update(repeating: 0, count: blocks)
-      for (index, selection) in selections.enumerated() {
+      for index in 0..<group {
         let own = shown + index * blocks
-        show(selection, in: own)
+        show(selections[index], in: own)
         counts[index] = PairCounts()
         for block in 0..<blocks {
           needed[block] |= own[block]
@@ -50,7 +55,7 @@ struct SingleQueryPass {
   // MARK: Which slots
 
   /// One bit for each slot that the query sees.
-  private func show(_ selection: Selection, in bits: UnsafeMutablePointer<UInt16>) {
+  private func show(_ selection: BareMemory.Shown, in bits: UnsafeMutablePointer<UInt16>) {
     let start = selection.window.start(forQuery: query)
     let windowSlot = min(max(cache.slot(atOrAfter: start), slots.lowerBound), slots.upperBound)
     for block in 0..<blocks {
@@ -60,15 +65,10 @@ struct SingleQueryPass {
       bits[block] = from < to ? UInt16(truncatingIfNeeded: (1 << to) - (1 << from)) : 0
     }
     guard windowSlot > slots.lowerBound, !selection.runs.isEmpty else { return }
-    cache.positionStorage.withUnsafeBufferPointer { storage in
-      let positions = UnsafeBufferPointer(
-        rebasing: storage[cache.firstRow + slots.lowerBound..<cache.firstRow + windowSlot])
-      selection.runs.withUnsafeBufferPointer { runs in
-        showRuns(
-          runs[selection.firstRun(endingAfter: Int(positions[0]))...], positions: positions,
-          in: bits)
-      }
-    }
+    let positions = UnsafeBufferPointer(rebasing: cache.positions[slots.lowerBound..<windowSlot])
+    showRuns(
+      selection.runs[selection.firstRun(endingAfter: Int(positions[0]))...], positions: positions,
+      in: bits)
   }
 
   /// Adds the bits of the slots at `positions` that lie in runs.
@@ -81,33 +81,47 @@ struct SingleQueryPass {
   ) {
     let first = Int(positions[0])
     let end = Int(positions[positions.count - 1]) + 1
-    withUnsafeTemporaryAllocation(of: UInt64.self, capacity: (end - first) / 64 + 2) { map in
+    withUnsafeTemporaryAllocation(of: UInt64.self, capacity: (end - first) / 64 + 10) { map in
       map.update(repeating: 0)
-      for run in runs {
-        if run.lowerBound >= end { break }
-        var begin = max(run.lowerBound, first) - first
-        let stop = min(run.upperBound, end) - first
-        while begin < stop {
-          let count = min(64 - begin % 64, stop - begin)
-          map[begin / 64] |= (UInt64.max >> UInt64(64 - count)) << UInt64(begin % 64)
-          begin += count
-        }
-      }
+      mark(runs, from: first, to: end, in: map)
       if end - first == positions.count {
         for block in 0..<(positions.count + 15) / 16 {
           bits[block] |= UInt16(truncatingIfNeeded: map[block / 4] >> UInt64(block % 4 * 16))
         }
         return
       }
-      // A block's bits are put together in a register: added to memory, each would wait for the one before.
-      for block in 0..<(positions.count + 15) / 16 {
-        var own: UInt32 = 0
-        for slot in 16 &* block..<min(16 &* block &+ 16, positions.count) {
-          let place = UInt(truncatingIfNeeded: Int(positions[slot]) &- first)
-          let bit = UInt32(truncatingIfNeeded: map[Int(place / 64)] &>> UInt64(place % 64)) & 1
-          own |= bit &<< UInt32(truncatingIfNeeded: slot % 16)
-        }
-        bits[block] |= UInt16(truncatingIfNeeded: own)
+      let whole = positions.count / 16
+      for block in 0..<whole {
+        bits[block] |= lookup_bits(
+          map.baseAddress!, positions.baseAddress! + 16 &* block, positions[0])
+      }
+      for slot in 16 &* whole..<positions.count {
+        let place = Int(positions[slot]) - first
+        bits[whole] |= UInt16(map[place / 64] >> UInt64(place % 64) & 1) << UInt16(slot % 16)
+      }
+    }
+  }
+
+  /// Sets the bits of the positions that lie in runs, counted from `first`.
+  @inline(__always)
+  private func mark(
+    _ runs: Slice<UnsafeBufferPointer<Range<Int>>>, from first: Int, to end: Int,
+    in map: UnsafeMutableBufferPointer<UInt64>
+  ) {
+    for run in runs {
+      if run.lowerBound >= end { break }
+      let begin = UInt(bitPattern: max(run.lowerBound, first) &- first)
+      let last = UInt(bitPattern: min(run.upperBound, end) &- first &- 1)
+      let onwards = UInt64.max &<< UInt64(begin)
+      let upTo = UInt64.max &>> UInt64(63 &- last & 63)
+      let word = Int(bitPattern: begin / 64)
+      let lastWord = Int(bitPattern: last / 64)
+      if word == lastWord {
+        map[word] |= onwards & upTo
+      } else {
+        map[word] |= onwards
+        for between in word &+ 1..<lastWord { map[between] = .max }
+        map[lastWord] |= upTo
       }
     }
   }
@@ -123,13 +137,11 @@ struct SingleQueryPass {
     let products = DotProducts(
       count: d, scale: Float(1.442_695_040_888_963_4 / Double(d).squareRoot()),
       targetStride: Self.logitStride)
-    cache.keyStorage.withUnsafeBufferPointer { storage in
-      let keys = storage.baseAddress! + (cache.firstRow + slots.lowerBound) * d
-      forEachStretch(needed) { stretch in
-        products.multiply(
-          vectors: group, queries, rows: stretch.count, keys + stretch.lowerBound * d,
-          into: logits + stretch.lowerBound)
-      }
+    let keys = cache.keys.baseAddress! + slots.lowerBound * d  // a pass has slots
+    forEachStretch(needed) { stretch in
+      products.multiply(
+        vectors: group, queries, rows: stretch.count, keys + stretch.lowerBound * d,
+        into: logits + stretch.lowerBound)
     }
     for index in 0..<group {
       for block in 0..<blocks {
@@ -188,22 +200,20 @@ struct SingleQueryPass {
     let d = headDimension
     let weighted = partials + 2
     for index in 0..<group { (weighted + index * (d + 2)).update(repeating: 0, count: d) }
-    cache.valueStorage.withUnsafeBufferPointer { storage in
-      let values = storage.baseAddress! + (cache.firstRow + slots.lowerBound) * d
-      forEachStretch(needed) { stretch in
-        let product = StripProduct(
-          depth: stretch.count, strideA: Self.logitStride, strideB: d, strideC: d + 2, adds: true)
-        product.multiplyFew(
-          rows: group, width: d / 16 * 16, weights + stretch.lowerBound,
-          values + stretch.lowerBound * d, weighted)
-        for column in d / 16 * 16..<d {
-          for index in 0..<group {
-            var sum: Float = 0
-            for slot in stretch {
-              sum += weights[index * Self.logitStride + slot] * values[slot * d + column]
-            }
-            weighted[index * (d + 2) + column] += sum
+    let values = cache.values.baseAddress! + slots.lowerBound * d
+    forEachStretch(needed) { stretch in
+      let product = StripProduct(
+        depth: stretch.count, strideA: Self.logitStride, strideB: d, strideC: d + 2, adds: true)
+      product.multiplyFew(
+        rows: group, width: d / 16 * 16, weights + stretch.lowerBound,
+        values + stretch.lowerBound * d, weighted)
+      for column in d / 16 * 16..<d {
+        for index in 0..<group {
+          var sum: Float = 0
+          for slot in stretch {
+            sum += weights[index * Self.logitStride + slot] * values[slot * d + column]
           }
+          weighted[index * (d + 2) + column] += sum
         }
       }
     }

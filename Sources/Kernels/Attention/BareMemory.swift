@@ -1,0 +1,89 @@
+import Tensors
+
+/// What the workers of a step read, as bare memory: workers that count references to the same arrays wait for each
+/// other, and a decode step is too short for that.
+enum BareMemory {
+  /// The tokens that one KV head holds exactly.
+  struct Cache {
+    let headDimension: Int
+    /// (slots x headDimension)
+    let keys: UnsafeBufferPointer<Float>
+    /// (slots x headDimension)
+    let values: UnsafeBufferPointer<Float>
+    /// By slot, ascending.
+    let positions: UnsafeBufferPointer<Int32>
+
+    /// The first slot whose position is at least `position`; the number of slots if none.
+    func slot(atOrAfter position: Int) -> Int {
+      var low = 0
+      var high = positions.count
+      while low < high {
+        let middle = (low + high) / 2
+        if Int(positions[middle]) < position { low = middle + 1 } else { high = middle }
+      }
+      return low
+    }
+  }
+
+  /// A ``Selection``.
+  struct Shown {
+    let runs: UnsafeBufferPointer<Range<Int>>
+    let window: LocalWindow
+
+    /// The first run that ends after `position`; the number of runs if none.
+    func firstRun(endingAfter position: Int) -> Int {
+      var low = 0
+      var high = runs.count
+      while low < high {
+        let middle = (low + high) / 2
+        if runs[middle].upperBound <= position { low = middle + 1 } else { high = middle }
+      }
+      return low
+    }
+  }
+
+  /// Calls `body` with the memory of every cache and of every selection, valid until it returns.
+  static func of(
+    _ heads: [KVHead], _ selections: [Selection],
+    _ body: (UnsafeBufferPointer<Cache>, UnsafeBufferPointer<Shown>) -> Void
+  ) {
+    withUnsafeTemporaryAllocation(of: Cache.self, capacity: heads.count) { caches in
+      withUnsafeTemporaryAllocation(of: Shown.self, capacity: selections.count) { shown in
+        func openSelections(from index: Int) {
+          guard index < selections.count else {
+            return body(UnsafeBufferPointer(caches), UnsafeBufferPointer(shown))
+          }
+          selections[index].runs.withUnsafeBufferPointer { runs in
+            shown.initializeElement(
+              at: index, to: Shown(runs: runs, window: selections[index].window))
+            openSelections(from: index + 1)
+          }
+        }
+        func openHeads(from index: Int) {
+          guard index < heads.count else { return openSelections(from: 0) }
+          open(heads[index]) { cache in
+            caches.initializeElement(at: index, to: cache)
+            openHeads(from: index + 1)
+          }
+        }
+        openHeads(from: 0)
+      }
+    }
+  }
+
+  private static func open(_ head: KVHead, _ body: (Cache) -> Void) {
+    let d = head.headDimension
+    let rows = head.firstRow..<head.firstRow + head.count
+    let floats = rows.lowerBound * d..<rows.upperBound * d
+    head.keyStorage.withUnsafeBufferPointer { keys in
+      head.valueStorage.withUnsafeBufferPointer { values in
+        head.positionStorage.withUnsafeBufferPointer { positions in
+          body(
+            Cache(
+              headDimension: d, keys: .init(rebasing: keys[floats]),
+              values: .init(rebasing: values[floats]), positions: .init(rebasing: positions[rows])))
+        }
+      }
+    }
+  }
+}
