@@ -343,7 +343,8 @@ struct ReportTests {
       (NumberText.significant(0.00001234), "1.23e-05"), (NumberText.significant(0), "0"),
       (NumberText.count(1_234_567), "1,234,567"), (NumberText.count(999), "999"),
       (NumberText.count(-1000), "-1,000"), (NumberText.mebibytes(1_572_864), "1.50"),
-      (NumberText.milliseconds(0.0123), "12.3"),
+      (NumberText.milliseconds(0.0123), "12.3"), (NumberText.milliseconds(5.23e-5), "0.0523"),
+      (NumberText.milliseconds(0), "0"), (NumberText.milliseconds(nil), "–"),
     ])
   func numbers(text: String, expected: String) { #expect(text == expected) }
 }

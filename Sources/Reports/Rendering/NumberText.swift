@@ -46,8 +46,10 @@ enum NumberText {
     fixed(bytes.map { $0 / 1_048_576 }, 2)
   }
 
+  /// `12.3`; below one, where a decimal says too little, `0.0523`.
   static func milliseconds(_ seconds: Double?) -> String {
-    fixed(seconds.map { $0 * 1000 }, 1)
+    guard let seconds, abs(seconds) < 0.001 else { return fixed(seconds.map { $0 * 1000 }, 1) }
+    return significant(seconds * 1000)
   }
 
   /// `[0.98, 1.03]`, or "" where there is none.
