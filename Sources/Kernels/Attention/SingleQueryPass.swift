@@ -58,11 +58,12 @@ struct SingleQueryPass {
   private func show(_ selection: BareMemory.Shown, in bits: UnsafeMutablePointer<UInt16>) {
     let start = selection.window.start(forQuery: query)
     let windowSlot = min(max(cache.slot(atOrAfter: start), slots.lowerBound), slots.upperBound)
-    for block in 0..<blocks {
-      let first = slots.lowerBound + 16 * block
-      let from = min(max(windowSlot - first, 0), 16)
-      let to = min(slots.upperBound - first, 16)
-      bits[block] = from < to ? UInt16(truncatingIfNeeded: (1 << to) - (1 << from)) : 0
+    bits.update(repeating: 0, count: blocks)
+    let from = windowSlot - slots.lowerBound
+    if from < slots.count {
+      (bits + from / 16).update(repeating: .max, count: blocks - from / 16)
+      bits[from / 16] &= .max << UInt16(from % 16)
+      bits[blocks - 1] &= .max >> UInt16(16 * blocks - slots.count)
     }
     guard windowSlot > slots.lowerBound, !selection.runs.isEmpty else { return }
     let positions = UnsafeBufferPointer(rebasing: cache.positions[slots.lowerBound..<windowSlot])
