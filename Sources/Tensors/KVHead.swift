@@ -53,17 +53,7 @@ public final class KVHead {
   /// The first slot whose position is at least `position`; `count` if none.
   public func slot(atOrAfter position: Int) -> Int {
     if holdsEverything { return min(max(position, 0), count) }
-    var low = 0
-    var high = count
-    while low < high {
-      let middle = (low + high) / 2
-      if Int(positionStorage[firstRow + middle]) < position {
-        low = middle + 1
-      } else {
-        high = middle
-      }
-    }
-    return low
+    return (0..<count).bisected { Int(positionStorage[firstRow + $0]) >= position }
   }
 
   /// Tokens held, exactly or in few bits.

@@ -94,13 +94,8 @@ public struct Selection: Sendable, Hashable {
 
   /// True if a run holds `position`. Logarithmic.
   public func isInRun(_ position: Int) -> Bool {
-    var low = 0
-    var high = runs.count
-    while low < high {
-      let middle = (low + high) / 2
-      if runs[middle].upperBound <= position { low = middle + 1 } else { high = middle }
-    }
-    return low < runs.count && runs[low].lowerBound <= position
+    let run = runs.indices.bisected { runs[$0].upperBound > position }
+    return run < runs.count && runs[run].lowerBound <= position
   }
 
   /// The number of keys that the query at `query` attends to when a cache holds all of them.

@@ -44,7 +44,7 @@ lookup_entries(lookup_floats table, lookup_words indices) {
 }
 
 /// The bits of a map at sixteen ascending places, `places[i] - first`, the first in the lowest bit. Reads the map 64
-/// bytes on from the word of the first place.
+/// bytes on from the word of the first place: it needs 64 bytes beyond its last bit.
 static inline __attribute__((always_inline)) uint16_t
 lookup_bits(const void *map, const int32_t *places, int32_t first) {
   const __m512i bit = _mm512_sub_epi32(_mm512_loadu_si512(places), _mm512_set1_epi32(first));
@@ -63,7 +63,7 @@ lookup_bits(const void *map, const int32_t *places, int32_t first) {
   return _mm512_test_epi32_mask(found, one);
 }
 #else
-// The same by plain C, for completeness: without the instruction the kernels compute the numbers.
+// The same by plain C. Numbers are computed instead where these are not fast; bits are looked up by them.
 
 static inline int lookup_is_fast(void) { return 0; }
 

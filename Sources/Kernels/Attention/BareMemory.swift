@@ -15,13 +15,7 @@ enum BareMemory {
 
     /// The first slot whose position is at least `position`; the number of slots if none.
     func slot(atOrAfter position: Int) -> Int {
-      var low = 0
-      var high = positions.count
-      while low < high {
-        let middle = (low + high) / 2
-        if Int(positions[middle]) < position { low = middle + 1 } else { high = middle }
-      }
-      return low
+      positions.indices.bisected { Int(positions[$0]) >= position }
     }
   }
 
@@ -32,13 +26,7 @@ enum BareMemory {
 
     /// The first run that ends after `position`; the number of runs if none.
     func firstRun(endingAfter position: Int) -> Int {
-      var low = 0
-      var high = runs.count
-      while low < high {
-        let middle = (low + high) / 2
-        if runs[middle].upperBound <= position { low = middle + 1 } else { high = middle }
-      }
-      return low
+      runs.indices.bisected { runs[$0].upperBound > position }
     }
   }
 

@@ -81,13 +81,7 @@ final class PackedKeys {
   func index(atOrAfter position: Int) -> Int {
     guard let first = positions.first, let last = positions.last else { return 0 }
     if Int(last) - Int(first) == count - 1 { return min(max(position - Int(first), 0), count) }
-    var low = 0
-    var high = count
-    while low < high {
-      let middle = (low + high) / 2
-      if Int(positions[middle]) < position { low = middle + 1 } else { high = middle }
-    }
-    return low
+    return (0..<count).bisected { Int(positions[$0]) >= position }
   }
 }
 

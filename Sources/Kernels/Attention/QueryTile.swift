@@ -132,12 +132,6 @@ struct QueryTile {
 extension Selection {
   /// The first run that ends after `position`; the number of runs if none does.
   func firstRun(endingAfter position: Int) -> Int {
-    var low = 0
-    var high = runs.count
-    while low < high {
-      let middle = (low + high) / 2
-      if runs[middle].upperBound <= position { low = middle + 1 } else { high = middle }
-    }
-    return low
+    runs.indices.bisected { runs[$0].upperBound > position }
   }
 }

@@ -82,6 +82,7 @@ struct SingleQueryPass {
   ) {
     let first = Int(positions[0])
     let end = Int(positions[positions.count - 1]) + 1
+    // Two words more than whole ones, and the eight that a lookup may read beyond.
     withUnsafeTemporaryAllocation(of: UInt64.self, capacity: (end - first) / 64 + 10) { map in
       map.update(repeating: 0)
       mark(runs, from: first, to: end, in: map)
