@@ -15,7 +15,6 @@ let common: [SwiftSetting] = [
 let argumentParser: Target.Dependency = .product(
   name: "ArgumentParser", package: "swift-argument-parser")
 let customDump: Target.Dependency = .product(name: "CustomDump", package: "swift-custom-dump")
-let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 
 func library(
@@ -45,13 +44,14 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
-    .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
     .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
     .package(url: "https://github.com/pointfreeco/swift-custom-dump", exact: "1.7.3"),
   ],
   targets: [
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(
+      name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .target(name: "CPUCheck"),
     .target(name: "CLookup"),
     .target(name: "CMemory"),
@@ -60,7 +60,7 @@ let package = Package(
       "Kernels", ["Tensors", "COpenBLAS", "CPUCheck", "CLookup", "CMemory"], extra: nativeCode),
     library("GGUF", ["Tensors", "Kernels"]),
     library("Tokenization"),
-    library("Digests", [crypto]),
+    library("Digests", ["COpenSSL"]),
     library("Records"),
     library("Attention", ["Tensors", "Kernels", "Records"]),
     library("Calibration", ["Attention", "Kernels", "Records"]),

@@ -26,6 +26,7 @@ ensure_system() {
   fi
   local missing=()
   has_header cblas.h || missing+=(libopenblas-dev)
+  has_header openssl/evp.h || missing+=(libssl-dev)
   has_header sqlite3.h || missing+=(libsqlite3-dev)
   command -v sqlite3 >/dev/null || missing+=(sqlite3)
   command -v pkg-config >/dev/null || missing+=(pkg-config)
@@ -37,7 +38,7 @@ ensure_system() {
   if [ "$(id -u)" -ne 0 ]; then as_root=(sudo -n); fi
   if ! command -v apt-get >/dev/null; then
     say "These packages of Debian are missing, and there is no apt-get here to install them: ${missing[*]}"
-    say "Install OpenBLAS and SQLite with their headers, the sqlite3 program, pkg-config and pip, and try again."
+    say "Install OpenBLAS, OpenSSL and SQLite with their headers, the sqlite3 program, pkg-config and pip, and try again."
     exit 2
   fi
   if [ ${#as_root[@]} -gt 0 ] && ! sudo -n true 2>/dev/null; then

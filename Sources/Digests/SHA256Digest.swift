@@ -1,30 +1,52 @@
-import Crypto
+import COpenSSL
 import Foundation
 
-/// SHA-256, in lower-case hexadecimal.
+/// SHA-256, in lower-case hexadecimal, by the system's libcrypto.
 public enum SHA256Digest {
   /// Of the UTF-8 bytes of a text.
   public static func of(_ text: String) -> String { of(Data(text.utf8)) }
 
   public static func of(_ data: Data) -> String {
-    hexadecimal(SHA256.hash(data: data))
+    var state = DigestState()
+    state.update(data)
+    return state.finish()
   }
 
   /// Of a file, read in pieces of 1 MiB; throws what reading throws.
   public static func ofFile(at path: String) throws -> String {
     let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
     defer { try? handle.close() }
-    var digest = SHA256()
+    var state = DigestState()
     while let piece = try handle.read(upToCount: 1 << 20), !piece.isEmpty {
-      digest.update(data: piece)
+      state.update(piece)
     }
-    return hexadecimal(digest.finalize())
+    return state.finish()
+  }
+}
+
+/// libcrypto's running digest, freed with this value.
+private struct DigestState: ~Copyable {
+  private let context: OpaquePointer
+
+  /// Traps where libcrypto has no memory or refuses SHA-256.
+  init() {
+    guard let context = EVP_MD_CTX_new(), EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 else {
+      preconditionFailure("SHA256Digest: libcrypto gives no SHA-256")
+    }
+    self.context = context
   }
 
-  private static func hexadecimal(_ digest: SHA256.Digest) -> String {
-    digest.map { byte in
-      let text = String(byte, radix: 16)
-      return byte < 16 ? "0" + text : text
-    }.joined()
+  deinit { EVP_MD_CTX_free(context) }
+
+  mutating func update(_ data: Data) {
+    let isTaken = data.withUnsafeBytes { EVP_DigestUpdate(context, $0.baseAddress, $0.count) }
+    precondition(isTaken == 1, "SHA256Digest: libcrypto refused \(data.count) bytes")
+  }
+
+  consuming func finish() -> String {
+    var digest = [UInt8](repeating: 0, count: 32)
+    let isDone = EVP_DigestFinal_ex(context, &digest, nil)
+    precondition(isDone == 1, "SHA256Digest: libcrypto gave no digest")
+    return digest.map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
   }
 }

@@ -8,7 +8,7 @@ extension Provenance {
 
   /// The packages that the program is built with, as Package.swift pins them (a test compares).
   public static let dependencyVersions = [
-    "swift-argument-parser": "1.8.2", "swift-crypto": "4.5.2", "GRDB.swift": "7.10.0",
+    "swift-argument-parser": "1.8.2", "GRDB.swift": "7.10.0",
   ]
 
   /// What can be found out of this build and this machine.
