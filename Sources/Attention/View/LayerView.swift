@@ -126,7 +126,7 @@ extension Selection {
 
 extension [Selection] {
   /// Bytes of the runs, which a strategy that carries selections along holds for the tokens of the cache.
-  var heldBytes: Int {
+  public var heldBytes: Int {
     reduce(0) { $0 + $1.runs.count * MemoryLayout<Range<Int>>.size }
   }
 }

@@ -87,7 +87,7 @@ extension StrategyChecker {
     }
   }
 
-  /// What it says of itself and no single case can show.
+  /// What it says of itself and no single case can show: it does so in some.
   func checkDeclarations(_ log: inout CheckLog) {
     for phase in StrategyPhase.allCases
     where log.declaredPhases.subtracting(log.seenPhases).contains(phase) {
