@@ -15,6 +15,8 @@ public final class AttentionSession: LayerAttention {
   public private(set) var caches: [[KVHead]]
   /// Time by phase and stage since the session began.
   public private(set) var times: [AttentionPhase: StageTimes] = [:]
+  /// Query-key pairs of all calls, over query heads and layers.
+  public private(set) var pairs = PairCounts()
   /// How the strategy broke its contract; its results are not to be trusted then.
   public private(set) var fault: StrategyFault?
   /// Told of every decision, with the view that it was made from.
@@ -160,6 +162,7 @@ public final class AttentionSession: LayerAttention {
       compact(view)
       clock.lap(&times[phase, default: StageTimes()].compact)
     }
+    self.pairs = pairs.reduce(self.pairs, +)
     return AttentionOutcome(logSumExp: logSumExp, pairs: pairs)
   }
 

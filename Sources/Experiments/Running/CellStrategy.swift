@@ -15,7 +15,9 @@ package struct CellStrategy {
   package init(
     cell: PlannedCell, _ configured: ConfiguredStrategy, model: any RunModel,
     meanPromptTokens: Double,
-    matched: @escaping (StatedBudget.MatchedUse, StrategyPhase?) throws -> Double
+    matched: @escaping (StatedBudget.MatchedUse, StrategyPhase?) throws -> Double = { _, _ in
+      throw RunError.matchedCellHasNoResult
+    }
   ) {
     self.cell = cell
     self.configured = configured

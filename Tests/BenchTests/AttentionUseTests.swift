@@ -8,14 +8,14 @@ import Testing
 @testable import Bench
 
 @Suite("What a strategy attended to and kept")
-struct CountingSessionTests {
+struct AttentionUseTests {
   /// Two layers of a prompt, as a forward pass calls attention.
   private func use(_ name: String, _ parameters: JSONValue, tokens: Int) throws -> AttentionUse {
     let shape = AttentionShape(layers: 2, queryHeads: 4, kvHeads: 2, headDimension: 16)
     let entry = try #require(StrategyRegistry.builtIn.entry(named: name))
-    let session = CountingSession(
-      try entry.makeSession(
-        parameters: parameters, shape: shape, workspace: Workspace(workers: WorkerPool())))
+    let session = AttentionSession(
+      try entry.configure(parameters).strategy, shape: shape,
+      workspace: Workspace(workers: WorkerPool()))
     func matrix(_ heads: Int) -> Matrix {
       Matrix(
         rows: tokens, columns: heads * 16,
@@ -27,7 +27,7 @@ struct CountingSessionTests {
         layer: layer, phase: .prefill, queries: matrix(4), keys: matrix(2), values: matrix(2),
         firstPosition: 0, output: &output)
     }
-    return session.use(tokens: tokens)
+    return AttentionUse(of: session, tokens: tokens)
   }
 
   @Test("Full attention has density 1 and keeps all; a window has the pairs and tokens of its own")
