@@ -66,7 +66,7 @@ let package = Package(
     library("Calibration", ["Attention", "Kernels", "Records"]),
     library("Transformer", ["Tensors", "Kernels", "GGUF", "Attention"]),
     library("Measurement", ["Attention", "Kernels", "Records"]),
-    library("StrategyChecker", ["Attention", "Calibration", "Kernels", "Measurement"]),
+    library("StrategyChecker", ["Attention", "Kernels", "Records", "Tensors"]),
     library(
       "Experiments",
       [
