@@ -1,4 +1,5 @@
 import Kernels
+import Threads
 
 /// What strategies and the framework share for one forward pass: the program's threads and one attention kernel.
 ///

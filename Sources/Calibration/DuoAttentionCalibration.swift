@@ -1,5 +1,5 @@
 import Attention
-import Records
+import JSON
 import Tensors
 
 /// How a spec's `duo-attention` is calibrated: one pass a model, text and length, for all sparsities and sizes.

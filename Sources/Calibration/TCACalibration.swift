@@ -1,5 +1,5 @@
 import Attention
-import Records
+import JSON
 import Tensors
 
 /// How a spec's `tca` is calibrated: one pass a model, text, length and selection options, for all thresholds and

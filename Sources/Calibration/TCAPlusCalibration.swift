@@ -1,5 +1,5 @@
 import Attention
-import Records
+import JSON
 import Tensors
 
 /// How a spec's `tca-plus` is calibrated: one pass a model, text, length, window and importance, for all thresholds.

@@ -1,5 +1,5 @@
 import Attention
-import Records
+import JSON
 import Tensors
 
 /// How a spec's `xattention` with a `calibrationCorpus` gets its thresholds.

@@ -1,5 +1,3 @@
-import Records
-
 /// What must hold of every strategy.
 public enum Invariant: String, Codable, Sendable, Hashable, CaseIterable {
   case everythingEqualsDense

@@ -1,4 +1,3 @@
-import Experiments
 import Records
 
 extension TCALab {

@@ -1,5 +1,6 @@
 import Kernels
 import Tensors
+import Threads
 
 /// One pattern of MInference with its sizes.
 package struct MInferencePattern: Sendable, Hashable {

@@ -1,5 +1,3 @@
-import Kernels
-import Records
 import Synchronization
 import Tensors
 

@@ -1,5 +1,4 @@
 import Kernels
-import Records
 import Synchronization
 import Tensors
 

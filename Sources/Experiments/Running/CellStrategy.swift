@@ -1,6 +1,7 @@
 import Attention
 import Calibration
-import Kernels
+import JSON
+import Planning
 import Records
 import Tensors
 
@@ -71,13 +72,6 @@ package struct CellStrategy {
   func makeSession() throws -> any StrategySession {
     try entry.makeSession(
       parameters: parameters, shape: model.model.shape, workspace: model.model.workspace)
-  }
-}
-
-extension JSONValue {
-  /// An object with one member set.
-  func replacing(_ key: String, by value: JSONValue) -> JSONValue {
-    .object((objectValue ?? [:]).merging([key: value]) { $1 })
   }
 }
 

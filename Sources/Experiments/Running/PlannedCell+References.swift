@@ -1,3 +1,5 @@
+import JSON
+import Planning
 import Records
 
 extension PlannedCell {

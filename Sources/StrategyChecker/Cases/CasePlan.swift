@@ -1,4 +1,3 @@
-import Records
 import Tensors
 
 /// The cases of one strategy: parameter sets crossed with prompt lengths around the borders of blocks and windows and

@@ -1,5 +1,5 @@
 import Attention
-import Kernels
+import JSON
 import Records
 import Tensors
 

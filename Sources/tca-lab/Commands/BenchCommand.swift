@@ -3,7 +3,8 @@ import Bench
 import Experiments
 import Foundation
 import Kernels
-import Records
+import Planning
+import Tasks
 
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -3,7 +3,8 @@ import Attention
 import Calibration
 import Experiments
 import Foundation
-import Records
+import JSON
+import Tasks
 
 struct CalibrateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Experiments
 import Foundation
+import Planning
 import Records
 import ResultStore
 
