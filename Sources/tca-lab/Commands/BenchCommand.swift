@@ -4,6 +4,7 @@ import Experiments
 import Foundation
 import Kernels
 import Planning
+import Records
 import Tasks
 
 struct BenchCommand: ParsableCommand {
