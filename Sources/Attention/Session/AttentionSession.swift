@@ -1,6 +1,7 @@
 import Kernels
 import Records
 import Tensors
+import Threads
 
 /// One strategy at work on one sequence: what it remembers, its KV cache, and what they cost.
 ///
@@ -93,7 +94,9 @@ public final class AttentionSession: LayerAttention {
   public var stateBytes: Int { work.reduce(0) { $0 + $1.cacheBytes } }
 
   /// What the strategy remembers of each layer, and how many bytes of it it counts as part of the cache.
-  package var states: [(state: Any, cacheBytes: Int)] { work.map { ($0.remembered, $0.cacheBytes) } }
+  package var states: [(state: Any, cacheBytes: Int)] {
+    work.map { ($0.remembered, $0.cacheBytes) }
+  }
 
   /// Bytes that the caches have allocated, with what the strategy keeps for their tokens.
   public var residentBytes: Int { sumOfCaches(\.allocatedBytes) + stateBytes }

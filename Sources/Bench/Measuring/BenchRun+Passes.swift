@@ -1,5 +1,4 @@
 import Attention
-import Experiments
 import Kernels
 import Records
 import Tensors

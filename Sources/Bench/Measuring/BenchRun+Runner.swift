@@ -1,8 +1,12 @@
 import Attention
 import Experiments
 import Foundation
+import JSON
+import Planning
 import Records
 import ResultStore
+import Tasks
+import Threads
 import Transformer
 
 // What the laboratory adds to the passes themselves.

@@ -1,9 +1,13 @@
 import Attention
 import Experiments
 import Foundation
+import JSON
 import Kernels
+import Planning
 import Records
+import Tasks
 import Tensors
+import Threads
 import Transformer
 
 /// Measures the rows of a bench, one after the other.

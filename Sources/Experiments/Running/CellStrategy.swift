@@ -1,6 +1,9 @@
 import Attention
 import Calibration
+import JSON
+import Planning
 import Records
+import Tasks
 import Tensors
 
 /// A cell's strategy, ready to run: calibrated; its budget becomes a number of each sample's prompt.
