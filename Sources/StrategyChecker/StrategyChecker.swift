@@ -1,7 +1,8 @@
 import Attention
-import Kernels
+import JSON
 import Records
 import Tensors
+import Threads
 
 /// Runs one strategy through the invariants of `docs/measurement.md` on made-up sequences.
 ///

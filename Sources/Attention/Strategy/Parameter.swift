@@ -1,3 +1,4 @@
+import JSON
 import Records
 
 /// A parameter of a strategy, written once: its name and default are the property's, meaning and range are given here.
@@ -68,7 +69,7 @@ public protocol ParameterValue: Decodable, Hashable, Sendable {
 }
 
 /// One of a few words.
-public protocol ParameterChoice: ParameterValue, CaseIterable, RawRepresentable<String>
+public protocol ParameterChoice: ParameterValue, Encodable, CaseIterable, RawRepresentable<String>
 where Bounds == Void {}
 
 extension ParameterChoice {

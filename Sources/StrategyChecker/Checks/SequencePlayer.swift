@@ -1,6 +1,7 @@
 import Attention
 import Kernels
 import Tensors
+import Threads
 
 /// What one run of a sequence gave.
 struct Transcript {

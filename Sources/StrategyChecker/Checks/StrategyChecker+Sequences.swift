@@ -1,5 +1,5 @@
 import Attention
-import Records
+import JSON
 import Tensors
 
 /// Runs against other runs: repeated, beside another, with a part of the input changed.

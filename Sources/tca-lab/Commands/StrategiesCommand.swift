@@ -1,6 +1,5 @@
 import ArgumentParser
 import Attention
-import Records
 import StrategyChecker
 
 struct StrategiesCommand: ParsableCommand {

@@ -1,5 +1,6 @@
 import Attention
-import Experiments
+import JSON
+import Planning
 import Records
 
 /// Strategies as a person or a program reads them.
