@@ -43,7 +43,7 @@ extension StrategyChecker {
     log.look(at: .actsInItsPhases)
     let phases = subject.description.phases
     log.declaredPhases.formUnion(phases)
-    if phases.isEmpty && !(subject.strategy is FullAttention) {
+    if phases.isEmpty && subject.description.role != .reference {
       log.fail(
         .actsInItsPhases,
         "it has none of the capabilities that select or retain, so it is full attention under another name"
