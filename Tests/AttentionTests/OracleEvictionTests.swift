@@ -20,11 +20,9 @@ struct OracleEvictionTests {
   }
 
   private static func session(
-    _ name: String, _ parameters: [String: JSONValue] = [:]
-  ) throws -> any StrategySession {
-    let entry = try #require(StrategyRegistry.builtIn.entry(named: name))
-    return try entry.makeSession(
-      parameters: .object(parameters), shape: shape, workspace: Workspace(workers: WorkerPool()))
+    _ name: String, _ parameters: JSONValue = [:]
+  ) throws -> AttentionSession {
+    try AttentionSession(name, parameters, shape: shape, promptTokens: prompt)
   }
 
   private static func run(_ session: any LayerAttention, step: Int = 1) {
@@ -80,7 +78,7 @@ struct OracleEvictionTests {
   }
 
   private static func kept(
-    _ name: String, _ parameters: [String: JSONValue]
+    _ name: String, _ parameters: JSONValue
   ) throws -> [[[Int]]] {
     let session = try session(name, parameters)
     if session.readsFuture { session.foresee(try future()) }
