@@ -65,6 +65,9 @@ public final class AttentionSession: LayerAttention {
     newestQueries = Array(repeating: nil, count: shape.layers)
   }
 
+  /// The strategy's name in a spec.
+  public var name: String { type(of: strategy).about.name }
+
   /// Whether it has to be told what follows a prompt before it sees the prompt.
   public var readsFuture: Bool { strategy.readsFuture }
 

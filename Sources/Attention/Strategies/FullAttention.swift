@@ -6,7 +6,7 @@ import Tensors
 /// The reference of every comparison.
 public struct FullAttention: AttentionStrategy {
   public static let about = StrategyFacts(
-    "full", "Dense causal attention, the reference.", .faithful,
+    "full", "Dense causal attention, the reference.", .faithful, role: .reference,
     source: "Vaswani et al. 2017, arXiv 1706.03762")
 
   public init() {}

@@ -12,7 +12,7 @@ import Tensors
 public struct OracleTopK: QueryOracle, Budgeted {
   public static let about = StrategyFacts(
     "oracle-top-k", "An oracle: each query attends to the keys with its largest exact scores.",
-    .simplified, source: "skylight: oracle_top_k.py",
+    .simplified, role: .oracle, source: "skylight: oracle_top_k.py",
     budgets: [.fraction, .tokens, .density, .matching])
 
   @Parameter(

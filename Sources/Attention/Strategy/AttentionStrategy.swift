@@ -53,6 +53,8 @@ public struct StrategyFacts: Sendable, Hashable {
   public var name: String
   /// One sentence for people.
   public var summary: String
+  /// What it stands for in a comparison.
+  public var role: StrategyRole
   public var fidelity: Fidelity
   /// Paper or repository, for a citation.
   public var source: String
@@ -62,11 +64,12 @@ public struct StrategyFacts: Sendable, Hashable {
   public var budgetPhases: [StrategyPhase]?
 
   public init(
-    _ name: String, _ summary: String, _ fidelity: Fidelity, source: String,
-    budgets: [BudgetForm] = [], budgetPhases: [StrategyPhase]? = nil
+    _ name: String, _ summary: String, _ fidelity: Fidelity, role: StrategyRole = .method,
+    source: String, budgets: [BudgetForm] = [], budgetPhases: [StrategyPhase]? = nil
   ) {
     self.name = name
     self.summary = summary
+    self.role = role
     self.fidelity = fidelity
     self.source = source
     self.budgets = budgets
@@ -94,7 +97,7 @@ extension AttentionStrategy {
   public var description: StrategyDescription {
     let about = Self.about
     return StrategyDescription(
-      name: about.name, summary: about.summary, phases: phases,
+      name: about.name, summary: about.summary, role: role, phases: phases,
       parameters: ParameterDescription.declared(by: self), budgets: about.budgets,
       budgetPhases: about.budgetPhases, selectionLooksAhead: looksAhead, readsFuture: readsFuture,
       fidelity: about.fidelity, source: about.source)
@@ -102,7 +105,9 @@ extension AttentionStrategy {
 
   /// The phases in which it acts, by the capabilities that it has.
   public var phases: [StrategyPhase] {
-    if let composed = self as? any HasParts { return composed.parts.map(\.phase) }
+    if let composed = self as? any HasParts {
+      return composed.parts.isEmpty ? StrategyPhase.allCases : composed.parts.map(\.phase)
+    }
     return [
       self is any SelectsInPrefill ? .prefill : nil, self is any SelectsInDecode ? .decode : nil,
       self is any Retains ? .retention : nil,
@@ -115,6 +120,12 @@ extension AttentionStrategy {
       return composed.parts.contains { $0.phase == .prefill && $0.strategy.looksAhead }
     }
     return (self as? any SelectsInPrefill)?.selectionLooksAhead ?? false
+  }
+
+  /// What it stands for in a comparison: a composition with an oracle is one.
+  public var role: StrategyRole {
+    let isOracle = (self as? any HasParts)?.parts.contains { $0.strategy.role == .oracle }
+    return isOracle == true ? .oracle : Self.about.role
   }
 
   /// Whether it has to be told what follows the prompt: an oracle.

@@ -68,7 +68,7 @@ public protocol ParameterValue: Decodable, Hashable, Sendable {
 }
 
 /// One of a few words.
-public protocol ParameterChoice: ParameterValue, CaseIterable, RawRepresentable<String>
+public protocol ParameterChoice: ParameterValue, Encodable, CaseIterable, RawRepresentable<String>
 where Bounds == Void {}
 
 extension ParameterChoice {
