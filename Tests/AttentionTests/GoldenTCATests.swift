@@ -107,10 +107,13 @@ struct GoldenTCATests {
   }
 
   static func calibrate() throws -> TCAEvidence {
-    let configuration = TCA.Configuration(blockSize: 16, localWindow: 32)
+    let tca = TCA {
+      $0.blockSize = 16
+      $0.localWindow = 32
+    }
     let workspace = Workspace(workers: try WorkerPool(threadCount: 2))
     let attention = CalibratingAttention(
-      TCACalibrator(.init(configuration), for: GoldenTCA.shape), shape: GoldenTCA.shape,
+      TCACalibrator(tca.calibrationOptions, for: GoldenTCA.shape), shape: GoldenTCA.shape,
       workspace: workspace)
     var output = Matrix(rows: 256, columns: 64)
     attention.attend(
