@@ -9,7 +9,7 @@ import Testing
 @Suite("Bytes of what strategies remember")
 struct StateBytesTests {
   private static let shape = AttentionSessionTests.shape
-  private static let sequence = TestSequence(shape, tokens: 160, seed: 6)
+  private static var sequence: TestSequence { TestSequence(shape, tokens: 160, seed: 6) }
 
   private static func bytes(_ selections: [Selection]) -> Int {
     selections.reduce(0) { $0 + $1.runs.count * MemoryLayout<Range<Int>>.size }
