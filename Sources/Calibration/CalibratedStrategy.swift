@@ -1,5 +1,5 @@
 import Attention
-import Records
+import JSON
 import Tensors
 
 /// A strategy that has an offline phase: what it needs, and how its findings become parameters.
@@ -7,9 +7,7 @@ public protocol CalibratedStrategy: AttentionStrategy {
   associatedtype Watcher: Calibrator
 
   /// The text of the offline phase that these parameters ask for; nil where they hold its result already.
-  ///
-  /// - Parameter contextLength: the most tokens that the model takes.
-  func calibrationText(contextLength: Int) -> CalibrationText?
+  var calibrationText: CalibrationText? { get }
 
   /// The parameters that decide the evidence.
   var calibrationOptions: Watcher.Options { get }
@@ -56,10 +54,15 @@ public struct CalibrationRequest: Hashable, Sendable {
 extension CalibratedStrategy {
   /// The offline phase that the parameters ask for; nil where they hold its result already.
   ///
+  /// - Parameters:
+  ///   - contextLength: the most tokens that the model takes.
+  ///   - length: tokens of the text, whatever the parameters say.
   /// - Throws: `ConfigurationError` where more tokens are asked for than the model takes.
-  public func calibrationRequest(contextLength: Int) throws -> CalibrationRequest? {
-    guard let text = calibrationText(contextLength: contextLength) else { return nil }
-    let tokens = text.length ?? min(text.defaultLength, contextLength)
+  public func calibrationRequest(
+    contextLength: Int, length: Int? = nil
+  ) throws -> CalibrationRequest? {
+    guard let text = calibrationText else { return nil }
+    let tokens = length ?? text.length ?? min(text.defaultLength, contextLength)
     guard tokens <= contextLength else {
       throw ConfigurationError(
         "calibrationLength",
@@ -89,14 +92,27 @@ extension CalibratedStrategy {
 }
 
 extension ConfiguredStrategy {
+  /// The strategy's offline phase; nil where it needs none, as with a budget that takes the place of its result.
+  public var offlinePhase: (any CalibratedStrategy)? {
+    var sized = strategy
+    if budget != nil, var budgeted = strategy as? any Budgeted {
+      budgeted.budget = .everything
+      sized = budgeted
+    }
+    guard let calibrated = sized as? any CalibratedStrategy, calibrated.calibrationText != nil
+    else { return nil }
+    return calibrated
+  }
+
   /// The strategy and its parts with the results of their offline phases.
   ///
   /// - Parameters:
   ///   - sized: the same strategy with a budget for a prompt, since a density decides what MInference searches for.
+  ///   - calibrationLength: tokens of the text, whatever the parameters say.
   ///   - evidence: gives the evidence of an offline phase, stored or found anew.
   ///   - remark: told what a user should know of a choice.
   public func calibrated(
-    sized: any AttentionStrategy, contextLength: Int,
+    sized: any AttentionStrategy, calibrationLength: Int? = nil, contextLength: Int,
     evidence: (any CalibratedStrategy, CalibrationRequest) throws -> JSONValue,
     remark: (String) -> Void = { _ in }
   ) throws -> ConfiguredStrategy {
@@ -104,15 +120,16 @@ extension ConfiguredStrategy {
     if var composed = strategy as? any HasParts, let sized = sized as? any HasParts {
       for index in composed.parts.indices {
         composed.parts[index].configured = try composed.parts[index].configured.calibrated(
-          sized: sized.parts[index].strategy, contextLength: contextLength, evidence: evidence,
-          remark: remark)
+          sized: sized.parts[index].strategy, calibrationLength: calibrationLength,
+          contextLength: contextLength, evidence: evidence, remark: remark)
       }
       result.strategy = composed
       return result
     }
     guard let sized = sized as? any CalibratedStrategy,
       let own = strategy as? any CalibratedStrategy,
-      let request = try sized.calibrationRequest(contextLength: contextLength)
+      let request = try sized.calibrationRequest(
+        contextLength: contextLength, length: calibrationLength)
     else { return self }
     let (calibrated, text) = try own.calibrated(by: evidence(sized, request))
     if let text { remark(text) }

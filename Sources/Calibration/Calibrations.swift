@@ -4,7 +4,7 @@ import Tensors
 extension TCA: CalibratedStrategy {
   public typealias Watcher = TCACalibrator
 
-  public func calibrationText(contextLength: Int) -> CalibrationText? {
+  public var calibrationText: CalibrationText? {
     heads != nil
       ? nil
       : CalibrationText(
@@ -33,7 +33,7 @@ extension TCA: CalibratedStrategy {
 extension TCAPlus: CalibratedStrategy {
   public typealias Watcher = TCAPlusCalibrator
 
-  public func calibrationText(contextLength: Int) -> CalibrationText? {
+  public var calibrationText: CalibrationText? {
     heads != nil
       ? nil
       : CalibrationText(
@@ -62,7 +62,7 @@ extension TCAPlus: CalibratedStrategy {
 extension MInference: CalibratedStrategy {
   public typealias Watcher = MInferenceCalibrator
 
-  public func calibrationText(contextLength: Int) -> CalibrationText? {
+  public var calibrationText: CalibrationText? {
     pattern != .search || heads != nil
       ? nil
       : CalibrationText(
@@ -87,7 +87,7 @@ extension XAttention: CalibratedStrategy {
   public typealias Watcher = XAttentionCalibrator
 
   /// None where thresholds are given, by number or by a budget.
-  public func calibrationText(contextLength: Int) -> CalibrationText? {
+  public var calibrationText: CalibrationText? {
     guard budget == nil, thresholds == nil, let calibrationCorpus else { return nil }
     return CalibrationText(
       corpus: calibrationCorpus, length: calibrationLength, defaultLength: 4096)
@@ -110,7 +110,7 @@ extension XAttention: CalibratedStrategy {
 extension DuoAttention: CalibratedStrategy {
   public typealias Watcher = DuoAttentionCalibrator
 
-  public func calibrationText(contextLength: Int) -> CalibrationText? {
+  public var calibrationText: CalibrationText? {
     heads != nil
       ? nil
       : CalibrationText(

@@ -1,4 +1,9 @@
+import JSON
 import Records
+import Tensors
+import Testing
+
+@testable import Attention
 import Tensors
 import Testing
 

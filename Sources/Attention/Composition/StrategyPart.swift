@@ -1,3 +1,4 @@
+import JSON
 import Records
 import Tensors
 
@@ -38,7 +39,11 @@ public struct StrategyPart: Sendable {
 extension StrategyPart: ParameterValue {
   public static func kind(_ phase: StrategyPhase) -> ParameterKind { .strategy(phase) }
 
-  public var jsonValue: JSONValue { ["name": .string(configured.name)] }
+  public var jsonValue: JSONValue {
+    var members = configured.parameters.objectValue ?? [:]
+    members["name"] = .string(configured.name)
+    return .object(members)
+  }
 
   /// The key that holds the part is its phase.
   public init(from decoder: any Decoder) throws {

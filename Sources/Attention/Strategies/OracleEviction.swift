@@ -20,7 +20,8 @@ public struct OracleEviction: Retains, ReadsFuture, Budgeted {
 
   public static let about = StrategyFacts(
     "oracle-eviction",
-    "An oracle that reads the future: the cache keeps what later queries attend to most.", .own, role: .oracle,
+    "An oracle that reads the future: the cache keeps what later queries attend to most.", .own,
+    role: .oracle,
     source: "no paper: the best single selection in hindsight", budgets: Retention.budgetForms)
 
   @Parameter(

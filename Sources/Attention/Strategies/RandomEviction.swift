@@ -7,7 +7,8 @@ import Records
 /// newest token always stays, inside the budget. `sinks` 0 shows what attention sinks are worth.
 public struct RandomEviction: Scorer {
   public static let about = StrategyFacts(
-    "random", "After the prompt, sinks and tokens drawn by chance stay.", .own, role: .control, source: "tca-lab")
+    "random", "After the prompt, sinks and tokens drawn by chance stay.", .own, role: .control,
+    source: "tca-lab")
 
   @Parameter("first tokens always kept, inside the budget", 0...) public var sinks = 4
   @Parameter("of the draw", 0...Int.max) public var seed = 0

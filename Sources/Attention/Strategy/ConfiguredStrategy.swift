@@ -1,3 +1,4 @@
+import JSON
 import Records
 import Tensors
 
@@ -15,6 +16,21 @@ public struct ConfiguredStrategy: Sendable {
   public var name: String { type(of: strategy).about.name }
 
   public var description: StrategyDescription { strategy.description }
+
+  /// The strategy itself, and those that it is made of.
+  public var withParts: [ConfiguredStrategy] {
+    [self] + ((strategy as? any HasParts)?.parts.map(\.configured) ?? [])
+  }
+
+  /// All parameters and the budget as a spec writes them; those without a value are left out.
+  public var parameters: JSONValue {
+    var members: [String: JSONValue] = [:]
+    for (name, value) in ParameterDescription.values(of: strategy) where !value.isNull {
+      members[name] = value
+    }
+    members["budget"] = budget?.jsonValue
+    return .object(members)
+  }
 
   /// Throws where a parameter is out of range, or parameters contradict each other, a budget of a prompt of
   /// `promptTokens`, or the shape.
