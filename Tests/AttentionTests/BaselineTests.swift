@@ -2,7 +2,6 @@ import Attention
 import JSON
 import Tensors
 import Testing
-import Threads
 
 @Suite("Baselines")
 struct BaselineTests {

@@ -1,10 +1,7 @@
 import Attention
 import Calibration
 import Foundation
-import GGUF
 import JSON
-import Kernels
-import LabTestSupport
 import Tensors
 import Testing
 import Threads
@@ -236,7 +233,8 @@ struct GoldenTCATests {
     let dense = AttentionSession(
       FullAttention(), shape: GoldenTCA.shape, workspace: Workspace(workers: WorkerPool()))
     _ = try Self.run(dense, 0..<256, .prefill)
-    #expect(try Self.worst(try Self.run(dense, 256..<304, .decode).output, "out_decode_full") < 1e-5)
+    #expect(
+      try Self.worst(try Self.run(dense, 256..<304, .decode).output, "out_decode_full") < 1e-5)
   }
 
   @Test("The file of the attend command holds the same results")

@@ -1,11 +1,8 @@
 import Attention
 import Foundation
 import JSON
-import Kernels
-import LabTestSupport
 import Tensors
 import Testing
-import Threads
 
 @Suite("The oracle of eviction")
 struct OracleEvictionTests {

@@ -1,8 +1,6 @@
 import Attention
 import Foundation
 import JSON
-import Kernels
-import LabTestSupport
 import Tensors
 import Testing
 

@@ -1,8 +1,6 @@
-import Attention
 import Foundation
 import JSON
 import LabTestSupport
-import Tensors
 import Testing
 
 /// The stored selections of `scripts/vectors/prefill_sparsity.py`: float64, whole masks and full sorts.

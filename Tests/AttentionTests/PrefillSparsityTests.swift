@@ -1,6 +1,5 @@
 import Attention
 import JSON
-import LabTestSupport
 import Tensors
 import Testing
 import Threads

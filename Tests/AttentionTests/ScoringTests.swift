@@ -1,8 +1,8 @@
 import Foundation
-import Kernels
 import Records
 import Tensors
 import Testing
+import Threads
 
 @testable import Attention
 
@@ -203,7 +203,8 @@ struct ScoredRetentionTests {
   @Test("Heads that hold different tokens rank each token by its mean over those that hold it")
   func meanOfRaggedHeads() {
     let held = [
-      Array(stride(from: 0, through: 58, by: 2)) + [59], Array(stride(from: 0, through: 59, by: 3)) + [59],
+      Array(stride(from: 0, through: 58, by: 2)) + [59],
+      Array(stride(from: 0, through: 59, by: 3)) + [59],
     ].map { Array(Set($0)).sorted() }
     let sequence = TestSequence(Self.shape, tokens: 60, seed: 9).attention
     // The mean softmax row of a group's queries over the keys that its KV head holds.

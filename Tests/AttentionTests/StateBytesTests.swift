@@ -1,6 +1,3 @@
-import Kernels
-import LabTestSupport
-import Records
 import Tensors
 import Testing
 
@@ -96,7 +93,9 @@ struct StateBytesTests {
     #expect(session.caches[0][0].cold != nil && session.stateBytes == 0)
   }
 
-  @Test("Choices for a prompt are gone with it", arguments: ["minference", "flex-prefill", "xattention", "oracle-top-k"])
+  @Test(
+    "Choices for a prompt are gone with it",
+    arguments: ["minference", "flex-prefill", "xattention", "oracle-top-k"])
   func prompt(name: String) throws {
     let session = try AttentionSession(name)
     Self.sequence.run(session, 0..<100, .prefill)

@@ -4,10 +4,6 @@ import Tensors
 import Testing
 
 @testable import Attention
-import Tensors
-import Testing
-
-@testable import Attention
 
 @Suite("Strategy registry")
 struct StrategyRegistryTests {
@@ -116,7 +112,8 @@ struct StrategyRegistryTests {
         let values = Self.values(strategy)
         #expect(values[parameter.name] == value, "\(parameter.name)")
         let again = try entry.configure(.object(values)).strategy
-        #expect(AnyHashable(strategy) == AnyHashable(again), "\(parameter.name) \(value.canonicalText)")
+        #expect(
+          AnyHashable(strategy) == AnyHashable(again), "\(parameter.name) \(value.canonicalText)")
         #expect(
           Self.isDefault(strategy) == (value == parameter.defaultValue), "\(parameter.name)")
       }
@@ -210,7 +207,9 @@ struct StrategyRegistryTests {
       }
       #expect(error?.parameter == parameter, "\(parameters.canonicalText)")
     }
-    for budget: JSONValue in [["bits": 3], ["tokens": 2.5], ["mass": 0.5], 3, ["tokens": 3, "of": 1]] {
+    for budget: JSONValue in [
+      ["bits": 3], ["tokens": 2.5], ["mass": 0.5], 3, ["tokens": 3, "of": 1],
+    ] {
       let error = #expect(throws: ConfigurationError.self, "\(budget.canonicalText)") {
         try AttentionSession("streaming-llm", ["budget": budget])
       }

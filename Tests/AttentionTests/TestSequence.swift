@@ -2,6 +2,7 @@ import Attention
 import LabTestSupport
 import Records
 import Tensors
+import Threads
 
 /// Random queries, keys and values, and their way through a session.
 struct TestSequence {
@@ -66,4 +67,3 @@ struct TestSequence {
         matrix.elements[range.lowerBound * matrix.columns..<range.upperBound * matrix.columns]))
   }
 }
-

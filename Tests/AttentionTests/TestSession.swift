@@ -1,8 +1,8 @@
 import Attention
-import Kernels
-import Records
+import JSON
 import Tensors
 import Testing
+import Threads
 
 extension AttentionSession {
   /// A registered strategy at work: configured from a spec's object, checked, and given its budget

@@ -1,11 +1,12 @@
 import Attention
 import Calibration
 import Foundation
-import Kernels
+import JSON
 import LabTestSupport
 import Records
 import Tensors
 import Testing
+import Threads
 
 /// Random queries and keys, and their attention in double precision.
 struct CalibrationSequence {

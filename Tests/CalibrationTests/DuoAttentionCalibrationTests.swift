@@ -4,7 +4,6 @@ import Foundation
 import JSON
 import Tensors
 import Testing
-import Threads
 
 @Suite("How a spec's duo-attention is calibrated")
 struct DuoAttentionCalibrationTests {

@@ -1,9 +1,7 @@
 import Attention
 import Calibration
 import JSON
-import Tensors
 import Testing
-import Threads
 
 @Suite("How a spec's tca is calibrated")
 struct TCACalibrationTests {

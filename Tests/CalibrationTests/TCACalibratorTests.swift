@@ -1,7 +1,6 @@
 import Attention
 import Calibration
 import JSON
-import LabTestSupport
 import Tensors
 import Testing
 import Threads
@@ -36,16 +35,22 @@ struct TCACalibratorTests {
     arguments: [
       Case(tokens: 150, strategy: small),
       Case(tokens: 49, strategy: small),
-      Case(tokens: 96, strategy: TCA {
+      Case(
+        tokens: 96,
+        strategy: TCA {
           $0.blockSize = 16
           $0.localWindow = 0
         }),
-      Case(tokens: 200, strategy: TCA {
+      Case(
+        tokens: 200,
+        strategy: TCA {
           $0.blockSize = 64
           $0.localWindow = 64
           $0.balance = 0
         }),
-      Case(tokens: 40, strategy: TCA {
+      Case(
+        tokens: 40,
+        strategy: TCA {
           $0.blockSize = 2
           $0.localWindow = 4
           $0.balance = 1
@@ -59,7 +64,8 @@ struct TCACalibratorTests {
           $0.importanceQueries = 9
         }),
       Case(
-        tokens: 150, strategy: TCA {
+        tokens: 150,
+        strategy: TCA {
           $0.blockSize = 16
           $0.localWindow = 32
           $0.groupMerge = .aggregate

@@ -3,7 +3,6 @@ import Foundation
 import JSON
 import Tensors
 import Testing
-import Threads
 
 @testable import Calibration
 
