@@ -12,8 +12,9 @@ extension ParameterKind {
       return whole < minimum ?? .min || whole > maximum ?? .max ? "is out of range" : nil
     case .number(let minimum, let maximum):
       guard let number = value.doubleValue else { return "is \(value.kindName)" }
-      return number < minimum ?? -.infinity || number > maximum ?? .infinity
-        ? "is out of range" : nil
+      // NaN lies in no range.
+      return number >= minimum ?? -.infinity && number <= maximum ?? .infinity
+        ? nil : "is out of range"
     case .boolean: return value.booleanValue == nil ? "is \(value.kindName)" : nil
     case .string: return value.stringValue == nil ? "is \(value.kindName)" : nil
     case .choice(let words):

@@ -26,9 +26,9 @@ struct ModelCommandTests {
     try #require(value?.arrayValue).map { try #require($0.integerValue) }
   }
 
-  private func dense() throws -> any StrategySession {
-    try #require(StrategyRegistry.builtIn.entry(named: "full")).makeSession(
-      parameters: [:], shape: model.model.shape, workspace: model.model.workspace)
+  private func dense() -> AttentionSession {
+    AttentionSession(
+      FullAttention(), shape: model.model.shape, workspace: model.model.workspace)
   }
 
   @Test("Tokenize prints the ids of a text or of a file, byte for byte")

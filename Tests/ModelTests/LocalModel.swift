@@ -34,7 +34,7 @@ enum LocalModel {
 
 extension LlamaModel {
   /// A fresh sequence under dense attention.
-  func denseSession() -> AttentionSession<FullAttention> {
+  func denseSession() -> AttentionSession {
     AttentionSession(FullAttention(), shape: shape, workspace: workspace)
   }
 }

@@ -15,13 +15,15 @@ extension RealModelTests {
       let tokens = try prompt(300)
       let model = try LocalModel.load()
       let dense = try lastLogits(model, tokens, model.denseSession())
-      let wide = try StreamingLLM(
-        StreamingLLM.Configuration(sinks: 0, localWindow: 300), for: model.shape)
-      let keeping = try TCA(
-        TCA.Configuration(
-          blockSize: 64, localWindow: 64,
-          heads: [Int](repeating: TCACandidate.keepEverything, count: 270)),
-        for: model.shape)
+      let wide = StreamingLLM {
+        $0.sinks = 0
+        $0.localWindow = 300
+      }
+      let keeping = TCA {
+        $0.blockSize = 64
+        $0.localWindow = 64
+        $0.heads = [Int](repeating: TCACandidate.keepEverything, count: 270)
+      }
       for session: any LayerAttention in [
         AttentionSession(wide, shape: model.shape, workspace: model.workspace),
         AttentionSession(keeping, shape: model.shape, workspace: model.workspace),
@@ -35,8 +37,10 @@ extension RealModelTests {
     @Test("StreamingLLM holds its sinks and window through decoding, not more")
     func streaming() throws {
       let model = try LocalModel.load()
-      let strategy = try StreamingLLM(
-        StreamingLLM.Configuration(sinks: 4, localWindow: 124), for: model.shape)
+      let strategy = StreamingLLM {
+        $0.sinks = 4
+        $0.localWindow = 124
+      }
       let session = AttentionSession(strategy, shape: model.shape, workspace: model.workspace)
       var decoder = GreedyDecoder(model: model, attention: session)
       let result = try decoder.decode(try prompt(400), maximumTokens: 20)
@@ -52,10 +56,11 @@ extension RealModelTests {
     func tca() throws {
       let model = try LocalModel.load()
       // Every head keeps the fewest tokens that a candidate can.
-      let strategy = try TCA(
-        TCA.Configuration(
-          blockSize: 64, localWindow: 128, heads: [Int](repeating: 0, count: 270)),
-        for: model.shape)
+      let strategy = TCA {
+        $0.blockSize = 64
+        $0.localWindow = 128
+        $0.heads = [Int](repeating: 0, count: 270)
+      }
       let session = AttentionSession(strategy, shape: model.shape, workspace: model.workspace)
       var decoder = GreedyDecoder(model: model, attention: session)
       var token = try decoder.prefill(try prompt(512))

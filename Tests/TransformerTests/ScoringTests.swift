@@ -113,11 +113,11 @@ struct ScoringTests {
 
 /// Dense attention that allows only so many tokens in a decode step.
 private final class LimitedAttention: LayerAttention {
-  private let base: AttentionSession<FullAttention>
+  private let base: AttentionSession
   private let together: Int
   private(set) var largestStep = 0
 
-  init(_ base: AttentionSession<FullAttention>, together: Int) {
+  init(_ base: AttentionSession, together: Int) {
     self.base = base
     self.together = together
   }
@@ -127,9 +127,9 @@ private final class LimitedAttention: LayerAttention {
   func attend(
     layer: Int, phase: AttentionPhase, queries: Matrix, keys: Matrix, values: Matrix,
     firstPosition: Int, output: inout Matrix
-  ) {
+  ) -> AttentionOutcome {
     if phase == .decode { largestStep = max(largestStep, queries.rows) }
-    base.attend(
+    return base.attend(
       layer: layer, phase: phase, queries: queries, keys: keys, values: values,
       firstPosition: firstPosition, output: &output)
   }

@@ -47,7 +47,7 @@ extension TinyModel {
 }
 
 extension LlamaModel {
-  func denseSession() -> AttentionSession<FullAttention> {
+  func denseSession() -> AttentionSession {
     AttentionSession(FullAttention(), shape: shape, workspace: workspace)
   }
 
