@@ -35,15 +35,12 @@ public final class AttentionSession<Strategy: AttentionStrategy>: StrategySessio
     self.strategy = strategy
     self.shape = shape
     self.workspace = workspace
-    caches = (0..<shape.layers).map { _ in
-      (0..<shape.kvHeads).map { _ in KVHead(headDimension: shape.headDimension) }
-    }
-    cacheRelative =
-      if let positions = strategy.cachePositions, let rotary = shape.rotary {
-        CacheRelativeAttention(positions, rotary, headDimension: shape.headDimension)
-      } else {
-        nil
+    caches = shape.geometry.map { layer in
+      (0..<shape.kvHeads).map { _ in
+        KVHead(headDimension: shape.headDimension, scale: layer.scale)
       }
+    }
+    cacheRelative = strategy.cachePositions.map { CacheRelativeAttention($0, shape) }
     states = (0..<shape.layers).map { strategy.makeState(layer: $0) }
     lastSelections = HeadSelections(heads: shape.queryHeads)
     kept = HeadSelections(heads: shape.kvHeads)
@@ -179,7 +176,7 @@ public final class AttentionSession<Strategy: AttentionStrategy>: StrategySessio
 
   private func attend(_ view: LayerView, _ blocks: [QueryBlock], output: inout Matrix) {
     gatheredBefore = workspace.kernel.gatheringTime
-    if let cacheRelative, view.phase == .decode || cacheRelative.positions.actsInPrefill {
+    if let cacheRelative, cacheRelative.acts(on: view) {
       for block in blocks {
         let counts = cacheRelative.attend(
           view, rows: block.rows, selections: block.selections, kernel: workspace.kernel,

@@ -26,6 +26,9 @@ public struct LayerView {
     self.heads = heads
   }
 
+  /// What sets this layer's attention apart from that of others.
+  public var geometry: LayerGeometry { shape.geometry[layer] }
+
   /// The positions of this step's queries.
   public var queryPositions: Range<Int> {
     firstQueryPosition..<firstQueryPosition + queries.rows

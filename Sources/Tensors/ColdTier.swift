@@ -27,14 +27,17 @@ public struct ColdTier: Sendable {
 
   public let format: ColdFormat
   public let headDimension: Int
+  /// The attention scale of the layer: the logit of a query q and a key k is `scale · q·k`.
+  public let scale: Double
   /// Token positions, page after page, ascending.
   public private(set) var positions: [Int32] = []
   /// The pages, one after the other.
   public private(set) var bytes: [UInt8] = []
 
-  public init(_ format: ColdFormat, headDimension: Int) {
+  public init(_ format: ColdFormat, headDimension: Int, scale: Double) {
     self.format = format
     self.headDimension = headDimension
+    self.scale = scale
   }
 
   public var pageCount: Int { positions.count / Self.pageTokens }

@@ -10,6 +10,8 @@ public final class KVHead {
   public static let pageTokens = 64
 
   public let headDimension: Int
+  /// The attention scale of the layer: the logit of a query q and a key k is `scale · q·k`.
+  public let scale: Double
   /// Tokens held.
   public private(set) var count = 0
   /// Keys of all slots, those before `firstRow` and after `firstRow + count` unused.
@@ -21,23 +23,25 @@ public final class KVHead {
   /// The storage row of slot 0: tokens that leave at the front leave a gap rather than move all others.
   public private(set) var firstRow = 0
 
-  public init(headDimension: Int) { self.headDimension = headDimension }
+  /// - Parameter scale: the one of the layer's geometry; 1/√headDimension if not given.
+  public init(headDimension: Int, scale: Double? = nil) {
+    self.headDimension = headDimension
+    self.scale = scale ?? LayerGeometry.usualScale(headDimension: headDimension)
+  }
 
   /// Token positions by slot, ascending.
   public var positions: ArraySlice<Int32> { positionStorage[firstRow..<firstRow + count] }
 
   /// The held keys (count x headDimension).
-  public var keys: Rows {
-    Rows(
-      elements: keyStorage, firstElement: firstRow * headDimension, count: count,
-      width: headDimension)
-  }
+  public var keys: Rows { rows(of: keyStorage, scale: scale) }
 
   /// The held values (count x headDimension).
-  public var values: Rows {
+  public var values: Rows { rows(of: valueStorage, scale: 1) }
+
+  private func rows(of storage: [Float], scale: Double) -> Rows {
     Rows(
-      elements: valueStorage, firstElement: firstRow * headDimension, count: count,
-      width: headDimension)
+      elements: storage, firstElement: firstRow * headDimension, count: count,
+      width: headDimension, scale: scale)
   }
 
   public func position(ofSlot slot: Int) -> Int {
@@ -113,7 +117,7 @@ public final class KVHead {
   /// Adds whole pages to the cold tier; their tokens are to leave the slots with the next ``retain(_:newestQuery:keepsSlack:)``.
   /// Traps unless they follow those in it and have its format.
   public func appendCold(pages: [UInt8], positions: [Int32], format: ColdFormat) {
-    var tier = cold ?? ColdTier(format, headDimension: headDimension)
+    var tier = cold ?? ColdTier(format, headDimension: headDimension, scale: scale)
     precondition(
       tier.format == format, "KVHead.appendCold: \(format) pages to a tier of \(tier.format)")
     cold = nil

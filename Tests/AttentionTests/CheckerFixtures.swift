@@ -267,7 +267,7 @@ struct RelativePositions: AttentionStrategy {
     sinks: 2, localWindow: 6, actsInPrefill: true)
 
   init(_ configuration: Configuration, for shape: AttentionShape) throws(ConfigurationError) {
-    logitsAreDense = configuration.lies || shape.rotary == nil
+    logitsAreDense = configuration.lies || shape.geometry[0].rotary == nil
   }
 
   func selectForPrefill(

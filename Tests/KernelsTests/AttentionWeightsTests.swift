@@ -20,7 +20,7 @@ struct AttentionWeightsTests {
   static func keys(_ count: Int, _ width: Int, _ numbers: inout TestNumbers) -> Rows {
     Rows(
       elements: numbers.floats((count + 3) * width, scale: 3), firstElement: 2 * width,
-      count: count, width: width)
+      count: count, width: width, scale: LayerGeometry.usualScale(headDimension: width))
   }
 
   @Test(

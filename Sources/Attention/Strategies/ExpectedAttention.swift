@@ -99,11 +99,11 @@ public struct ExpectedAttention: ScoringStrategy {
     guard head.count > sinks, layer.queries.rows > sinks else { return }
     var expected = [Double](repeating: 0, count: head.count - sinks)
     let positions = layer.queryPositions.dropFirst(sinks)
-    let turns = layer.shape.rotary.map { Turns(back: positions, $0) }
+    let turns = layer.geometry.rotary.map { Turns(back: positions, $0) }
     for queryHead in queryHeads {
       let statistics = QueryStatistics(
         layer, head: queryHead, at: positions, turns, withCovariance: configuration.covariance
-      ).turned(to: layer.newestQuery + 1, count: configuration.futurePositions, layer.shape.rotary)
+      ).turned(to: layer.newestQuery + 1, count: configuration.futurePositions, layer.geometry.rotary)
       var logits = statistics.logExpectations(head.keys, from: sinks)
       let largest = logits.max() ?? 0
       var total = 0.0
@@ -267,7 +267,8 @@ private struct QueryStatistics {
     covariance?[b] = sine * x + cosine * y
   }
 
-  /// kᵀμ/√d + kᵀΣk/2d of each key from `first` on: the logarithm of the mean of exp(q·k/√d) over normal queries q.
+  /// s kᵀμ + s² kᵀΣk/2 of each key from `first` on, s the attention scale: the logarithm of the mean of
+  /// exp(s q·k) over normal queries q.
   func logExpectations(_ keys: Rows, from first: Int) -> [Double] {
     let d = mean.count
     var rows = DoubleRows(width: d)
@@ -278,7 +279,7 @@ private struct QueryStatistics {
       let key = keys.row(index)
       var product = 0.0
       for i in 0..<d { product += Double(key[i]) * mean[i] }
-      product /= Double(d).squareRoot()
+      product *= keys.scale
       guard covariance != nil else { return product }
       var square = 0.0
       for vector in 0..<rows.vectors {
@@ -286,7 +287,7 @@ private struct QueryStatistics {
         for i in 0..<d { turned += Double(key[i]) * rows.elements[i * rows.vectors + vector] }
         for j in 8 * vector..<min(8 * vector + 8, d) { square += Double(key[j]) * turned[j % 8] }
       }
-      return product + square / (2 * Double(d))
+      return product + square * keys.scale * keys.scale / 2
     }
   }
 }

@@ -101,7 +101,7 @@ public struct StreamingLLM: AttentionStrategy {
     localWindow = max(1, capacity - sinks)
     // Without a rotation all positions are alike.
     cachePositions =
-      configuration.positions == .cacheRelative && shape.rotary != nil
+      configuration.positions == .cacheRelative && shape.geometry.contains { $0.rotary != nil }
       ? CachePositions(
         sinks: sinks, localWindow: localWindow, actsInPrefill: configuration.prefill) : nil
   }

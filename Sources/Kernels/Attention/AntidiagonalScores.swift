@@ -5,7 +5,7 @@ import Tensors
 /// Queries and keys are taken in cells of S = `stride` tokens, cell a holding the tokens a·S … a·S + S − 1. The score of
 /// two cells is the sum over one antidiagonal of their S x S products,
 ///
-///     s_ab = Σ_{t < S} q_{aS + S−1−t} · k_{bS + t} / (S √d)
+///     s_ab = scale · Σ_{t < S} q_{aS + S−1−t} · k_{bS + t} / S
 ///
 /// tokens behind the prompt's end counting as zeros. Each cell's row is a softmax over the cells b ≤ a; a block's score is
 /// the sum of its cells' weights. One S-th of the products of attention, and no memory that grows with their number.
@@ -83,7 +83,7 @@ public enum AntidiagonalScores {
       for i in 0..<d { last[slot * d + i] = source[i] }
     }
     var result = Matrix(rows: rows.count, columns: rows.upperBound)
-    let scale = 1.442_695_04 / (Float(d).squareRoot() * Float(stride))
+    let scale = BinaryLogits.factor(scale: keys.scale) / Float(stride)
     result.elements.withUnsafeMutableBufferPointer { target in
       reversed.withUnsafeBufferPointer { query in
         keys.elements.withUnsafeBufferPointer { key in

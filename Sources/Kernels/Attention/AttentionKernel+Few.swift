@@ -108,7 +108,7 @@ extension AttentionKernel {
     }
     let scale = sum > 0 ? Float(1 / sum) : 0
     for i in 0..<d { target[i] *= scale }
-    buffers.logSumExp[head * step.tokens + row] =
-      sum > 0 ? Float((Double(maximum) + log2(sum)) * 0.693_147_180_559_945_3) : -.infinity
+    buffers.logSumExp[head * step.tokens + row] = BinaryLogits.logSumExp(
+      maximum: maximum, sum: sum)
   }
 }

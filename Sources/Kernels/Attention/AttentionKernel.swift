@@ -4,7 +4,7 @@ import Tensors
 ///
 /// Query i of head h gives
 ///
-///     out_i = Σ_j exp(s_ij) v_j / Σ_j exp(s_ij),   s_ij = q_i·k_j / √d,   lse_i = ln Σ_j exp(s_ij)
+///     out_i = Σ_j exp(s_ij) v_j / Σ_j exp(s_ij),   s_ij = scale · q_i·k_j,   lse_i = ln Σ_j exp(s_ij)
 ///
 /// over the keys j that the cache holds and `selections[h]` shows to the query at i. Work is proportional to the
 /// selected pairs, memory to the selected keys. Tokens of a cold tier are attended to as they are read back. One kernel,

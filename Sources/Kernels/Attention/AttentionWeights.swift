@@ -2,7 +2,7 @@ import Tensors
 
 /// Rows of the attention matrix for few queries: what strategies and calibration look at.
 public enum AttentionWeights {
-  /// The softmax of one query over the first `visible` keys: s_j = exp(q·k_j/√d) / Σ_j' exp(q·k_j'/√d).
+  /// The softmax of one query over the first `visible` keys: s_j = exp(scale·q·k_j) / Σ_j' exp(scale·q·k_j').
   ///
   /// - Parameters:
   ///   - query: (headDimension).
@@ -96,7 +96,7 @@ public enum AttentionWeights {
       keys.elements.withUnsafeBufferPointer { key in
         BLAS.sgemm(
           transposeB: true, m: rows.count, n: visible, k: d,
-          alpha: 1.442_695_04 / Float(d).squareRoot(),
+          alpha: BinaryLogits.factor(scale: keys.scale),
           query.baseAddress! + rows.lowerBound * queries.columns + columns.lowerBound,
           lda: queries.columns, key.baseAddress! + keys.firstElement, ldb: d, weights, ldc: stride)
       }
@@ -112,7 +112,7 @@ public enum AttentionWeights {
     }
   }
 
-  /// q·k_j/√d · log₂ e for the first `visible` keys: the order of the products, and the softmax in powers of two.
+  /// log₂ e · scale · q·k_j for the first `visible` keys: the order of the products, and the softmax in powers of two.
   public static func logits(
     query: Span<Float>, keys: Rows, visible: Int, into logits: inout [Float]
   ) {
@@ -121,11 +121,12 @@ public enum AttentionWeights {
       query.count == d && visible > 0 && visible <= keys.count && visible <= logits.count,
       "AttentionWeights: query of \(query.count), keys \(keys.count) x \(d), \(visible) visible, room for \(logits.count)"
     )
-    let scale = 1.442_695_04 / Float(d).squareRoot()
     query.withUnsafeBufferPointer { query in
       keys.elements.withUnsafeBufferPointer { elements in
         logits.withUnsafeMutableBufferPointer { logits in
-          DotProducts(count: d, scale: scale, targetStride: visible).multiply(
+          DotProducts(
+            count: d, scale: BinaryLogits.factor(scale: keys.scale), targetStride: visible
+          ).multiply(
             vectors: 1, query.baseAddress!, rows: visible,
             elements.baseAddress! + keys.firstElement, into: logits.baseAddress!)
         }

@@ -6,6 +6,8 @@ enum BareMemory {
   /// The tokens that one KV head holds exactly.
   struct Cache {
     let headDimension: Int
+    /// The attention scale.
+    let scale: Double
     /// (slots x headDimension)
     let keys: UnsafeBufferPointer<Float>
     /// (slots x headDimension)
@@ -68,7 +70,7 @@ enum BareMemory {
         head.positionStorage.withUnsafeBufferPointer { positions in
           body(
             Cache(
-              headDimension: d, keys: .init(rebasing: keys[floats]),
+              headDimension: d, scale: head.scale, keys: .init(rebasing: keys[floats]),
               values: .init(rebasing: values[floats]), positions: .init(rebasing: positions[rows])))
         }
       }

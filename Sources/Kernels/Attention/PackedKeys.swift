@@ -11,6 +11,8 @@ final class PackedKeys {
   /// Where each token lies in the storage of the cache.
   private var storageRows: [Int32] = []
   private var dimension = 0
+  /// The attention scale of the head.
+  private(set) var scale = 1.0
   private let keyBuffer = FloatBuffer()
   private let valueBuffer = FloatBuffer()
 
@@ -31,6 +33,7 @@ final class PackedKeys {
   /// has `pieces` pieces to do.
   func choose(_ runs: [Range<Int>], below end: Int, from head: KVHead) {
     dimension = head.headDimension
+    scale = head.scale
     positions.removeAll(keepingCapacity: true)
     storageRows.removeAll(keepingCapacity: true)
     for run in runs {

@@ -42,7 +42,7 @@ public enum SampledMass {
             keys.elements.withUnsafeBufferPointer { key in
               BLAS.sgemm(
                 transposeB: true, m: tile.count, n: tile[tile.endIndex - 1] + 1, k: d,
-                alpha: ColdScores.scale(headDimension: d), rows, lda: d,
+                alpha: BinaryLogits.factor(scale: keys.scale), rows, lda: d,
                 key.baseAddress! + keys.firstElement, ldb: d, weights, ldc: stride)
             }
             for (row, position) in tile.enumerated() {

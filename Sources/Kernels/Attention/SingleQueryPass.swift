@@ -47,7 +47,10 @@ struct SingleQueryPass {
       }
       for index in 0..<group { counts[index].computed = multiplied }
       scores(shown: shown, needed: needed, into: logits)
-      for index in 0..<group { weigh(logits + index * Self.logitStride, index: index) }
+      for index in 0..<group {
+        (partials[index * (headDimension + 2)], partials[index * (headDimension + 2) + 1]) =
+          BinaryLogits.exponentiate(logits + index * Self.logitStride, count: 16 &* blocks)
+      }
       accumulate(logits, needed: needed)
     }
   }
@@ -137,8 +140,7 @@ struct SingleQueryPass {
   ) {
     let d = headDimension
     let products = DotProducts(
-      count: d, scale: Float(1.442_695_040_888_963_4 / Double(d).squareRoot()),
-      targetStride: Self.logitStride)
+      count: d, scale: BinaryLogits.factor(scale: cache.scale), targetStride: Self.logitStride)
     let keys = cache.keys.baseAddress! + slots.lowerBound * d  // a pass has slots
     forEachStretch(needed) { stretch in
       products.multiply(
@@ -177,22 +179,6 @@ struct SingleQueryPass {
       if first < block { body(16 &* first..<min(16 &* block, slots.count)) }
       block &+= 1
     }
-  }
-
-  /// Replaces a head's logits by 2^(logit − maximum); notes the maximum and the sum.
-  private func weigh(_ line: UnsafeMutablePointer<Float>, index: Int) {
-    var best = SIMD16<Float>(repeating: -.infinity)
-    for block in 0..<blocks { best = best.orLarger(loadVector(line + 16 &* block)) }
-    let maximum = best.laneMaximum
-    let shift = SIMD16<Float>(repeating: maximum == -.infinity ? 0 : maximum)
-    var total = SIMD16<Float>.zero
-    for block in 0..<blocks {
-      let weights = vectorExp2OfNegative(loadVector(line + 16 &* block) - shift)
-      storeVector(weights, at: line + 16 &* block)
-      total += weights
-    }
-    partials[index * (headDimension + 2)] = maximum
-    partials[index * (headDimension + 2) + 1] = total.laneSum
   }
 
   // MARK: Values

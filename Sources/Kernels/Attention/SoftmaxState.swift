@@ -4,7 +4,7 @@
 /// where s is in units of log 2. Sums are kept in Float with 16 lanes.
 struct SoftmaxState {
   let headDimension: Int
-  /// (rows x valueWidth), scaled by log₂ e / √d.
+  /// (rows x valueWidth), scaled by log₂ e · scale.
   let queries: UnsafeMutablePointer<Float>
   /// (rows x valueWidth).
   let accumulator: UnsafeMutablePointer<Float>

@@ -1,4 +1,3 @@
-import Foundation
 import Tensors
 
 /// One tile of queries of one head against all keys that its selection shows.
@@ -79,7 +78,7 @@ struct TilePass {
 
   private func loadQueries(_ state: SoftmaxState) {
     let d = step.shape.headDimension
-    let scale = Float(1.442_695_040_888_963_4 / Double(d).squareRoot())
+    let scale = BinaryLogits.factor(scale: window.scale)
     let source = buffers.queries + (rows.lowerBound * queryStride + head * d)
     let (stride, width) = (queryStride, width)
     for row in 0..<rows.count {
@@ -136,9 +135,7 @@ struct TilePass {
       let source = state.accumulator + row * width
       for i in 0..<d { target[i] = source[i] * scale }
       buffers.logSumExp[head * step.tokens + rows.lowerBound + row] =
-        sum > 0
-        ? Float((Double(state.maxima[place]) + log2(Double(sum))) * 0.693_147_180_559_945_3)
-        : -.infinity
+        BinaryLogits.logSumExp(maximum: state.maxima[place], sum: Double(sum))
     }
   }
 }

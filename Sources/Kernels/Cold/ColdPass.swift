@@ -41,7 +41,7 @@ struct ColdPass {
     let logits = scratch.reserve(group * (Self.logitStride + d + 16 * d))
     let scaled = logits + group * Self.logitStride
     let lanes = scaled + group * d
-    let scale = ColdScores.scale(headDimension: d)
+    let scale = BinaryLogits.factor(scale: tier.scale)
     for i in 0..<group * d { scaled[i] = queries[i] * scale }
     lanes.update(repeating: 0, count: group * 16 * d)
     for index in 0..<group { counts[index] = PairCounts() }
@@ -72,7 +72,8 @@ struct ColdPass {
       }
       for index in 0..<group {
         counts[index].computed = seen * ColdTier.pageTokens
-        weigh(logits + index * Self.logitStride, count: seen * ColdTier.pageTokens, index: index)
+        (partials[index * (d + 2)], partials[index * (d + 2) + 1]) = BinaryLogits.exponentiate(
+          logits + index * Self.logitStride, count: seen * ColdTier.pageTokens)
       }
       for index in 0..<seen {
         accumulate(
@@ -125,23 +126,7 @@ struct ColdPass {
     }
   }
 
-  // MARK: Softmax and values
-
-  /// Replaces a head's logits by 2^(logit − maximum); notes the maximum and the sum.
-  private func weigh(_ line: UnsafeMutablePointer<Float>, count: Int, index: Int) {
-    var best = SIMD16<Float>(repeating: -.infinity)
-    for i in stride(from: 0, to: count, by: 16) { best = best.orLarger(loadVector(line + i)) }
-    let maximum = best.laneMaximum
-    let shift = SIMD16<Float>(repeating: maximum == -.infinity ? 0 : maximum)
-    var total = SIMD16<Float>.zero
-    for i in stride(from: 0, to: count, by: 16) {
-      let weights = vectorExp2OfNegative(loadVector(line + i) - shift)
-      storeVector(weights, at: line + i)
-      total += weights
-    }
-    partials[index * (tier.headDimension + 2)] = maximum
-    partials[index * (tier.headDimension + 2) + 1] = total.laneSum
-  }
+  // MARK: Values
 
   /// Adds weight · value by lane, (group x headDimension x 16).
   @inline(__always)

@@ -3,7 +3,7 @@ import Tensors
 /// What the query heads of a group would see in the pages of a cold tier: what a selection of pages goes by.
 public enum ColdScores {
   /// For each query head and page a number that no logit of the page exceeds, (heads x pages), in units of log 2:
-  /// log₂ e/√d · Σ_c max(q_c m_c, q_c M_c) with the range [m_c, M_c] of each key channel.
+  /// log₂ e · scale · Σ_c max(q_c m_c, q_c M_c) with the range [m_c, M_c] of each key channel.
   ///
   /// - Parameter queries: (heads x headDimension).
   public static func bounds(_ queries: Span<Float>, of tier: ColdTier) -> [Float] {
@@ -23,7 +23,7 @@ public enum ColdScores {
         }
       }
     }
-    let scale = ColdScores.scale(headDimension: d)
+    let scale = BinaryLogits.factor(scale: tier.scale)
     for index in bounds.indices { bounds[index] *= scale }
     return bounds
   }
@@ -92,7 +92,7 @@ public enum ColdScores {
     var masses = [Float](repeating: 0, count: pages)
     guard pages > 0 else { return masses }
     var logits = [Float](repeating: 0, count: heads * tier.count)
-    let scale = ColdScores.scale(headDimension: d)
+    let scale = BinaryLogits.factor(scale: tier.scale)
     let scaled = (0..<queries.count).map { queries[$0] * scale }
     scaled.withUnsafeBufferPointer { scaled in
       tier.bytes.withUnsafeBytes { bytes in
@@ -115,11 +115,6 @@ public enum ColdScores {
       }
     }
     return masses
-  }
-
-  /// log₂ e / √d.
-  static func scale(headDimension: Int) -> Float {
-    Float(1.442_695_040_888_963_4 / Double(headDimension).squareRoot())
   }
 
   /// The rows of all tokens of a tier as they are read back: keys and values, (tokens x headDimension).

@@ -46,20 +46,29 @@ public struct RotaryTable: Sendable {
     }
   }
 
+  /// One table for each layer of a model; layers that turn alike share it.
+  public static func tables(of shape: AttentionShape) -> [RotaryTable?] {
+    var made: [RotaryEmbedding: RotaryTable] = [:]
+    return shape.geometry.map { layer in
+      guard let rotary = layer.rotary else { return nil }
+      let table = made[rotary] ?? RotaryTable(rotary, headDimension: shape.headDimension)
+      made[rotary] = table
+      return table
+    }
+  }
+
   /// Turns every head of every row in place.
   ///
   /// - Parameters:
   ///   - matrix: (tokens x heads·headDimension).
-  ///   - headDimension: the one this table was made for.
   ///   - firstPosition: the token position of row 0; rows are consecutive tokens.
-  public func rotate(
-    _ matrix: inout Matrix, headDimension: Int, firstPosition: Int, workers: WorkerPool
-  ) {
+  public func rotate(_ matrix: inout Matrix, firstPosition: Int, workers: WorkerPool) {
     precondition(
-      headDimension == self.headDimension && matrix.columns % headDimension == 0
-        && firstPosition >= 0,
-      "RotaryTable.rotate: \(matrix.columns) columns, head dimension \(headDimension), made for \(self.headDimension), first position \(firstPosition)"
-    )
+      matrix.columns % headDimension == 0 && firstPosition >= 0,
+      """
+      RotaryTable.rotate: \(matrix.columns) columns, head dimension \(headDimension), \
+      first position \(firstPosition)
+      """)
     turn(&matrix, rows: 0..<matrix.rows, workers) { firstPosition + $0 }
   }
 
