@@ -93,18 +93,27 @@ extension GGUFValue {
   /// The value in quotes, cut if long; for an array its beginning.
   public var shortText: String {
     switch self {
-    case .uint8(let value): "\"\(value)\""
-    case .int8(let value): "\"\(value)\""
-    case .uint16(let value): "\"\(value)\""
-    case .int16(let value): "\"\(value)\""
-    case .uint32(let value): "\"\(value)\""
-    case .int32(let value): "\"\(value)\""
-    case .uint64(let value): "\"\(value)\""
-    case .int64(let value): "\"\(value)\""
-    case .float32(let value): "\"\(value)\""
-    case .float64(let value): "\"\(value)\""
-    case .bool(let value): "\"\(value)\""
     case .string(let value): quoted(value)
+    case .array: plainText
+    default: "\"\(plainText)\""
+    }
+  }
+
+  /// The value as it is; only "an array" for an array.
+  public var plainText: String {
+    switch self {
+    case .uint8(let value): "\(value)"
+    case .int8(let value): "\(value)"
+    case .uint16(let value): "\(value)"
+    case .int16(let value): "\(value)"
+    case .uint32(let value): "\(value)"
+    case .int32(let value): "\(value)"
+    case .uint64(let value): "\(value)"
+    case .int64(let value): "\(value)"
+    case .float32(let value): "\(value)"
+    case .float64(let value): "\(value)"
+    case .bool(let value): "\(value)"
+    case .string(let value): value
     case .array: "an array"
     }
   }

@@ -18,7 +18,7 @@ public struct ModelError: Error, CustomStringConvertible, Sendable {
     /// Shapes in GGUF's order: columns first.
     case tensorShape(name: String, found: [Int], expected: [Int])
     /// A tensor that the computation would ignore.
-    case unknownTensor(String)
+    case unknownTensor(String, architecture: String)
     /// A norm's weight that is infinite or not a number.
     case weightNotFinite(tensor: String, index: Int, value: String)
     case noTokens
@@ -46,7 +46,7 @@ public struct ModelError: Error, CustomStringConvertible, Sendable {
     case .unreadable(let text):
       text
     case .unsupportedArchitecture(let name):
-      "the architecture is \(Self.quoted(name)); supported is \(Self.list(LlamaModel.architectures))"
+      "the architecture is \(Self.quoted(name)); supported is \(Self.list(Architecture.supported.map(\.name)))"
     case .setting(let key, let value, let allowed):
       "metadata \(Self.quoted(key)) is \(Self.quoted(value)); allowed is \(allowed)"
     case .unknownSetting(let key, let value):
@@ -57,9 +57,11 @@ public struct ModelError: Error, CustomStringConvertible, Sendable {
     case .tensorShape(let name, let found, let expected):
       "tensor \"\(name)\" has shape \"\(Self.shape(found))\"; the metadata asks for \(Self.shape(expected)) "
         + "(GGUF's order, columns first)"
-    case .unknownTensor(let name):
-      "tensor \(Self.quoted(name)) is no part of the llama architecture as implemented here (no biases, no experts, no scaled "
-        + "rotary frequencies), and ignoring it would change the model's output"
+    case .unknownTensor(let name, let architecture):
+      """
+      tensor \(Self.quoted(name)) is no part of the architecture "\(architecture)" as implemented \
+      here, and ignoring it would change the model's output
+      """
     case .weightNotFinite(let tensor, let index, let value):
       "tensor \"\(tensor)\" has the value \"\(value)\" at index \(index); allowed are finite numbers: the file is "
         + "damaged"

@@ -40,7 +40,7 @@ extension RealModelTests {
       #expect(heads.allSatisfy { $0.boundRatio ?? 0 <= 1 })
     }
 
-    private func calibrated(on corpus: String, _ model: LlamaModel) throws -> AttentionSession<TCA>
+    private func calibrated(on corpus: String, _ model: BlueprintDecoder) throws -> AttentionSession<TCA>
     {
       var configuration = TCA.Configuration(
         threshold: 0.9, blockSize: 128, localWindow: 256, criterion: .meanMass)

@@ -39,7 +39,7 @@ public struct SingleRun {
       let sized = try resolver.resolvingBudget(of: parameters)
       guard let calibrated = CalibrationRegistry.builtIn.entry(for: entry.description.name),
         let request = try calibrated.request(
-          parameters: sized, contextLength: model.model.configuration.contextLength)
+          parameters: sized, contextLength: model.model.contextLength)
       else { return sized }
       let record = try OfflinePhase(
         request, of: calibrated, model: model,

@@ -40,7 +40,7 @@ struct CalibrateCommand: ParsableCommand {
     }
     guard
       let request = try calibrated.request(
-        parameters: parameters, contextLength: loaded.model.configuration.contextLength)
+        parameters: parameters, contextLength: loaded.model.contextLength)
     else {
       throw Failure(
         .usage,

@@ -18,12 +18,12 @@ struct ForwardScratch {
   /// At most two sizes: tiles of one pass differ by one row at most.
   var tiles: [FeedForwardTile] = []
 
-  init(tokens: Int, _ configuration: LlamaConfiguration) {
+  init(tokens: Int, _ blueprint: DecoderBlueprint) {
     self.tokens = tokens
-    residual = Matrix(rows: tokens, columns: configuration.hiddenSize)
+    residual = Matrix(rows: tokens, columns: blueprint.hiddenSize)
     normed = residual
-    queries = Matrix(rows: tokens, columns: configuration.queryColumns)
-    keys = Matrix(rows: tokens, columns: configuration.keyColumns)
+    queries = Matrix(rows: tokens, columns: blueprint.shape.queryColumns)
+    keys = Matrix(rows: tokens, columns: blueprint.shape.keyColumns)
     values = keys
     attended = queries
   }
@@ -39,9 +39,9 @@ struct ForwardScratch {
   }
 
   /// The index of the tile of a height, made if there is none.
-  mutating func tile(rows: Int, _ configuration: LlamaConfiguration) -> Int {
+  mutating func tile(rows: Int, _ blueprint: DecoderBlueprint) -> Int {
     if let index = tiles.firstIndex(where: { $0.gate.rows == rows }) { return index }
-    tiles.append(FeedForwardTile(rows: rows, configuration))
+    tiles.append(FeedForwardTile(rows: rows, blueprint))
     return tiles.count - 1
   }
 
@@ -61,10 +61,10 @@ struct FeedForwardTile {
   /// all tokens, which then works on the whole matrices.
   var rows: Matrix
 
-  init(rows count: Int, _ configuration: LlamaConfiguration) {
-    gate = Matrix(rows: count, columns: configuration.feedForwardSize)
+  init(rows count: Int, _ blueprint: DecoderBlueprint) {
+    gate = Matrix(rows: count, columns: blueprint.feedForwardSize)
     up = gate
-    rows = Matrix(rows: 0, columns: configuration.hiddenSize)
+    rows = Matrix(rows: 0, columns: blueprint.hiddenSize)
   }
 
   /// Fills ``rows`` from a matrix of all tokens.
