@@ -1,5 +1,5 @@
-/// Metadata by type. Each getter throws `missing` without the key and `wrongType` if its value is of another type;
-/// the forms with `ifPresent` give nil without the key, and throw for another type all the same.
+/// Metadata by type. Each getter throws `missing` without the key and `wrongType` for a value of
+/// another type; the forms with `ifPresent` return nil without the key.
 extension GGUFFile {
   public func string(_ key: String) throws(GGUFError) -> String {
     try required(key, string(ifPresent: key))
@@ -18,7 +18,8 @@ extension GGUFFile {
     try value(key, "a whole number below 2^63", \.integer)
   }
 
-  /// A float of either width, or a whole number. A 32-bit float keeps its value: 1e-5 reads as 9.99999974…e-06.
+  /// A float of either width, or a whole number. A 32-bit float keeps its value: 1e-5 reads as
+  /// 9.99999974…e-06.
   public func number(_ key: String) throws(GGUFError) -> Double {
     try required(key, number(ifPresent: key))
   }

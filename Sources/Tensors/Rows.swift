@@ -1,7 +1,7 @@
 /// Consecutive rows of a row-major buffer (count x width), shared without copying.
 ///
-/// Meant to be made, read and dropped within one call: while it lives, writing to the buffer it came from costs
-/// a copy (never a wrong number).
+/// Meant to be made, read and dropped within one call: while it lives, writing to the buffer it
+/// came from costs a copy (never a wrong number).
 public struct Rows: Sendable {
   /// The whole buffer; the rows begin at `firstElement`.
   public let elements: [Float]

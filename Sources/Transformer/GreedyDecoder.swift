@@ -2,9 +2,10 @@ import Attention
 import Kernels
 import Tensors
 
-/// Greedy decoding of one sequence: the prompt, then a token at a time, always the likeliest (of equals the lowest id).
+/// Greedy decoding of one sequence: the prompt, then a token at a time, always the likeliest (ties:
+/// the lowest id).
 ///
-/// One decoder, one sequence: it drives one ``LayerAttention`` from its empty start.
+/// Drives one ``LayerAttention``, which must start empty.
 public struct GreedyDecoder {
   public let model: any DecoderModel
   public let attention: any LayerAttention
@@ -46,7 +47,7 @@ public struct GreedyDecoder {
 
   /// What was decoded after a prompt, and how long it took.
   public struct Continuation: Sendable, Hashable {
-    /// Chosen tokens, the end token included where one came.
+    /// Chosen tokens, including the end token if there is one.
     public var tokens: [Int32] = []
     public var hasReachedEnd = false
     /// Nanoseconds of the prefill with the last position's logits.
@@ -57,10 +58,11 @@ public struct GreedyDecoder {
     public init() {}
   }
 
-  /// Runs a prompt and decodes until an end token, `maximumTokens` tokens, or the end of the model's context.
+  /// Runs a prompt and decodes until an end token, `maximumTokens` tokens, or the end of the
+  /// model's context.
   ///
   /// - Parameters:
-  ///   - endTokens: empty to go on whatever comes.
+  ///   - endTokens: empty to go on regardless.
   ///   - onToken: called with each token as it is chosen.
   public mutating func decode(
     _ prompt: [Int32], maximumTokens: Int, endTokens: Set<Int32> = [],

@@ -2,14 +2,14 @@ import Attention
 import Kernels
 import Tensors
 
-/// How likely a model finds the tokens of a text, and what it would say next.
+/// The log-probability of each token of a text, and the likeliest next tokens.
 public struct TokenScores: Sendable, Hashable {
   /// ln p(token i | tokens before it) for i = 1, 2, …: one fewer than there are tokens.
   public var logProbabilities: [Double] = []
   /// The likeliest next tokens after the last one, best first.
   public var next: [RankedToken] = []
-  /// Natural log of the sum of exponentials of the last position's logits: a token's log-probability is its logit less
-  /// this.
+  /// Natural log of the sum of exponentials of the last position's logits: a token's
+  /// log-probability is its logit less this.
   public var logSumExp = 0.0
 
   public struct RankedToken: Sendable, Hashable {
@@ -27,7 +27,7 @@ public struct TokenScores: Sendable, Hashable {
 extension DecoderModel {
   /// Runs `tokens` as one prompt from position 0 and scores each but the first.
   ///
-  /// - Parameter nextCount: how many of the likeliest next tokens to give.
+  /// - Parameter nextCount: how many of the likeliest next tokens to return.
   public func score(
     _ tokens: [Int32], attention: any LayerAttention, nextCount: Int = 0,
     afterLayer: ((Int) -> Void)? = nil

@@ -1,9 +1,9 @@
 import Tensors
 
-/// What the workers of a step read, as bare memory: workers that count references to the same arrays wait for each
-/// other, and a decode step is too short for that.
+/// What the workers of a step read, as bare memory: reference counts of shared arrays would make
+/// workers wait for each other, and a decode step is too short for that.
 enum BareMemory {
-  /// The tokens that one KV head holds exactly.
+  /// The exactly held tokens of one KV head.
   struct Cache {
     let headDimension: Int
     /// The attention scale.

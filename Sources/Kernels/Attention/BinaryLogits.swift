@@ -14,7 +14,8 @@ enum BinaryLogits {
   /// Replaces logits by 2^(logit − maximum).
   ///
   /// - Parameter count: whole 16s.
-  /// - Returns: the maximum and the sum of the replaced; −infinity and 0 where every logit is −infinity.
+  /// - Returns: the maximum and the sum of the replaced; −infinity and 0 where every logit is
+  ///   −infinity.
   @inline(__always)
   static func exponentiate(
     _ line: UnsafeMutablePointer<Float>, count: Int

@@ -3,7 +3,8 @@ import Tensors
 
 /// The query heads of one group at one position against a range of slots of their KV head.
 ///
-/// Slots are taken in blocks of sixteen. A block that none of the heads sees is neither multiplied nor read.
+/// Slots are taken in blocks of sixteen. A block that none of the heads sees is neither multiplied
+/// nor read.
 struct SingleQueryPass {
   let cache: BareMemory.Cache
   let slots: Range<Int>
@@ -13,7 +14,8 @@ struct SingleQueryPass {
   let group: Int
   /// (group x headDimension)
   let queries: UnsafePointer<Float>
-  /// For each query head its maximum, its sum and its weighted values, (group x (headDimension + 2)).
+  /// For each query head its maximum, its sum and its weighted values,
+  /// (group x (headDimension + 2)).
   let partials: UnsafeMutablePointer<Float>
   let scratch: FloatBuffer
 
@@ -77,15 +79,15 @@ struct SingleQueryPass {
 
   /// Adds the bits of the slots at `positions` that lie in runs.
   ///
-  /// By way of one bit for each position between the first and the last: with scattered tokens, walking along runs and
-  /// slots side by side would make every step a coin toss for the processor.
+  /// Sets one bit for each position between the first and the last: with scattered tokens, merging
+  /// runs and slots in step would mispredict nearly every branch.
   private func showRuns(
     _ runs: Slice<UnsafeBufferPointer<Range<Int>>>, positions: UnsafeBufferPointer<Int32>,
     in bits: UnsafeMutablePointer<UInt16>
   ) {
     let first = Int(positions[0])
     let end = Int(positions[positions.count - 1]) + 1
-    // Two words more than whole ones, and the eight that a lookup may read beyond.
+    // Two partial words at the ends, and eight that a lookup may read beyond.
     withUnsafeTemporaryAllocation(of: UInt64.self, capacity: (end - first) / 64 + 10) { map in
       map.update(repeating: 0)
       mark(runs, from: first, to: end, in: map)

@@ -1,9 +1,10 @@
 import Tensors
 
-/// The query heads of one group at one position against a range of pages of their KV head's cold tier.
+/// The query heads of one group at one position against a range of pages of their KV head's cold
+/// tier.
 ///
-/// Numbers are made from codes on the fly; a page that none of the heads sees is not read. Results are as those of a
-/// `SingleQueryPass`, so that both tiers are merged alike.
+/// Numbers are decoded on the fly; a page that no head attends to is not read. Results have the
+/// form of `SingleQueryPass`, so that both tiers merge alike.
 struct ColdPass {
   let tier: ColdTier
   let pages: Range<Int>
@@ -13,7 +14,8 @@ struct ColdPass {
   let group: Int
   /// (group x headDimension)
   let queries: UnsafePointer<Float>
-  /// For each query head its maximum, its sum and its weighted values, (group x (headDimension + 2)).
+  /// For each query head its maximum, its sum and its weighted values,
+  /// (group x (headDimension + 2)).
   let partials: UnsafeMutablePointer<Float>
   let scratch: FloatBuffer
 
@@ -46,7 +48,7 @@ struct ColdPass {
     lanes.update(repeating: 0, count: group * 16 * d)
     for index in 0..<group { counts[index] = PairCounts() }
 
-    // Which pages some head sees, and their logits, close together.
+    // The pages that some head attends to, and their logits, compacted.
     var seen = 0
     withUnsafeTemporaryAllocation(of: Int.self, capacity: pages.count) { needed in
       for page in pages {

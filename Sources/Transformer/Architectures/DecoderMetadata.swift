@@ -51,7 +51,8 @@ struct DecoderMetadata {
 
   // MARK: Values that depend on others
 
-  /// Each layer has at least one tensor, so a file cannot make the program count further than its own table.
+  /// Each layer has at least one tensor, so a file cannot make the program count further than its
+  /// own table.
   mutating func layers() throws(ModelError) -> Int {
     let count = try size("block_count")
     guard count <= file.tensors.count else {

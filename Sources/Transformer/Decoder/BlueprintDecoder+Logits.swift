@@ -25,8 +25,10 @@ extension BlueprintDecoder {
     precondition(
       hidden.columns == blueprint.hiddenSize && rows.lowerBound >= 0
         && rows.upperBound <= hidden.rows,
-      "BlueprintDecoder.logits: rows \(rows) of \(hidden.rows) x \(hidden.columns), hidden size \(blueprint.hiddenSize)"
-    )
+      """
+      BlueprintDecoder.logits: rows \(rows) of \(hidden.rows) x \(hidden.columns), hidden size \
+      \(blueprint.hiddenSize)
+      """)
     if logitsTile.rows != rows.count {
       logitsTile = Matrix(rows: rows.count, columns: blueprint.vocabularySize)
     }

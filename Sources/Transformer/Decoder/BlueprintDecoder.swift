@@ -18,14 +18,14 @@ public final class BlueprintDecoder: DecoderModel {
   let kernel: MatrixKernel
   /// By layer.
   private let rotary: [RotaryTable?]
-  /// Matrices of the last decode step, for the next; a prompt's are given back when it ends.
+  /// Matrices of the last decode step, for the next; a prompt's are freed when it ends.
   var scratch: ForwardScratch?
   /// (1 or logitsTileRows x vocabulary), for the next call.
   var logitsTile: Matrix
 
   /// Checks the whole file: every setting of the architecture, every tensor and its shape.
   ///
-  /// - Parameter name: how error messages call the file.
+  /// - Parameter name: what error messages call the file.
   public init(_ file: GGUFFile, workspace: Workspace, name: String) throws(ModelError) {
     self.name = name
     self.workspace = workspace

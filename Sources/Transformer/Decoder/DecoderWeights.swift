@@ -20,7 +20,7 @@ struct DecoderWeights {
   var embedding: WeightMatrix
   var layers: [Layer]
   var outputNorm: [Float]
-  /// (vocabularySize x hiddenSize); the embedding where the file has no matrix of its own.
+  /// (vocabularySize x hiddenSize); the embedding where the file has no output matrix.
   var output: WeightMatrix
 
   static let embeddingName = "token_embd.weight"
@@ -28,7 +28,8 @@ struct DecoderWeights {
   private static let outputName = "output.weight"
   private static let outputNormName = "output_norm.weight"
 
-  /// Throws unless the file has exactly these tensors, each with the shape that the blueprint asks for.
+  /// Throws unless the file has exactly these tensors, each with the shape that the blueprint asks
+  /// for.
   init(
     _ file: GGUFFile, _ blueprint: DecoderBlueprint, name: String
   ) throws(ModelError) {
@@ -47,7 +48,7 @@ struct DecoderWeights {
     try reader.requireNothingElse(blueprint.architecture)
   }
 
-  /// Takes tensors out of a file by name and remembers which.
+  /// Reads tensors by name and remembers which.
   private struct Reader {
     let file: GGUFFile
     let name: String
@@ -68,16 +69,17 @@ struct DecoderWeights {
     ) throws(ModelError) -> Layer {
       let hidden = blueprint.hiddenSize
       let inner = blueprint.feedForwardSize
+      let shape = blueprint.shape
       let prefix = "blk.\(index)."
       return Layer(
         attentionNorm: try vector(prefix + "attn_norm.weight", count: hidden),
         query: try matrix(
-          prefix + "attn_q.weight", columns: hidden, rows: blueprint.shape.queryColumns),
-        key: try matrix(prefix + "attn_k.weight", columns: hidden, rows: blueprint.shape.keyColumns),
+          prefix + "attn_q.weight", columns: hidden, rows: shape.queryColumns),
+        key: try matrix(prefix + "attn_k.weight", columns: hidden, rows: shape.keyColumns),
         value: try matrix(
-          prefix + "attn_v.weight", columns: hidden, rows: blueprint.shape.keyColumns),
+          prefix + "attn_v.weight", columns: hidden, rows: shape.keyColumns),
         attentionOutput: try matrix(
-          prefix + "attn_output.weight", columns: blueprint.shape.queryColumns, rows: hidden),
+          prefix + "attn_output.weight", columns: shape.queryColumns, rows: hidden),
         feedForwardNorm: try vector(prefix + "ffn_norm.weight", count: hidden),
         gate: try matrix(prefix + "ffn_gate.weight", columns: hidden, rows: inner),
         up: try matrix(prefix + "ffn_up.weight", columns: hidden, rows: inner),
@@ -122,7 +124,8 @@ struct DecoderWeights {
       taken.insert(tensor)
     }
 
-    /// A tensor that nobody took would change what the model computes: a bias, an expert, scaled frequencies.
+    /// A tensor that was not read would change what the model computes: a bias, an expert, scaled
+    /// frequencies.
     func requireNothingElse(_ architecture: String) throws(ModelError) {
       if let tensor = file.tensors.first(where: { !taken.contains($0.name) }) {
         throw ModelError(file: name, .unknownTensor(tensor.name, architecture: architecture))
