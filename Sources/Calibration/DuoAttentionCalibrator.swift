@@ -2,6 +2,7 @@ import Attention
 import Foundation
 import Kernels
 import Tensors
+import Threads
 
 /// How far back each KV head attends, without training: kvpress's substitute for DuoAttention's gates.
 ///
@@ -21,20 +22,25 @@ public struct DuoAttentionCalibrator: Calibrator {
   private var tokens = 0
   private var scores: [Double] = []
 
-  public init(for shape: AttentionShape) {
+  /// Nothing decides but the text.
+  public struct Options: Codable, Hashable, Sendable {
+    public init() {}
+  }
+
+  public init(_ options: Options, for shape: AttentionShape) {
     self.shape = shape
     rotary = RotaryTable.tables(of: shape)
   }
 
-  public mutating func observe(_ layer: LayerView, workspace: Workspace) {
+  public mutating func observe(_ layer: LayerView) {
     tokens = layer.queries.rows
-    let queries = means(layer.queries, of: layer, workspace)
+    let queries = means(layer.queries, of: layer)
     for (kvHead, head) in layer.heads.enumerated() {
       let keys = head.keys
       let rows = keys.firstElement..<keys.firstElement + keys.count * keys.width
       let key = means(
         Matrix(rows: keys.count, columns: keys.width, elements: Array(keys.elements[rows])),
-        of: layer, workspace)
+        of: layer)
       let d = shape.headDimension
       let group = shape.queryHeads(of: kvHead).map { queryHead in
         reach(Array(queries[queryHead * d..<(queryHead + 1) * d]), key, layer.geometry)
@@ -54,12 +60,11 @@ public struct DuoAttentionCalibrator: Calibrator {
   }
 
   /// The mean of each column before rotation; row i is the token at position i.
-  private func means(
-    _ matrix: Matrix, of layer: LayerView, _ workspace: Workspace
-  ) -> [Double] {
+  private func means(_ matrix: Matrix, of layer: LayerView) -> [Double] {
     var matrix = matrix
     rotary[layer.layer]?.turn(
-      &matrix, rows: 0..<matrix.rows, firstPosition: 0, to: 0, workers: workspace.workers)
+      &matrix, rows: 0..<matrix.rows, firstPosition: 0, to: 0,
+      workers: layer.workspace.workers)
     var sums = [Double](repeating: 0, count: matrix.columns)
     for row in 0..<matrix.rows {
       for column in 0..<matrix.columns { sums[column] += Double(matrix[row, column]) }
@@ -102,7 +107,7 @@ public struct DuoAttentionCalibrator: Calibrator {
 }
 
 /// What DuoAttention's offline pass found out.
-public struct DuoAttentionEvidence: Codable, Hashable, Sendable {
+public struct DuoAttentionEvidence: CalibrationEvidence {
   /// Tokens of the calibration text.
   public var tokens: Int
   public var layers: Int
@@ -110,8 +115,7 @@ public struct DuoAttentionEvidence: Codable, Hashable, Sendable {
   /// By layer and KV head, in 0…1, in steps of 1e-7; higher reaches further back.
   public var scores: [Double]
 
-  /// False of a damaged record.
-  var isConsistent: Bool {
+  public var isConsistent: Bool {
     layers > 0 && kvHeads > 0 && scores.count == layers * kvHeads
       && scores.allSatisfy { (0...1).contains($0) }
   }

@@ -35,6 +35,9 @@ public struct AttentionShape: Sendable, Hashable {
 
   public var layers: Int { geometry.count }
 
+  /// Whether positions are rotated into the queries and keys of any layer.
+  public var isRotated: Bool { geometry.contains { $0.rotary != nil } }
+
   public var queryHeadsPerKVHead: Int { queryHeads / kvHeads }
 
   /// Columns of the queries and of the attention output of all heads.
