@@ -2,18 +2,19 @@ import Attention
 import Kernels
 import Tensors
 
-/// Greedy decoding of one sequence: the prompt, then a token at a time, always the likeliest (of equals the lowest id).
+/// Greedy decoding of one sequence: the prompt, then a token at a time, always the likeliest (ties:
+/// the lowest id).
 ///
-/// One decoder, one sequence: it drives one ``LayerAttention`` from its empty start.
+/// Drives one ``LayerAttention``, which must start empty.
 public struct GreedyDecoder {
-  public let model: LlamaModel
+  public let model: any DecoderModel
   public let attention: any LayerAttention
   /// Tokens that the model has seen: the position of the next one.
   public private(set) var position = 0
   /// The logits that the newest token was chosen from (vocabularySize).
   public private(set) var logits: [Float] = []
 
-  public init(model: LlamaModel, attention: any LayerAttention) {
+  public init(model: any DecoderModel, attention: any LayerAttention) {
     self.model = model
     self.attention = attention
   }
@@ -21,20 +22,20 @@ public struct GreedyDecoder {
   /// Runs the prompt and chooses the token after it. Call it first, once.
   public mutating func prefill(
     _ prompt: [Int32], afterLayer: ((Int) -> Void)? = nil
-  ) throws(ModelError) -> Int32 {
+  ) throws -> Int32 {
     precondition(position == 0, "GreedyDecoder.prefill: \(position) tokens have been seen")
     let last = max(prompt.count - 1, 0)..<prompt.count
     return try advance(prompt, phase: .prefill, keeping: last, afterLayer: afterLayer)
   }
 
   /// Runs one token, the last one chosen or another, and chooses the token after it.
-  public mutating func step(_ token: Int32) throws(ModelError) -> Int32 {
+  public mutating func step(_ token: Int32) throws -> Int32 {
     try advance([token], phase: .decode, keeping: 0..<1, afterLayer: nil)
   }
 
   private mutating func advance(
     _ tokens: [Int32], phase: AttentionPhase, keeping: Range<Int>, afterLayer: ((Int) -> Void)?
-  ) throws(ModelError) -> Int32 {
+  ) throws -> Int32 {
     let hidden = try model.forward(
       tokens, firstPosition: position, phase: phase, attention: attention, keeping: keeping,
       afterLayer: afterLayer)
@@ -46,7 +47,7 @@ public struct GreedyDecoder {
 
   /// What was decoded after a prompt, and how long it took.
   public struct Continuation: Sendable, Hashable {
-    /// Chosen tokens, the end token included where one came.
+    /// Chosen tokens, including the end token if there is one.
     public var tokens: [Int32] = []
     public var hasReachedEnd = false
     /// Nanoseconds of the prefill with the last position's logits.
@@ -57,15 +58,16 @@ public struct GreedyDecoder {
     public init() {}
   }
 
-  /// Runs a prompt and decodes until an end token, `maximumTokens` tokens, or the end of the model's context.
+  /// Runs a prompt and decodes until an end token, `maximumTokens` tokens, or the end of the
+  /// model's context.
   ///
   /// - Parameters:
-  ///   - endTokens: empty to go on whatever comes.
+  ///   - endTokens: empty to go on regardless.
   ///   - onToken: called with each token as it is chosen.
   public mutating func decode(
     _ prompt: [Int32], maximumTokens: Int, endTokens: Set<Int32> = [],
     afterLayer: ((Int) -> Void)? = nil, onToken: ((Int32) -> Void)? = nil
-  ) throws(ModelError) -> Continuation {
+  ) throws -> Continuation {
     var result = Continuation()
     guard maximumTokens > 0 else { return result }
     var start = ContinuousClock.now
@@ -76,7 +78,7 @@ public struct GreedyDecoder {
       onToken?(token)
       result.hasReachedEnd = endTokens.contains(token)
       if result.hasReachedEnd || result.tokens.count == maximumTokens
-        || position == model.configuration.contextLength
+        || position == model.contextLength
       {
         return result
       }

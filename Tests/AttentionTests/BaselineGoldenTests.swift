@@ -85,10 +85,12 @@ struct BaselineGoldenTests {
     rotary: GoldenBaselines.Eviction.Rotary? = nil, layers: Int = 1, threads: Int = 1
   ) throws -> AttentionSession {
     var shape = GoldenTCA.shape
-    shape.layers = layers
-    shape.rotary = rotary.map {
-      RotaryEmbedding(base: $0.base, dimensions: shape.headDimension, layout: $0.layout)
-    }
+    let geometry = LayerGeometry(
+      headDimension: shape.headDimension,
+      rotary: rotary.map {
+        RotaryEmbedding(base: $0.base, dimensions: shape.headDimension, layout: $0.layout)
+      })
+    shape.geometry = Array(repeating: geometry, count: layers)
     return try AttentionSession(
       name, parameters, shape: shape, promptTokens: promptTokens,
       workspace: Workspace(workers: try WorkerPool(threadCount: threads)))

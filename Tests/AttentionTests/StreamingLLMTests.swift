@@ -170,10 +170,11 @@ struct StreamingLLMTests {
   func cacheRelative(
     sizes: (sinks: Int, window: Int, prefill: Bool), layout: RotaryEmbedding.Layout
   ) throws {
-    var shape = AttentionSessionTests.shape
-    shape.rotary = RotaryEmbedding(base: 100, dimensions: 16, layout: layout)
+    let rotary = RotaryEmbedding(base: 100, dimensions: 16, layout: layout)
+    let shape = AttentionShape(
+      layers: 1, queryHeads: 6, kvHeads: 2, headDimension: 16, rotary: rotary)
     let raw = Unrotated(
-      rotary: try #require(shape.rotary),
+      rotary: rotary,
       sequence: TestSequence(shape, tokens: Self.tokens, seed: sizes.window, deviation: 0.8))
     let queries = raw.rotated(raw.sequence.attention.queries)
     let keys = raw.rotated(raw.sequence.attention.keys)

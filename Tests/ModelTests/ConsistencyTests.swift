@@ -63,7 +63,7 @@ extension RealModelTests {
       #expect(abs(logits(model, last, 0)[Int(expected.token)] - expected.logit) < 1e-3)
     }
 
-    private func logits(_ model: LlamaModel, _ hidden: Matrix, _ row: Int) -> [Float] {
+    private func logits(_ model: BlueprintDecoder, _ hidden: Matrix, _ row: Int) -> [Float] {
       var logits: [Float] = []
       model.logits(of: hidden, row: row, into: &logits)
       return logits

@@ -73,7 +73,7 @@ extension RealModelTests {
     }
 
     private func lastLogits(
-      _ model: LlamaModel, _ tokens: [Int32], _ attention: any LayerAttention
+      _ model: BlueprintDecoder, _ tokens: [Int32], _ attention: any LayerAttention
     ) throws -> [Float] {
       let hidden = try model.forward(
         tokens, firstPosition: 0, phase: .prefill, attention: attention,

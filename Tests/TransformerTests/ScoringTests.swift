@@ -15,7 +15,7 @@ struct ScoringTests {
     let tokens = randomTokens(21)
     let scores = try model.score(tokens, attention: model.denseSession(), nextCount: 5)
 
-    let reference = try ReferenceModel(file, model.configuration)
+    let reference = try ReferenceModel(file, model.blueprint)
     let rows = reference.hidden(tokens).map(reference.logits)
     let sums = rows.map { row in log(row.reduce(0) { $0 + exp($1) }) }
     #expect(scores.logProbabilities.count == 20)
@@ -50,7 +50,7 @@ struct ScoringTests {
     model.forEachLogits(of: hidden) { row, logits in
       rows.append(row)
       let tile = (0..<logits.count).map { logits[$0] }
-      #expect(tile.count == model.configuration.vocabularySize)
+      #expect(tile.count == model.blueprint.vocabularySize)
       if row % 5 == 0 || row == count - 1 { tiles[row] = tile }
     }
     #expect(rows == Array(0..<count))
@@ -73,7 +73,7 @@ struct ScoringTests {
         Array(tokens[30...]), firstPosition: 30, attention: attention)
       let expected = whole.elements.suffix(270 * whole.columns)
       #expect(largestDifference(rest.elements, expected) < 1e-4, "at most \(limit) together")
-      #expect(attention.largestStep == min(limit, LlamaModel.decodedTogether))
+      #expect(attention.largestStep == min(limit, DecodeStep.mostTokens))
     }
   }
 

@@ -206,15 +206,4 @@ extension LoadedModel {
     let shape = model.shape
     return shape.layers * shape.kvHeads * 2 * shape.headDimension * MemoryLayout<Float>.size
   }
-
-  /// Floating-point operations of a dense prefill with the last token's logits: two for each weight and token, and the
-  /// causal half of attention.
-  func operations(tokens: Int) -> Double {
-    let c = model.configuration
-    let projections = c.hiddenSize * (2 * c.queryColumns + 2 * c.keyColumns)
-    let weights = c.layers * (projections + 3 * c.hiddenSize * c.feedForwardSize)
-    let pairs = Double(tokens) * Double(tokens + 1) / 2
-    return 2 * Double(weights) * Double(tokens) + 4 * pairs * Double(c.queryColumns * c.layers)
-      + 2 * Double(c.vocabularySize * c.hiddenSize)
-  }
 }

@@ -73,7 +73,7 @@ struct SamplePass {
     var next = 0
     while next < sample.forced.count - 1 {
       try checkpoint()
-      let count = min(LlamaModel.decodedTogether, sample.forced.count - 1 - next)
+      let count = min(DecodeStep.mostTokens, sample.forced.count - 1 - next)
       let step = try model.decode(
         Array(sample.forced[next..<next + count]), firstPosition: promptCount + next,
         attention: attention)

@@ -1,11 +1,11 @@
 import Foundation
 
-/// What is asked of a row of logits: its log-sum-exp and its largest entries.
+/// The log-sum-exp and the largest entries of a row of logits.
 public enum Softmax {
   /// ln Σ_i e^logits[i], −infinity if there are none or all are −infinity; NaN if one is NaN.
   ///
-  /// The maximum is subtracted first; exponentials are added in Float with 16 lanes for 1,024 entries at a time, those
-  /// sums in Double: within 1e-6 of the exact value.
+  /// The maximum is subtracted first; exponentials are added in Float with 16 lanes for 1,024
+  /// entries at a time, those sums in Double: within 1e-6 of the exact value.
   public static func logSumExp(_ logits: Span<Float>) -> Double {
     logits.withUnsafeBufferPointer { logits in
       let maximum = maximum(of: logits)
@@ -33,11 +33,12 @@ public enum Softmax {
     }
   }
 
-  /// The index of the largest logit, the lowest of several; nil if there are none. NaN is never the largest.
+  /// The index of the largest logit, the lowest on ties; nil if there are none. NaN is never the
+  /// largest.
   public static func argmax(_ logits: Span<Float>) -> Int? { top(1, of: logits).first }
 
-  /// The indices of the `count` largest logits, largest first, equal ones by lower index; all of them if there are
-  /// fewer. NaN ranks with −infinity. O(n) for small counts.
+  /// The indices of the `count` largest logits, largest first, ties by lower index; all of them if
+  /// there are fewer. NaN ranks with −infinity. O(n) for small counts.
   public static func top(_ count: Int, of logits: Span<Float>) -> [Int] {
     var best: [Entry] = []  // ascending: the worst first
     guard count > 0 else { return [] }

@@ -93,7 +93,7 @@ struct BenchCommand: ParsableCommand {
   /// Those that were asked for; throws where one needs a longer context than the model has.
   private func rows(of loaded: LoadedModel) throws -> Set<BenchRowName> {
     let rows = try rows()
-    let limit = loaded.model.configuration.contextLength
+    let limit = loaded.model.contextLength
     let beyond = BenchRowName.allCases.filter { rows.contains($0) && $0.contextLength > limit }
     guard beyond.isEmpty else {
       throw Failure(

@@ -1,14 +1,15 @@
 import Tensors
 
-/// The matrices of one forward pass over a number of tokens, all row-major with a row for each token.
+/// The matrices of one forward pass over a number of tokens, all row-major with a row for each
+/// token.
 ///
-/// The residual stream and what attention reads and writes exist for all tokens at once; the feed-forward network,
-/// which is wider, goes through them in tiles.
+/// The residual stream and what attention reads and writes exist for all tokens at once; the
+/// feed-forward network, which is wider, goes through them in tiles.
 struct ForwardScratch {
   let tokens: Int
   /// The residual stream (tokens x hiddenSize).
   var residual: Matrix
-  /// Its normalised copy, what the products read.
+  /// Its normalised copy, the input of the products.
   var normed: Matrix
   var queries: Matrix
   var keys: Matrix
@@ -18,18 +19,18 @@ struct ForwardScratch {
   /// At most two sizes: tiles of one pass differ by one row at most.
   var tiles: [FeedForwardTile] = []
 
-  init(tokens: Int, _ configuration: LlamaConfiguration) {
+  init(tokens: Int, _ blueprint: DecoderBlueprint) {
     self.tokens = tokens
-    residual = Matrix(rows: tokens, columns: configuration.hiddenSize)
+    residual = Matrix(rows: tokens, columns: blueprint.hiddenSize)
     normed = residual
-    queries = Matrix(rows: tokens, columns: configuration.queryColumns)
-    keys = Matrix(rows: tokens, columns: configuration.keyColumns)
+    queries = Matrix(rows: tokens, columns: blueprint.shape.queryColumns)
+    keys = Matrix(rows: tokens, columns: blueprint.shape.keyColumns)
     values = keys
     attended = queries
   }
 
-  /// Tokens that the feed-forward network takes at once. The weights are unpacked once for each tile: at this height
-  /// that is a few per cent of the arithmetic.
+  /// Tokens that the feed-forward network takes at once. The weights are dequantised once for each
+  /// tile: with this many tokens that is a few per cent of the arithmetic.
   static let tileRows = 1024
 
   /// `0..<rows` in as few ranges of at most ``tileRows`` as possible, of nearly equal length.
@@ -38,14 +39,14 @@ struct ForwardScratch {
     return (0..<count).map { rows * $0 / count..<rows * ($0 + 1) / count }
   }
 
-  /// The index of the tile of a height, made if there is none.
-  mutating func tile(rows: Int, _ configuration: LlamaConfiguration) -> Int {
+  /// The index of the tile with `rows` rows, made if there is none.
+  mutating func tile(rows: Int, _ blueprint: DecoderBlueprint) -> Int {
     if let index = tiles.firstIndex(where: { $0.gate.rows == rows }) { return index }
-    tiles.append(FeedForwardTile(rows: rows, configuration))
+    tiles.append(FeedForwardTile(rows: rows, blueprint))
     return tiles.count - 1
   }
 
-  /// Drops all rows but `rows` of what the rest of the last layer reads.
+  /// Keeps only `rows` of what the rest of the last layer reads.
   mutating func narrow(to rows: Range<Int>) {
     residual = residual.copy(ofRows: rows)
     attended = attended.copy(ofRows: rows)
@@ -57,14 +58,14 @@ struct ForwardScratch {
 struct FeedForwardTile {
   var gate: Matrix
   var up: Matrix
-  /// These tokens' rows of the normalised stream, then of the network's output. Empty as long as one tile does for
-  /// all tokens, which then works on the whole matrices.
+  /// These tokens' rows of the normalised stream, then of the network's output. Empty where one
+  /// tile holds all tokens and works on the whole matrices.
   var rows: Matrix
 
-  init(rows count: Int, _ configuration: LlamaConfiguration) {
-    gate = Matrix(rows: count, columns: configuration.feedForwardSize)
+  init(rows count: Int, _ blueprint: DecoderBlueprint) {
+    gate = Matrix(rows: count, columns: blueprint.feedForwardSize)
     up = gate
-    rows = Matrix(rows: 0, columns: configuration.hiddenSize)
+    rows = Matrix(rows: 0, columns: blueprint.hiddenSize)
   }
 
   /// Fills ``rows`` from a matrix of all tokens.

@@ -3,68 +3,55 @@ import GGUF
 import Kernels
 import Tensors
 
-/// A decoder of the llama architecture, read from a GGUF file.
+/// A decoder from a GGUF file, which computes what its blueprint says.
 ///
-/// Weights stay as the file holds them, mapped and quantised; arithmetic is float32. A forward pass has one owner and
-/// is synchronous: its parallelism is inside the kernels, over the workspace's threads. The model keeps no
-/// sequence: what it has seen lies in the ``LayerAttention`` that each pass is given.
-public final class LlamaModel {
-  /// The values of `general.architecture` that this class runs.
-  public static let architectures = ["llama"]
-
+/// Weights stay as the file holds them, mapped and quantised; arithmetic is float32. A forward pass
+/// has one owner and is synchronous: its parallelism is inside the kernels, over the workspace's
+/// threads. The model keeps no sequence: what it has seen lies in the ``LayerAttention`` that each
+/// pass is given.
+public final class BlueprintDecoder: DecoderModel {
   /// The file, as the user named it.
   public let name: String
-  public let configuration: LlamaConfiguration
-  /// The head geometry, rotary embedding included.
-  public let shape: AttentionShape
+  public let blueprint: DecoderBlueprint
   public let workspace: Workspace
-  let weights: LlamaWeights
+  let weights: DecoderWeights
   let kernel: MatrixKernel
-  let rotary: RotaryTable
-  /// Matrices of the last decode step, for the next; a prompt's are given back when it ends.
+  /// By layer.
+  private let rotary: [RotaryTable?]
+  /// Matrices of the last decode step, for the next; a prompt's are freed when it ends.
   var scratch: ForwardScratch?
   /// (1 or logitsTileRows x vocabulary), for the next call.
   var logitsTile: Matrix
 
   /// Checks the whole file: every setting of the architecture, every tensor and its shape.
   ///
-  /// - Parameter name: how error messages call the file.
+  /// - Parameter name: what error messages call the file.
   public init(_ file: GGUFFile, workspace: Workspace, name: String) throws(ModelError) {
     self.name = name
     self.workspace = workspace
-    configuration = try LlamaMetadata(file, name: name).configuration()
-    weights = try LlamaWeights(file, configuration, name: name)
-    shape = configuration.attentionShape
+    blueprint = try DecoderBlueprint(file, name: name)
+    weights = try DecoderWeights(file, blueprint, name: name)
     kernel = MatrixKernel(workers: workspace.workers)
-    rotary = RotaryTable(configuration.rotary, headDimension: configuration.headDimension)
-    logitsTile = Matrix(rows: 0, columns: configuration.vocabularySize)
+    rotary = RotaryTable.tables(of: blueprint.shape)
+    logitsTile = Matrix(rows: 0, columns: blueprint.vocabularySize)
   }
 
-  /// Runs tokens through all layers, layer by layer, and gives the hidden states that logits are made from.
-  ///
-  /// The same tokens in one pass, in several or one by one give the same result up to rounding, if the attention does.
-  ///
-  /// - Parameters:
-  ///   - tokens: ids in 0 ..< vocabularySize; at least one.
-  ///   - firstPosition: the position of the first; the cache of `attention` holds those before it.
-  ///   - phase: `.prefill` for a prompt, `.decode` for what follows it.
-  ///   - attention: called once for each layer; its shape is the model's.
-  ///   - keeping: the tokens, counted from the first of this pass, whose hidden states are wanted. The others skip the
-  ///     end of the last layer, which nothing reads.
-  ///   - afterLayer: called with a layer's index when it is done.
-  /// - Returns: (keeping.count x hiddenSize), after the final norm.
-  /// - Throws: `ModelError` for ids or positions out of range, and for weights that lead to infinities.
+  public var shape: AttentionShape { blueprint.shape }
+  public var contextLength: Int { blueprint.contextLength }
+
   public func forward(
     _ tokens: [Int32], firstPosition: Int, phase: AttentionPhase,
-    attention: any LayerAttention, keeping: Range<Int>, afterLayer: ((Int) -> Void)? = nil
+    attention: any LayerAttention, keeping: Range<Int>, afterLayer: ((Int) -> Void)?
   ) throws(ModelError) -> Matrix {
     precondition(
       keeping.lowerBound >= 0 && keeping.upperBound <= tokens.count && firstPosition >= 0,
-      "LlamaModel.forward: keeping \(keeping) of \(tokens.count) tokens from position \(firstPosition)"
-    )
+      """
+      BlueprintDecoder.forward: keeping \(keeping) of \(tokens.count) tokens from position \
+      \(firstPosition)
+      """)
     precondition(
       attention.shape == shape,
-      "LlamaModel.forward: attention for \(attention.shape), model \(shape)")
+      "BlueprintDecoder.forward: attention for \(attention.shape), model \(shape)")
     try check(tokens, firstPosition: firstPosition)
 
     var pass = takeScratch(tokens: tokens.count)
@@ -78,9 +65,9 @@ public final class LlamaModel {
       addFeedForward(layer, &pass)
       afterLayer?(index)
     }
-    var hidden = Matrix(rows: keeping.count, columns: configuration.hiddenSize)
+    var hidden = Matrix(rows: keeping.count, columns: blueprint.hiddenSize)
     normalize(pass.residual, weights.outputNorm, into: &hidden)
-    if pass.residual.rows == tokens.count { keepScratch(pass) }
+    if pass.residual.rows == tokens.count, tokens.count <= DecodeStep.mostTokens { scratch = pass }
     try checkFinite(hidden, firstPosition: firstPosition + keeping.lowerBound)
     return hidden
   }
@@ -96,31 +83,33 @@ public final class LlamaModel {
 
   /// Norm, projections, rotation, and the attention itself.
   func attend(
-    _ index: Int, _ layer: LlamaWeights.Layer, phase: AttentionPhase,
+    _ index: Int, _ layer: DecoderWeights.Layer, phase: AttentionPhase,
     _ attention: any LayerAttention, firstPosition: Int, _ pass: inout ForwardScratch
   ) {
     normalize(pass.residual, layer.attentionNorm, into: &pass.normed)
     kernel.multiply(pass.normed, layer.query, into: &pass.queries)
     kernel.multiply(pass.normed, layer.key, into: &pass.keys)
     kernel.multiply(pass.normed, layer.value, into: &pass.values)
-    rotate(&pass.queries, firstPosition: firstPosition)
-    rotate(&pass.keys, firstPosition: firstPosition)
+    if let rotary = rotary[index] {
+      rotary.rotate(&pass.queries, firstPosition: firstPosition, workers: workspace.workers)
+      rotary.rotate(&pass.keys, firstPosition: firstPosition, workers: workspace.workers)
+    }
     attention.attend(
       layer: index, phase: phase, queries: pass.queries, keys: pass.keys, values: pass.values,
       firstPosition: firstPosition, output: &pass.attended)
   }
 
   /// residual += attended · Oᵀ.
-  func addAttended(_ layer: LlamaWeights.Layer, _ pass: inout ForwardScratch) {
+  func addAttended(_ layer: DecoderWeights.Layer, _ pass: inout ForwardScratch) {
     kernel.multiply(pass.attended, layer.attentionOutput, into: &pass.residual, adding: true)
   }
 
   /// residual += (silu(n · Gᵀ) * (n · Uᵀ)) · Dᵀ, where n is its norm; in tiles of tokens.
-  func addFeedForward(_ layer: LlamaWeights.Layer, _ pass: inout ForwardScratch) {
+  func addFeedForward(_ layer: DecoderWeights.Layer, _ pass: inout ForwardScratch) {
     normalize(pass.residual, layer.feedForwardNorm, into: &pass.normed)
     let ranges = ForwardScratch.tileRanges(rows: pass.residual.rows)
     for range in ranges {
-      let tile = pass.tile(rows: range.count, configuration)
+      let tile = pass.tile(rows: range.count, blueprint)
       if ranges.count == 1 {
         activate(layer, pass.normed, &pass.tiles[tile])
         kernel.multiply(
@@ -135,7 +124,7 @@ public final class LlamaModel {
   }
 
   private func activate(
-    _ layer: LlamaWeights.Layer, _ input: Matrix, _ tile: inout FeedForwardTile
+    _ layer: DecoderWeights.Layer, _ input: Matrix, _ tile: inout FeedForwardTile
   ) {
     kernel.multiply(input, layer.gate, into: &tile.gate)
     kernel.multiply(input, layer.up, into: &tile.up)
@@ -144,52 +133,38 @@ public final class LlamaModel {
 
   private func normalize(_ input: Matrix, _ weight: [Float], into output: inout Matrix) {
     Normalization.rms(
-      input, weight: weight, epsilon: configuration.rmsEpsilon, into: &output,
-      workers: workspace.workers)
-  }
-
-  private func rotate(_ matrix: inout Matrix, firstPosition: Int) {
-    rotary.rotate(
-      &matrix, headDimension: configuration.headDimension, firstPosition: firstPosition,
+      input, weight: weight, epsilon: blueprint.rmsEpsilon, into: &output,
       workers: workspace.workers)
   }
 
   // MARK: Scratch and checks
 
-  /// Gives back the matrices that were kept for the next pass.
   public func releaseScratch() {
     scratch = nil
-    logitsTile = Matrix(rows: 0, columns: configuration.vocabularySize)
+    logitsTile = Matrix(rows: 0, columns: blueprint.vocabularySize)
   }
-
-  /// Passes of at most this many tokens leave their matrices to the next one.
-  private static let keptScratchTokens = decodedTogether
 
   private func takeScratch(tokens: Int) -> ForwardScratch {
     defer { scratch = nil }
     if let scratch, scratch.tokens == tokens { return scratch }
-    return ForwardScratch(tokens: tokens, configuration)
-  }
-
-  private func keepScratch(_ pass: ForwardScratch) {
-    if pass.tokens <= Self.keptScratchTokens { scratch = pass }
+    return ForwardScratch(tokens: tokens, blueprint)
   }
 
   private func check(_ tokens: [Int32], firstPosition: Int) throws(ModelError) {
     guard !tokens.isEmpty else { throw ModelError(file: name, .noTokens) }
-    guard firstPosition <= configuration.contextLength - tokens.count else {
+    guard firstPosition <= blueprint.contextLength - tokens.count else {
       throw ModelError(
         file: name,
         .contextExceeded(
           firstPosition: firstPosition, tokenCount: tokens.count,
-          contextLength: configuration.contextLength))
+          contextLength: blueprint.contextLength))
     }
     for (index, token) in tokens.enumerated()
-    where token < 0 || Int(token) >= configuration.vocabularySize {
+    where token < 0 || Int(token) >= blueprint.vocabularySize {
       throw ModelError(
         file: name,
         .tokenOutOfRange(
-          token: Int(token), index: index, vocabularySize: configuration.vocabularySize))
+          token: Int(token), index: index, vocabularySize: blueprint.vocabularySize))
     }
   }
 

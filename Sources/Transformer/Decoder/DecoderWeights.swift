@@ -1,9 +1,9 @@
 import GGUF
 import Kernels
 
-/// The tensors of a llama-architecture model, checked against its configuration. Matrices stay where the file is
-/// mapped; the norms' vectors are copied.
-struct LlamaWeights {
+/// The tensors of a decoder, checked against its blueprint. Matrices stay where the file is mapped;
+/// the norms' vectors are copied.
+struct DecoderWeights {
   struct Layer {
     var attentionNorm: [Float]
     var query: WeightMatrix
@@ -20,33 +20,35 @@ struct LlamaWeights {
   var embedding: WeightMatrix
   var layers: [Layer]
   var outputNorm: [Float]
-  /// (vocabularySize x hiddenSize); the embedding where the file has no matrix of its own.
+  /// (vocabularySize x hiddenSize); the embedding where the file has no output matrix.
   var output: WeightMatrix
 
   static let embeddingName = "token_embd.weight"
+  static let firstQueryName = "blk.0.attn_q.weight"
   private static let outputName = "output.weight"
   private static let outputNormName = "output_norm.weight"
 
-  /// Throws unless the file has exactly these tensors, each with the shape that the configuration asks for.
+  /// Throws unless the file has exactly these tensors, each with the shape that the blueprint asks
+  /// for.
   init(
-    _ file: GGUFFile, _ configuration: LlamaConfiguration, name: String
+    _ file: GGUFFile, _ blueprint: DecoderBlueprint, name: String
   ) throws(ModelError) {
     var reader = Reader(file, name: name)
-    let hidden = configuration.hiddenSize
-    let vocabulary = configuration.vocabularySize
+    let hidden = blueprint.hiddenSize
+    let vocabulary = blueprint.vocabularySize
     embedding = try reader.matrix(Self.embeddingName, columns: hidden, rows: vocabulary)
     layers = []
-    for index in 0..<configuration.layers {
-      layers.append(try reader.layer(index, configuration))
+    for index in 0..<blueprint.shape.layers {
+      layers.append(try reader.layer(index, blueprint))
     }
     outputNorm = try reader.vector(Self.outputNormName, count: hidden)
     output =
       reader.has(Self.outputName)
       ? try reader.matrix(Self.outputName, columns: hidden, rows: vocabulary) : embedding
-    try reader.requireNothingElse()
+    try reader.requireNothingElse(blueprint.architecture)
   }
 
-  /// Takes tensors out of a file by name and remembers which.
+  /// Reads tensors by name and remembers which.
   private struct Reader {
     let file: GGUFFile
     let name: String
@@ -63,20 +65,21 @@ struct LlamaWeights {
     func has(_ tensor: String) -> Bool { shapes[tensor] != nil }
 
     mutating func layer(
-      _ index: Int, _ configuration: LlamaConfiguration
+      _ index: Int, _ blueprint: DecoderBlueprint
     ) throws(ModelError) -> Layer {
-      let hidden = configuration.hiddenSize
-      let inner = configuration.feedForwardSize
+      let hidden = blueprint.hiddenSize
+      let inner = blueprint.feedForwardSize
+      let shape = blueprint.shape
       let prefix = "blk.\(index)."
       return Layer(
         attentionNorm: try vector(prefix + "attn_norm.weight", count: hidden),
         query: try matrix(
-          prefix + "attn_q.weight", columns: hidden, rows: configuration.queryColumns),
-        key: try matrix(prefix + "attn_k.weight", columns: hidden, rows: configuration.keyColumns),
+          prefix + "attn_q.weight", columns: hidden, rows: shape.queryColumns),
+        key: try matrix(prefix + "attn_k.weight", columns: hidden, rows: shape.keyColumns),
         value: try matrix(
-          prefix + "attn_v.weight", columns: hidden, rows: configuration.keyColumns),
+          prefix + "attn_v.weight", columns: hidden, rows: shape.keyColumns),
         attentionOutput: try matrix(
-          prefix + "attn_output.weight", columns: configuration.queryColumns, rows: hidden),
+          prefix + "attn_output.weight", columns: shape.queryColumns, rows: hidden),
         feedForwardNorm: try vector(prefix + "ffn_norm.weight", count: hidden),
         gate: try matrix(prefix + "ffn_gate.weight", columns: hidden, rows: inner),
         up: try matrix(prefix + "ffn_up.weight", columns: hidden, rows: inner),
@@ -121,10 +124,11 @@ struct LlamaWeights {
       taken.insert(tensor)
     }
 
-    /// A tensor that nobody took would change what the model computes: a bias, an expert, scaled frequencies.
-    func requireNothingElse() throws(ModelError) {
+    /// A tensor that was not read would change what the model computes: a bias, an expert, scaled
+    /// frequencies.
+    func requireNothingElse(_ architecture: String) throws(ModelError) {
       if let tensor = file.tensors.first(where: { !taken.contains($0.name) }) {
-        throw ModelError(file: name, .unknownTensor(tensor.name))
+        throw ModelError(file: name, .unknownTensor(tensor.name, architecture: architecture))
       }
     }
   }
