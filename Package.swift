@@ -74,7 +74,7 @@ let package = Package(
         "Tensors", "Tokenization", "Transformer",
       ],
       resources: [.copy("Models/catalogue.json"), .copy("corpora")]),
-    library("ResultStore", ["Records", grdb]),
+    library("ResultStore", ["Digests", "Records", grdb]),
     library("Reports", ["Records"]),
     library(
       "Bench",

@@ -13,7 +13,7 @@ public final class ResultStore: Sendable {
   public enum Access: Sendable {
     /// Makes the file and its folder where they are missing, and brings an older schema up to date.
     case writing
-    /// Changes nothing; the file has to be there.
+    /// Changes nothing; the file has to be there. An older one is read through a copy that is up to date.
     case reading
   }
 
@@ -36,9 +36,6 @@ public final class ResultStore: Sendable {
     self.path = path
     self.patience = patience
     self.now = now
-    var configuration = Configuration()
-    configuration.busyMode = .timeout(patience)
-    configuration.label = "results"
     let inspection = DatabaseInspection(path: path, patience: patience)
     switch access {
     case .reading:
@@ -88,8 +85,20 @@ extension StoreError {
     switch error {
     case let error as StoreError: error
     case let error as DatabaseError: StoreError(error, file: file, waited: seconds)
+    case let error as RowDecodingError: .damaged(file, place(of: error))
     default: .damaged(file, "\(error)")
     }
+  }
+}
+
+extension StoreError {
+  /// The column and its value; the error itself goes on to the whole row and query.
+  private static func place(of error: RowDecodingError) -> String {
+    let text = "\(error)"
+    guard let place = text.firstMatch(of: /database value (.+?) - column: "(.+?)"/) else {
+      return text
+    }
+    return "column \(place.2) holds \(place.1.prefix(80))"
   }
 }
 

@@ -22,7 +22,12 @@ struct KilledProcessTests {
       let sixth = ExampleExperiment.results(ExampleExperiment.cells[5])
       try store.queue.write { database in
         let cell = try store.cellID(sixth.identity, in: database)
-        try store.insert(sixth.heads, cell: cell, run: run, in: database)
+        for head in sixth.heads {
+          var columns = try head.columns()
+          columns["cell_id"] = cell.databaseValue
+          columns["run_id"] = run.databaseValue
+          try database.insert(columns, into: "head_measurement")
+        }
         try store.mark(sixth.kinds, cell: cell, run: run, in: database)
         kill(getpid(), SIGKILL)
       }

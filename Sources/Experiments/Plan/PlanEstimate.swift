@@ -74,7 +74,8 @@ public struct PlanEstimate: Sendable, Hashable {
       // A synthetic model's dense run counts once; its own run needs no dense one beside it.
       let dense = pass.isSynthetic && cell.strategyRole != .reference ? 0 : pass.denseAttention(n)
       let own =
-        pass.isSynthetic && cell.strategyRole != .reference ? 2 * pass.attention(n) : pass.attention(n)
+        pass.isSynthetic && cell.strategyRole != .reference
+        ? 2 * pass.attention(n) : pass.attention(n)
       operations +=
         Double(cell.expectedSampleCount)
         * (passes * (pass.matrices(n) + dense + own) + output)
