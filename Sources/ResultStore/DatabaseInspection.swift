@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import Records
 
 /// Finds out what a file is before anything is changed in it, and opens it accordingly.
 struct DatabaseInspection {
@@ -8,8 +9,20 @@ struct DatabaseInspection {
   var patience: Double
   var migrator = ResultSchema.migrator
 
-  /// As it is opened: SQLite would take `file:name` for a URI, and folders are made for what Foundation reads.
-  private var file: String { URL(fileURLWithPath: path).path }
+  /// What it means, from the root on, so that SQLite takes it for nothing else.
+  let file: String
+
+  init(path: String, patience: Double) throws(StoreError) {
+    self.path = path
+    self.patience = patience
+    do {
+      file = try WrittenPath.file(path, in: FileManager.default.currentDirectoryPath)
+    } catch {
+      throw StoreError(
+        .notADatabase, file: path, "the path \(error.problem)",
+        advice: "Name a database file with --db.")
+    }
+  }
 
   private enum Contents {
     case nothing, current

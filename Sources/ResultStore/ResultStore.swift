@@ -23,6 +23,8 @@ public final class ResultStore: Sendable {
   let patience: Double
   let now: @Sendable () -> Date
   private let opened: FileIdentity?
+  /// What `path` means.
+  private let file: String
 
   /// Opens a database.
   ///
@@ -36,14 +38,15 @@ public final class ResultStore: Sendable {
     self.path = path
     self.patience = patience
     self.now = now
-    let inspection = DatabaseInspection(path: path, patience: patience)
+    let inspection = try DatabaseInspection(path: path, patience: patience)
+    file = inspection.file
     switch access {
     case .reading:
       queue = try inspection.openForReading()
       opened = nil
     case .writing:
       queue = try inspection.openForWriting()
-      opened = FileIdentity(path)
+      opened = FileIdentity(inspection.file)
     }
   }
 
@@ -56,7 +59,7 @@ public final class ResultStore: Sendable {
 
   /// One transaction that changes something, or nothing if it throws.
   func write<Value>(_ body: (Database) throws -> Value) throws(StoreError) -> Value {
-    guard opened == nil || FileIdentity(path) == opened else {
+    guard opened == nil || FileIdentity(file) == opened else {
       throw StoreError(
         .replaced, file: path,
         "the file was moved, deleted or replaced while this program was using it",

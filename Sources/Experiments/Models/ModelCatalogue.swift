@@ -53,9 +53,15 @@ public struct ModelCatalogue: Sendable, Hashable {
         )
       }
     }
+    let path: String
+    do {
+      path = try WrittenPath.file(nameOrPath)
+    } catch {
+      throw ModelLibraryError(.missingFile, "\(error)")
+    }
     var isFolder: ObjCBool = false
-    if FileManager.default.fileExists(atPath: nameOrPath, isDirectory: &isFolder) {
-      guard isFolder.boolValue else { return nameOrPath }
+    if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) {
+      guard isFolder.boolValue else { return path }
       throw ModelLibraryError(.missingFile, "\(nameOrPath): is a folder; a GGUF file is needed")
     }
     if nameOrPath.contains("/") || nameOrPath.lowercased().hasSuffix(".gguf") {
