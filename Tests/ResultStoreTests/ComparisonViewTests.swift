@@ -71,6 +71,36 @@ struct ComparisonViewTests {
     }
   }
 
+  @Test(
+    "Reading an experiment or a run looks its cells up and goes through no whole table",
+    arguments: [true, false])
+  func growth(isRunAlone: Bool) throws {
+    let store = try filledStore()
+    let scope = Scope(run: 1, isRunAlone: isRunAlone)
+    let key = ["comparison": "position"]
+    let steps = try store.read { database in
+      try [
+        "comparison", "newest_kind", "newest_head_measurement", "newest_unit", "newest_timing",
+        "current_failure",
+      ].flatMap { view in
+        let query =
+          "SELECT * FROM experiment_cell JOIN \(view) USING (\(key[view] ?? "cell_id"))"
+        return try Row.fetchAll(
+          database, sql: "EXPLAIN QUERY PLAN " + scope.narrowed(query), arguments: ["run": 1]
+        ).map { try $0.value("detail", as: String.self) }
+      }
+    }
+    let tables = try store.read { database in
+      try String.fetchAll(database, sql: "SELECT name FROM sqlite_master WHERE type = 'table'")
+    }
+    let names = Set(tables + ["head", "dense", "other", "later", "own", "full_cell", "asked"])
+    let scans = steps.filter { step in
+      let words = step.split(separator: " ")
+      return words.first == "SCAN" && words.count > 1 && names.contains(String(words[1]))
+    }
+    #expect(!steps.isEmpty && scans.isEmpty, "\(scans)")
+  }
+
   @Test("comparison's figures are those that were worked out by hand")
   func knownValues() throws {
     let row = try filledStore().results(of: "example").rows[7]  // 512, continuation, tca 0.9

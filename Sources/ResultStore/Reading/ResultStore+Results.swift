@@ -14,6 +14,23 @@ extension ResultStore {
     }
   }
 
+  /// The experiments whose newest plan has each of these strategies, by label or by name; the oldest first.
+  public func experimentNames(having strategies: [String]) throws(StoreError) -> [String] {
+    try read { database in
+      try String.fetchAll(
+        database,
+        sql: """
+          SELECT name FROM experiment
+          WHERE NOT EXISTS (
+            SELECT 1 FROM json_each(?) AS asked
+            WHERE NOT EXISTS (
+              SELECT 1 FROM experiment_cell JOIN cell ON cell.id = cell_id
+              WHERE experiment_id = experiment.id AND asked.value IN (label, strategy)))
+          ORDER BY (SELECT min(started_at) FROM run WHERE experiment_id = experiment.id), name
+          """, arguments: [JSONValue.array(strategies.map(JSONValue.string))])
+    }
+  }
+
   /// Every run, oldest first.
   public func storedRuns() throws(StoreError) -> [StoredRun] {
     try read { try StoredRun.all(in: $0) }

@@ -11,9 +11,11 @@ struct Scope {
   var isRunAlone: Bool
 
   func rows(_ query: String, in database: Database) throws -> [Row] {
-    try Row.fetchAll(
-      database.cachedStatement(sql: "WITH \(definitions)\n\(query)"), arguments: ["run": run])
+    try Row.fetchAll(database.cachedStatement(sql: narrowed(query)), arguments: ["run": run])
   }
+
+  /// The query with the views in front of it; its parameter `run` is the run's row.
+  func narrowed(_ query: String) -> String { "WITH \(definitions)\n\(query)" }
 
   private var definitions: String {
     var definitions = [
