@@ -1,4 +1,5 @@
 import Digests
+import JSON
 import Records
 
 /// What tells one plan from another: its cells in their order, with all that a plan says of them.

@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import JSON
 import Records
 
 /// A record whose properties are columns: `queryHead` is `query_head`.
@@ -9,7 +10,9 @@ extension ColumnRecord {
   public static var databaseColumnDecodingStrategy: DatabaseColumnDecodingStrategy {
     .convertFromSnakeCase
   }
-  public static var databaseColumnEncodingStrategy: DatabaseColumnEncodingStrategy { .convertToSnakeCase }
+  public static var databaseColumnEncodingStrategy: DatabaseColumnEncodingStrategy {
+    .convertToSnakeCase
+  }
 
   /// The columns, the texts of enumerations and JSON among them.
   func columns() throws -> [String: DatabaseValue] { try databaseDictionary }

@@ -1,4 +1,5 @@
 import GRDB
+import JSON
 import Records
 
 /// Puts together all that is stored of an experiment: the newest figures, or those of one run alone.

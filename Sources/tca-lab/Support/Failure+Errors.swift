@@ -1,10 +1,11 @@
 import Attention
 import Experiments
 import GGUF
-import Kernels
+import Planning
 import Records
 import Reports
 import ResultStore
+import Threads
 import Tokenization
 import Transformer
 

@@ -1,4 +1,5 @@
 import Foundation
+import JSON
 import Records
 
 /// JSON that a command writes to a file.

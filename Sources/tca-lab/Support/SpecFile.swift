@@ -1,7 +1,9 @@
 import Attention
-import Experiments
 import Foundation
+import ModelLibrary
+import Planning
 import Records
+import Tasks
 
 extension SpecEnvironment {
   /// What the program knows, with relative paths starting at `folder`.
