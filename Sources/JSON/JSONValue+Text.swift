@@ -128,6 +128,12 @@ extension JSONValue {
 
   private static func writeString(_ string: String, to text: inout String) {
     text += "\""
+    // Most texts have nothing to escape.
+    guard string.utf8.contains(where: { $0 < 0x20 || $0 == 0x22 || $0 == 0x5C }) else {
+      text += string
+      text += "\""
+      return
+    }
     for scalar in string.unicodeScalars {
       switch scalar {
       case "\"": text += "\\\""

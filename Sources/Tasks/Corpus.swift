@@ -38,8 +38,7 @@ public struct Corpus: Sendable, Hashable {
 
   private static func bytes(of name: String, folder: URL) throws(TextError) -> [UInt8] {
     guard shippedNames.contains(name) else {
-      return try TextFile.bytes(
-        at: name.hasPrefix("/") ? name : folder.appendingPathComponent(name).path)
+      return try TextFile.bytes(at: name, in: folder.path)
     }
     let path: String
     do {

@@ -1,4 +1,5 @@
 import Foundation
+import Records
 
 /// Text files as this program reads them: UTF-8, byte for byte.
 public enum TextFile {
@@ -23,7 +24,14 @@ public enum TextFile {
     }
   }
 
-  static func bytes(at path: String) throws(TextError) -> [UInt8] {
+  /// - Parameter folder: where a relative path starts; empty for the working directory.
+  static func bytes(at written: String, in folder: String = "") throws(TextError) -> [UInt8] {
+    let path: String
+    do {
+      path = try WrittenPath.file(written, in: folder)
+    } catch {
+      throw TextError(file: written, problem: error.problem)
+    }
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
       throw TextError(file: path, problem: "there is no such file")

@@ -112,13 +112,14 @@ final class Lab {
   }
 
   /// Starts the program in the folder, with an empty model cache.
-  func start(_ arguments: [String]) throws -> Running {
+  func start(_ arguments: [String], home: String? = nil) throws -> Running {
     let process = Process()
     process.executableURL = Self.program
     process.arguments = arguments
     process.currentDirectoryURL = folder
     var environment = ProcessInfo.processInfo.environment
     environment["XDG_CACHE_HOME"] = path("cache")
+    if let home { environment["HOME"] = home }
     process.environment = environment
     process.standardInput = FileHandle.nullDevice
     // Files, not pipes: nothing waits until somebody reads.

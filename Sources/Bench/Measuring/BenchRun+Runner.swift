@@ -140,8 +140,10 @@ private final class GroupKeepingSink: ResultSink {
 
   func store(_ results: CellResults, run: Int64) throws { try sink.store(results, run: run) }
 
-  func storeFailure(of identity: String, reason: String, run: Int64) throws {
-    try sink.storeFailure(of: identity, reason: reason, run: run)
+  func storeFailure(
+    of identity: String, kinds: Set<ResultKind>, reason: String, run: Int64
+  ) throws {
+    try sink.storeFailure(of: identity, kinds: kinds, reason: reason, run: run)
   }
 
   func endRun(_ run: Int64, as ending: RunEnding) throws { try sink.endRun(run, as: ending) }

@@ -71,6 +71,9 @@ public final class ExperimentRunner {
   let report: (RunEvent) -> Void
   private(set) var summary = RunSummary()
   var progress: RunProgress
+  /// The kinds that are asked of each cell: those of the spec, and what the budgets of other cells need.
+  private let wanted: [String: Set<ResultKind>]
+  private let labels: [String: String]
   private var stored: [String: Set<ResultKind>] = [:]
   private var failures: [String: String] = [:]
   private var touched: Set<String> = []
@@ -87,6 +90,14 @@ public final class ExperimentRunner {
     self.sink = sink
     self.isInterrupted = isInterrupted
     self.report = report
+    wanted = request.cells.reduce(into: [:]) { wanted, cell in
+      wanted[cell.cell.identity, default: []].formUnion(request.metrics)
+      for reference in cell.references {
+        wanted[reference, default: []].formUnion(cell.kindsNeeded(of: reference))
+      }
+    }
+    labels = Dictionary(
+      request.cells.map { ($0.cell.identity, $0.label) }, uniquingKeysWith: { first, _ in first })
     progress = RunProgress()
     calibrations = CalibrationStore(sink: sink, folder: request.folder)
   }
@@ -110,19 +121,14 @@ public final class ExperimentRunner {
     return summary
   }
 
-  /// The kinds that a cell still lacks. Another cell's budget may need more than the spec asks for.
+  /// The kinds that a cell still lacks.
   func missing(_ cell: PlannedCell) -> Set<ResultKind> {
-    let wanted = request.cells.reduce(into: request.metrics) {
-      $0.formUnion($1.kindsNeeded(of: cell.cell.identity))
-    }
-    return wanted.subtracting(stored[cell.cell.identity] ?? [])
+    (wanted[cell.cell.identity] ?? request.metrics).subtracting(stored[cell.cell.identity] ?? [])
   }
 
   func failure(of identity: String) -> String? { failures[identity] }
 
-  func label(of identity: String) -> String {
-    request.cells.first { $0.cell.identity == identity }?.label ?? identity
-  }
+  func label(of identity: String) -> String { labels[identity] ?? identity }
 
   /// The measured use that a budget matches.
   func matchedUse(_ use: StatedBudget.MatchedUse, of reference: String) throws -> Double {
@@ -253,7 +259,8 @@ public final class ExperimentRunner {
     failures[cell.cell.identity] = reason
     summary.failed += 1
     try storing {
-      try sink.storeFailure(of: cell.cell.identity, reason: reason, run: run)
+      try sink.storeFailure(
+        of: cell.cell.identity, kinds: missing(cell), reason: reason, run: run)
     }
     report(.failed(cell, reason: reason))
   }

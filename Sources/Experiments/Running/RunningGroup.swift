@@ -45,12 +45,11 @@ final class RunningGroup {
   func runQuality() throws {
     var open = bench.cells.filter { !runner.missing($0).isDisjoint(with: Self.qualityKinds) }
     while !open.isEmpty {
-      let ready = open.filter { cell in
-        !open.contains { cell.references.contains($0.cell.identity) }
-      }
+      let waiting = Set(open.map(\.cell.identity))
+      let ready = open.filter { $0.references.isDisjoint(with: waiting) }
       precondition(!ready.isEmpty, "RunningGroup.runQuality: cells wait for each other in a ring")
       try runQuality(of: ready)
-      open.removeAll { cell in ready.contains { $0.cell.identity == cell.cell.identity } }
+      open.removeAll { $0.references.isDisjoint(with: waiting) }
     }
   }
 

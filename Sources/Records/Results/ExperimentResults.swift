@@ -71,7 +71,12 @@ public struct ComparisonRow: Codable, Sendable, Hashable {
 
 /// A run as it was recorded. Times are ISO 8601 in UTC.
 public struct StoredRun: Codable, Sendable, Hashable {
+  /// Its number in the file that it was read from.
   public var id: Int64
+  /// What tells it from every other run, in whatever file.
+  public var identity: String
+  /// What tells its machine from others: a digest of the facts that times depend on.
+  public var machine: String
   public var experiment: String
   public var startedAt: String
   /// Nil while it goes on, and for a run that was killed.
@@ -80,10 +85,12 @@ public struct StoredRun: Codable, Sendable, Hashable {
   public var provenance: Provenance
 
   public init(
-    id: Int64, experiment: String, startedAt: String, endedAt: String?, ending: RunEnding?,
-    provenance: Provenance
+    id: Int64, identity: String = "", machine: String = "", experiment: String, startedAt: String,
+    endedAt: String?, ending: RunEnding?, provenance: Provenance
   ) {
     self.id = id
+    self.identity = identity
+    self.machine = machine
     self.experiment = experiment
     self.startedAt = startedAt
     self.endedAt = endedAt

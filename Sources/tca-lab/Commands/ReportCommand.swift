@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Records
 import Reports
 import ResultStore
 
@@ -64,7 +65,7 @@ struct ReportCommand: ParsableCommand {
         try print(report)
         return
       }
-      let folder = output ?? "results/\(name)"
+      let folder = try WrittenPath.folder(output ?? "results/\(name)")
       let files = try ReportFiles(report, formats: formats).write(to: folder)
       try Output.text((index > 0 ? "\n" : "") + TerminalTable(analysis).text)
       Log.line("written to \(folder): \(files.joined(separator: ", "))")

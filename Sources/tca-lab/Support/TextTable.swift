@@ -9,12 +9,19 @@ struct TextTable {
     let all = [header] + rows
     let widths = header.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
     return all.map { row in
-      let cells = row.enumerated().map { column, cell in
-        let blanks = String(repeating: " ", count: widths[column] - cell.count)
-        return rightAligned.contains(column) ? blanks + cell : cell + blanks
+      var line = ""
+      // Blanks are owed until something stands behind them, so that no line ends in one.
+      var owed = 0
+      for (column, cell) in row.enumerated() {
+        let blanks = widths[column] - cell.count
+        if rightAligned.contains(column) { owed += blanks }
+        if !cell.isEmpty {
+          line += String(repeating: " ", count: owed) + cell
+          owed = 0
+        }
+        owed += (rightAligned.contains(column) ? 0 : blanks) + 2
       }
-      let line = cells.joined(separator: "  ")
-      return String(line.reversed().drop { $0 == " " }.reversed())
+      return line
     }.joined(separator: "\n")
   }
 }

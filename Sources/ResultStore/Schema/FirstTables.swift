@@ -1,7 +1,7 @@
-/// The schema of migration 1. Frozen once released.
-enum FirstSchema {
+/// The tables of migration 1, frozen.
+enum FirstTables {
   /// What was asked for, and where results come from.
-  static let planTables = """
+  static let plan = """
     CREATE TABLE experiment (
       id INTEGER PRIMARY KEY,
       name TEXT NOT NULL UNIQUE,
@@ -93,7 +93,7 @@ enum FirstSchema {
     """
 
   /// What was measured; rows are only ever added.
-  static let figureTables = """
+  static let figures = """
     CREATE TABLE timing_group (
       id INTEGER PRIMARY KEY AUTOINCREMENT,
       run_id INTEGER NOT NULL REFERENCES run(id),

@@ -1,9 +1,7 @@
 import Records
 
-/// The columns of the `comparison` view for one cell, worked out from what one run measured.
-///
-/// The view shows the newest figures of any run; this is the same arithmetic for a single run (a test holds one against
-/// the other).
+/// The columns of the `comparison` view for one cell, worked out from what was measured: the obvious version that
+/// the view is held against.
 struct FigureSummary {
   var measurements: [Measurement]
   var heads: [HeadMeasurement]
