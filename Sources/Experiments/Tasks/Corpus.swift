@@ -3,7 +3,7 @@ import Foundation
 
 /// A long text that tasks cut their samples from and strategies are calibrated on.
 public struct Corpus: Sendable, Hashable {
-  /// As it was asked for: a shipped text's name, or a path.
+  /// A shipped text's name or a path, as given.
   public let name: String
   public let text: String
   /// SHA-256 of the file's bytes.
@@ -13,9 +13,9 @@ public struct Corpus: Sendable, Hashable {
   public static let shippedNames = [
     "emma", "persuasion", "northangerabbey", "sensesensibility", "sqlite3-header",
   ]
-  /// What strategies are calibrated on where nothing else is said.
+  /// What strategies are calibrated on by default.
   public static let calibrationDefault = "emma"
-  /// What tasks read where nothing else is said.
+  /// What tasks read by default.
   public static let evaluationDefault = "persuasion"
 
   /// A file. Throws for one that cannot be read or is no UTF-8.

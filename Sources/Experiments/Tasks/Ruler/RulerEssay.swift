@@ -9,7 +9,10 @@ struct RulerEssay {
   let wordCount: Int
 
   init(_ corpus: Corpus) throws(TaskError) {
-    let words = corpus.text.split(whereSeparator: \.isWhitespace)
+    // By scalars: in a grapheme cluster white space takes the marks after it along.
+    let words = corpus.text.unicodeScalars.split(whereSeparator: PythonText.isSpace).map {
+      String($0)
+    }
     guard !words.isEmpty else {
       throw TaskError(
         task: RulerTask.description.name, problem: "the corpus \"\(corpus.name)\" has no words")
