@@ -79,7 +79,7 @@ public struct QualityMeasure: Sendable {
       measurements += [
         MetricCatalogue.logitKL.measurement(
           "mean", value: divergences.reduce(0, +) / Double(tokens)),
-        MetricCatalogue.logitKL.measurement("p95", value: Quantile.value(0.95, of: divergences)),
+        MetricCatalogue.logitKL.measurement("p95", value: divergences.quantile(0.95)),
         MetricCatalogue.topOneAgreement.measurement(
           "mean", value: Double(agreements) / Double(tokens)),
       ]
