@@ -43,7 +43,8 @@ struct LlamaMetadata {
 
   func configuration() throws(ModelError) -> LlamaConfiguration {
     let architecture = try reading { () throws(GGUFError) in
-      try file.string("general.architecture")
+      try file.requireWhole()
+      return try file.string("general.architecture")
     }
     guard LlamaModel.architectures.contains(architecture) else {
       throw ModelError(file: name, .unsupportedArchitecture(architecture))
