@@ -1,7 +1,10 @@
 import Attention
 import Calibration
 import Foundation
+import JSON
+import Planning
 import Records
+import Tasks
 import Transformer
 
 /// What a run is asked for.
@@ -9,6 +12,8 @@ public struct RunRequest: Sendable {
   public var experiment: ExperimentRecord
   /// `full` before the strategies that are compared with it, a matched cell after its reference.
   public var cells: [PlannedCell]
+  /// By the identity of the cell.
+  public var strategies: [String: ConfiguredStrategy]
   public var metrics: Set<ResultKind>
   public var warmups: Int
   public var repeats: Int
@@ -18,11 +23,12 @@ public struct RunRequest: Sendable {
   public var folder: URL
 
   public init(
-    experiment: ExperimentRecord, cells: [PlannedCell], metrics: Set<ResultKind>, warmups: Int,
+    experiment: ExperimentRecord, plan: ExperimentPlan, metrics: Set<ResultKind>, warmups: Int,
     repeats: Int, isFresh: Bool, folder: URL
   ) {
     self.experiment = experiment
-    self.cells = cells
+    cells = plan.cells
+    strategies = plan.strategies
     self.metrics = metrics
     self.warmups = warmups
     self.repeats = repeats
@@ -92,7 +98,7 @@ public final class ExperimentRunner {
     stored = request.isFresh ? [:] : try sink.storedKinds(of: identities)
     run = try sink.beginRun(
       of: request.experiment, cells: request.cells, provenance: provenance)
-    let benches = TaskBench.benches(of: request.cells)
+    let benches = CellGroup.groups(of: request.cells)
     progress = RunProgress(total: benches.reduce(0) { $0 + work(of: $1) })
     do {
       for bench in benches { try runBench(bench) }
@@ -118,35 +124,53 @@ public final class ExperimentRunner {
     request.cells.first { $0.cell.identity == identity }?.label ?? identity
   }
 
-  /// The parameters with the result of the offline phase in them.
-  func calibrate(
-    _ parameters: JSONValue, of strategy: any CalibratedStrategy, model: any RunModel
-  ) throws -> JSONValue {
-    guard
-      let wanted = try strategy.request(
-        parameters: parameters, contextLength: model.model.contextLength)
-    else { return parameters }
-    let record = try calibrations.calibration(
-      wanted, of: strategy, model: model, isFresh: request.isFresh,
-      onNewPass: { report(.note($0)) },
-      afterLayer: { [self] layer in
-        report(
-          .progress(
-            "calibrating, layer \(layer + 1) of \(model.model.shape.layers)",
-            done: progress.fraction, remaining: progress.remaining))
-      })
-    try checkpoint()
-    if let remark = try strategy.remark(parameters: parameters, evidence: record.evidence),
-      remarks.insert(remark).inserted
-    {
-      report(.note(remark))
+  /// The measured use that a budget matches.
+  func matchedUse(_ use: StatedBudget.MatchedUse, of reference: String) throws -> Double {
+    if let reason = failure(of: reference) {
+      throw RunError.matchedCellFailed(label: label(of: reference), reason: reason)
     }
-    return try strategy.resolve(parameters: parameters, evidence: record.evidence)
+    let found = try storing {
+      switch use {
+      case .kvBytes:
+        try sink.storedMeasurement(
+          "keptTokens", statistic: "mean", setting: nil, phase: nil, of: reference)
+      case .density:
+        try sink.storedMeasurement(
+          "nominalDensity", statistic: "mean", setting: .propagated, phase: .prefill,
+          of: reference)
+      }
+    }
+    guard let found else { throw RunError.matchedCellHasNoResult }
+    return found
+  }
+
+  /// The strategy with the results of its offline phases.
+  ///
+  /// - Parameter sized: the same with a budget for a prompt.
+  func calibrate(
+    _ strategy: ConfiguredStrategy, sized: any AttentionStrategy, model: any RunModel
+  ) throws -> ConfiguredStrategy {
+    try strategy.calibrated(sized: sized, contextLength: model.model.contextLength) {
+      calibrated, request in
+      let record = try calibrations.calibration(
+        request, of: calibrated, model: model, isFresh: self.request.isFresh,
+        onNewPass: { report(.note($0)) },
+        afterLayer: { [self] layer in
+          report(
+            .progress(
+              "calibrating, layer \(layer + 1) of \(model.model.shape.layers)",
+              done: progress.fraction, remaining: progress.remaining))
+        })
+      try checkpoint()
+      return record.evidence
+    } remark: { remark in
+      if remarks.insert(remark).inserted { report(.note(remark)) }
+    }
   }
 
   /// Passes over a prompt that a bench will take, each counted as its tokens squared and its tokens: enough for a
   /// share of the whole.
-  private func work(of bench: TaskBench) -> Double {
+  private func work(of bench: CellGroup) -> Double {
     let open = bench.cells.map(missing).filter { !$0.isEmpty }
     let quality = open.count { $0 != [.latency] }
     let timed = open.contains { $0.contains(.latency) } ? open.count : 0
@@ -160,21 +184,18 @@ public final class ExperimentRunner {
   private func noteCalibrationOnEvaluationText() {
     var compared: Set<[String]> = []
     for cell in request.cells {
-      for parameters in cell.cell.parametersWithParts {
-        let strategy = parameters["name"]?.stringValue ?? cell.cell.strategy
+      for strategy in request.strategies[cell.cell.identity]?.withParts ?? [] {
         guard
-          let calibration = parameters["calibrationCorpus"]?.stringValue,
           let evaluation = cell.cell.taskParameters["corpus"]?.stringValue,
-          let calibrated = CalibrationRegistry.builtIn.entry(for: strategy),
-          (try? calibrated.request(parameters: parameters, contextLength: .max)) ?? nil != nil,
+          let calibration = strategy.offlinePhase?.calibrationText?.corpus,
           // Texts are read once a pair, not once a cell.
-          compared.insert([strategy, calibration, cell.cell.task, evaluation]).inserted,
+          compared.insert([strategy.name, calibration, cell.cell.task, evaluation]).inserted,
           let first = try? Corpus(named: calibration, folder: request.folder),
           let second = try? Corpus(named: evaluation, folder: request.folder),
           first.digest == second.digest
         else { continue }
         let remark =
-          "warning: \(strategy) is calibrated on \"\(calibration)\", the text that \(cell.cell.task) evaluates; its figures are flattered"
+          "warning: \(strategy.name) is calibrated on \"\(calibration)\", the text that \(cell.cell.task) evaluates; its figures are flattered"
         if remarks.insert(remark).inserted { report(.note(remark)) }
       }
     }
@@ -182,7 +203,7 @@ public final class ExperimentRunner {
 
   // MARK: One bench
 
-  private func runBench(_ bench: TaskBench) throws {
+  private func runBench(_ bench: CellGroup) throws {
     if !request.isFresh {
       // Another run may have stored cells meanwhile.
       for (identity, kinds) in try sink.storedKinds(of: bench.cells.map(\.cell.identity)) {
@@ -197,7 +218,7 @@ public final class ExperimentRunner {
     guard !open.isEmpty else { return }
     // Without its model, its text or the dense pass nothing of a bench can run.
     _ = try attempt(failing: open.filter { !missing($0).isEmpty }) {
-      let prepared = try PreparedBench(bench, runner: self)
+      let prepared = try RunningGroup(bench, runner: self)
       try prepared.runQuality()
       try prepared.runTiming()
     }

@@ -1,4 +1,5 @@
 import Attention
+import Tasks
 import Tensors
 import Transformer
 

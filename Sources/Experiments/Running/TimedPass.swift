@@ -1,6 +1,7 @@
 import Attention
 import Kernels
 import Records
+import Tasks
 import Tensors
 import Transformer
 
@@ -17,7 +18,7 @@ package struct TimedPass {
   }
 
   package func run(
-    _ session: any StrategySession, identity: String, repetition: Int, isWarmup: Bool
+    _ session: AttentionSession, identity: String, repetition: Int, isWarmup: Bool
   ) throws -> TimingSample {
     let prompt = sample.prompt
     let last = prompt.count - 1..<prompt.count
@@ -40,6 +41,7 @@ package struct TimedPass {
       if seconds.count == 1 { first = spent(by: session) }
       return true
     }
+    if let fault = session.fault { throw fault }
     let total = spent(by: session)
     return TimingSample(
       identity: identity, repetition: repetition, isWarmup: isWarmup, prompt: prompt.count,
@@ -47,7 +49,7 @@ package struct TimedPass {
       decode: total - first)
   }
 
-  private func spent(by session: any StrategySession) -> StageTimes {
+  private func spent(by session: AttentionSession) -> StageTimes {
     session.times.values.reduce(into: StageTimes()) { $0 += $1 }
   }
 }

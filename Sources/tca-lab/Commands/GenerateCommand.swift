@@ -2,8 +2,8 @@ import ArgumentParser
 import Attention
 import Experiments
 import Foundation
+import JSON
 import Kernels
-import Records
 import Tokenization
 import Transformer
 
@@ -67,7 +67,7 @@ struct GenerateCommand: ParsableCommand {
 /// What a generation took.
 private struct GenerationFigures {
   let loaded: LoadedModel
-  let session: any StrategySession
+  let session: AttentionSession
   let prompt: [Int32]
   /// Chosen tokens, the end token included where one came.
   var tokens: [Int32] = []
