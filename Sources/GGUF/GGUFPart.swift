@@ -5,7 +5,8 @@ public struct GGUFPart: Sendable, Hashable {
   /// How many parts there are, at least 2.
   public let count: Int
 
-  /// Nil for a file that is whole: its `split.count` is 1, or it has none and no name such as `model-00001-of-00002.gguf`.
+  /// Nil for a file that is whole: its `split.count` is 1, or it has none and no name such as
+  /// `model-00001-of-00002.gguf`.
   init?(_ file: GGUFFile) {
     let named = GGUFPart(fileName: file.name)
     guard let count = file.metadata["split.count"]?.integer else {

@@ -3,10 +3,12 @@ import Threads
 
 /// Matrix multiplication of OpenBLAS, one thread a call.
 ///
-/// The program's threads are the ``WorkerPool``'s: each calls BLAS for its own tile. OpenBLAS's own threads lose a
-/// third of the speed on tiles of an attention head, and its OpenMP flavour nearly all of it.
+/// The program's threads are the ``WorkerPool``'s: each calls BLAS for its own tile. OpenBLAS's own
+/// threads lose a third of the speed on tiles of an attention head, and its OpenMP flavour nearly
+/// all of it.
 public enum BLAS {
-  /// How OpenBLAS was built, such as "OpenBLAS 0.3.21 DYNAMIC_ARCH NO_AFFINITY Cooperlake MAX_THREADS=64".
+  /// How OpenBLAS was built, such as "OpenBLAS 0.3.21 DYNAMIC_ARCH NO_AFFINITY Cooperlake
+  /// MAX_THREADS=64".
   public static var configuration: String {
     useOneThread()
     return openblas_get_config().map { String(cString: $0).trimmed } ?? ""
@@ -18,7 +20,8 @@ public enum BLAS {
     return openblas_get_corename().map { String(cString: $0).trimmed } ?? ""
   }
 
-  /// Threads that one call uses: 1, or what OpenBLAS insists on. Recorded, so that a wrong number is seen.
+  /// Threads that one call uses: 1, or what OpenBLAS insists on. Recorded, so that a wrong number
+  /// is seen.
   public static var threadsPerCall: Int {
     useOneThread()
     return Int(openblas_get_num_threads())
@@ -31,8 +34,8 @@ public enum BLAS {
     }
   }
 
-  /// Limits calls from this thread to one thread. The OpenMP flavour keeps the number per thread, so every worker
-  /// says it.
+  /// Limits calls from this thread to one thread. The OpenMP flavour keeps the number per thread,
+  /// so every worker says it.
   static func useOneThread() { openblas_set_num_threads(1) }
 
   private static let isPrepared: Bool = {
@@ -42,9 +45,9 @@ public enum BLAS {
 
   /// C = alpha · op(A) · op(B) + beta · C, row-major, where op transposes if its flag is set.
   ///
-  /// op(A) is (m x k), op(B) (k x n), C (m x n); `lda`, `ldb`, `ldc` are the floats from one stored row to the
-  /// next. With `beta` 0, C is written without being read. Runs on the calling thread alone; traps on a size beyond
-  /// the library's 32 bits.
+  /// op(A) is (m x k), op(B) (k x n), C (m x n); `lda`, `ldb`, `ldc` are the floats from one stored
+  /// row to the next. With `beta` 0, C is written without being read. Runs on the calling thread
+  /// alone; traps on a size beyond the library's 32 bits.
   @inline(__always)
   static func sgemm(
     transposeA: Bool = false, transposeB: Bool = false, m: Int, n: Int, k: Int, alpha: Float = 1,

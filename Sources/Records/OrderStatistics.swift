@@ -1,6 +1,7 @@
 /// Values at a share of the way through sorted ones.
 public enum Quantile {
-  /// The value at the place `fraction · (count − 1)` of ascending values, linear between neighbours (numpy's default).
+  /// The value at the place `fraction · (count − 1)` of ascending values, linear between neighbours
+  /// (numpy's default).
   ///
   /// - Parameters:
   ///   - count: how many values there are; traps unless at least one.

@@ -24,8 +24,8 @@ public struct Corpus: Sendable, Hashable {
     try self.init(name: path, bytes: TextFile.bytes(at: path))
   }
 
-  /// The shipped text of that name, or else the file at that path, which starts at `folder` if it is relative. A shipped
-  /// text's name comes first: write `./emma` for a file.
+  /// The shipped text of that name, or else the file at that path, which starts at `folder` if it
+  /// is relative. A shipped text's name comes first: write `./emma` for a file.
   public init(named name: String, folder: URL) throws(TextError) {
     try self.init(name: name, bytes: Self.bytes(of: name, folder: folder))
   }
@@ -50,8 +50,8 @@ public struct Corpus: Sendable, Hashable {
     return try TextFile.bytes(at: path)
   }
 
-  /// The text with hard-wrapped lines joined: a single line break becomes a space, two stay, three or more become two.
-  /// A carriage return before a line feed belongs to the break.
+  /// The text with hard-wrapped lines joined: a single line break becomes a space, two stay, three
+  /// or more become two. A carriage return before a line feed belongs to the break.
   public var withJoinedLines: String { Self.joiningLines(of: text) }
 
   static func joiningLines(of text: String) -> String {

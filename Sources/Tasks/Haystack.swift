@@ -1,9 +1,10 @@
 import Tokenization
 
-/// A corpus to hide needles in: its text with lines joined, its tokens, and where sentences begin and end.
+/// A corpus to hide needles in: its text with lines joined, its tokens, and where sentences begin
+/// and end.
 ///
-/// Offsets are in UTF-8 bytes. Characters that the vocabulary cannot write are left out of the text, so that the bytes of
-/// the tokens are the bytes of the text.
+/// Offsets are in UTF-8 bytes. Characters that the vocabulary cannot write are left out of the
+/// text, so that the bytes of the tokens are the bytes of the text.
 struct Haystack {
   let tokenizer: Tokenizer
   let name: String
@@ -60,9 +61,10 @@ struct Haystack {
 
 /// Finds where sentences end in a text.
 ///
-/// A sentence ends after `.`, `!`, `?` (or their full-width forms) with the closing quotes and brackets behind them, if
-/// white space follows and the next word does not begin with a lower-case Latin letter; not after a title (`Mr.`) or a single
-/// capital letter (an initial). It also ends before an empty line.
+/// A sentence ends after `.`, `!`, `?` (or their full-width forms) with the closing quotes and
+/// brackets behind them, if white space follows and the next word does not begin with a lower-case
+/// Latin letter; not after a title (`Mr.`) or a single capital letter (an initial). It also ends
+/// before an empty line.
 struct SentenceScanner {
   private let bytes: [UInt8]
 

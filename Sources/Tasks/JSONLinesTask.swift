@@ -2,21 +2,23 @@ import Attention
 import Foundation
 import Tokenization
 
-/// A user's own questions: a JSON Lines file of
-/// `{"context": …, "question": …, "answers": […], "metric": "exact", "contains", "f1" or "choice"}`.
+/// A user's own questions: a JSON Lines file of `{"context": …, "question": …, "answers": […],
+/// "metric": "exact", "contains", "f1" or "choice"}`.
 ///
-/// The prompt is the template filled in, as plain completion; one that does not fit loses its middle, which must be part
-/// of the document. The answer is greedy tokens until the model ends its text. Each line has its own metric, and the best
-/// of its answers counts:
+/// The prompt is the template filled in, as plain completion; one that does not fit loses its
+/// middle, which must be part of the document. The answer is greedy tokens until the model ends its
+/// text. Each line has its own metric, and the best of its answers counts:
 ///
 /// - `exact`: 1 if the first line written is the answer, apart from case, punctuation and articles;
 /// - `contains`: 1 if the answer is anywhere in what is written, in any case;
 /// - `f1`: F1 of the words of the first line written, apart from case, punctuation and articles;
-/// - `choice`: the line has `"choices"`, 2 to 26 texts, which follow the question as `A. …`, `B. …`; answers are letters; 1
-///   if the first such letter that stands alone in what is written is one of them. Chance: answers over choices.
+/// - `choice`: the line has `"choices"`, 2 to 26 texts, which follow the question as `A. …`, `B.
+///   …`; answers are letters; 1 if the first such letter that stands alone in what is written is
+///   one of them. Chance: answers over choices.
 ///
-/// `queryAware` false splits the same tokens: all that comes after the document is decoded late. Other keys of a line are
-/// not looked at. A place is the line's number. An empty context is allowed: a question asked without a document.
+/// `queryAware` false splits the same tokens: all that comes after the document is decoded late.
+/// Other keys of a line are not looked at. A place is the line's number. An empty context is
+/// allowed: a question asked without a document.
 public struct JSONLinesTask: ExperimentTask {
   public struct Configuration: Codable, Hashable, Sendable {
     public var file: String

@@ -80,7 +80,8 @@ struct OwnQuestion: Hashable {
     }
   }
 
-  /// True for what a letter that stands alone has not beside it: letters, numbers and the marks that change them.
+  /// True for what a letter that stands alone has not beside it: letters, numbers and the marks
+  /// that change them.
   private static func touchesLetter(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.properties.generalCategory {
     case .nonspacingMark, .spacingMark, .enclosingMark: true

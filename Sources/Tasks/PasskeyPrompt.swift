@@ -3,12 +3,13 @@ import Tokenization
 
 /// One passkey prompt of an exact length.
 ///
-/// Tokens are not additive: where two texts are joined, the whole has other tokens than the two had. So the whole prompt
-/// is tokenised for each possible end of the haystack, from the likeliest outwards, and the first that gives exactly the
-/// wanted number of tokens is taken: first ends of words, then other ends of tokens, inside a word or after white space.
-/// Where none fits (one more word may add two tokens), the haystack begins one sentence later, and so on. Where that does
-/// not help either (a text in which every character takes three tokens), the first haystack is cut short and filled up
-/// with " a" until it fits.
+/// Tokens are not additive: where two texts are joined, the whole has other tokens than the two
+/// had. So the whole prompt is tokenised for each possible end of the haystack, from the likeliest
+/// outwards, and the first that gives exactly the wanted number of tokens is taken: first ends of
+/// words, then other ends of tokens, inside a word or after white space. Where none fits (one more
+/// word may add two tokens), the haystack begins one sentence later, and so on. Where that does not
+/// help either (a text in which every character takes three tokens), the first haystack is cut
+/// short and filled up with " a" until it fits.
 struct PasskeyPrompt {
   let key: String
   let tokens: [Int32]
@@ -65,8 +66,8 @@ struct PasskeyPrompt {
     )
   }
 
-  /// The index of the token that begins `byteCount` bytes before the end. A token never joins a line feed and a letter, so
-  /// there is one, unless the vocabulary has a special token that does.
+  /// The index of the token that begins `byteCount` bytes before the end. A token never joins a
+  /// line feed and a letter, so there is one, unless the vocabulary has a special token that does.
   private static func tokenIndex(
     _ byteCount: Int, beforeTheEndOf tokens: [Int32], _ tokenizer: Tokenizer
   ) throws(TaskError) -> Int {
@@ -121,8 +122,8 @@ private struct Seam {
     return haystack.tokenizer.encode(String(decoding: bytes, as: UTF8.self))
   }
 
-  /// The sentence end nearest to the depth (the earlier of two equally near ones; the haystack's beginning counts as one),
-  /// and where the next sentence begins.
+  /// The sentence end nearest to the depth (the earlier of two equally near ones; the haystack's
+  /// beginning counts as one), and where the next sentence begins.
   private func cut(upTo token: Int) -> (end: Int, next: Int) {
     let to = haystack.tokenStarts[token]
     let first = Double(haystack.token(at: start))

@@ -2,7 +2,8 @@ import Attention
 import Kernels
 import Tensors
 
-/// Greedy decoding of one sequence: a token at a time, always the likeliest (the lowest id of equally likely ones).
+/// Greedy decoding of one sequence: a token at a time, always the likeliest (the lowest id of
+/// equally likely ones).
 ///
 ///     var decoder = try GreedyDecoder(model, attention: session, prompt: tokens)
 ///     try decoder.decode(atMost: 100) { token in
@@ -63,8 +64,8 @@ public struct GreedyDecoder {
     position += 1
   }
 
-  /// Chooses tokens and runs each but the last: until there are `count` of them, the model's context is full, or `receive`
-  /// wants no more.
+  /// Chooses tokens and runs each but the last: until there are `count` of them, the model's
+  /// context is full, or `receive` wants no more.
   ///
   /// - Parameters:
   ///   - excluded: tokens that are not chosen first.

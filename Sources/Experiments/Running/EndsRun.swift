@@ -1,6 +1,7 @@
 import Records
 
-/// An error that ends the whole run. Any other fails the cells that it comes from, and the run goes on.
+/// An error that ends the whole run. Any other fails the cells that it comes from, and the run goes
+/// on.
 protocol EndsRun: Error {}
 
 /// Somebody asked the run to stop.
@@ -17,8 +18,8 @@ public struct SinkError: EndsRun {
 }
 
 extension ExperimentRunner {
-  /// The value, or nil once the cells are recorded as failed for what was thrown. The only place that tells the two kinds
-  /// of errors apart.
+  /// The value, or nil once the cells are recorded as failed for what was thrown. The only place
+  /// that tells the two kinds of errors apart.
   func attempt<Value>(
     failing cells: @autoclosure () -> [PlannedCell], _ body: () throws -> Value
   ) throws -> Value? {

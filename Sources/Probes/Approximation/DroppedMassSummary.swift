@@ -1,11 +1,12 @@
 import Records
 
-/// The dropped masses of any number of queries, in a fixed size (10 KB): their count and maximum exactly, their quantiles
-/// to 0.4 %.
+/// The dropped masses of any number of queries, in a fixed size (10 KB): their count and maximum
+/// exactly, their quantiles to 0.4 %.
 ///
-/// Masses are counted in buckets, 128 of equal width from each power of two to the next. A quantile lies in the bucket
-/// that the exact one lies in, [a, b), and is given as 2ab / (a + b), at most (b − a) / (a + b) ≤ 1/257 of any value there
-/// away. Below 2^-20 (1e-6, which is less than float arithmetic leaves of a mass) there is one bucket, given as 0.
+/// Masses are counted in buckets, 128 of equal width from each power of two to the next. A quantile
+/// lies in the bucket that the exact one lies in, [a, b), and is given as 2ab / (a + b), at most (b
+/// − a) / (a + b) ≤ 1/257 of any value there away. Below 2^-20 (1e-6, which is less than float
+/// arithmetic leaves of a mass) there is one bucket, given as 0.
 struct DroppedMassSummary: Sendable {
   private static let leastExponent = -20
   /// A bucket is the exponent and the first 7 bits of the significand.

@@ -2,12 +2,15 @@ import Foundation
 import Kernels
 import Records
 
-/// The errors of one query head of one layer in one phase, over the queries of a sample and the samples of a cell.
+/// The errors of one query head of one layer in one phase, over the queries of a sample and the
+/// samples of a cell.
 ///
-/// Sums are in Double. Between samples: `relativeOutputError`, the last query's error, `outputCosine`, the mean dropped
-/// mass and `retainedFraction` are the means of the samples' own figures, each sample weighing the same; the worst
-/// query and the bound ratio are maxima; the quantile and the maximum of γ are those of all samples' queries together, the
-/// quantile within 0.4 % (``DroppedMassSummary``); densities are pairs of all samples over causal pairs of all samples.
+/// Sums are in Double. Between samples: `relativeOutputError`, the last query's error,
+/// `outputCosine`, the mean dropped mass and `retainedFraction` are the means of the samples' own
+/// figures, each sample weighing the same; the worst query and the bound ratio are maxima; the
+/// quantile and the maximum of γ are those of all samples' queries together, the quantile within
+/// 0.4 % (``DroppedMassSummary``); densities are pairs of all samples over causal pairs of all
+/// samples.
 struct HeadErrors: Sendable {
   /// Queries with less dropped mass have no meaningful ratio to the bound: γ is good to about 2e-6.
   static let leastMassOfBoundRatio = 1e-4

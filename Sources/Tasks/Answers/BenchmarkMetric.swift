@@ -1,10 +1,11 @@
-/// The scores of LongBench, each of an answer against one right one, in 0…1 (metrics.py of THUDM/LongBench).
+/// The scores of LongBench, each of an answer against one right one, in 0…1 (metrics.py of
+/// THUDM/LongBench).
 enum BenchmarkMetric: Hashable {
   /// F1 of the words.
   case f1
   case rougeL
-  /// 1 over the number of classes that the answer names, if the right one is among them; a class whose name is part of
-  /// the right one's doesn't count.
+  /// 1 over the number of classes that the answer names, if the right one is among them; a class
+  /// whose name is part of the right one's doesn't count.
   case classification
   /// The share of the numbers in the answer that are the right one.
   case count
@@ -44,7 +45,8 @@ enum BenchmarkMetric: Hashable {
     _ answer: PythonText, _ expected: PythonText, _ classes: [PythonText]
   ) -> Double {
     var named = classes.filter { answer.contains($0) }
-    // The source removes elements from the list that it walks over, so it passes by the one after each.
+    // The source removes elements from the list that it walks over, so it passes by the one after
+    // each.
     var index = 0
     while index < named.count {
       let name = named[index]

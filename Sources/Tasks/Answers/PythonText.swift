@@ -1,7 +1,8 @@
 /// A text as Python sees it: a row of Unicode scalars, equal to another scalar by scalar.
 ///
-/// Swift's `String` compares by canonical equivalence and counts grapheme clusters: "é" and "e\u{301}" are equal there,
-/// "e" is no part of "e\u{301}". Scores that are to equal those of a Python program need what `str` does.
+/// Swift's `String` compares by canonical equivalence and counts grapheme clusters: "é" and
+/// "e\u{301}" are equal there, "e" is no part of "e\u{301}". Scores that are to equal those of a
+/// Python program need what `str` does.
 struct PythonText: Hashable, ExpressibleByStringLiteral {
   let scalars: ArraySlice<Unicode.Scalar>
 

@@ -1,8 +1,10 @@
-/// ROUGE-L of summaries (Lin 2004), as the Python package rouge 1.0.1 computes it, which LongBench uses.
+/// ROUGE-L of summaries (Lin 2004), as the Python package rouge 1.0.1 computes it, which LongBench
+/// uses.
 ///
-/// Sentences end at full stops, words at white space. The words of a reference sentence that are in a longest common
-/// subsequence with any answer sentence are found. With F the set of found words, R of the reference's and A of the
-/// answer's, recall is |F| / |R|, precision |F| / |A|, and the score their F1.
+/// Sentences end at full stops, words at white space. The words of a reference sentence that are in
+/// a longest common subsequence with any answer sentence are found. With F the set of found words,
+/// R of the reference's and A of the answer's, recall is |F| / |R|, precision |F| / |A|, and the
+/// score their F1.
 enum SummaryMatch {
   static func rougeL(_ answer: PythonText, _ expected: PythonText) -> Double {
     let answers = sentences(of: answer)
@@ -17,7 +19,8 @@ enum SummaryMatch {
     return 2 * (precision * recall / (precision + recall + 1e-8))
   }
 
-  /// The words between full stops. Nothing between two is no sentence, white space alone one of an empty word.
+  /// The words between full stops. Nothing between two is no sentence, white space alone one of an
+  /// empty word.
   private static func sentences(of text: PythonText) -> [[PythonText]] {
     text.split(".").filter { !$0.isEmpty }.map { sentence in
       let words = sentence.words
@@ -25,8 +28,8 @@ enum SummaryMatch {
     }
   }
 
-  /// The words of a longest common subsequence: of several, the one found by walking back from both ends, a step in the
-  /// answer unless only a step in the reference keeps the length.
+  /// The words of a longest common subsequence: of several, the one found by walking back from both
+  /// ends, a step in the answer unless only a step in the reference keeps the length.
   private static func commonWords(
     _ reference: [PythonText], _ answer: [PythonText]
   ) -> [PythonText] {

@@ -1,5 +1,5 @@
-/// Scores of a short answer against a right one, by words: SQuAD's normalisation and F1 (Rajpurkar et al. 2016, arXiv
-/// 1606.05250), as LongBench computes them.
+/// Scores of a short answer against a right one, by words: SQuAD's normalisation and F1 (Rajpurkar
+/// et al. 2016, arXiv 1606.05250), as LongBench computes them.
 enum WordMatch {
   /// The words of a text in lower case, without ASCII punctuation and articles.
   static func words(of text: PythonText) -> [PythonText] {
@@ -12,8 +12,8 @@ enum WordMatch {
     }
   }
 
-  /// The harmonic mean of precision and recall of the words, each counted as often as both have it; 0 where they share
-  /// none.
+  /// The harmonic mean of precision and recall of the words, each counted as often as both have it;
+  /// 0 where they share none.
   static func f1(_ answer: PythonText, _ expected: PythonText) -> Double {
     let answer = words(of: answer)
     let expected = words(of: expected)

@@ -3,12 +3,14 @@ import Foundation
 import Records
 import Tokenization
 
-/// LongBench (Bai et al. 2023, arXiv 2308.14508) from the original files: FOLDER/DATASET.jsonl, the names of LongBench-E with `_e`.
+/// LongBench (Bai et al. 2023, arXiv 2308.14508) from the original files: FOLDER/DATASET.jsonl, the
+/// names of LongBench-E with `_e`.
 ///
-/// Prompts, answer lengths and scores are those of THUDM/LongBench (commit 2e00731f), as plain completion (no chat
-/// template). A prompt that does not fit loses its middle; the tokens of its two halves are joined as they are (the source
-/// decodes them and tokenises the text again). A place is a record's length in words, which LongBench-E reports in the
-/// intervals 0-4k, 4-8k and 8k+.
+/// Prompts, answer lengths and scores are those of THUDM/LongBench (commit 2e00731f), as plain
+/// completion (no chat template). A prompt that does not fit loses its middle; the tokens of its
+/// two halves are joined as they are (the source decodes them and tokenises the text again). A
+/// place is a record's length in words, which LongBench-E reports in the intervals 0-4k, 4-8k and
+/// 8k+.
 ///
 /// `queryAware` false splits the same tokens: what comes after the document is decoded late.
 public struct LongBenchTask: ExperimentTask {
@@ -143,8 +145,8 @@ public struct LongBenchTask: ExperimentTask {
   }
 }
 
-/// Which records of a file are taken: all in their order, or the first of a seeded shuffle, so that a larger number keeps
-/// the records of a smaller one.
+/// Which records of a file are taken: all in their order, or the first of a seeded shuffle, so that
+/// a larger number keeps the records of a smaller one.
 enum RecordChoice {
   static func chosen(_ count: Int?, of total: Int, seed: Int, task: String) -> [Int] {
     var indices = Array(0..<total)

@@ -5,13 +5,15 @@ import Tokenization
 
 /// The synthetic tasks of RULER (Hsieh et al. 2024, arXiv 2404.06654), made offline.
 ///
-/// Texts, questions, sizes, answer lengths and score are those of NVIDIA/RULER (commit c3f5e3b4), as plain completion (its
-/// template `base`, the beginning of the answer included). Four things differ: a corpus in place of Paul Graham's
-/// essays, words of our own (``RulerWords``) in place of the package wonderwords, the random numbers, and that every
-/// sample has the longest text with which prompt and answer fit the context (the source looks for one size for all).
+/// Texts, questions, sizes, answer lengths and score are those of NVIDIA/RULER (commit c3f5e3b4),
+/// as plain completion (its template `base`, the beginning of the answer included). Four things
+/// differ: a corpus in place of Paul Graham's essays, words of our own (``RulerWords``) in place of
+/// the package wonderwords, the random numbers, and that every sample has the longest text with
+/// which prompt and answer fit the context (the source looks for one size for all).
 ///
-/// The greedy tokens end where the model ends its text. Score: the share of the answers that are found in it, in any case.
-/// `queryAware` false splits the same tokens: the final question and the beginning of the answer come late.
+/// The greedy tokens end where the model ends its text. Score: the share of the answers that are
+/// found in it, in any case. `queryAware` false splits the same tokens: the final question and the
+/// beginning of the answer come late.
 public struct RulerTask: ExperimentTask {
   public struct Configuration: Codable, Hashable, Sendable {
     public var task: RulerKind

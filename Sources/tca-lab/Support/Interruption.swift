@@ -1,10 +1,11 @@
 import Foundation
 import Synchronization
 
-/// Notes SIGINT and SIGTERM, so that a run can stop between two steps. A second signal ends the program at once.
+/// Notes SIGINT and SIGTERM, so that a run can stop between two steps. A second signal ends the
+/// program at once.
 ///
-/// A handler, since it does not outlive `exec`: a program started meanwhile can be interrupted itself. Signals that are
-/// ignored or blocked here would be so there.
+/// A handler, since it does not outlive `exec`: a program started meanwhile can be interrupted
+/// itself. Signals that are ignored or blocked here would be so there.
 final class Interruption {
   init() {
     Received.prepare()
