@@ -1,6 +1,5 @@
 import Records
 
-
 /// One line of a user's own file.
 struct OwnQuestion: Hashable {
   enum Metric: String, CaseIterable { case exact, contains, f1, choice }
