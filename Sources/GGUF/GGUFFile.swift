@@ -30,7 +30,14 @@ public struct GGUFFile: Sendable {
       throw GGUFError(
         reason: .cannotOpen, file: path, subject: nil, offset: nil, problem: error.problem)
     }
-    try self.init(storage: mapped, name: path)
+    do {
+      try self.init(storage: mapped, name: path)
+    } catch {
+      guard let part = GGUFPart(fileName: path) else { throw error }
+      throw GGUFError(
+        reason: error.reason, file: path, subject: error.subject, offset: error.offset,
+        problem: "\(error.problem); by its name it \(part.problem)")
+    }
   }
 
   /// Reads a file from memory.

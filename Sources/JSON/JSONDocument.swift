@@ -30,8 +30,11 @@ extension JSONValue {
   }
 
   /// Bytes of a file: UTF-8 without a byte order mark.
-  public init(parsing bytes: [UInt8]) throws(JSONError) {
-    var parser = JSONParser(bytes, recordsOffsets: false)
+  ///
+  /// - Parameter keys: the members of the outermost object that matter; nil for all. The others are null in the result
+  ///   whatever they hold: numbers of any size, NaN, keys that stand twice. Only strings and brackets must be closed.
+  public init(parsing bytes: [UInt8], reading keys: Set<String>? = nil) throws(JSONError) {
+    var parser = JSONParser(bytes, recordsOffsets: false, readKeys: keys)
     self = try parser.parseDocument()
   }
 }

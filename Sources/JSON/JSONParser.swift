@@ -10,11 +10,14 @@ struct JSONParser {
   /// Where each list element or key begins; filled if asked for.
   private(set) var offsets: [JSONPath: Int] = [:]
   private let recordsOffsets: Bool
+  /// The keys of the outermost object whose values are read; nil for all.
+  private let readKeys: Set<String>?
   private var path: [JSONPath.Component] = []
 
-  init(_ bytes: [UInt8], recordsOffsets: Bool) {
+  init(_ bytes: [UInt8], recordsOffsets: Bool, readKeys: Set<String>? = nil) {
     self.bytes = bytes
     self.recordsOffsets = recordsOffsets
+    self.readKeys = readKeys
   }
 
   mutating func parseDocument() throws(JSONError) -> JSONValue {
@@ -85,8 +88,9 @@ struct JSONParser {
       try skipSpace()
       let keyStart = index
       let key = try parseKey()
+      let isRead = !path.isEmpty || readKeys?.contains(key) != false
       path.append(.key(key))
-      if let first = keyOffsets[key] {
+      if isRead, let first = keyOffsets[key] {
         let place = JSONPosition(ofByte: first, in: bytes)
         throw failure(
           "the key \(JSONValue.string(key).shortText) stands twice, first in \(place); keep one",
@@ -101,11 +105,35 @@ struct JSONParser {
             ? "\"=\" after a key; write \":\"" : "\(found) after a key, where \":\" is wanted")
       }
       index += 1
-      members[key] = try parseValue()
+      members[key] = isRead ? try parseValue() : try skipValue()
       path.removeLast()
       if try endsAfterElement(closing: UInt8(ascii: "}"), opened: start, what: "object") { break }
     }
     return .object(members)
+  }
+
+  /// Passes over a value that is not looked at: to the comma or bracket that ends it.
+  private mutating func skipValue() throws(JSONError) -> JSONValue {
+    try skipSpace()
+    let start = index
+    var open = 0
+    while let byte = current {
+      switch byte {
+      case UInt8(ascii: "\""):
+        _ = try parseString()
+        continue
+      case UInt8(ascii: "{"), UInt8(ascii: "["): open += 1
+      case UInt8(ascii: "}"), UInt8(ascii: "]"), UInt8(ascii: ","):
+        if open == 0 {
+          if index == start { throw failure(unexpected(wanted: "a value")) }
+          return .null
+        }
+        if byte != UInt8(ascii: ",") { open -= 1 }
+      default: break
+      }
+      index += 1
+    }
+    throw failure("the text ends inside a value; close it")
   }
 
   private mutating func parseKey() throws(JSONError) -> String {

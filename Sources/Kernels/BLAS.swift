@@ -46,7 +46,7 @@ public enum BLAS {
   ///
   /// op(A) is (m x k), op(B) (k x n), C (m x n); `lda`, `ldb`, `ldc` are the floats from one stored
   /// row to the next. With `beta` 0, C is written without being read. Runs on the calling thread
-  /// alone.
+  /// alone; traps on a size beyond the library's 32 bits.
   @inline(__always)
   static func sgemm(
     transposeA: Bool = false, transposeB: Bool = false, m: Int, n: Int, k: Int, alpha: Float = 1,
@@ -54,11 +54,14 @@ public enum BLAS {
     _ c: UnsafeMutablePointer<Float>, ldc: Int
   ) {
     _ = isPrepared
+    // One comparison for all of them: a negative one has the highest bit too.
+    precondition(
+      UInt(bitPattern: m | n | k | lda | ldb | ldc) <= UInt(Int32.max),
+      "BLAS.sgemm: m \(m), n \(n), k \(k), lda \(lda), ldb \(ldb), ldc \(ldc); each may be 0 to \(Int32.max)"
+    )
     cblas_sgemm(
       CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans,
-      Int32(truncatingIfNeeded: m), Int32(truncatingIfNeeded: n), Int32(truncatingIfNeeded: k),
-      alpha, a, Int32(truncatingIfNeeded: lda), b, Int32(truncatingIfNeeded: ldb), beta, c,
-      Int32(truncatingIfNeeded: ldc))
+      Int32(m), Int32(n), Int32(k), alpha, a, Int32(lda), b, Int32(ldb), beta, c, Int32(ldc))
   }
 }
 

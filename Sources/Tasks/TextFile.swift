@@ -5,7 +5,8 @@ import Records
 public enum TextFile {
   /// The whole text: nothing trimmed, no line end changed, a byte order mark kept.
   ///
-  /// - Throws: a ``TextError`` for a file that cannot be read, and for bytes that are no UTF-8, with the offset.
+  /// - Throws: a ``TextError`` for a file that cannot be read, and for bytes that are no UTF-8,
+  ///   with the offset.
   public static func text(at path: String) throws(TextError) -> String {
     try text(of: bytes(at: path), name: path)
   }

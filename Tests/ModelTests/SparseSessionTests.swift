@@ -42,9 +42,13 @@ extension RealModelTests {
         $0.localWindow = 124
       }
       let session = AttentionSession(strategy, shape: model.shape, workspace: model.workspace)
-      var decoder = GreedyDecoder(model: model, attention: session)
-      let result = try decoder.decode(try prompt(400), maximumTokens: 20)
-      #expect(result.tokens.count == 20)
+      var decoder = try GreedyDecoder(model, attention: session, prompt: prompt(400))
+      var count = 0
+      try decoder.decode(atMost: 20) { _ in
+        count += 1
+        return true
+      }
+      #expect(count == 20)
       #expect(session.tokensHeld <= 30 * 3 * (4 + 124 + 1))
       for head in session.caches.joined() {
         #expect(head.positions.starts(with: [0, 1, 2, 3]))
@@ -62,11 +66,10 @@ extension RealModelTests {
         $0.heads = [Int](repeating: 0, count: 270)
       }
       let session = AttentionSession(strategy, shape: model.shape, workspace: model.workspace)
-      var decoder = GreedyDecoder(model: model, attention: session)
-      var token = try decoder.prefill(try prompt(512))
+      var decoder = try GreedyDecoder(model, attention: session, prompt: prompt(512))
       let held = session.tokensHeld
       #expect(held < 30 * 3 * 512 * 2 / 3)
-      for _ in 0..<80 { token = try decoder.step(token) }
+      for _ in 0..<80 { try decoder.run(decoder.choose()) }
       // Two blocks have left the window meanwhile: the cache has grown by less than was decoded.
       #expect(session.tokensHeld < held + 30 * 3 * 40)
       #expect(!decoder.logits.contains { !$0.isFinite })

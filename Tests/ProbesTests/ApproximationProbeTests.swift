@@ -80,7 +80,9 @@ struct ApproximationProbeTests {
     near(\.asOptional.lastQueryError, "lastQueryError")
     near(\.asOptional.outputCosine, "outputCosine")
     near(\.droppedMass, "droppedMass", tolerance: 3e-6)
-    near(\.droppedMassP95, "droppedMassP95", tolerance: 3e-6)
+    near(
+      \.droppedMassP95, "droppedMassP95",
+      tolerance: 3e-6 + 0.005 * (expected.droppedMassP95 ?? 0))
     near(\.droppedMassMaximum, "droppedMassMaximum", tolerance: 3e-6)
     // A ratio at γ = 1e-4 carries the 2e-6 of γ a hundredfold.
     near(\.boundRatio, "boundRatio", tolerance: 1e-2)

@@ -81,33 +81,46 @@ struct ScoringTests {
   func greedy() throws {
     let model = try TinyModel().load()
     let prompt = randomTokens(10)
-    var decoder = GreedyDecoder(model: model, attention: model.denseSession())
-    var heard: [Int32] = []
-    let result = try decoder.decode(prompt, maximumTokens: 6, onToken: { heard.append($0) })
-    #expect(result.tokens.count == 6 && heard == result.tokens && !result.hasReachedEnd)
-    #expect(result.stepTimes.count == 5 && result.prefillTime > 0)
-    #expect(decoder.position == 15)
-    for (index, token) in result.tokens.enumerated() {
-      let text = prompt + result.tokens[..<index]
+    var decoder = try GreedyDecoder(model, attention: model.denseSession(), prompt: prompt)
+    let tokens = try decoder.decoded(atMost: 6)
+    #expect(tokens.count == 6 && decoder.position == 15)
+    for (index, token) in tokens.enumerated() {
+      let text = prompt + tokens[..<index]
       let logits = model.logits(try model.prefill(text), row: text.count - 1)
       #expect(Int(token) == Softmax.argmax(logits.span), "token \(index)")
     }
   }
 
-  @Test("Greedy decoding stops at an end token and at the end of the context")
+  @Test("Greedy decoding stops where it is told to and at the end of the context")
   func stops() throws {
     let model = try TinyModel.with { $0.contextLength = 14 }.load()
     let prompt = randomTokens(10)
-    var decoder = GreedyDecoder(model: model, attention: model.denseSession())
-    let free = try decoder.decode(prompt, maximumTokens: 100)
+    var decoder = try GreedyDecoder(model, attention: model.denseSession(), prompt: prompt)
+    let free = try decoder.decoded(atMost: 100)
     // The prompt, and four decoded tokens run; the fifth is chosen from the last.
-    #expect(free.tokens.count == 5 && decoder.position == 14 && !free.hasReachedEnd)
+    #expect(free.count == 5 && decoder.position == 14)
 
-    let end = free.tokens[2]
-    let first = try #require(free.tokens.firstIndex(of: end))
-    decoder = GreedyDecoder(model: model, attention: model.denseSession())
-    let stopped = try decoder.decode(prompt, maximumTokens: 100, endTokens: [end])
-    #expect(stopped.tokens == Array(free.tokens[...first]) && stopped.hasReachedEnd)
+    let end = free[2]
+    let first = try #require(free.firstIndex(of: end))
+    decoder = try GreedyDecoder(model, attention: model.denseSession(), prompt: prompt)
+    #expect(try decoder.decoded(atMost: 100, until: end) == Array(free[...first]))
+    decoder = try GreedyDecoder(model, attention: model.denseSession(), prompt: prompt)
+    let other = try decoder.decoded(atMost: 1, firstExcluding: [free[0]])
+    #expect(other.count == 1 && other[0] != free[0] && decoder.position == 10)
+  }
+}
+
+extension GreedyDecoder {
+  /// The tokens that it chooses, up to the first of that value.
+  fileprivate mutating func decoded(
+    atMost count: Int, until end: Int32? = nil, firstExcluding excluded: Set<Int32> = []
+  ) throws -> [Int32] {
+    var tokens: [Int32] = []
+    try decode(atMost: count, firstExcluding: excluded) { token in
+      tokens.append(token)
+      return token != end
+    }
+    return tokens
   }
 }
 

@@ -79,9 +79,9 @@ struct EngineBench {
     for repetition in 1...Self.repetitions {
       let session = AttentionSession(
         FullAttention(), shape: model.shape, workspace: model.workspace)
-      var decoder = GreedyDecoder(model: model, attention: session)
       var begin = now
-      var token = try decoder.prefill(tokens)
+      var decoder = try GreedyDecoder(model, attention: session, prompt: tokens)
+      var token = decoder.choose()
       prefills.append(now - begin)
       attention.append(Double(session.times[.prefill]?.total ?? 0) * 1e-9)
       guard repetition == Self.repetitions else { continue }
@@ -89,7 +89,8 @@ struct EngineBench {
         decoder.position < model.contextLength
       {
         begin = now
-        token = try decoder.step(token)
+        try decoder.run(token)
+        token = decoder.choose()
         steps.append(now - begin)
       }
       stepAttention =

@@ -27,7 +27,7 @@ extension BenchRun {
       for _ in 0..<2 {
         var watch = Stopwatch()
         layer.attend(kernel)
-        samples.append(operations / watch.lap() * 1e-9)
+        samples.append(operations / watch.lap().seconds * 1e-9)
       }
       if round < repeats { peer.measure() }
     }

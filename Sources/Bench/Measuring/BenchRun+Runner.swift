@@ -2,6 +2,7 @@ import Attention
 import Experiments
 import Foundation
 import JSON
+import Kernels
 import Planning
 import Records
 import ResultStore
@@ -53,7 +54,7 @@ extension BenchRun {
       threads: workers.threadCount, numericsVersion: NumericsVersion.current)
     var watch = Stopwatch()
     let summary = try runner.runAll(provenance: provenance)
-    let whole = watch.lap()
+    let whole = watch.lap().seconds
     try store.close()
     let passes = sink.samples.reduce(0) { $0 + $1.totalTime }
     return BenchRow(
@@ -92,9 +93,9 @@ extension BenchRun {
       let full = try timed(samples[0].prompt, decodeTokens: 0, session: makeFull())
       var watch = Stopwatch()
       let dense = try pass.dense(isolating: [strategy])
-      let first = watch.lap()
+      let first = watch.lap().seconds
       _ = try pass.results(of: strategy, dense: dense, isolated: try dense.isolated[0].get())
-      let second = watch.lap()
+      let second = watch.lap().seconds
       // The first round warms up.
       guard round > 0 else { continue }
       timing.append(full.timeToFirstToken)

@@ -128,7 +128,7 @@ public final class BenchRun {
     for repetition in 0..<10 {
       var watch = Stopwatch()
       triad.run(scale: Float(repetition), workers: workers)
-      bandwidth.append(Double(triad.bytes) / watch.lap())
+      bandwidth.append(Double(triad.bytes) / watch.lap().seconds)
     }
   }
 

@@ -114,7 +114,7 @@ public final class ExperimentRunner {
     do {
       for bench in benches { try runBench(bench) }
       try sink.endRun(run, as: summary.failed > 0 ? .withFailures : .finished)
-    } catch RunError.interrupted {
+    } catch is RunInterruption {
       summary.isInterrupted = true
       try sink.endRun(run, as: .interrupted)
     }
@@ -222,24 +222,18 @@ public final class ExperimentRunner {
       report(.skipped(cell))
     }
     guard !open.isEmpty else { return }
-    do {
+    // Without its model, its text or the dense pass nothing of a bench can run.
+    _ = try attempt(failing: open.filter { !missing($0).isEmpty }) {
       let prepared = try RunningGroup(bench, runner: self)
       try prepared.runQuality()
       try prepared.runTiming()
-    } catch let error as any StoreFailure {
-      throw error
-    } catch RunError.interrupted {
-      throw RunError.interrupted
-    } catch {
-      // Nothing of this bench can run: its model, its text, or the dense pass is at fault.
-      for cell in open where !missing(cell).isEmpty { try fail(cell, error) }
     }
   }
 
   // MARK: What benches report
 
   func checkpoint() throws {
-    if isInterrupted() { throw RunError.interrupted }
+    if isInterrupted() { throw RunInterruption() }
   }
 
   func store(_ results: CellResults, of cell: PlannedCell, seconds: Double) throws {
@@ -273,18 +267,5 @@ public final class ExperimentRunner {
   private func finish(_ cell: PlannedCell, _ kinds: Set<ResultKind>) {
     stored[cell.cell.identity, default: []].formUnion(kinds)
     if touched.insert(cell.cell.identity).inserted { summary.finished += 1 }
-  }
-}
-
-/// An error of the result store: it ends the run.
-protocol StoreFailure: Error {}
-
-/// Carries what the store threw out of a bench.
-public struct SinkError: StoreFailure {
-  public var underlying: any Error
-
-  /// Marks what the store threw, so that it is not taken for a cell's failure.
-  static func wrapping<Value>(_ body: () throws -> Value) throws -> Value {
-    do { return try body() } catch { throw SinkError(underlying: error) }
   }
 }

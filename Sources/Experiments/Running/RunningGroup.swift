@@ -70,7 +70,7 @@ final class RunningGroup {
       try runner.checkpoint()
       advance(by: 0, strategy.cell.label)
       var watch = Stopwatch()
-      do {
+      _ = try runner.attempt(failing: [strategy.cell]) {
         var results = try pass.results(of: strategy, dense: dense, isolated: try isolated.get())
         // A timing group finds the peak as it goes; without one it takes a pass of its own.
         if pass.measuresMemory && !runner.missing(strategy.cell).contains(.latency) {
@@ -78,13 +78,7 @@ final class RunningGroup {
             strategy, repetition: 0, isWarmup: true
           ).memory
         }
-        try runner.store(results, of: strategy.cell, seconds: watch.lap())
-      } catch let error as any StoreFailure {
-        throw error
-      } catch RunError.interrupted {
-        throw RunError.interrupted
-      } catch {
-        try runner.fail(strategy.cell, error)
+        try runner.store(results, of: strategy.cell, seconds: watch.lap().seconds)
       }
     }
   }
@@ -107,18 +101,11 @@ final class RunningGroup {
   private func strategy(for cell: PlannedCell) throws -> CellStrategy? {
     if let made = strategies[cell.cell.identity] { return made }
     guard runner.failure(of: cell.cell.identity) == nil else { return nil }
-    do {
+    return try runner.attempt(failing: [cell]) {
       let made = try CellStrategy.prepare(
         cell, model: model, samples: samples, runner: runner)
       strategies[cell.cell.identity] = made
       return made
-    } catch let error as any StoreFailure {
-      throw error
-    } catch RunError.interrupted {
-      throw RunError.interrupted
-    } catch {
-      try runner.fail(cell, error)
-      return nil
     }
   }
 
@@ -140,13 +127,13 @@ final class RunningGroup {
       for strategy in strategies where !failed.contains(strategy.cell.cell.identity) {
         try runner.checkpoint()
         advance(by: 0, "timing \(strategy.cell.label), repeat \(repetition)")
-        do {
-          let timed = try timedPass(
-            strategy, repetition: repetition, isWarmup: isWarmup)
+        let timed = try runner.attempt(failing: [strategy.cell]) {
+          try timedPass(strategy, repetition: repetition, isWarmup: isWarmup)
+        }
+        if let timed {
           group.samples.append(timed.sample)
           keepLargest(timed.memory, of: strategy.cell, in: &group)
-        } catch {
-          try runner.fail(strategy.cell, error)
+        } else {
           failed.insert(strategy.cell.cell.identity)
         }
         advance(by: cost(of: samples[0]))

@@ -79,8 +79,8 @@ extension TileScratch {
   fileprivate func gather(
     _ selection: Selection, queries: Range<Int>, from head: KVHead, beside packed: PackedKeys
   ) -> [Range<Int>]? {
-    let clock = ContinuousClock.now
-    defer { gatheringTime += (ContinuousClock.now - clock).nanoseconds }
+    var watch = Stopwatch()
+    defer { gatheringTime += watch.lap().nanoseconds }
     let start = selection.window.start(forQuery: queries.upperBound - 1)
     var shared: [Range<Int>]?
     if selection.window.start(forQuery: queries.lowerBound) == start {

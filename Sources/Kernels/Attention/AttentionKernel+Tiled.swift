@@ -85,9 +85,9 @@ extension AttentionKernel {
       }
     }
     pack((0..<shape.kvHeads).map { (keys: windows[$0], head: heads[$0]) })
-    let start = ContinuousClock.now
+    var watch = Stopwatch()
     pack(gathering.map { (keys: gathered[$0], head: heads[shape.kvHead(of: $0)]) })
-    gatheringTime += (ContinuousClock.now - start).nanoseconds
+    gatheringTime += watch.lap().nanoseconds
     return owners.map { owner in owner.map { gatheredKeys[$0] } }
   }
 

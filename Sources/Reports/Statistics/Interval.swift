@@ -15,14 +15,3 @@ public struct Interval: Codable, Sendable, Hashable {
     Interval(low: transform(low), high: transform(high))
   }
 }
-
-enum Quantile {
-  /// The value at `fraction` of sorted values, linear between neighbours (numpy's default); traps unless there is one.
-  static func of(sorted values: [Double], at fraction: Double) -> Double {
-    precondition(!values.isEmpty, "Quantile.of: no values")
-    let position = fraction * Double(values.count - 1)
-    let below = Int(position)
-    guard below + 1 < values.count else { return values[values.count - 1] }
-    return values[below] + (position - Double(below)) * (values[below + 1] - values[below])
-  }
-}

@@ -21,6 +21,7 @@ struct DecoderMetadata {
       file.tensors.map { ($0.name, $0.dimensions) }, uniquingKeysWith: { first, _ in first })
     let stated: String
     do {
+      try file.requireWhole()
       stated = try file.string("general.architecture")
     } catch {
       throw ModelError(file: name, .unreadable(error.description))
