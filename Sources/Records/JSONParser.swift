@@ -1,7 +1,7 @@
 /// Reads strict JSON and explains what is not.
 ///
 /// Written by hand because a spec's error messages need what Foundation's parser does not tell: the place of every
-/// value, and that a key stands twice.
+/// value, and that a key occurs twice.
 struct JSONParser {
   static let maximumDepth = 128
 
@@ -74,25 +74,24 @@ struct JSONParser {
     let start = index
     try checkDepth()
     index += 1
-    var members: [String: JSONValue] = [:]
-    var keyOffsets: [String: Int] = [:]
+    var members = JSONObject()
+    var keyOffsets: [ExactText: Int] = [:]
     try skipSpace()
     if current == UInt8(ascii: "}") {
       index += 1
-      return .object([:])
+      return .object(members)
     }
     while true {
       try skipSpace()
       let keyStart = index
       let key = try parseKey()
       path.append(.key(key))
-      if let first = keyOffsets[key] {
+      if let first = keyOffsets.updateValue(keyStart, forKey: ExactText(key)) {
         let place = JSONPosition(ofByte: first, in: bytes)
         throw failure(
           "the key \(JSONValue.string(key).shortText) stands twice, first in \(place); keep one",
           at: keyStart)
       }
-      keyOffsets[key] = keyStart
       record(at: keyStart)
       try skipSpace()
       guard current == UInt8(ascii: ":") else {

@@ -1,5 +1,5 @@
-/// A chart of lines over two axes, as a value; ``SVGChart`` draws it.
-public struct LineChart: Sendable, Hashable {
+/// Lines over two axes.
+public struct LineChart: Chart, Hashable {
   public struct Axis: Sendable, Hashable {
     public enum Scale: Sendable, Hashable {
       case linear, logarithmic
@@ -25,6 +25,12 @@ public struct LineChart: Sendable, Hashable {
     public init(_ x: Double, _ y: Double) {
       self.x = x
       self.y = y
+    }
+
+    /// Of two cells, in the units that they are shown in; nil where either holds no number.
+    init?(_ x: ReportCell, _ y: ReportCell) {
+      guard let x = x.shownValue, let y = y.shownValue else { return nil }
+      self.init(x, y)
     }
   }
 

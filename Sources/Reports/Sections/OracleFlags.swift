@@ -4,6 +4,9 @@ extension CellRecord {
   /// True for an oracle that was told what follows the prompt, and for a composition with one.
   var readsFuture: Bool { strategies.contains("oracle-eviction") }
 
+  /// True for the control that keeps tokens drawn by chance.
+  var isRandom: Bool { strategy == "random" }
+
   /// True for any oracle: it chooses by the exact scores that methods only guess.
   var isOracle: Bool { strategies.contains { $0.hasPrefix("oracle-") } }
 
@@ -34,11 +37,12 @@ private struct OracleClass {
 extension ExperimentAnalysis {
   /// Methods that drop less of the attention than an oracle of their class that has as much or more.
   var passedOracles: [String] {
+    let tasks = Dictionary(grouping: rows, by: \.row.planned.fullIdentity)
     let oracles = rows.filter { $0.cell.strategy.hasPrefix("oracle-") }
     return oracles.flatMap { oracle in
       let classes =
         oracle.cell.strategy == "oracle-eviction" ? OracleClass.eviction : OracleClass.selection
-      return rows.flatMap { method in
+      return (tasks[oracle.row.planned.fullIdentity] ?? []).flatMap { method in
         classes.compactMap { passed(oracle, by: method, in: $0) }
       }
     }
@@ -48,18 +52,17 @@ extension ExperimentAnalysis {
     _ oracle: AnalysedRow, by method: AnalysedRow, in kind: OracleClass
   ) -> String? {
     guard !method.row.isFull, !method.cell.isOracle,
-      method.row.planned.fullIdentity == oracle.row.planned.fullIdentity,
       let share = method.row[kind.share], let oracleShare = oracle.row[kind.share],
       // What is hardly bound is no comparison.
       oracleShare < 0.999, share <= oracleShare + 1e-6,
       let dropped = method.row[kind.dropped], let oracleDropped = oracle.row[kind.dropped],
       dropped < 0.999 * oracleDropped, oracleDropped - dropped > 1e-6
     else { return nil }
+    let (mass, keys) = (NumberFormat.significant, NumberFormat.fixed(3))
     return
-      "passes its oracle: \(method.place) drops \(NumberText.significant(dropped)) of the attention at "
-      + "\(kind.words) \(NumberText.fixed(share, 3)), \(oracle.row.planned.label) drops "
-      + "\(NumberText.significant(oracleDropped)) at \(NumberText.fixed(oracleShare, 3)); "
-      + Self.explanation(oracle.cell)
+      "passes its oracle: \(method.place) drops \(mass.text(dropped)) of the attention at "
+      + "\(kind.words) \(keys.text(share)), \(oracle.label) drops "
+      + "\(mass.text(oracleDropped)) at \(keys.text(oracleShare)); " + Self.explanation(oracle.cell)
   }
 
   /// Why that may be.

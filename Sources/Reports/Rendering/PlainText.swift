@@ -1,0 +1,66 @@
+extension String {
+  /// The text with some of its scalars replaced; nil leaves one as it is.
+  ///
+  /// Escaping goes by scalars, not by `Character`: a special character with a combining mark behind it is a `Character`
+  /// of its own, and would pass.
+  func replacingScalars(_ replacement: (Unicode.Scalar) -> String?) -> String {
+    var text = ""
+    for scalar in unicodeScalars {
+      if let other = replacement(scalar) {
+        text.unicodeScalars.append(contentsOf: other.unicodeScalars)
+      } else {
+        text.unicodeScalars.append(scalar)
+      }
+    }
+    return text
+  }
+
+  /// On one line, so that it cannot end what it is part of: a blank for each run of line breaks, none at the ends.
+  var onOneLine: String {
+    unicodeScalars.split { Self.lineBreaks.contains($0) }.map { String($0) }.joined(separator: " ")
+  }
+
+  /// Line feed, vertical tab, form feed, carriage return, next line, line and paragraph separator.
+  private static let lineBreaks: Set<Unicode.Scalar> = [
+    "\n", "\u{B}", "\u{C}", "\r", "\u{85}", "\u{2028}", "\u{2029}",
+  ]
+}
+
+/// Text inside of XML and HTML.
+enum XMLText {
+  /// For an element's text and for an attribute's value; without the characters that XML does not allow.
+  static func escaped(_ text: String) -> String {
+    text.replacingScalars { scalar in
+      switch scalar {
+      case "&": "&amp;"
+      case "<": "&lt;"
+      case ">": "&gt;"
+      case "\"": "&quot;"
+      case "\u{FFFE}", "\u{FFFF}": ""
+      default: scalar.properties.generalCategory == .control ? "" : nil
+      }
+    }
+  }
+}
+
+/// Text that goes to a person's terminal.
+public enum TerminalText {
+  /// Without power over the terminal: control characters, and those that turn the direction of the text around, as
+  /// escapes like `\u001b`. Line feeds and tabs stay.
+  public static func safe(_ text: String) -> String {
+    guard text.unicodeScalars.contains(where: isUnsafe) else { return text }
+    return text.replacingScalars { scalar in
+      guard isUnsafe(scalar) else { return nil }
+      let digits = String(scalar.value, radix: 16)
+      return "\\u" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+    }
+  }
+
+  private static func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar {
+    case "\n", "\t": false
+    case ..<" ", "\u{7F}"..."\u{9F}", "\u{202A}"..."\u{202E}", "\u{2066}"..."\u{2069}": true
+    default: false
+    }
+  }
+}
