@@ -4,6 +4,8 @@ public struct StrategyDescription: Codable, Sendable, Hashable {
   public var name: String
   /// One sentence for people.
   public var summary: String
+  /// What it stands for in a comparison.
+  public var role: StrategyRole
   /// Where it acts.
   public var phases: [StrategyPhase]
   public var parameters: [ParameterDescription]
@@ -13,20 +15,21 @@ public struct StrategyDescription: Codable, Sendable, Hashable {
   public var budgetPhases: [StrategyPhase]
   /// True where a selection made once from the whole prompt decides what earlier queries see.
   public var selectionLooksAhead: Bool
-  /// True for an oracle that is told what follows the prompt: no method, and not to be compared with one as such.
+  /// True for an oracle that is told what follows the prompt.
   public var readsFuture: Bool
   public var fidelity: Fidelity
   /// Paper or repository, for a citation.
   public var source: String
 
   public init(
-    name: String, summary: String, phases: [StrategyPhase], parameters: [ParameterDescription],
-    budgets: [BudgetForm] = [], budgetPhases: [StrategyPhase]? = nil,
-    selectionLooksAhead: Bool = false, readsFuture: Bool = false, fidelity: Fidelity,
-    source: String
+    name: String, summary: String, role: StrategyRole = .method, phases: [StrategyPhase],
+    parameters: [ParameterDescription], budgets: [BudgetForm] = [],
+    budgetPhases: [StrategyPhase]? = nil, selectionLooksAhead: Bool = false,
+    readsFuture: Bool = false, fidelity: Fidelity, source: String
   ) {
     self.name = name
     self.summary = summary
+    self.role = role
     self.phases = phases
     self.parameters = parameters
     self.budgets = budgets
@@ -36,6 +39,18 @@ public struct StrategyDescription: Codable, Sendable, Hashable {
     self.fidelity = fidelity
     self.source = source
   }
+}
+
+/// What a strategy stands for in a comparison.
+public enum StrategyRole: String, Codable, Sendable, Hashable, CaseIterable {
+  /// Dense attention: what all others are compared with.
+  case reference
+  /// A method that could be used in practice.
+  case method
+  /// What a method has to beat to be worth its effort, such as a choice by chance.
+  case control
+  /// Knows what no method can know: a bound on what methods can reach, never one of them.
+  case oracle
 }
 
 public enum StrategyPhase: String, Codable, Sendable, Hashable, CaseIterable {
@@ -113,8 +128,9 @@ extension StrategyDescription {
   /// Whether it can stand where a strategy is asked for that acts in `phase`: it acts there, and has no parts itself.
   public func fits(_ phase: StrategyPhase) -> Bool { phases.contains(phase) && !hasParts }
 
-  /// What it says once the parameters are known: a strategy made of others acts where it has parts, looks ahead if the
-  /// prompt's does, and reads the future if any does; one that leaves the prompt dense (`prefill` false) does not look ahead.
+  /// What it says once the parameters are known: a strategy made of others acts where it has parts, looks
+  /// ahead if the prompt's part does, reads the future if any part does, and is an oracle if any part is; one
+  /// that leaves the prompt dense (`prefill` false) does not look ahead.
   ///
   /// - Parameter known: the description of a part by its name.
   public func with(
@@ -133,6 +149,7 @@ extension StrategyDescription {
       description.phases.append(phase)
       if phase == .prefill && part.selectionLooksAhead { description.selectionLooksAhead = true }
       if part.readsFuture { description.readsFuture = true }
+      if part.role == .oracle { description.role = .oracle }
     }
     return description
   }

@@ -7,7 +7,8 @@ import Tensors
 enum SpecSamples {
   static let strategies = [
     StrategyDescription(
-      name: "full", summary: "Dense.", phases: [], parameters: [], fidelity: .own, source: "-"),
+      name: "full", summary: "Dense.", role: .reference, phases: [], parameters: [],
+      fidelity: .own, source: "-"),
     StrategyDescription(
       name: "streaming-llm", summary: "Sinks and window.", phases: [.prefill],
       parameters: [

@@ -10,8 +10,8 @@ public struct FullAttention: AttentionStrategy {
   }
 
   public static let description = StrategyDescription(
-    name: "full", summary: "Dense causal attention, the reference.", phases: [], parameters: [],
-    fidelity: .faithful, source: "Vaswani et al. 2017, arXiv 1706.03762")
+    name: "full", summary: "Dense causal attention, the reference.", role: .reference, phases: [],
+    parameters: [], fidelity: .faithful, source: "Vaswani et al. 2017, arXiv 1706.03762")
 
   public init() {}
 

@@ -38,7 +38,7 @@ public struct OracleEviction: AttentionStrategy {
   public static let description = StrategyDescription(
     name: "oracle-eviction",
     summary: "An oracle that reads the future: the cache keeps what later queries attend to most.",
-    phases: [.retention],
+    role: .oracle, phases: [.retention],
     parameters: [
       ParameterDescription(
         "scope", .choice(Scope.allCases.map(\.rawValue)), default: .string("head"),

@@ -31,7 +31,7 @@ public struct OracleTopK: QueryOracle {
   public static let description = StrategyDescription(
     name: "oracle-top-k",
     summary: "An oracle: each query attends to the keys with its largest exact scores.",
-    phases: [.prefill, .decode],
+    role: .oracle, phases: [.prefill, .decode],
     parameters: [
       ParameterDescription(
         "keys", .integer(minimum: 1, maximum: largestSize), default: .integer(256),

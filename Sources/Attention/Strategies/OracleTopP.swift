@@ -29,7 +29,7 @@ public struct OracleTopP: QueryOracle {
   public static let description = StrategyDescription(
     name: "oracle-top-p",
     summary: "An oracle: each query attends to the fewest keys that hold a given attention mass.",
-    phases: [.prefill, .decode],
+    role: .oracle, phases: [.prefill, .decode],
     parameters: [
       ParameterDescription(
         "attentionMass", .number(minimum: 0, maximum: 1), default: .number(0.95),

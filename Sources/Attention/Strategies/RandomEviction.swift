@@ -26,7 +26,7 @@ public struct RandomEviction: ScoringStrategy {
 
   public static let description = StrategyDescription(
     name: "random", summary: "After the prompt, sinks and tokens drawn by chance stay.",
-    phases: [.retention],
+    role: .control, phases: [.retention],
     parameters: [
       ParameterDescription(
         "sinks", .integer(minimum: 0, maximum: largestSize), default: .integer(4),

@@ -81,7 +81,7 @@ private struct CellPlace {
           of: variant, reference: variant.reference.map { identities[$0] },
           partReferences: variant.partReferences.mapValues { identities[$0] }))
     }
-    let full = variants.firstIndex { $0.description.name == "full" }
+    let full = variants.firstIndex { $0.description.role == .reference }
     return zip(variants, identities).map { variant, identity in
       PlannedCell(
         cell: record(of: variant, identity: identity), label: variant.label,
@@ -133,6 +133,7 @@ private struct CellPlace {
   private func record(of variant: StrategyVariant, identity: String) -> CellRecord {
     var strategyParameters = variant.parameters
     if let budget = variant.budget { strategyParameters["budget"] = budget.jsonValue }
+    let described = variant.configuredDescription
     var deciding = taskParameters
     for name in CellIdentity.timingParameters { deciding[name] = nil }
     return CellRecord(
@@ -142,6 +143,7 @@ private struct CellPlace {
       taskProtocol: task.protocols.isEmpty ? nil : taskParameters["protocol"]?.stringValue,
       taskParameters: .object(deciding),
       queryAware: taskParameters[ParameterDescription.queryAware.name]?.booleanValue ?? true,
-      selectionLooksAhead: variant.looksAhead, seed: seed)
+      selectionLooksAhead: described.selectionLooksAhead, strategyRole: described.role,
+      readsFuture: described.readsFuture, seed: seed)
   }
 }

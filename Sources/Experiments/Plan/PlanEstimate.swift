@@ -70,11 +70,11 @@ public struct PlanEstimate: Sendable, Hashable {
     let scored = cell.taskParameters["scoredTokens"]?.doubleValue ?? n / 2
     let output = 2 * pass.output(scored)
     if spec.metrics.contains(.approximation) {
-      let passes = cell.strategy == "full" || pass.isSynthetic ? 1.0 : 2.0
+      let passes = cell.strategyRole == .reference || pass.isSynthetic ? 1.0 : 2.0
       // A synthetic model's dense run counts once; its own run needs no dense one beside it.
-      let dense = pass.isSynthetic && cell.strategy != "full" ? 0 : pass.denseAttention(n)
+      let dense = pass.isSynthetic && cell.strategyRole != .reference ? 0 : pass.denseAttention(n)
       let own =
-        pass.isSynthetic && cell.strategy != "full" ? 2 * pass.attention(n) : pass.attention(n)
+        pass.isSynthetic && cell.strategyRole != .reference ? 2 * pass.attention(n) : pass.attention(n)
       operations +=
         Double(cell.expectedSampleCount)
         * (passes * (pass.matrices(n) + dense + own) + output)

@@ -14,11 +14,11 @@ struct StrategyVariant: Sendable, Hashable {
   /// The strategy's name and what distinguishes the variant in its experiment.
   var label = ""
 
-  /// Whether later prompt tokens choose what earlier queries see.
-  var looksAhead: Bool {
+  /// What the strategy says of itself with these parameters and parts.
+  var configuredDescription: StrategyDescription {
     description.with(.object(parameters)) { name in
       partDescriptions.first { $0.name == name }
-    }.selectionLooksAhead
+    }
   }
 
   /// Its own reference, else that of the first part that has one.
