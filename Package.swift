@@ -79,7 +79,8 @@ let package = Package(
     library(
       "Bench",
       [
-        "Attention", "Experiments", "Kernels", "Records", "ResultStore", "Tensors", "Transformer",
+        "Attention", "Experiments", "Kernels", "Records", "Reports", "ResultStore", "Tensors",
+        "Transformer",
       ]),
     .executableTarget(
       name: "tca-lab",

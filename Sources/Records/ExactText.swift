@@ -20,3 +20,21 @@ public struct ExactText: Sendable, Hashable, Comparable {
     left.text.utf8.lexicographicallyPrecedes(right.text.utf8)
   }
 }
+
+extension String {
+  /// The text with some of its scalars replaced; nil leaves one as it is.
+  ///
+  /// For escapes, which must not go by `Character`: a quotation mark with a combining mark behind it is a `Character`
+  /// of its own, and would pass.
+  public func replacingScalars(_ replacement: (Unicode.Scalar) -> String?) -> String {
+    var text = ""
+    for scalar in unicodeScalars {
+      if let other = replacement(scalar) {
+        text.unicodeScalars.append(contentsOf: other.unicodeScalars)
+      } else {
+        text.unicodeScalars.append(scalar)
+      }
+    }
+    return text
+  }
+}

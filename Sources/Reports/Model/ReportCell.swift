@@ -33,14 +33,7 @@ public struct ReportCell: Sendable, Hashable {
     self.note = note
   }
 
-  /// The number itself, not rounded; nil for words, intervals and what is missing.
-  public var value: Double? {
-    if case .number(let value, _) = content { value } else { nil }
-  }
-}
-
-extension ReportCell {
-  /// The number in the unit in which it is shown.
+  /// The number in the unit that it is shown in, not rounded; nil for words, intervals and what is missing.
   public var shownValue: Double? {
     if case .number(let value, let format) = content { format.scaled(value) } else { nil }
   }

@@ -1,3 +1,5 @@
+import Records
+
 /// Comma-separated values (RFC 4180): a file for each data table, exact numbers, empty fields for what does not exist.
 public struct CSVRenderer: ReportRenderer {
   public let name = "csv"

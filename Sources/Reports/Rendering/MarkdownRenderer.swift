@@ -1,3 +1,5 @@
+import Records
+
 /// Markdown whose tables can also be read as they are, in a terminal or an editor; figures are SVG files beside it.
 public struct MarkdownRenderer: ReportRenderer {
   public let name = "markdown"

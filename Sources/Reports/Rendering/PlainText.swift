@@ -1,20 +1,6 @@
-extension String {
-  /// The text with some of its scalars replaced; nil leaves one as it is.
-  ///
-  /// Escaping goes by scalars, not by `Character`: a special character with a combining mark behind it is a `Character`
-  /// of its own, and would pass.
-  func replacingScalars(_ replacement: (Unicode.Scalar) -> String?) -> String {
-    var text = ""
-    for scalar in unicodeScalars {
-      if let other = replacement(scalar) {
-        text.unicodeScalars.append(contentsOf: other.unicodeScalars)
-      } else {
-        text.unicodeScalars.append(scalar)
-      }
-    }
-    return text
-  }
+import Records
 
+extension String {
   /// On one line, so that it cannot end what it is part of: a blank for each run of line breaks, none at the ends.
   var onOneLine: String {
     unicodeScalars.split { Self.lineBreaks.contains($0) }.map { String($0) }.joined(separator: " ")
@@ -55,6 +41,9 @@ public enum TerminalText {
       return "\\u" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits
     }
   }
+
+  /// The same on one line.
+  public static func line(_ text: String) -> String { safe(text.onOneLine) }
 
   private static func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar {

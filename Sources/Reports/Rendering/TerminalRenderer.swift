@@ -16,7 +16,10 @@ public struct TerminalRenderer: ReportRenderer {
     text += "\n"
     for section in report.summary.map({ [$0] }) ?? report.sections {
       if report.summary == nil { text += "\n\(section.title.onOneLine)\n" }
-      if section.isEmpty { text += "no cells\n" }
+      guard section.tables.contains(where: { !$0.rows.isEmpty }) else {
+        text += "no cells\n"
+        continue
+      }
       for table in section.tables where !table.rows.isEmpty { text += "\n" + Self.text(of: table) }
       for note in section.text { text += "\n" + wrapped(note, indentation: "") }
       for item in section.items { text += "\n" + wrapped("! " + item, indentation: "  ") }

@@ -9,7 +9,7 @@ public struct TextTable {
   }
 
   init(_ rows: [[String]], rightAligned: Set<Int>) {
-    self.rows = rows.map { $0.map { TerminalText.safe($0.onOneLine) } }
+    self.rows = rows.map { $0.map(TerminalText.line) }
     self.rightAligned = rightAligned
   }
 

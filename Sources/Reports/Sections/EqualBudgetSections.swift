@@ -68,16 +68,19 @@ extension ExperimentAnalysis {
     }
   }
 
-  /// Methods that lose more than tokens drawn by chance do at the same budget, beyond the interval of the difference.
-  var worseThanRandom: [String] {
+  /// Methods that lose more than a control at the same budget, beyond the interval of the difference.
+  var worseThanControl: [String] {
     BudgetedUse.allCases.flatMap(budgetGroups).flatMap { group -> [String] in
-      guard let random = group.rows.first(where: \.cell.isRandom) else { return [] }
-      return group.rows.filter { !$0.row.isFull && !$0.cell.isRandom }.compactMap { row in
-        guard let found = PairedDifference(from: random.row, to: row.row), found.verdict > 0 else {
+      guard let control = group.rows.first(where: { $0.cell.strategyRole == .control }) else {
+        return []
+      }
+      let others = group.rows.filter { !$0.row.isFull && $0.cell.strategyRole != .control }
+      return others.compactMap { row in
+        guard let found = PairedDifference(from: control.row, to: row.row), found.verdict > 0 else {
           return nil
         }
-        return "worse than random at the same budget: \(row.place), "
-          + "\(ReportCell.difference(found).plainText) to \(random.label)"
+        return "worse than \(control.cell.strategy) at the same budget: \(row.place), "
+          + "\(ReportCell.difference(found).plainText) to \(control.label)"
       }
     }.uniqued
   }

@@ -8,7 +8,7 @@ extension ExperimentAnalysis {
 
   /// One sentence for each; empty where nothing is wrong.
   public var flags: [String] {
-    rows.flatMap { impossible($0) } + passedOracles + worseThanRandom + atChance + risingErrors
+    rows.flatMap { impossible($0) } + passedOracles + worseThanControl + atChance + risingErrors
       + fewUnits + mixedProvenance + gaps
   }
 

@@ -13,7 +13,7 @@ extension ExperimentAnalysis {
     let columns: [ColumnRule<GrowthLine>] =
       [
         .words("model") { .text($0.key.model) }, .words("task") { .text($0.key.task) },
-        .words("strategy") { $0.key.strategy }, .init("contexts") { .text($0.lengths) },
+        .words("strategy") { $0.rows[0].strategy }, .init("contexts") { .text($0.lengths) },
       ] + GrowthFigure.allCases.map { figure in .init(figure.heading) { $0.exponent(of: figure) } }
     let measured = lines.filter { line in GrowthFigure.allCases.contains { line.fit($0) != nil } }
     return ReportSection(
@@ -58,13 +58,7 @@ extension ExperimentAnalysis {
           title: "\(figure.title), \(place.title)",
           x: .init("context length, tokens", .logarithmic, ticks: lengths),
           y: .init(figure.axis, .logarithmic),
-          series: lines.map { line in
-            LineChart.Series(
-              line.key.strategy.plainText,
-              line.rows.compactMap {
-                LineChart.Point(.count($0.cell.contextLength), figure.cell($0))
-              })
-          })
+          series: lines.map { LineChart.Series($0.key.strategy, $0.points(figure)) })
         let isFitted = chart.series.contains { $0.points.count >= PowerFit.leastPoints }
         return isFitted ? ReportFigure("\(figure.rawValue)\(place.suffix)", chart) : nil
       }
@@ -135,12 +129,12 @@ private struct GrowthLine {
   struct Key: Hashable {
     let model: String
     let task: String
-    let strategy: ReportCell
+    let strategy: String
 
     init(_ analysed: AnalysedRow) {
       model = analysed.cell.model
       task = analysed.task
-      strategy = analysed.strategy
+      strategy = analysed.strategy.plainText
     }
   }
 
@@ -159,11 +153,12 @@ private struct GrowthLine {
     return "\(lengths[0])–\(lengths[lengths.count - 1]) (\(lengths.count))"
   }
 
+  func points(_ figure: GrowthFigure) -> [LineChart.Point] {
+    rows.compactMap { LineChart.Point(.count($0.cell.contextLength), figure.cell($0)) }
+  }
+
   func fit(_ figure: GrowthFigure) -> PowerFit? {
-    PowerFit(
-      rows.compactMap { row in
-        figure.cell(row).value.map { (Double(row.cell.contextLength), $0) }
-      })
+    PowerFit(points(figure).map { ($0.x, $0.y) })
   }
 
   func exponent(of figure: GrowthFigure) -> ReportCell {

@@ -4,6 +4,7 @@ import Experiments
 import Foundation
 import Kernels
 import Records
+import Reports
 
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -26,8 +26,6 @@ struct CompareCommand: ParsableCommand {
         comparing: first, with: second,
         in: store.experimentNames().map { try store.results(of: $0) })
     }
-    var text = ""
-    try MarkdownRenderer().render(report, to: &text)
-    try Output.text(text)
+    try Output.text(MarkdownRenderer().files(of: report)[0].text)
   }
 }

@@ -3,6 +3,7 @@ import Experiments
 import Foundation
 import GGUF
 import Records
+import Reports
 
 struct ModelsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -2,6 +2,7 @@ import ArgumentParser
 import Experiments
 import Foundation
 import Records
+import Reports
 import ResultStore
 
 struct PlanCommand: ParsableCommand {

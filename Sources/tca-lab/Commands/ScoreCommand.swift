@@ -3,6 +3,7 @@ import Attention
 import Experiments
 import Foundation
 import Records
+import Reports
 import Transformer
 
 struct ScoreCommand: ParsableCommand {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Attention
 import Records
+import Reports
 import StrategyChecker
 
 struct StrategiesCommand: ParsableCommand {

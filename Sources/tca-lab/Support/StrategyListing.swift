@@ -1,6 +1,7 @@
 import Attention
 import Experiments
 import Records
+import Reports
 
 /// Strategies as a person or a program reads them.
 enum StrategyListing {
