@@ -52,7 +52,9 @@ struct EscapingTests {
 
   @Test(
     "Every row of a Markdown table has the same number of cells",
-    arguments: ["a|\(accent)b", "|", "\\|", "\\", "\n\(accent)|", "\u{2028}|", "`|", "\\\\|\(accent)"])
+    arguments: [
+      "a|\(accent)b", "|", "\\|", "\\", "\n\(accent)|", "\u{2028}|", "`|", "\\\\|\(accent)",
+    ])
   func markdown(text: String) {
     let lines = files(text, MarkdownRenderer())[0].text.unicodeScalars.split(
       separator: "\n", omittingEmptySubsequences: false)
@@ -78,8 +80,9 @@ struct EscapingTests {
 
   @Test("Markup in a name is text in Markdown")
   func markup() {
-    #expect(MarkdownRenderer.line("<script>*a*`b`\\ &lt; [a](b)")
-      == #"\<script>\*a\*\`b\`\\ \&lt; [a]\(b)"#)
+    #expect(
+      MarkdownRenderer.line("<script>*a*`b`\\ &lt; [a](b)")
+        == #"\<script>\*a\*\`b\`\\ \&lt; [a]\(b)"#)
     #expect(MarkdownRenderer.line("1.05 [0.9, 1.2] (0.98–1.03)") == "1.05 [0.9, 1.2] (0.98–1.03)")
   }
 

@@ -36,7 +36,9 @@ struct ReportTests {
       #expect(Set(rows[..<4]) == [false] && Set(rows[4...]).count == 1)
       let flagged = analysis.flags.contains { $0.hasPrefix("full attention is at chance") }
       #expect(flagged == rows[4])
-      #expect(ReportTable([analysis.rows[7]], ColumnRule.names).texts[0][2] == (rows[4] ? "passkey ‡" : "passkey"))
+      #expect(
+        ReportTable([analysis.rows[7]], ColumnRule.names).texts[0][2]
+          == (rows[4] ? "passkey ‡" : "passkey"))
       #expect(Report(of: results).legend.contains { $0.hasPrefix("‡") } == rows[4])
       #expect(terminal(results).contains("‡") == rows[4])
       return rows[4]
@@ -281,8 +283,8 @@ struct ReportTests {
       title: "a\n# b",
       sections: [
         ReportSection(
-          "x",
-          tables: [ReportTable(columns: [.init("h|1", .neither, .words)], rows: [["a|b\n## c"]])])
+          title: "x",
+          tables: [ReportTable(columns: [.init(name: "h|1", kind: .words)], rows: [["a|b\n## c"]])])
       ])
     let text = MarkdownRenderer().files(of: report)[0].text
     #expect(

@@ -14,7 +14,12 @@ public struct ExperimentAnalysis: Sendable {
     let labels = TaskLabels(results.rows)
     let models = Self.ranks(results.rows.map(\.planned.cell.model))
     let tasks = Self.ranks(results.rows.map(labels.label))
-    let context = AnalysedRow.Context(results)
+    let fullRows = Dictionary(
+      results.rows.filter(\.isFull).map { ($0.fullCell, $0) },
+      uniquingKeysWith: { first, _ in first }
+    )
+    let atChance = Set(fullRows.filter(\.value.isAtChance).keys)
+    let newestGroups = results.newestGroups
     rows = results.rows.enumerated().filter { isWanted($0.element) }
       .map { (position: $0.offset, row: $0.element, label: labels.label(of: $0.element)) }
       .sorted { left, right in
@@ -26,7 +31,12 @@ public struct ExperimentAnalysis: Sendable {
           right.position
         )
       }
-      .map { AnalysedRow($0.row, task: $0.label, in: context) }
+      .map {
+        AnalysedRow(
+          $0.row, task: $0.label, full: fullRows[$0.row.fullCell],
+          isAtChance: atChance.contains($0.row.fullCell),
+          group: newestGroups[$0.row.planned.cell.identity]?.group)
+      }
   }
 
   /// The place of each name's first appearance.
@@ -57,35 +67,17 @@ public struct AnalysedRow: Sendable {
   /// To full, repetition by repetition.
   public let ratios: [TimeFigure: Spread]
 
-  /// What rows are compared with, looked up by cell.
-  struct Context {
-    /// A model's file can go by two names in one experiment.
-    struct Cell: Hashable {
-      var identity: String
-      var model: String
-    }
-
-    let fullRows: [Cell: ComparisonRow]
-    let atChance: Set<Cell>
-    let newestGroups: [String: StoredTimingGroup]
-
-    init(_ results: ExperimentResults) {
-      fullRows = Dictionary(
-        results.rows.filter(\.isFull).map { ($0.fullCell, $0) }, uniquingKeysWith: { first, _ in first })
-      atChance = Set(fullRows.filter(\.value.isAtChance).keys)
-      newestGroups = results.newestGroups
-    }
-  }
-
-  init(_ row: ComparisonRow, task: String, in context: Context) {
+  /// - Parameters:
+  ///   - full: what the row is compared with; nil where the results lack it.
+  ///   - group: the newest timing group of the cell.
+  init(
+    _ row: ComparisonRow, task: String, full: ComparisonRow?, isAtChance: Bool, group: TimingGroup?
+  ) {
     self.row = row
     self.task = task
-    isAtChance = context.atChance.contains(row.fullCell)
-    difference =
-      row.isFull
-      ? nil : context.fullRows[row.fullCell].flatMap { PairedDifference(from: $0, to: row) }
+    self.isAtChance = isAtChance
+    difference = row.isFull ? nil : full.flatMap { PairedDifference(from: $0, to: row) }
     let identity = row.planned.cell.identity
-    let group = context.newestGroups[identity]?.group
     var times: [TimeFigure: Spread] = [:]
     var ratios: [TimeFigure: Spread] = [:]
     for figure in TimeFigure.allCases {
@@ -131,9 +123,8 @@ extension ColumnRule where Subject == AnalysedRow {
 }
 
 extension ComparisonRow {
-  fileprivate var fullCell: AnalysedRow.Context.Cell {
-    .init(identity: planned.fullIdentity, model: planned.cell.model)
-  }
+  /// The cell that this one is compared with; one model file can go by two names.
+  fileprivate var fullCell: [String] { [planned.fullIdentity, planned.cell.model] }
 
   /// True where the score is 0, is at most the chance level, or has it in its interval.
   var isAtChance: Bool {

@@ -1,3 +1,5 @@
+import Records
+
 extension Sequence {
   /// Elements under their keys, both in the order of first appearance.
   func grouped<Key: Hashable>(_ key: (Element) -> Key) -> [(key: Key, elements: [Element])] {
@@ -13,6 +15,11 @@ extension Sequence {
       }
     }
     return groups
+  }
+
+  /// Elements that have all of these names in common, byte for byte.
+  func groupedByNames(_ names: (Element) -> [String]) -> [[Element]] {
+    grouped { names($0).map(ExactText.init) }.map(\.elements)
   }
 }
 

@@ -36,7 +36,7 @@ extension Report {
 
 extension ExperimentAnalysis {
   /// Commit, machine, libraries and dates behind the figures.
-  var facts: [Report.Fact] {
+  var facts: [(label: String, value: String)] {
     let runs = runsBehind.isEmpty ? results.runs : runsBehind
     guard let first = runs.first, let last = runs.last else { return [] }
     func all(_ text: (Provenance) -> String) -> String {
@@ -44,25 +44,28 @@ extension ExperimentAnalysis {
     }
     let days = [first, last].map { String($0.startedAt.prefix(10)) }.uniqued
     return [
-      .init(
+      (
         "source",
         all {
           "\($0.sourceState), tca-lab \($0.programVersion), numerics version \($0.numericsVersion)"
-        }),
-      .init(
+        }
+      ),
+      (
         "machine",
         all {
           let memory = NumberFormat.fixed(1).text(Double($0.memoryBytes) / 1_073_741_824)
           return "\($0.cpu), \($0.cores) cores, \(memory) GiB, \($0.operatingSystem)"
-        }),
-      .init("libraries", all { "\($0.blas), \($0.blasThreadsPerCall) thread(s) a call" }),
-      .init("threads", all { "\($0.threads)" }),
-      .init("compiler", all { "\($0.compiler), \($0.compilerFlags)" }),
-      .init(
+        }
+      ),
+      ("libraries", all { "\($0.blas), \($0.blasThreadsPerCall) thread(s) a call" }),
+      ("threads", all { "\($0.threads)" }),
+      ("compiler", all { "\($0.compiler), \($0.compilerFlags)" }),
+      (
         "models",
         rows.map { "\($0.cell.model) (SHA-256 \($0.cell.modelDigest.prefix(12)))" }.uniqued
-          .joined(separator: "; ")),
-      .init("runs", "\(runs.count) (\(days.joined(separator: " to ")), UTC)"),
+          .joined(separator: "; ")
+      ),
+      ("runs", "\(runs.count) (\(days.joined(separator: " to ")), UTC)"),
     ]
   }
 }

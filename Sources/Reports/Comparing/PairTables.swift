@@ -36,9 +36,9 @@ struct PairTables {
 
   var sections: [ReportSection] {
     [
-      ReportSection("\(experiment): quality", tables: [quality]),
-      ReportSection("\(experiment): approximation and memory", tables: [approximation]),
-      ReportSection("\(experiment): time", tables: [times]),
+      ReportSection(title: "\(experiment): quality", tables: [quality]),
+      ReportSection(title: "\(experiment): approximation and memory", tables: [approximation]),
+      ReportSection(title: "\(experiment): time", tables: [times]),
     ].filter { !$0.isEmpty }
   }
 
@@ -76,7 +76,7 @@ struct PairTables {
     let table = ReportTable(
       pairs,
       names + figures.flatMap { [$0.of(\.first, "A "), $0.of(\.second, "B ")] })
-    return table.columns.count > names.count ? table : ReportTable(columns: [], rows: [])
+    return table.columns.count > names.count ? table : ReportTable()
   }
 
   private struct Times {

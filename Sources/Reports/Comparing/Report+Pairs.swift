@@ -14,7 +14,7 @@ extension Report {
     for name in [first, second] {
       guard labels.contains(name) || cells.contains(where: { $0.cell.strategy == name }) else {
         throw ReportError(
-          "there is no strategy \"\(name)\" in the stored experiments",
+          detail: "there is no strategy \"\(name)\" in the stored experiments",
           advice: labels.isEmpty
             ? "Run an experiment first."
             : "There are \(labels.sorted().map { "\"\($0)\"" }.joined(separator: ", ")).")
@@ -48,11 +48,12 @@ extension Report {
     }
     guard tables.contains(where: { !$0.sections.isEmpty }) else {
       throw ReportError(
-        "\"\(first)\" and \"\(second)\" have no cell of the same experiment, model, length and task with results",
+        detail:
+          "\"\(first)\" and \"\(second)\" have no cell of the same experiment, model, length and task with results",
         advice: "Put both into one experiment and run it.")
     }
     self.init(
-      title: "\(second) against \(first)", facts: [.init("A", first), .init("B", second)],
+      title: "\(second) against \(first)", facts: [("A", first), ("B", second)],
       pairs: tables)
   }
 
@@ -66,9 +67,9 @@ extension Report {
   public init(
     comparingRun first: ExperimentResults, with second: ExperimentResults
   ) throws(ReportError) {
-    let others = Dictionary(grouping: ExperimentAnalysis(second).rows, by: Place.init)
+    let others = Dictionary(grouping: ExperimentAnalysis(second).rows, by: Self.place)
     let pairs = ExperimentAnalysis(first).rows.flatMap { row in
-      (others[Place(row)] ?? []).map { ComparedPair(row, $0) }
+      (others[Self.place(of: row)] ?? []).map { ComparedPair(row, $0) }
     }
     let names = [first, second].map { results in
       results.runs.last.map {
@@ -77,12 +78,12 @@ extension Report {
     }
     guard !pairs.isEmpty else {
       throw ReportError(
-        "\(names[0]) and \(names[1]) measured no cell in common",
+        detail: "\(names[0]) and \(names[1]) measured no cell in common",
         advice: "Compare runs of the same experiment; `tca-lab report` names the runs.")
     }
     self.init(
       title: "\(second.experiment.name): two runs",
-      facts: [.init("A", names[0]), .init("B", names[1])],
+      facts: [("A", names[0]), ("B", names[1])],
       pairs: [
         PairTables(pairs: pairs, experiment: second.experiment.name, namesStrategies: true)
       ])
@@ -91,7 +92,7 @@ extension Report {
     )
   }
 
-  private init(title: String, facts: [Fact], pairs: [PairTables]) {
+  private init(title: String, facts: [(label: String, value: String)], pairs: [PairTables]) {
     let sections = pairs.flatMap(\.sections)
     self.init(
       title: title, facts: facts, sections: sections,
@@ -102,21 +103,12 @@ extension Report {
       data: pairs.map(\.data))
   }
 
-  /// What two runs measure alike.
-  private struct Place: Hashable {
-    let model: String
-    let contextLength: Int
-    let label: String
-    let task: String
-    let taskParameters: JSONValue
-
-    init(_ row: AnalysedRow) {
-      model = row.cell.model
-      contextLength = row.cell.contextLength
-      label = row.label
-      task = row.task
-      taskParameters = row.cell.taskParameters
-    }
+  /// What a cell has in common with the same one of another run.
+  private static func place(of row: AnalysedRow) -> [String] {
+    [
+      row.cell.model, "\(row.cell.contextLength)", row.label, row.task,
+      row.cell.taskParameters.canonicalText,
+    ]
   }
 }
 

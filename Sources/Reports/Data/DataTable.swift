@@ -41,26 +41,11 @@ protocol DataValue {
   var dataValue: DataTable.Value { get }
 }
 
-extension DataTable.Value: DataValue {
-  var dataValue: DataTable.Value { self }
-}
-
-extension String: DataValue {
-  var dataValue: DataTable.Value { .text(self) }
-}
-
-extension Int: DataValue {
-  var dataValue: DataTable.Value { .integer(self) }
-}
-
-extension Double: DataValue {
-  var dataValue: DataTable.Value { .number(self) }
-}
-
-extension Bool: DataValue {
-  var dataValue: DataTable.Value { .integer(self ? 1 : 0) }
-}
-
+extension DataTable.Value: DataValue { var dataValue: DataTable.Value { self } }
+extension String: DataValue { var dataValue: DataTable.Value { .text(self) } }
+extension Int: DataValue { var dataValue: DataTable.Value { .integer(self) } }
+extension Double: DataValue { var dataValue: DataTable.Value { .number(self) } }
+extension Bool: DataValue { var dataValue: DataTable.Value { .integer(self ? 1 : 0) } }
 extension Optional: DataValue where Wrapped: DataValue {
   var dataValue: DataTable.Value { self?.dataValue ?? .missing }
 }

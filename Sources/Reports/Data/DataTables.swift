@@ -46,7 +46,8 @@ extension ExperimentAnalysis {
       DataColumn.difference("full", "strategy_value") + ratios + DataColumn.differenceCounts
     return DataTable(
       "quality_difference", compared,
-      names.map { $0.of(\.row) } + difference.map { $0.of(\.difference) } + cell.map { $0.of(\.row) })
+      names.map { $0.of(\.row) } + difference.map { $0.of(\.difference) }
+        + cell.map { $0.of(\.row) })
   }
 
   private var headData: DataTable {

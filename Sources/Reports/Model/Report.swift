@@ -1,61 +1,27 @@
 /// A report as a value: what it says, in tables and sentences, without deciding how it looks.
 public struct Report: Sendable {
   public var title: String
-  public var question: String
+  public var question = ""
   /// Where the figures come from.
-  public var facts: [Fact]
+  public var facts: [(label: String, value: String)] = []
   /// The main comparison for a quick look; its text and items are footnotes. Nil where the sections are short enough.
   public var summary: ReportSection?
-  public var sections: [ReportSection]
+  public var sections: [ReportSection] = []
   /// How to read the tables and where the definitions are.
-  public var legend: [String]
+  public var legend: [String] = []
   /// The same figures and the raw measurements behind them, for programs.
-  public var data: [DataTable]
-
-  public struct Fact: Sendable, Hashable {
-    public var label: String
-    public var value: String
-
-    public init(_ label: String, _ value: String) {
-      self.label = label
-      self.value = value
-    }
-  }
-
-  public init(
-    title: String, question: String = "", facts: [Fact] = [], summary: ReportSection? = nil,
-    sections: [ReportSection] = [], legend: [String] = [], data: [DataTable] = []
-  ) {
-    self.title = title
-    self.question = question
-    self.facts = facts
-    self.summary = summary
-    self.sections = sections
-    self.legend = legend
-    self.data = data
-  }
+  public var data: [DataTable] = []
 }
 
 /// A part of a report under a heading.
 public struct ReportSection: Sendable {
   public var title: String
   /// Paragraphs before the tables.
-  public var text: [String]
-  public var tables: [ReportTable]
-  public var figures: [ReportFigure]
+  public var text: [String] = []
+  public var tables: [ReportTable] = []
+  public var figures: [ReportFigure] = []
   /// A list behind the tables: flags, notes.
-  public var items: [String]
-
-  public init(
-    _ title: String, text: [String] = [], tables: [ReportTable] = [],
-    figures: [ReportFigure] = [], items: [String] = []
-  ) {
-    self.title = title
-    self.text = text
-    self.tables = tables
-    self.figures = figures
-    self.items = items
-  }
+  public var items: [String] = []
 
   /// True where there is nothing to show: a text alone explains tables and figures that are not there.
   var isEmpty: Bool { items.isEmpty && figures.isEmpty && tables.allSatisfy(\.rows.isEmpty) }
@@ -72,9 +38,4 @@ public struct ReportFigure: Sendable {
   /// A word that can be a file's name, without extension; unique in a report.
   public var name: String
   public var chart: any Chart
-
-  public init(_ name: String, _ chart: any Chart) {
-    self.name = name
-    self.chart = chart
-  }
 }

@@ -11,18 +11,9 @@ public struct ReportTable: Sendable, Hashable {
 
     /// A line feed where a narrow table may break it.
     public var name: String
-    public var unit: String
-    public var polarity: Polarity
-    public var kind: Kind
-
-    public init(
-      _ name: String, unit: String = "", _ polarity: Polarity = .neither, _ kind: Kind = .numbers
-    ) {
-      self.name = name
-      self.unit = unit
-      self.polarity = polarity
-      self.kind = kind
-    }
+    public var unit = ""
+    public var polarity = Polarity.neither
+    public var kind = Kind.numbers
 
     /// With unit and direction: `KV cache, MiB ↓`.
     public var heading: String {
@@ -31,30 +22,21 @@ public struct ReportTable: Sendable, Hashable {
     }
   }
 
-  public let columns: [Column]
-  public let rows: [[ReportCell]]
+  public internal(set) var columns: [Column] = []
+  /// A cell for each column.
+  public internal(set) var rows: [[ReportCell]] = []
+}
 
-  public init(columns: [Column], rows: [[ReportCell]]) {
-    precondition(
-      rows.allSatisfy { $0.count == columns.count },
-      "ReportTable: rows of \(rows.map(\.count)) cells for \(columns.count) columns")
-    self.columns = columns
-    self.rows = rows
-  }
-
+extension ReportTable {
   /// A row for each subject; without the columns of numbers in which no row has anything to say.
-  init<Subject>(_ subjects: [Subject], _ columns: [ColumnRule<Subject>]) {
-    var shown: [Column] = []
-    var rows = Array(repeating: [ReportCell](), count: subjects.count)
-    for rule in columns {
+  init<Subject>(_ subjects: [Subject], _ rules: [ColumnRule<Subject>]) {
+    rows = Array(repeating: [], count: subjects.count)
+    for rule in rules {
       let cells = subjects.map(rule.cell)
-      if rule.column.kind == .numbers && !cells.contains(where: { $0.content != .missing }) {
-        continue
-      }
-      shown.append(rule.column)
+      if rule.column.kind == .numbers, cells.allSatisfy({ $0.content == .missing }) { continue }
+      columns.append(rule.column)
       for index in rows.indices { rows[index].append(cells[index]) }
     }
-    self.init(columns: shown, rows: rows)
   }
 }
 
@@ -67,7 +49,7 @@ struct ColumnRule<Subject> {
     _ name: String, unit: String = "", _ polarity: Polarity = .neither,
     _ kind: ReportTable.Column.Kind = .numbers, _ cell: @escaping (Subject) -> ReportCell
   ) {
-    column = .init(name, unit: unit, polarity, kind)
+    column = .init(name: name, unit: unit, polarity: polarity, kind: kind)
     self.cell = cell
   }
 

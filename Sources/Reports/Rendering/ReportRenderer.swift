@@ -11,11 +11,6 @@ public protocol ReportRenderer: Sendable {
 public struct ReportFile: Sendable, Hashable {
   public var name: String
   public var text: String
-
-  public init(name: String, text: String) {
-    self.name = name
-    self.text = text
-  }
 }
 
 /// The ways to write a report down: a new one is a file of its own, and a word in this list.

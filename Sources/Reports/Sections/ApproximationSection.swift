@@ -56,7 +56,7 @@ extension ExperimentAnalysis {
         .error("nominal density", .nominalDensity, .fixed(3)),
       ]
     return ReportSection(
-      "Approximation",
+      title: "Approximation",
       text: [
         "Isolated: every layer gets the dense input. Propagated: errors build up as in use. Worst query: the largest "
           + "of any query, layer and head. Bound ratio: error over its bound 2γM, at most 1."

@@ -9,13 +9,13 @@ extension ExperimentAnalysis {
       .init("tokens") { .count($0.tokens) }, .words("options") { .text($0.options.canonicalText) },
       .words("identity") { .text(String($0.identity.prefix(12))) },
     ]
-    return ReportSection("Calibration", tables: [ReportTable(results.calibrations, columns)])
+    return ReportSection(title: "Calibration", tables: [ReportTable(results.calibrations, columns)])
   }
 
   /// Cells that were tried in vain.
   var failureSection: ReportSection {
     ReportSection(
-      "Failures",
+      title: "Failures",
       tables: [
         ReportTable(
           rows.filter { $0.row.failure != nil },

@@ -17,7 +17,7 @@ extension ExperimentAnalysis {
           ColumnRule<AnalysedRow>.figure("units", .unitCount, .count).of(\.analysed),
         ]
       return ReportSection(
-        use.title,
+        title: use.title,
         text: [
           use.explanation
             + " Difference to full and to the reference (the strategy whose use is matched): paired, on "
@@ -40,22 +40,17 @@ extension ExperimentAnalysis {
 
   /// The cells of one model, context length and task that have one budget, the best first.
   private func budgetGroups(of use: BudgetedUse) -> [BudgetGroup] {
-    struct Key: Hashable {
-      var model: String
-      var full: String
-      var budget: CellBudget
-      var reference: String?
-    }
     let budgeted = rows.flatMap { row in
       row.budgets.filter { $0.use == use }.map { (row: row, budget: $0) }
     }
     return budgeted.grouped { row, budget in
-      Key(
-        model: row.cell.model, full: row.row.planned.fullIdentity, budget: budget,
-        reference: budget.isMatched ? row.row.planned.matchedIdentity : nil)
+      [
+        row.cell.model, row.row.planned.fullIdentity, budget.text,
+        budget.isMatched ? row.row.planned.matchedIdentity : nil,
+      ]
     }.compactMap { key, members in
-      let reference = key.reference.flatMap { identity in
-        rows.first { $0.cell.identity == identity && $0.cell.model == key.model }
+      let reference = key[3].flatMap { identity in
+        rows.first { $0.cell.identity == identity && $0.cell.model == key[0] }
       }
       let all = (reference.map { [$0] } ?? []) + members.map(\.row)
       // One cell alone is no comparison.
@@ -63,7 +58,7 @@ extension ExperimentAnalysis {
       let best = all.enumerated()
         .sorted { ($0.element.loss, $0.offset) < ($1.element.loss, $1.offset) }.map(\.element)
       return BudgetGroup(
-        budget: reference.map { "as \($0.label)" } ?? key.budget.text, reference: reference,
+        budget: reference.map { "as \($0.label)" } ?? members[0].budget.text, reference: reference,
         rows: best)
     }
   }

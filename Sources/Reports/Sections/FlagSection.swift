@@ -3,7 +3,7 @@ import Records
 extension ExperimentAnalysis {
   /// What cannot be, or must be read with care.
   var flagSection: ReportSection {
-    ReportSection("Read with care", items: flags)
+    ReportSection(title: "Read with care", items: flags)
   }
 
   /// One sentence for each; empty where nothing is wrong.
@@ -53,39 +53,28 @@ extension ExperimentAnalysis {
 
   /// Pairs of cells that differ in one budget-like parameter, where the one that attends to more errs more.
   private var risingErrors: [String] {
-    let (error, density) = (NumberFormat.significant, NumberFormat.fixed(3))
-    return pairsOfOneTask.compactMap { one, other in
-      guard !one.row.isFull, isSibling(one, other), let first = SelectionError(one),
-        let second = SelectionError(other)
+    typealias Point = (row: AnalysedRow, density: Double, error: Double)
+    let points = rows.compactMap { row -> Point? in
+      guard !row.row.isFull, let density = row.row[.nominalDensity],
+        let error = row.row[.relativeOutputError]
       else { return nil }
-      let (less, more) = first.density < second.density ? (first, second) : (second, first)
-      guard more.density - less.density > 0.01, more.error > 1.02 * less.error else { return nil }
-      return
-        "error rises with the budget: \(more.row.place), \(error.text(more.error)) at nominal density "
-        + "\(density.text(more.density)) against \(error.text(less.error)) of "
-        + "\(less.row.label) at \(density.text(less.density))"
+      return (row, density, error)
     }
-  }
-
-  private struct SelectionError {
-    let row: AnalysedRow
-    let density: Double
-    let error: Double
-
-    init?(_ row: AnalysedRow) {
-      guard let density = row.row[.nominalDensity], let error = row.row[.relativeOutputError] else {
-        return nil
+    let tasks = Dictionary(grouping: points.indices) { points[$0].row.row.planned.fullIdentity }
+    let (error, density) = (NumberFormat.significant, NumberFormat.fixed(3))
+    return points.indices.flatMap { index -> [String] in
+      let one = points[index]
+      let later = (tasks[one.row.row.planned.fullIdentity] ?? []).filter { $0 > index }
+      return later.map { points[$0] }.compactMap { other in
+        let (less, more) = one.density < other.density ? (one, other) : (other, one)
+        guard isSibling(one.row, other.row), more.density - less.density > 0.01,
+          more.error > 1.02 * less.error
+        else { return nil }
+        return
+          "error rises with the budget: \(more.row.place), \(error.text(more.error)) at nominal density "
+          + "\(density.text(more.density)) against \(error.text(less.error)) of "
+          + "\(less.row.label) at \(density.text(less.density))"
       }
-      (self.row, self.density, self.error) = (row, density, error)
-    }
-  }
-
-  /// Rows that are compared with one cell of full, each with every later one.
-  private var pairsOfOneTask: [(AnalysedRow, AnalysedRow)] {
-    let groups = Dictionary(grouping: rows.indices) { rows[$0].row.planned.fullIdentity }
-    return rows.indices.flatMap { index in
-      (groups[rows[index].row.planned.fullIdentity] ?? []).filter { $0 > index }
-        .map { (rows[index], rows[$0]) }
     }
   }
 
@@ -128,7 +117,8 @@ extension ExperimentAnalysis {
     let machines = Set(runsBehind.filter { groups.contains($0.id) }.map(\.provenance.cpu)).sorted()
     if machines.count > 1 {
       flags.append(
-        "times come from \(machines.count) kinds of machine; only ratios compare: \(list(machines))")
+        "times come from \(machines.count) kinds of machine; only ratios compare: \(list(machines))"
+      )
     }
     return flags
   }

@@ -7,17 +7,18 @@ extension ExperimentAnalysis {
   var growthSection: ReportSection {
     let title = "Growth with the context length"
     guard Set(rows.map(\.cell.contextLength)).count >= PowerFit.leastPoints else {
-      return ReportSection(title)
+      return ReportSection(title: title)
     }
-    let lines = rows.grouped(GrowthLine.Key.init).map { GrowthLine($0, $1) }
+    let lines = rows.groupedByNames { [$0.cell.model, $0.task, $0.strategy.plainText] }
+      .map(GrowthLine.init)
     let columns: [ColumnRule<GrowthLine>] =
       [
-        .words("model") { .text($0.key.model) }, .words("task") { .text($0.key.task) },
+        .words("model") { .text($0.rows[0].cell.model) }, .words("task") { .text($0.rows[0].task) },
         .words("strategy") { $0.rows[0].strategy }, .init("contexts") { .text($0.lengths) },
-      ] + GrowthFigure.allCases.map { figure in .init(figure.heading) { $0.exponent(of: figure) } }
-    let measured = lines.filter { line in GrowthFigure.allCases.contains { line.fit($0) != nil } }
+      ] + GrowthFigure.all.map { figure in .init(figure.heading) { $0.exponent(of: figure) } }
+    let measured = lines.filter { line in GrowthFigure.all.contains { line.fit($0) != nil } }
     return ReportSection(
-      title,
+      title: title,
       text: measured.isEmpty
         ? []
         : [
@@ -50,100 +51,63 @@ extension ExperimentAnalysis {
   }
 
   private static func figures(of lines: [GrowthLine]) -> [ReportFigure] {
-    let charted: [GrowthFigure] = [.attentionAndSelection, .firstToken, .kvBytes]
-    return ChartPlace.all(of: lines) { ($0.key.model, $0.key.task) }.flatMap { place, lines in
+    ChartPlace.all(of: lines) { ($0.rows[0].cell.model, $0.rows[0].task) }.flatMap { place, lines in
       let lengths = Set(lines.flatMap { $0.rows.map { Double($0.cell.contextLength) } }).sorted()
-      return charted.compactMap { figure -> ReportFigure? in
+      return GrowthFigure.all.compactMap { figure -> ReportFigure? in
+        guard let (name, title, axis) = figure.chart else { return nil }
         let chart = LineChart(
-          title: "\(figure.title), \(place.title)",
-          x: .init("context length, tokens", .logarithmic, ticks: lengths),
-          y: .init(figure.axis, .logarithmic),
-          series: lines.map { LineChart.Series($0.key.strategy, $0.points(figure)) })
+          title: "\(title), \(place.title)",
+          x: .init(label: "context length, tokens", scale: .logarithmic, ticks: lengths),
+          y: .init(label: axis, scale: .logarithmic),
+          series: lines.map {
+            .init(name: $0.rows[0].strategy.plainText, points: $0.points(figure))
+          })
         let isFitted = chart.series.contains { $0.points.count >= PowerFit.leastPoints }
-        return isFitted ? ReportFigure("\(figure.rawValue)\(place.suffix)", chart) : nil
+        return isFitted ? ReportFigure(name: name + place.suffix, chart: chart) : nil
       }
     }
   }
 }
 
-/// A figure whose growth is fitted.
-private enum GrowthFigure: String, CaseIterable {
-  case attention = "attention-time"
-  case selection = "selection-time"
-  case attentionAndSelection = "attention-and-selection-time"
-  case firstToken = "time-to-first-token"
-  case attendedPairs = "attended-pairs"
-  case kvBytes = "kv-bytes"
-  case peakBytes = "peak-bytes"
+/// A figure whose growth is fitted, and charted where it has a title for it.
+private struct GrowthFigure {
+  let heading: String
+  var chart: (name: String, title: String, axis: String)?
+  let cell: @Sendable (AnalysedRow) -> ReportCell
 
-  var heading: String {
-    switch self {
-    case .attention: "attention"
-    case .selection: "selection"
-    case .attentionAndSelection: "attention and selection"
-    case .firstToken: "first token"
-    case .attendedPairs: "attended pairs"
-    case .kvBytes: "KV cache bytes"
-    case .peakBytes: "peak resident bytes"
-    }
-  }
-
-  /// Of a chart.
-  var title: String {
-    switch self {
-    case .attentionAndSelection: "Attention and selection in the prefill"
-    case .firstToken: "Time to first token"
-    case .kvBytes: "KV cache after the prefill"
-    default: heading
-    }
-  }
-
-  var axis: String {
-    switch self {
-    case .kvBytes, .peakBytes: "MiB"
-    case .attendedPairs: "query-key pairs"
-    default: "seconds (median)"
-    }
-  }
-
-  func cell(_ analysed: AnalysedRow) -> ReportCell {
-    func seconds(_ figure: TimeFigure) -> ReportCell {
-      .number(analysed.times[figure]?.median, .significant)
-    }
-    switch self {
-    case .attention: return seconds(.attentionTime)
-    case .selection: return seconds(.selectionTime)
-    case .attentionAndSelection: return seconds(.attentionAndSelectionTime)
-    case .firstToken: return seconds(.timeToFirstToken)
-    case .attendedPairs:
+  static let all = [
+    time("attention", .attentionTime), time("selection", .selectionTime),
+    time(
+      "attention and selection", .attentionAndSelectionTime,
+      ("attention-and-selection-time", "Attention and selection in the prefill")),
+    time("first token", .timeToFirstToken, ("time-to-first-token", "Time to first token")),
+    GrowthFigure(heading: "attended pairs") { analysed in
       let n = Double(analysed.cell.contextLength)
       return .number(analysed.row[.density].map { $0 * n * (n + 1) / 2 }, .significant)
-    case .kvBytes: return .number(analysed.row[.kvCacheResidentBytes], .mebibytes)
-    case .peakBytes: return .number(analysed.row[.peakResidentBytes], .mebibytes)
+    },
+    GrowthFigure(
+      heading: "KV cache bytes", chart: ("kv-bytes", "KV cache after the prefill", "MiB")
+    ) { .number($0.row[.kvCacheResidentBytes], .mebibytes) },
+    GrowthFigure(heading: "peak resident bytes") {
+      .number($0.row[.peakResidentBytes], .mebibytes)
+    },
+  ]
+
+  private static func time(
+    _ heading: String, _ figure: TimeFigure, _ chart: (name: String, title: String)? = nil
+  ) -> GrowthFigure {
+    GrowthFigure(heading: heading, chart: chart.map { ($0.name, $0.title, "seconds (median)") }) {
+      .number($0.times[figure]?.median, .significant)
     }
   }
 }
 
 /// One strategy on one model and task, over all lengths.
 private struct GrowthLine {
-  struct Key: Hashable {
-    let model: String
-    let task: String
-    let strategy: String
-
-    init(_ analysed: AnalysedRow) {
-      model = analysed.cell.model
-      task = analysed.task
-      strategy = analysed.strategy.plainText
-    }
-  }
-
-  let key: Key
   /// By context length.
   let rows: [AnalysedRow]
 
-  init(_ key: Key, _ rows: [AnalysedRow]) {
-    self.key = key
+  init(_ rows: [AnalysedRow]) {
     self.rows = rows.sorted { $0.cell.contextLength < $1.cell.contextLength }
   }
 

@@ -40,7 +40,9 @@ extension ExperimentAnalysis {
             errors.heads.count { $0.relativeOutputError > 2 * errors.median },
             note: "of \(errors.heads.count)")
         },
-        .words("best layer") { .text(HeadErrors.text("\($0.layers[0].layer)", $0.layers[0].error)) },
+        .words("best layer") {
+          .text(HeadErrors.text("\($0.layers[0].layer)", $0.layers[0].error))
+        },
         .words("worst layer") {
           .text(HeadErrors.text("\($0.layers.last?.layer ?? 0)", $0.layers.last?.error))
         },
@@ -52,7 +54,7 @@ extension ExperimentAnalysis {
         },
       ]
     return ReportSection(
-      "Error by layer and head",
+      title: "Error by layer and head",
       text: [
         "Output error, isolated, in the prefill. Heads as layer/query head, counted from 0."
       ],

@@ -37,7 +37,7 @@ extension ExperimentAnalysis {
           }
         ])
     return ReportSection(
-      "LongBench-E by length",
+      title: "LongBench-E by length",
       text: [
         "Mean scores of documents below 4,000 words, below 8,000 and above, as LongBench-E reports them, and how many "
           + "there are of each. The length is the original document's: one longer than the context lost its middle."

@@ -25,7 +25,7 @@ extension ExperimentAnalysis {
         .figure("units", .unitCount, .count), .figure("repeats", .repeatCount, .count),
       ]
     return ReportSection(
-      "Comparison",
+      title: "Comparison",
       text: [
         "Output error and dropped mass: isolated, in the prefill, mean over samples, layers and query heads. First "
           + "token and next token: timeToFirstToken and timePerOutputToken, median over repeats."

@@ -21,7 +21,7 @@ extension ExperimentAnalysis {
         .figure("peak ratio", .peakResidentBytesRatio, .fixed(3)),
       ])
     return ReportSection(
-      "Memory",
+      title: "Memory",
       text: [
         "KV cache: allocated after the prefill's compaction. Logical: kept tokens x 2 x head dimension x element "
           + "size. Peak resident: of the whole process, mapped model pages included."

@@ -22,7 +22,7 @@ extension ExperimentAnalysis {
       },
     ]
     return ReportSection(
-      "All tasks of a kind together",
+      title: "All tasks of a kind together",
       text: [
         "The units of several cells pooled: the texts of perplexity (nats a token, lower is better), the tasks of a "
           + "family (score, higher is better). Differences are paired; intervals stratified by cell and sample. "

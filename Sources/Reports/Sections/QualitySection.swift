@@ -25,27 +25,21 @@ extension ColumnRule where Subject == PairedDifference {
 }
 
 extension ExperimentAnalysis {
-  private struct Compared {
-    var analysed: AnalysedRow
-    var difference: PairedDifference
-  }
-
   /// Quality against full on the same units, with intervals and sign tests.
   var qualitySection: ReportSection {
-    let compared = rows.compactMap { analysed in
-      analysed.difference.map { Compared(analysed: analysed, difference: $0) }
-    }
+    typealias Compared = (analysed: AnalysedRow, difference: PairedDifference)
+    let compared = rows.compactMap { row in row.difference.map { (row, $0) as Compared } }
     let figures: [ColumnRule<AnalysedRow>] = [
       .figure("logit KL", unit: "nats", .logitKL, .significant),
       .figure("p95", .logitKLP95, .significant),
       .figure("same top token", .topOneAgreement, .fixed(4)),
     ]
-    let columns =
-      ColumnRule.names.map { $0.of(\Compared.analysed) }
+    let columns: [ColumnRule<Compared>] =
+      ColumnRule.names.map { $0.of(\.analysed) }
       + ColumnRule.paired("full", "strategy").map { $0.of(\.difference) }
       + figures.map { $0.of(\.analysed) }
     return ReportSection(
-      "Quality against full",
+      title: "Quality against full",
       text: [
         "Difference: strategy minus full, unit by unit (a segment of 64 scored tokens, or a prompt). Figures of the "
           + "propagated setting."

@@ -2,13 +2,6 @@ import Records
 
 /// A strategy at one length, task by task: a line of the summary.
 private struct SummaryLine {
-  struct Key: Hashable {
-    var model: String
-    var contextLength: Int
-    var label: String
-  }
-
-  let key: Key
   let rows: [AnalysedRow]
 
   /// Of the first task that has it.
@@ -39,9 +32,8 @@ extension ExperimentAnalysis {
   /// The main comparison for a quick look: a line for each strategy at each length.
   var summarySection: ReportSection {
     let tasks = rows.map(\.task).uniqued
-    let lines = rows.grouped {
-      SummaryLine.Key(model: $0.cell.model, contextLength: $0.cell.contextLength, label: $0.label)
-    }.map { SummaryLine(key: $0, rows: $1) }
+    let lines = rows.groupedByNames { [$0.cell.model, "\($0.cell.contextLength)", $0.label] }
+      .map { SummaryLine(rows: $0) }
     func figure(
       _ name: String, _ column: ComparisonColumn, _ format: NumberFormat
     ) -> ColumnRule<SummaryLine> {
@@ -50,10 +42,11 @@ extension ExperimentAnalysis {
     let columns: [ColumnRule<SummaryLine>] =
       [
         .init("place", .neither, .group) {
-          "\($0.key.model), \(NumberFormat.count($0.key.contextLength)) tokens"
+          let cell = $0.rows[0].cell
+          return "\(cell.model), \(NumberFormat.count(cell.contextLength)) tokens"
         },
         .words("\nstrategy") {
-          .text($0.key.label, marks: $0.rows[0].cell.readsFuture ? [.readsFuture] : [])
+          .text($0.rows[0].label, marks: $0.rows[0].cell.readsFuture ? [.readsFuture] : [])
         },
         figure("output\nerror", .relativeOutputError, .significant),
         figure("dropped\nmass", .droppedMass, .significant),
@@ -63,7 +56,8 @@ extension ExperimentAnalysis {
         figure("KV\nMiB", .kvCacheResidentBytes, .mebibytes),
         figure("KV\n÷full", .kvCacheResidentBytesRatio, .fixed(2)),
       ]
-    var section = ReportSection("Summary", tables: [ReportTable(lines, columns)], items: flags)
+    var section = ReportSection(
+      title: "Summary", tables: [ReportTable(lines, columns)], items: flags)
     section.text = notes(on: tasks, marks: section.marks)
     return section
   }
@@ -79,7 +73,8 @@ extension ExperimentAnalysis {
   }
 
   private func notes(on tasks: [String], marks: [Mark]) -> [String] {
-    let first = tasks.count > 1 ? "Errors, times and KV cache are \(tasks[0])'s where it has them. " : ""
+    let first =
+      tasks.count > 1 ? "Errors, times and KV cache are \(tasks[0])'s where it has them. " : ""
     return [
       first + "± half of the 95 % interval of the difference to full, paired over units; none for "
         + "fewer than \(Bootstrap.leastUnits) units."

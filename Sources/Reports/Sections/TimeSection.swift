@@ -34,7 +34,7 @@ extension ExperimentAnalysis {
         .ratio("next token ratio", .timePerOutputToken),
       ])
     return ReportSection(
-      "Time",
+      title: "Time",
       text: [
         "Medians over the repeats of a cell's newest timing group, stages of the prefill, then stages per decode "
           + "token. Ratios are formed repeat by repeat inside the group, then the median."
@@ -44,22 +44,16 @@ extension ExperimentAnalysis {
 
   /// The shortest context from which a strategy's first token stays ahead of full's, for every length beyond.
   private var crossovers: [String] {
-    struct Line: Hashable {
-      var label: String
-      var model: String
-      var task: String
-    }
-    let timed = rows.filter { !$0.row.isFull && $0.ratios[.timeToFirstToken] != nil }
-    return timed.grouped { Line(label: $0.label, model: $0.cell.model, task: $0.task) }
-      .compactMap { line, rows in
+    rows.filter { !$0.row.isFull && $0.ratios[.timeToFirstToken] != nil }
+      .groupedByNames { [$0.label, $0.cell.model, $0.task] }.compactMap { rows in
         guard rows.count > 1 else { return nil }
         let ahead = rows.sorted { $0.cell.contextLength < $1.cell.contextLength }.reversed()
           .prefix { ($0.ratios[.timeToFirstToken]?.range.high ?? 1) < 1 }.last
         let text =
           ahead.map { "from \(NumberFormat.count($0.cell.contextLength)) tokens on" }
           ?? "not reached"
-        return
-          "Crossover length of the first token, \(line.label), \(line.model), \(line.task): \(text)"
+        return "Crossover length of the first token, \(rows[0].label), "
+          + "\(rows[0].cell.model), \(rows[0].task): \(text)"
       }
   }
 }

@@ -8,10 +8,10 @@ extension ExperimentAnalysis {
     let figures = places.compactMap { place, rows -> ReportFigure? in
       let lengths = rows.grouped(\.cell.contextLength).sorted { $0.key > $1.key }
       let charts = lengths.lazy.compactMap { Self.tradeOff(of: $1, length: $0, place: place) }
-      return charts.first.map { ReportFigure("error-and-memory\(place.suffix)", $0) }
+      return charts.first.map { ReportFigure(name: "error-and-memory\(place.suffix)", chart: $0) }
     }
     return ReportSection(
-      "Error and memory",
+      title: "Error and memory",
       text: [
         "Further down and further left is better. Cells of one strategy are joined from the least memory to the most."
       ], figures: figures)
@@ -32,8 +32,8 @@ extension ExperimentAnalysis {
       guard measured.count >= 3 else { continue }
       let series = measured.grouped(\.cell.strategy).map { strategy, rows in
         LineChart.Series(
-          strategy,
-          rows.compactMap { row in
+          name: strategy,
+          points: rows.compactMap { row in
             LineChart.Point(
               .number(row.row[.kvCacheResidentBytes], .mebibytes),
               .number(value(column, row), .significant))
@@ -41,7 +41,8 @@ extension ExperimentAnalysis {
       }
       return LineChart(
         title: "\(name) and KV cache at \(NumberFormat.count(length)) tokens, \(place.title)",
-        x: .init("KV cache after the prefill, MiB", .linear), y: .init(axis, .linear),
+        x: .init(label: "KV cache after the prefill, MiB", scale: .linear),
+        y: .init(label: axis, scale: .linear),
         series: series)
     }
     return nil

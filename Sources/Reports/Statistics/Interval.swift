@@ -3,11 +3,6 @@ public struct Interval: Codable, Sendable, Hashable {
   public var low: Double
   public var high: Double
 
-  public init(low: Double, high: Double) {
-    self.low = low
-    self.high = high
-  }
-
   public func contains(_ value: Double) -> Bool { low <= value && value <= high }
 
   /// Both ends through an increasing function.
