@@ -128,3 +128,10 @@ extension JSONValue: ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral,
     self = .object(Dictionary(uniqueKeysWithValues: elements))
   }
 }
+
+extension JSONValue {
+  /// An object with one member set.
+  public func replacing(_ key: String, by value: JSONValue) -> JSONValue {
+    .object((objectValue ?? [:]).merging([key: value]) { $1 })
+  }
+}

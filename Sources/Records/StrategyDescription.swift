@@ -87,10 +87,12 @@ public struct ParameterDescription: Codable, Sendable, Hashable {
   public var isReplacedByBudget: Bool
   /// A spec has to say it; the default value then is null.
   public var isRequired: Bool
+  /// Whether prompts are worked on in blocks of that many tokens: sizes around it are worth a check.
+  public var isBlockSize: Bool
 
   public init(
     _ name: String, _ kind: ParameterKind, default value: JSONValue, _ summary: String,
-    isReplacedByBudget: Bool = false, isRequired: Bool = false
+    isReplacedByBudget: Bool = false, isRequired: Bool = false, isBlockSize: Bool = false
   ) {
     self.name = name
     self.kind = kind
@@ -98,6 +100,7 @@ public struct ParameterDescription: Codable, Sendable, Hashable {
     self.summary = summary
     self.isReplacedByBudget = isReplacedByBudget
     self.isRequired = isRequired
+    self.isBlockSize = isBlockSize
   }
 }
 
@@ -127,30 +130,4 @@ extension StrategyDescription {
 
   /// Whether it can stand where a strategy is asked for that acts in `phase`: it acts there, and has no parts itself.
   public func fits(_ phase: StrategyPhase) -> Bool { phases.contains(phase) && !hasParts }
-
-  /// What it says once the parameters are known: a strategy made of others acts where it has parts, looks
-  /// ahead if the prompt's part does, reads the future if any part does, and is an oracle if any part is; one
-  /// that leaves the prompt dense (`prefill` false) does not look ahead.
-  ///
-  /// - Parameter known: the description of a part by its name.
-  public func with(
-    _ parameters: JSONValue, parts known: (String) -> StrategyDescription?
-  ) -> StrategyDescription {
-    var description = self
-    guard hasParts else {
-      if parameters["prefill"]?.booleanValue == false { description.selectionLooksAhead = false }
-      return description
-    }
-    description.phases = []
-    for parameter in self.parameters {
-      guard let phase = parameter.partPhase, let value = parameters[parameter.name],
-        let part = value["name"]?.stringValue.flatMap(known)?.with(value, parts: known)
-      else { continue }
-      description.phases.append(phase)
-      if phase == .prefill && part.selectionLooksAhead { description.selectionLooksAhead = true }
-      if part.readsFuture { description.readsFuture = true }
-      if part.role == .oracle { description.role = .oracle }
-    }
-    return description
-  }
 }

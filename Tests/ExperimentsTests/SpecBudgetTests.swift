@@ -7,19 +7,19 @@ struct SpecBudgetTests {
   @Test(
     "Each form is read as it is written",
     arguments: [
-      (#"{"fraction": 0.4}"#, SpecBudget.fraction(0.4)), (#"{"fraction": 1}"#, .fraction(1)),
+      (#"{"fraction": 0.4}"#, StatedBudget.fraction(0.4)), (#"{"fraction": 1}"#, .fraction(1)),
       (#"{"tokens": 820}"#, .tokens(820)), (#"{"bytes": 1000000}"#, .bytes(1_000_000)),
       (#"{"density": 0.25}"#, .density(0.25)),
       (#"{"matching": "tca"}"#, .matching("tca", of: .kvBytes)),
       (#"{"matching": "tca", "of": "density"}"#, .matching("tca", of: .density)),
       (#"{"matching": "full"}"#, .matching("full", of: .kvBytes)),
     ])
-  func forms(text: String, budget: SpecBudget) throws {
+  func forms(text: String, budget: StatedBudget) throws {
     let checked = try SpecSamples.check(
       SpecSamples.spec(
         strategies: #"{"name": "tca"}, {"name": "streaming-llm", "budget": \#(text)}"#))
     #expect(checked.spec.strategies.last?.budgets == [budget])
-    #expect(SpecBudget(budget.jsonValue) == budget)
+    #expect(StatedBudget(budget.jsonValue) == budget)
   }
 
   @Test(

@@ -1,11 +1,14 @@
+import Attention
 import Records
 
 /// The cells of an experiment, in the order in which they are run and shown: by model, context length ascending, task,
 /// strategy; `full` first, a matched cell after its reference.
 ///
 /// A cell that several entries of a spec give is planned once.
-public struct ExperimentPlan: Sendable, Hashable {
+public struct ExperimentPlan: Sendable {
   public let cells: [PlannedCell]
+  /// The strategy of each cell, by the cell's identity: made here, once, and carried to its sessions.
+  public let strategies: [String: ConfiguredStrategy]
 
   /// Plans the models that could be read; see `CheckedSpec.missingModels`.
   public init(_ checked: CheckedSpec) {
@@ -14,6 +17,8 @@ public struct ExperimentPlan: Sendable, Hashable {
     let tasks = PlannedTask.all(of: spec.tasks)
     var cells: [PlannedCell] = []
     var planned: Set<String> = []
+    var strategies: [String: ConfiguredStrategy] = [:]
+    let configured = variants.map(\.configured)
     for model in checked.models {
       for contextLength in spec.contextLengths.sorted() {
         for task in tasks {
@@ -24,13 +29,16 @@ public struct ExperimentPlan: Sendable, Hashable {
               task.parameters, of: task.description.name, contextLength: contextLength),
             seed: spec.seed,
             textDigests: checked.textDigests)
-          for cell in place.cells(of: variants) where planned.insert(cell.cell.identity).inserted {
+          for (cell, strategy) in zip(place.cells(of: variants, configured), configured)
+          where planned.insert(cell.cell.identity).inserted {
+            strategies[cell.cell.identity] = strategy
             cells.append(cell)
           }
         }
       }
     }
     self.cells = cells
+    self.strategies = strategies
   }
 }
 
@@ -73,7 +81,9 @@ private struct CellPlace {
   let textDigests: [String: String]
 
   /// One cell for each variant, in their order; a variant's reference stands before it.
-  func cells(of variants: [StrategyVariant]) -> [PlannedCell] {
+  func cells(
+    of variants: [StrategyVariant], _ configured: [ConfiguredStrategy?]
+  ) -> [PlannedCell] {
     var identities: [String] = []
     for variant in variants {
       identities.append(
@@ -82,9 +92,12 @@ private struct CellPlace {
           partReferences: variant.partReferences.mapValues { identities[$0] }))
     }
     let full = variants.firstIndex { $0.description.role == .reference }
-    return zip(variants, identities).map { variant, identity in
-      PlannedCell(
-        cell: record(of: variant, identity: identity), label: variant.label,
+    return variants.indices.map { index in
+      let (variant, identity) = (variants[index], identities[index])
+      return PlannedCell(
+        cell: record(
+          of: variant, configured[index]?.description ?? variant.description, identity: identity),
+        label: variant.label,
         taskLabel: taskLabel,
         fullIdentity: full.map { identities[$0] } ?? identity,
         matchedIdentity: variant.firstReference.map { identities[$0] },
@@ -100,13 +113,13 @@ private struct CellPlace {
   private func identity(
     of variant: StrategyVariant, reference: String?, partReferences: [String: String]
   ) -> String {
-    func matched(_ budget: SpecBudget?, to reference: String?) -> JSONValue? {
+    func matched(_ budget: StatedBudget?, to reference: String?) -> JSONValue? {
       guard let reference, case .matching(_, let use)? = budget else { return budget?.jsonValue }
       return ["matching": .string(reference), "of": .string(use.rawValue)]
     }
     var parameters = variant.parameters
     for (part, reference) in partReferences {
-      guard let value = parameters[part], let budget = value["budget"].flatMap(SpecBudget.init),
+      guard let value = parameters[part], let budget = value["budget"].flatMap(StatedBudget.init),
         let identified = matched(budget, to: reference)
       else { continue }
       parameters[part] = value.replacing("budget", by: identified)
@@ -130,10 +143,11 @@ private struct CellPlace {
     model.synthetic == nil ? textDigests : textDigests.mapValues { _ in model.digest }
   }
 
-  private func record(of variant: StrategyVariant, identity: String) -> CellRecord {
+  private func record(
+    of variant: StrategyVariant, _ described: StrategyDescription, identity: String
+  ) -> CellRecord {
     var strategyParameters = variant.parameters
     if let budget = variant.budget { strategyParameters["budget"] = budget.jsonValue }
-    let described = variant.configuredDescription
     var deciding = taskParameters
     for name in CellIdentity.timingParameters { deciding[name] = nil }
     return CellRecord(

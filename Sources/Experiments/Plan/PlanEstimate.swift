@@ -30,7 +30,8 @@ public struct PlanEstimate: Sendable, Hashable {
   ///   - cells: those that still have to be run.
   ///   - rate, attentionRate: floating-point operations per second, all threads together.
   public init(
-    of cells: [PlannedCell], in checked: CheckedSpec, rate: Double = PlanEstimate.defaultRate,
+    of cells: [PlannedCell], in checked: CheckedSpec, plan: ExperimentPlan,
+    rate: Double = PlanEstimate.defaultRate,
     attentionRate: Double = PlanEstimate.attentionRate
   ) {
     let phases = Dictionary(
@@ -47,11 +48,13 @@ public struct PlanEstimate: Sendable, Hashable {
         attendedShare: phases[planned.cell.strategy]?.contains(.prefill) == true ? 0.5 : 1)
       operations += Self.operations(of: planned, pass, checked.spec)
       bytes = max(bytes, Self.bytes(of: planned.cell, model))
-      for parameters in planned.cell.parametersWithParts {
-        let strategy = parameters["name"]?.stringValue ?? planned.cell.strategy
-        guard let length = Self.calibrationLength(strategy, parameters, model) else { continue }
-        let text = parameters["calibrationCorpus"]?.stringValue ?? ""
-        if calibrated.insert([model.digest, text, "\(length)"]).inserted {
+      for strategy in plan.strategies[planned.cell.identity]?.withParts ?? [] {
+        guard
+          let request = try? strategy.offlinePhase?.calibrationRequest(
+            contextLength: model.contextLength)
+        else { continue }
+        let length = Double(request.tokens)
+        if calibrated.insert([model.digest, request.corpus, "\(length)"]).inserted {
           operations += 3 * (pass.matrices(length) + pass.denseAttention(length))
         }
       }
@@ -74,7 +77,8 @@ public struct PlanEstimate: Sendable, Hashable {
       // A synthetic model's dense run counts once; its own run needs no dense one beside it.
       let dense = pass.isSynthetic && cell.strategyRole != .reference ? 0 : pass.denseAttention(n)
       let own =
-        pass.isSynthetic && cell.strategyRole != .reference ? 2 * pass.attention(n) : pass.attention(n)
+        pass.isSynthetic && cell.strategyRole != .reference
+        ? 2 * pass.attention(n) : pass.attention(n)
       operations +=
         Double(cell.expectedSampleCount)
         * (passes * (pass.matrices(n) + dense + own) + output)
@@ -89,15 +93,6 @@ public struct PlanEstimate: Sendable, Hashable {
     return operations
       + Double(timed)
       * (pass.matrices(n) + pass.attention(n) + Double(planned.decodeTokens) * step)
-  }
-
-  /// Tokens of the calibration pass that a strategy with these parameters needs; nil where it needs none.
-  private static func calibrationLength(
-    _ strategy: String, _ parameters: JSONValue, _ model: ModelFacts
-  ) -> Double? {
-    let request = try? CalibrationRegistry.builtIn.entry(for: strategy)?.request(
-      parameters: parameters, contextLength: model.contextLength)
-    return request.map { Double($0.tokens) }
   }
 
   /// The mapped file, two caches in float32 (the strategy's and the one that never evicts), eight rows of hidden size

@@ -1,10 +1,11 @@
+import Attention
 import Records
 
 /// A strategy with one value for each parameter: what the strategy axis of the grid runs over.
 struct StrategyVariant: Sendable, Hashable {
   let description: StrategyDescription
   let parameters: [String: JSONValue]
-  let budget: SpecBudget?
+  let budget: StatedBudget?
   /// The variant whose use a `matching` budget matches: an index into the list of all, before this one's own.
   let reference: Int?
   /// The same for the budgets of its parts, by the parameter that holds the part.
@@ -14,11 +15,11 @@ struct StrategyVariant: Sendable, Hashable {
   /// The strategy's name and what distinguishes the variant in its experiment.
   var label = ""
 
-  /// What the strategy says of itself with these parameters and parts.
-  var configuredDescription: StrategyDescription {
-    description.with(.object(parameters)) { name in
-      partDescriptions.first { $0.name == name }
-    }
+  /// The strategy itself; nil where nothing of its name is built in.
+  var configured: ConfiguredStrategy? {
+    var members = parameters
+    members["budget"] = budget?.jsonValue
+    return try? StrategyRegistry.builtIn.entry(named: description.name)?.configure(.object(members))
   }
 
   /// Its own reference, else that of the first part that has one.
@@ -32,7 +33,7 @@ struct StrategyVariant: Sendable, Hashable {
       let name = members.removeValue(forKey: "name")?.stringValue,
       let description = partDescriptions.first(where: { $0.name == name })
     else { return nil }
-    let budget = members.removeValue(forKey: "budget").flatMap(SpecBudget.init)
+    let budget = members.removeValue(forKey: "budget").flatMap(StatedBudget.init)
     return StrategyVariant(
       description: description, parameters: members, budget: budget,
       reference: partReferences[parameter.name])
@@ -68,7 +69,7 @@ struct StrategyVariant: Sendable, Hashable {
 
   /// One variant for each choice of a reference for each budget that matches; itself where none does.
   private func withReferences(among variants: [StrategyVariant]) -> [StrategyVariant] {
-    func references(_ budget: SpecBudget?) -> [Int?] {
+    func references(_ budget: StatedBudget?) -> [Int?] {
       guard let name = budget?.matchedName else { return [nil] }
       return variants.indices.filter { variants[$0].description.name == name }
     }
@@ -208,12 +209,12 @@ struct StrategyVariant: Sendable, Hashable {
   }
 
   private struct BudgetKey: Hashable {
-    let budget: SpecBudget?
+    let budget: StatedBudget?
     let reference: Int?
   }
 
   private static func budgetWords(
-    _ budget: SpecBudget, namesUse: Bool, reference: String?
+    _ budget: StatedBudget, namesUse: Bool, reference: String?
   ) -> [String] {
     switch budget {
     case .fraction(let value), .density(let value), .mass(let value):

@@ -9,6 +9,8 @@ public struct RunRequest: Sendable {
   public var experiment: ExperimentRecord
   /// `full` before the strategies that are compared with it, a matched cell after its reference.
   public var cells: [PlannedCell]
+  /// By the identity of the cell.
+  public var strategies: [String: ConfiguredStrategy]
   public var metrics: Set<ResultKind>
   public var warmups: Int
   public var repeats: Int
@@ -18,11 +20,12 @@ public struct RunRequest: Sendable {
   public var folder: URL
 
   public init(
-    experiment: ExperimentRecord, cells: [PlannedCell], metrics: Set<ResultKind>, warmups: Int,
+    experiment: ExperimentRecord, plan: ExperimentPlan, metrics: Set<ResultKind>, warmups: Int,
     repeats: Int, isFresh: Bool, folder: URL
   ) {
     self.experiment = experiment
-    self.cells = cells
+    cells = plan.cells
+    strategies = plan.strategies
     self.metrics = metrics
     self.warmups = warmups
     self.repeats = repeats
@@ -118,30 +121,48 @@ public final class ExperimentRunner {
     request.cells.first { $0.cell.identity == identity }?.label ?? identity
   }
 
-  /// The parameters with the result of the offline phase in them.
-  func calibrate(
-    _ parameters: JSONValue, of strategy: any CalibratedStrategy, model: any RunModel
-  ) throws -> JSONValue {
-    guard
-      let wanted = try strategy.request(
-        parameters: parameters, contextLength: model.model.contextLength)
-    else { return parameters }
-    let record = try calibrations.calibration(
-      wanted, of: strategy, model: model, isFresh: request.isFresh,
-      onNewPass: { report(.note($0)) },
-      afterLayer: { [self] layer in
-        report(
-          .progress(
-            "calibrating, layer \(layer + 1) of \(model.model.shape.layers)",
-            done: progress.fraction, remaining: progress.remaining))
-      })
-    try checkpoint()
-    if let remark = try strategy.remark(parameters: parameters, evidence: record.evidence),
-      remarks.insert(remark).inserted
-    {
-      report(.note(remark))
+  /// The measured use that a budget matches.
+  func matchedUse(_ use: StatedBudget.MatchedUse, of reference: String) throws -> Double {
+    if let reason = failure(of: reference) {
+      throw RunError.matchedCellFailed(label: label(of: reference), reason: reason)
     }
-    return try strategy.resolve(parameters: parameters, evidence: record.evidence)
+    let found = try storing {
+      switch use {
+      case .kvBytes:
+        try sink.storedMeasurement(
+          "keptTokens", statistic: "mean", setting: nil, phase: nil, of: reference)
+      case .density:
+        try sink.storedMeasurement(
+          "nominalDensity", statistic: "mean", setting: .propagated, phase: .prefill,
+          of: reference)
+      }
+    }
+    guard let found else { throw RunError.matchedCellHasNoResult }
+    return found
+  }
+
+  /// The strategy with the results of its offline phases.
+  ///
+  /// - Parameter sized: the same with a budget for a prompt.
+  func calibrate(
+    _ strategy: ConfiguredStrategy, sized: any AttentionStrategy, model: any RunModel
+  ) throws -> ConfiguredStrategy {
+    try strategy.calibrated(sized: sized, contextLength: model.model.contextLength) {
+      calibrated, request in
+      let record = try calibrations.calibration(
+        request, of: calibrated, model: model, isFresh: self.request.isFresh,
+        onNewPass: { report(.note($0)) },
+        afterLayer: { [self] layer in
+          report(
+            .progress(
+              "calibrating, layer \(layer + 1) of \(model.model.shape.layers)",
+              done: progress.fraction, remaining: progress.remaining))
+        })
+      try checkpoint()
+      return record.evidence
+    } remark: { remark in
+      if remarks.insert(remark).inserted { report(.note(remark)) }
+    }
   }
 
   /// Passes over a prompt that a bench will take, each counted as its tokens squared and its tokens: enough for a
@@ -160,21 +181,18 @@ public final class ExperimentRunner {
   private func noteCalibrationOnEvaluationText() {
     var compared: Set<[String]> = []
     for cell in request.cells {
-      for parameters in cell.cell.parametersWithParts {
-        let strategy = parameters["name"]?.stringValue ?? cell.cell.strategy
+      for strategy in request.strategies[cell.cell.identity]?.withParts ?? [] {
         guard
-          let calibration = parameters["calibrationCorpus"]?.stringValue,
           let evaluation = cell.cell.taskParameters["corpus"]?.stringValue,
-          let calibrated = CalibrationRegistry.builtIn.entry(for: strategy),
-          (try? calibrated.request(parameters: parameters, contextLength: .max)) ?? nil != nil,
+          let calibration = strategy.offlinePhase?.calibrationText?.corpus,
           // Texts are read once a pair, not once a cell.
-          compared.insert([strategy, calibration, cell.cell.task, evaluation]).inserted,
+          compared.insert([strategy.name, calibration, cell.cell.task, evaluation]).inserted,
           let first = try? Corpus(named: calibration, folder: request.folder),
           let second = try? Corpus(named: evaluation, folder: request.folder),
           first.digest == second.digest
         else { continue }
         let remark =
-          "warning: \(strategy) is calibrated on \"\(calibration)\", the text that \(cell.cell.task) evaluates; its figures are flattered"
+          "warning: \(strategy.name) is calibrated on \"\(calibration)\", the text that \(cell.cell.task) evaluates; its figures are flattered"
         if remarks.insert(remark).inserted { report(.note(remark)) }
       }
     }

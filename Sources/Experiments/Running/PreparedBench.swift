@@ -12,7 +12,7 @@ final class PreparedBench {
   private let model: any RunModel
   private let task: any ExperimentTask
   private let samples: [TaskSample]
-  private let makeFull: () throws -> any StrategySession
+  private let makeFull: () -> AttentionSession
   private let futures: FutureShelf
   private var strategies: [String: CellStrategy] = [:]
   private var dense: QualityPass.Dense?
@@ -28,13 +28,9 @@ final class PreparedBench {
       named: cell.task, parameters: cell.taskParameters, folder: runner.request.folder)
     samples = try model.samples(
       of: task, contextLength: cell.contextLength, seed: cell.seed)
-    guard let full = StrategyRegistry.builtIn.entry(named: "full") else {
-      preconditionFailure("PreparedBench: no strategy \"full\" in the registry")
-    }
     let decoder = model.model
     makeFull = {
-      try full.makeSession(
-        parameters: .object([:]), shape: decoder.shape, workspace: decoder.workspace)
+      AttentionSession(FullAttention(), shape: decoder.shape, workspace: decoder.workspace)
     }
     futures = FutureShelf(
       model: decoder, samples: samples, makeFull: makeFull, checkpoint: runner.checkpoint)
@@ -113,7 +109,7 @@ final class PreparedBench {
     guard runner.failure(of: cell.cell.identity) == nil else { return nil }
     do {
       let made = try CellStrategy.prepare(
-        cell, model: model, promptTokens: samples[0].prompt.count, runner: runner)
+        cell, model: model, samples: samples, runner: runner)
       strategies[cell.cell.identity] = made
       return made
     } catch let error as any StoreFailure {
@@ -167,7 +163,7 @@ final class PreparedBench {
     _ strategy: CellStrategy, repetition: Int, isWarmup: Bool
   ) throws -> (sample: TimingSample, memory: [Records.Measurement]) {
     // An oracle's run beforehand is not a part of what is timed.
-    let session = try futures.telling(strategy.makeSession(), of: 0)
+    let session = try futures.telling(strategy.makeSession(for: samples[0]), of: 0)
     model.model.workspace.releaseScratch()
     model.model.releaseScratch()
     ScratchMemory.returnFreedMemory()

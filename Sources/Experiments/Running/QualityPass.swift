@@ -15,7 +15,7 @@ package struct QualityPass {
   let model: any RunModel
   let task: any ExperimentTask
   let samples: [TaskSample]
-  let makeFull: () throws -> any StrategySession
+  let makeFull: () -> AttentionSession
   let futures: FutureShelf
   let measuresApproximation: Bool
   let measuresQuality: Bool
@@ -27,7 +27,7 @@ package struct QualityPass {
 
   package init(
     model: any RunModel, task: any ExperimentTask, samples: [TaskSample],
-    makeFull: @escaping () throws -> any StrategySession, futures: FutureShelf,
+    makeFull: @escaping () -> AttentionSession, futures: FutureShelf,
     measuresApproximation: Bool,
     measuresQuality: Bool, measuresMemory: Bool, checkpoint: @escaping () throws -> Void,
     afterLayer: @escaping (TaskSample) -> Void
@@ -67,10 +67,12 @@ package struct QualityPass {
     var probe: ApproximationProbe?
     var dense = Dense(memory: MemoryFigures(shape: model.model.shape))
     for (index, sample) in samples.enumerated() {
-      let full = try makeFull()
+      let full = makeFull()
       var attention: any LayerAttention = full
       if !measured.isEmpty {
-        let sparse = try measured.map { try futures.telling($0.makeSession(), of: index) }
+        let sparse = try measured.map {
+          try futures.telling($0.makeSession(for: sample), of: index)
+        }
         if let probe {
           probe.beginSample(dense: full, sparse: sparse)
         } else {
@@ -111,10 +113,10 @@ package struct QualityPass {
     // Where no output goes on, both settings are the same.
     let buildsUp = model.model.carriesOutput
     for (index, sample) in samples.enumerated() {
-      let session = try futures.telling(strategy.makeSession(), of: index)
+      let session = try futures.telling(strategy.makeSession(for: sample), of: index)
       var attention: any LayerAttention = PiecewiseAttention(session)
       if measuresApproximation && buildsUp {
-        let full = try makeFull()
+        let full = makeFull()
         if let probe {
           probe.beginSample(dense: full, sparse: [session])
         } else {
@@ -126,6 +128,7 @@ package struct QualityPass {
       outcomes.append(
         try pass(sample).run(attention: attention) { memory.afterPrefill(session) })
       memory.atEnd(session)
+      if let fault = session.fault { throw fault }
     }
     if let failure = probe?.failures.first ?? nil { throw failure }
     return try results(

@@ -4,9 +4,7 @@ import Records
 /// A single strategy as a command line gives it: JSON text like an object of a spec's `strategies`, every parameter a
 /// single value; or the bare name of a strategy with its defaults.
 public struct StrategyArgument {
-  public let entry: any RegisteredStrategy
-  /// All parameters, defaults filled in; a budget as a spec states it.
-  public let parameters: JSONValue
+  public let configured: ConfiguredStrategy
 
   /// Throws `SpecError` with all that is wrong.
   public init(parsing text: String, in environment: SpecEnvironment) throws {
@@ -53,7 +51,7 @@ public struct StrategyArgument {
       [(JSONValue.object(members), JSONPath.root)]
       + members.map { ($0.value, JSONPath.root.appending($0.key)) }
     for (owner, path) in owners
-    where owner["budget"].flatMap(SpecBudget.init)?.matchedName != nil {
+    where owner["budget"].flatMap(StatedBudget.init)?.matchedName != nil {
       throw Self.error([
         SpecProblem(
           path: path.appending("budget"), position: nil,
@@ -61,8 +59,7 @@ public struct StrategyArgument {
           allowed: "fraction, tokens, bytes, density or mass")
       ])
     }
-    self.entry = entry
-    parameters = .object(members.filter { !$0.value.isNull })
+    configured = try entry.configure(.object(members))
   }
 
   /// Places as they are in the argument: without the spec around it.

@@ -1,3 +1,4 @@
+import Attention
 import Records
 
 /// What an experiment asks for: every model x context length x strategy x task, and what to measure of each cell.
@@ -44,7 +45,7 @@ public struct SpecStrategy: Sendable, Hashable {
   public var description: StrategyDescription
   public var grid: ParameterGrid
   /// Nil where the strategy's own sizes count; several make an axis of the grid.
-  public var budgets: [SpecBudget]?
+  public var budgets: [StatedBudget]?
   /// The strategies that can be parts of it.
   public var partDescriptions: [StrategyDescription] = []
   /// Where the spec says so; nil for a `full` that was added.
@@ -56,7 +57,7 @@ public struct SpecStrategy: Sendable, Hashable {
   public var matchedNames: [String] {
     let ofParts = description.parameters.filter { $0.partPhase != nil }
       .flatMap { grid.values[$0.name] ?? [] }
-      .compactMap { $0["budget"].flatMap(SpecBudget.init) }
+      .compactMap { $0["budget"].flatMap(StatedBudget.init) }
     return ((budgets ?? []) + ofParts).compactMap(\.matchedName)
   }
 }

@@ -10,17 +10,11 @@ extension SpecEnvironment {
     in registry: StrategyRegistry
   ) -> (_ strategy: String, _ parameters: JSONValue, _ model: ModelFacts) -> [ConfigurationError] {
     { strategy, parameters, model in
-      guard let entry = registry.entry(named: strategy) else { return [] }
       do {
-        let ready = try entry.changing(parameters, in: registry) { entry, parameters, part in
-          do {
-            return try standIn(parameters, of: entry, model)
-          } catch let error as ConfigurationError {
-            guard let part else { throw error }
-            throw ConfigurationError("\(part).\(error.parameter)", error.message)
-          }
-        }
-        try entry.check(parameters: ready, shape: model.shape)
+        // An offline phase longer than the context is found here rather than in the middle of a run.
+        try registry.entry(named: strategy)?.configure(parameters)
+          .assumingCalibrated(for: model.shape, contextLength: model.contextLength)
+          .check(promptTokens: model.contextLength, shape: model.shape)
         return []
       } catch let error as ConfigurationError {
         return [error]
@@ -30,38 +24,6 @@ extension SpecEnvironment {
     }
   }
 
-  /// Parameters as they could be at run time: a budget as some number, what calibration will choose as something that
-  /// fits.
-  private static func standIn(
-    _ parameters: JSONValue, of entry: any RegisteredStrategy, _ model: ModelFacts
-  ) throws -> JSONValue {
-    var members = parameters.objectValue ?? [:]
-    if let budget = members["budget"] {
-      members["budget"] = resolved(budget, promptTokens: model.contextLength)
-    }
-    let sized = JSONValue.object(members)
-    guard let calibrated = CalibrationRegistry.builtIn.entry(for: entry.description.name) else {
-      return sized
-    }
-    // An offline phase longer than the context is found here rather than in the middle of a run.
-    _ = try calibrated.request(parameters: sized, contextLength: model.contextLength)
-    return try calibrated.provisional(parameters: sized, shape: model.shape)
-  }
-
   /// Parameters of strategies that name a text.
   static let strategyTextParameters = ["calibrationCorpus"]
-
-  /// A budget of the form in which the strategy will meet it, sized for a prompt of `promptTokens`.
-  private static func resolved(_ budget: JSONValue, promptTokens: Int) -> JSONValue {
-    func density(_ value: Double) -> JSONValue {
-      ["density": .number(value), "promptTokens": .integer(promptTokens)]
-    }
-    switch SpecBudget(budget) {
-    case .tokens(let count): return ["tokens": .integer(count)]
-    case .density(let value): return density(value)
-    case .mass(let value): return ["mass": .number(value)]
-    case .matching(_, of: .density): return density(1)
-    default: return ["tokens": .integer(promptTokens)]
-    }
-  }
 }

@@ -1,3 +1,4 @@
+import Attention
 import Records
 
 /// Budgets, and what they match.
@@ -8,7 +9,7 @@ extension SpecReader {
   /// The budgets of a strategy, every combination of the values in its lists; nil where none is given.
   mutating func readBudgets(
     _ members: [String: JSONValue], for description: StrategyDescription, at path: JSONPath
-  ) -> [SpecBudget]? {
+  ) -> [StatedBudget]? {
     guard let value = members["budget"] else { return nil }
     let place = path.appending("budget")
     if description.budgets.isEmpty {
@@ -23,7 +24,7 @@ extension SpecReader {
       report(place, value, "is an empty list", allowed: Self.allowedText(description))
       return []
     }
-    var budgets: [SpecBudget] = []
+    var budgets: [StatedBudget] = []
     for (index, element) in elements.enumerated() {
       for budget in readBudget(element, for: description, at: place.appending(index)) {
         if budgets.contains(budget) {
@@ -43,7 +44,7 @@ extension SpecReader {
   /// One budget, or an axis of them where its value is a list; empty where it is wrong.
   private mutating func readBudget(
     _ value: JSONValue, for description: StrategyDescription, at path: JSONPath
-  ) -> [SpecBudget] {
+  ) -> [StatedBudget] {
     guard let members = object(value, at: path, what: Self.allowedForms) else { return [] }
     let forms = BudgetForm.allCases.map(\.rawValue)
     refuseUnknownKeys(
@@ -92,7 +93,7 @@ extension SpecReader {
 
   private mutating func readSize(
     _ value: JSONValue, _ form: BudgetForm, at path: JSONPath
-  ) -> SpecBudget? {
+  ) -> StatedBudget? {
     switch form {
     case .tokens, .bytes:
       let kind = ParameterKind.integer(minimum: 1, maximum: nil)
@@ -108,17 +109,17 @@ extension SpecReader {
         return nil
       }
     }
-    return SpecBudget([form.rawValue: value])
+    return StatedBudget([form.rawValue: value])
   }
 
   private mutating func readMatching(
     _ name: JSONValue, _ members: [String: JSONValue], for description: StrategyDescription,
     at path: JSONPath
-  ) -> [SpecBudget] {
-    let known = SpecBudget.MatchedUse.allCases.map(\.rawValue)
-    var uses: [SpecBudget.MatchedUse] = []
+  ) -> [StatedBudget] {
+    let known = StatedBudget.MatchedUse.allCases.map(\.rawValue)
+    var uses: [StatedBudget.MatchedUse] = []
     for (value, place) in axis(members["of"] ?? "kvBytes", at: path.appending("of")) {
-      guard let use = value.stringValue.flatMap(SpecBudget.MatchedUse.init(rawValue:)) else {
+      guard let use = value.stringValue.flatMap(StatedBudget.MatchedUse.init(rawValue:)) else {
         report(
           place, value, "is nothing that can be matched",
           allowed: known.joined(separator: ", "), among: known)
@@ -132,7 +133,7 @@ extension SpecReader {
       }
       uses.append(use)
     }
-    var budgets: [SpecBudget] = []
+    var budgets: [StatedBudget] = []
     for (value, place) in axis(name, at: path.appending("matching")) {
       guard let name = value.stringValue else {
         report(place, value, "is \(value.kindName)", allowed: "the name of a strategy")

@@ -218,17 +218,16 @@ extension SpecReader {
   ) {
     // Where the default is worked out at run time, null asks for it.
     if value.isNull && parameter.defaultValue.isNull && !parameter.isRequired { return }
-    if let complaint = parameter.kind.complaint(about: value) {
+    if case .list(let kind) = parameter.kind, let elements = value.arrayValue, !elements.isEmpty {
+      for (index, element) in elements.enumerated() {
+        if let complaint = kind.complaint(about: element) {
+          report(
+            path.appending(index), element, complaint, allowed: kind.allowedText, among: kind.words)
+        }
+      }
+    } else if let complaint = parameter.kind.complaint(about: value) {
       report(
         path, value, complaint, allowed: parameter.kind.allowedText, among: parameter.kind.words)
-      return
-    }
-    guard case .list(let kind) = parameter.kind else { return }
-    for (index, element) in (value.arrayValue ?? []).enumerated() {
-      if let complaint = kind.complaint(about: element) {
-        report(
-          path.appending(index), element, complaint, allowed: kind.allowedText, among: kind.words)
-      }
     }
   }
 

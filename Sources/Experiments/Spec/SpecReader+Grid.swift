@@ -72,11 +72,16 @@ extension SpecReader {
 
   /// Refuses the prefill protocol where an oracle has to be told what follows the prompt: nothing does.
   mutating func refuseOraclesWithoutFuture(_ spec: ExperimentSpec) {
-    let known = { [strategies = environment.strategies] name in
-      strategies.first { $0.name == name }
+    func readsFuture(_ name: String?) -> Bool {
+      environment.strategies.contains { $0.name == name && $0.readsFuture }
     }
     let oracle = spec.strategies.first { entry in
-      entry.grid.points.contains { entry.description.with(.object($0), parts: known).readsFuture }
+      entry.description.readsFuture
+        || entry.grid.points.contains { values in
+          entry.description.parameters.contains {
+            $0.partPhase != nil && readsFuture(values[$0.name]?["name"]?.stringValue)
+          }
+        }
     }
     guard let oracle else { return }
     for task in spec.tasks {

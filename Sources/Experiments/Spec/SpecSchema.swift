@@ -1,3 +1,4 @@
+import Attention
 import Records
 
 /// The JSON Schema of spec files, for editors; made from the same descriptions that specs are checked against.
@@ -216,7 +217,7 @@ public enum SpecSchema {
         "matching",
         budget(
           "matching", ["type": "string"], "the measured use of another strategy of this spec",
-          use: ["enum": .array(SpecBudget.MatchedUse.allCases.map { .string($0.rawValue) })])
+          use: ["enum": .array(StatedBudget.MatchedUse.allCases.map { .string($0.rawValue) })])
       ),
     ]
   }

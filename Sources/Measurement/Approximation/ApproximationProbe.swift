@@ -29,8 +29,8 @@ public final class ApproximationProbe: LayerAttention {
   public let keepsShadow: Bool
   /// The first query of each strategy, in the order of the sessions, that broke the bound or was no number.
   public private(set) var failures: [ApproximationFailure?]
-  private var dense: any StrategySession
-  private var sparse: [any StrategySession]
+  private var dense: AttentionSession
+  private var sparse: [AttentionSession]
   /// Takes the output that does not go on.
   private var scratch = Matrix(rows: 0, columns: 0)
   /// By session and phase; (layers x query heads).
@@ -43,7 +43,7 @@ public final class ApproximationProbe: LayerAttention {
   ///   - sparse: new sessions of the strategies, of the same shape; for `propagated` exactly one.
   ///   - keepsShadow: false where only a prefill is measured, to save the dense cache's memory.
   public init(
-    _ setting: ErrorSetting, dense: any StrategySession, sparse: [any StrategySession],
+    _ setting: ErrorSetting, dense: AttentionSession, sparse: [AttentionSession],
     keepsShadow: Bool = true
   ) {
     self.setting = setting
@@ -58,7 +58,7 @@ public final class ApproximationProbe: LayerAttention {
   }
 
   /// Closes the sample in progress and goes on with new sessions of the same strategies, in the same order.
-  public func beginSample(dense: any StrategySession, sparse: [any StrategySession]) {
+  public func beginSample(dense: AttentionSession, sparse: [AttentionSession]) {
     precondition(
       sparse.count == self.sparse.count && dense.shape == shape,
       "ApproximationProbe.beginSample: \(sparse.count) sessions after \(self.sparse.count)")
@@ -90,10 +90,11 @@ public final class ApproximationProbe: LayerAttention {
   /// strategies stand beside it.
   public func queriesDecodedTogether(from position: Int) -> Int { .max }
 
+  @discardableResult
   public func attend(
     layer: Int, phase: AttentionPhase, queries: Matrix, keys: Matrix, values: Matrix,
     firstPosition: Int, output: inout Matrix
-  ) {
+  ) -> AttentionOutcome {
     precondition(
       keepsShadow || phase == .prefill,
       "ApproximationProbe: a decode step at \(firstPosition) without a shadow cache; use keepsShadow: true"
@@ -101,46 +102,53 @@ public final class ApproximationProbe: LayerAttention {
     if scratch.rows != output.rows || scratch.columns != output.columns {
       scratch = Matrix(rows: output.rows, columns: output.columns)
     }
-    let call = ProbedCall(
-      layer: layer, phase: phase, firstPosition: firstPosition, rows: queries.rows,
-      largestValues: noteValues(values, layer: layer))
+    let largestValues = noteValues(values, layer: layer)
     func attend(
-      _ session: any StrategySession, into output: inout Matrix,
-      afterPiece: (Range<Int>, Matrix) -> Void = { _, _ in }
-    ) {
+      _ session: AttentionSession, into output: inout Matrix,
+      afterPiece: (Range<Int>, Matrix, AttentionOutcome) -> Void = { _, _, _ in }
+    ) -> AttentionOutcome {
       session.attendInPieces(
         layer: layer, phase: phase, queries: queries, keys: keys, values: values,
         firstPosition: firstPosition, output: &output, afterPiece: afterPiece)
     }
+    func call(_ dense: AttentionOutcome) -> ProbedCall {
+      ProbedCall(
+        layer: layer, phase: phase, firstPosition: firstPosition, rows: queries.rows,
+        largestValues: largestValues, logSumExp: dense.logSumExp)
+    }
+    var outcome: AttentionOutcome
     switch setting {
     case .isolated:
-      attend(dense, into: &output)
+      outcome = attend(dense, into: &output)
+      let call = call(outcome)
       for index in sparse.indices {
-        attend(sparse[index], into: &scratch) { rows, piece in
-          compare(index, call, rows: rows, output: piece, reference: output)
+        _ = attend(sparse[index], into: &scratch) { rows, piece, outcome in
+          compare(index, call, rows: rows, output: piece, outcome, reference: output)
         }
       }
     case .propagated:
-      attend(dense, into: &scratch)
+      let call = call(attend(dense, into: &scratch))
       let reference = scratch
-      attend(sparse[0], into: &output) { rows, piece in
-        compare(0, call, rows: rows, output: piece, reference: reference)
+      outcome = attend(sparse[0], into: &output) { rows, piece, outcome in
+        compare(0, call, rows: rows, output: piece, outcome, reference: reference)
       }
     }
     if !keepsShadow {
       for head in dense.caches[layer] { head.removeAll() }
     }
+    return outcome
   }
 
   // MARK: Measuring
 
-  /// Compares the last call of a session, for `rows` of the dense one, head by head.
+  /// Compares a piece of a session's call, which has `rows` of the dense one, head by head.
   ///
   /// - Parameters:
-  ///   - output: (rows.count x queryHeads·d), the session's.
+  ///   - output, outcome: the session's, the output (rows.count x queryHeads·d).
   ///   - reference: (call.rows x queryHeads·d), the dense one.
   private func compare(
-    _ index: Int, _ call: ProbedCall, rows: Range<Int>, output: Matrix, reference: Matrix
+    _ index: Int, _ call: ProbedCall, rows: Range<Int>, output: Matrix,
+    _ outcome: AttentionOutcome, reference: Matrix
   ) {
     let session = sparse[index]
     var heads =
@@ -148,8 +156,6 @@ public final class ApproximationProbe: LayerAttention {
       ?? Array(repeating: HeadErrors(), count: shape.layers * shape.queryHeads)
     errors[index][call.phase] = nil  // so that `heads` is changed in place
     let measuresMass = session.logitsAreDense
-    let sums = session.logSumExp
-    let denseSums = dense.logSumExp
     let caches = session.caches[call.layer]
     let d = shape.headDimension
     for head in 0..<shape.queryHeads {
@@ -163,8 +169,8 @@ public final class ApproximationProbe: LayerAttention {
         heads[place].observe(difference)
         var limit: Double?
         if measuresMass {
-          let sum = sums[head * rows.count + row - rows.lowerBound]
-          let denseSum = denseSums[head * call.rows + row]
+          let sum = outcome.logSumExp[head * rows.count + row - rows.lowerBound]
+          let denseSum = call.logSumExp[head * call.rows + row]
           limit = heads[place].observe(
             droppedMass: max(0, -expm1(Double(sum) - Double(denseSum))),
             absoluteDifference: difference.absoluteDifference,
@@ -175,13 +181,13 @@ public final class ApproximationProbe: LayerAttention {
           failures[index] == nil
         {
           failures[index] = ApproximationFailure(
-            strategy: session.description.name, setting: setting, phase: call.phase,
+            strategy: session.name, setting: setting, phase: call.phase,
             layer: call.layer, queryHead: head, query: call.firstPosition + row,
             difference: difference.absoluteDifference, limit: limit)
         }
       }
       heads[place].observe(
-        pairs: session.pairs[head], causalPairs: call.causalPairs(of: rows),
+        pairs: outcome.pairs[head], causalPairs: call.causalPairs(of: rows),
         retainedFraction: Double(caches[kvHead].heldCount)
           / Double(call.firstPosition + rows.upperBound))
     }
@@ -220,7 +226,7 @@ public final class ApproximationProbe: LayerAttention {
     for session in sparse {
       precondition(
         session.shape == dense.shape,
-        "ApproximationProbe: the shape of \(session.description.name) is not the dense session's")
+        "ApproximationProbe: the shape of \(session.name) is not the dense session's")
     }
   }
 }
@@ -233,6 +239,8 @@ private struct ProbedCall {
   let rows: Int
   /// M, (KV heads x rows).
   let largestValues: [Float]
+  /// Of dense attention, (query heads x rows).
+  let logSumExp: [Float]
 
   /// Σ (position + 1) over some of the call's queries.
   func causalPairs(of rows: Range<Int>) -> Int {

@@ -1,8 +1,6 @@
-import Records
-
 extension ParameterKind {
   /// What is wrong with a value of this kind; nil where nothing is.
-  func complaint(about value: JSONValue) -> String? {
+  public func complaint(about value: JSONValue) -> String? {
     switch self {
     case .integer(let minimum, let maximum):
       guard let number = value.doubleValue else { return "is \(value.kindName)" }
@@ -21,9 +19,15 @@ extension ParameterKind {
     case .choice(let words):
       guard let word = value.stringValue else { return "is \(value.kindName)" }
       return words.contains(word) ? nil : "is unknown"
-    case .list:
+    case .list(let element):
       guard let elements = value.arrayValue else { return "is \(value.kindName)" }
-      return elements.isEmpty ? "is an empty list" : nil
+      if elements.isEmpty { return "is an empty list" }
+      for (index, value) in elements.enumerated() {
+        if let complaint = element.complaint(about: value) {
+          return "holds \(value.canonicalText) at place \(index), which \(complaint)"
+        }
+      }
+      return nil
     case .strategy: return value.objectValue == nil ? "is \(value.kindName)" : nil
     }
   }
@@ -52,7 +56,7 @@ extension ParameterKind {
   }
 
   /// The words of a choice.
-  var words: [String] {
+  public var words: [String] {
     if case .choice(let words) = self { words } else { [] }
   }
 

@@ -1,7 +1,10 @@
 import Records
+import Tensors
 
-/// A budget as a spec states it; a strategy meets it as a number of one prompt (`Budget`).
-public enum SpecBudget: Sendable, Hashable {
+/// A budget as a spec states it; a strategy meets it as a number of one prompt (``Budget``).
+///
+/// Definitions: `docs/experiments.md`, "Budgets".
+public enum StatedBudget: Sendable, Hashable {
   /// Of the prompt's tokens, in 0…1, 0 excluded.
   case fraction(Double)
   /// A KV head, on average over the heads of a layer, or over layers, as the strategy says.
@@ -68,6 +71,35 @@ public enum SpecBudget: Sendable, Hashable {
     case (.tokens, _, let count?): self = .tokens(count)
     case (.bytes, _, let count?): self = .bytes(count)
     default: return nil
+    }
+  }
+
+  /// The budget of one prompt.
+  ///
+  /// - Parameters:
+  ///   - meanPromptTokens: of all samples of the cell, whose mean use is what is matched.
+  ///   - matched: a measured use of the strategy that is matched.
+  public func resolved<Failure: Error>(
+    promptTokens: Int, meanPromptTokens: Double, shape: AttentionShape,
+    matched: (MatchedUse) throws(Failure) -> Double
+  ) throws(Failure) -> Budget {
+    switch self {
+    // Everything, whatever is decoded after the prompt.
+    case .fraction(1): return .everything
+    case .fraction(let fraction): return .tokens(Share.tokens(fraction, of: promptTokens))
+    case .tokens(let count): return .tokens(count)
+    case .bytes(let bytes):
+      let bytesPerToken =
+        shape.layers * shape.kvHeads * 2 * shape.headDimension * MemoryLayout<Float>.size
+      return .tokens(max(1, bytes / bytesPerToken))
+    case .density(let density): return .density(density, promptTokens: promptTokens)
+    case .mass(let mass): return .mass(mass)
+    case .matching(_, of: .kvBytes):
+      let share = try matched(.kvBytes) / meanPromptTokens
+      // A reference that dropped nothing of its prompts is no bound.
+      return share >= 1 ? .everything : .tokens(Share.tokens(share, of: promptTokens))
+    case .matching(_, of: .density):
+      return .density(try matched(.density), promptTokens: promptTokens)
     }
   }
 }

@@ -14,9 +14,11 @@ public protocol LayerAttention: AnyObject {
   ///   - keys, values: (tokens x kvHeads·headDimension), keys rotated.
   ///   - firstPosition: the position of row 0; the rows are consecutive tokens.
   ///   - output: (tokens x queryHeads·headDimension), overwritten.
+  @discardableResult
   func attend(
     layer: Int, phase: AttentionPhase, queries: Matrix, keys: Matrix, values: Matrix,
-    firstPosition: Int, output: inout Matrix)
+    firstPosition: Int, output: inout Matrix
+  ) -> AttentionOutcome
 
   /// How many tokens from `position` on may be decoded in one step with the same result as one by one.
   func queriesDecodedTogether(from position: Int) -> Int
