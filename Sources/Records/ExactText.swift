@@ -21,6 +21,14 @@ public struct ExactText: Sendable, Hashable, Comparable {
   }
 }
 
+extension Unicode.Scalar {
+  /// At least four digits: `001b`.
+  public var hexadecimal: String {
+    let digits = String(value, radix: 16)
+    return String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+  }
+}
+
 extension String {
   /// The text with some of its scalars replaced; nil leaves one as it is.
   ///

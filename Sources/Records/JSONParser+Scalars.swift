@@ -80,7 +80,7 @@ extension JSONParser {
   }
 
   private static func escape(_ byte: UInt8) -> String {
-    byte == UInt8(ascii: "\t") ? "\\t" : "\\u00" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+    byte == UInt8(ascii: "\t") ? "\\t" : "\\u" + UnicodeScalar(byte).hexadecimal
   }
 
   // MARK: Numbers
@@ -196,9 +196,7 @@ extension JSONParser {
       as: UTF8.self)
     guard let scalar = character.unicodeScalars.first else { return "an unreadable byte" }
     let isVisible = scalar.value > 0x20 && scalar.value < 0x7F || scalar.properties.isAlphabetic
-    let code = String(scalar.value, radix: 16, uppercase: true)
-    let padding = String(repeating: "0", count: max(0, 4 - code.count))
-    return isVisible ? "\"\(character)\"" : "the character U+\(padding)\(code)"
+    return isVisible ? "\"\(character)\"" : "the character U+\(scalar.hexadecimal.uppercased())"
   }
 
   /// A message for a character that begins nothing which could stand here.

@@ -134,9 +134,7 @@ extension JSONValue {
       case "\t": text += "\\t"
       case "\u{08}": text += "\\b"
       case "\u{0C}": text += "\\f"
-      case ..<" ":
-        let digits = String(scalar.value, radix: 16)
-        text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      case ..<" ": text += "\\u" + scalar.hexadecimal
       default: text.unicodeScalars.append(scalar)
       }
     }

@@ -147,7 +147,8 @@ struct JSONValueTests {
     #expect(document.position(of: JSONPath([.key(one)])) == JSONPosition(line: 1, column: 9))
     #expect(document.position(of: JSONPath([.key(two)])) == JSONPosition(line: 1, column: 2))
     #expect(JSONValue.string(one) != .string(two))
-    #expect(Set<JSONValue>([.string(one), .string(two), .object([one: 1]), .object([two: 1])]).count == 4)
+    #expect(
+      Set<JSONValue>([.string(one), .string(two), .object([one: 1]), .object([two: 1])]).count == 4)
     #expect(value.objectValue?.count == 1, "a dictionary has room for one")
     let twice = #expect(throws: JSONError.self) {
       try JSONValue(parsing: "{\"\(one)\":2,\"\(one)\":1}")

@@ -42,7 +42,8 @@ public struct BenchReport {
   private var table: String {
     let header = BenchTable.header
     let align = header.indices.map { BenchTable.rightAligned.contains($0) ? "---:" : "---" }
-    let lines = [header, align] + BenchTable(result.rows).cells.map { $0.map(MarkdownRenderer.cell) }
+    let lines =
+      [header, align] + BenchTable(result.rows).cells.map { $0.map(MarkdownRenderer.cell) }
     return lines.map { "| " + $0.joined(separator: " | ") + " |\n" }.joined()
   }
 

@@ -3,8 +3,13 @@ import Records
 extension String {
   /// On one line, so that it cannot end what it is part of: a blank for each run of line breaks, none at the ends.
   var onOneLine: String {
-    unicodeScalars.split { Self.lineBreaks.contains($0) }.map { String($0) }.joined(separator: " ")
+    if isPrintableASCII { return self }
+    return unicodeScalars.split { Self.lineBreaks.contains($0) }.map { String($0) }.joined(
+      separator: " ")
   }
+
+  /// True for most texts, which nothing needs to be done to.
+  fileprivate var isPrintableASCII: Bool { utf8.allSatisfy { 0x20..<0x7F ~= $0 } }
 
   /// Line feed, vertical tab, form feed, carriage return, next line, line and paragraph separator.
   private static let lineBreaks: Set<Unicode.Scalar> = [
@@ -34,16 +39,16 @@ public enum TerminalText {
   /// Without power over the terminal: control characters, and those that turn the direction of the text around, as
   /// escapes like `\u001b`. Line feeds and tabs stay.
   public static func safe(_ text: String) -> String {
-    guard text.unicodeScalars.contains(where: isUnsafe) else { return text }
+    if text.isPrintableASCII { return text }
     return text.replacingScalars { scalar in
-      guard isUnsafe(scalar) else { return nil }
-      let digits = String(scalar.value, radix: 16)
-      return "\\u" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+      isUnsafe(scalar) ? "\\u" + scalar.hexadecimal : nil
     }
   }
 
-  /// The same on one line.
-  public static func line(_ text: String) -> String { safe(text.onOneLine) }
+  /// The same on one line, without tabs, so that columns stay aligned.
+  public static func line(_ text: String) -> String {
+    safe(text.onOneLine).replacingScalars { $0 == "\t" ? " " : nil }
+  }
 
   private static func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar {
