@@ -1,5 +1,5 @@
 import Attention
-import Records
+import JSON
 import Tensors
 
 /// A strategy that has an offline phase: what it needs, and how its findings become parameters.

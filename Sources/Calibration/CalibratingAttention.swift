@@ -1,5 +1,5 @@
 import Attention
-import Records
+import JSON
 import Tensors
 
 /// Dense attention that lets a calibrator look at every layer of a prompt.

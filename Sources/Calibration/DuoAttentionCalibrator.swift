@@ -2,6 +2,7 @@ import Attention
 import Foundation
 import Kernels
 import Tensors
+import Threads
 
 /// How far back each KV head attends, without training: kvpress's substitute for DuoAttention's gates.
 ///

@@ -1,5 +1,6 @@
 import Attention
 import Tensors
+import Threads
 
 /// MInference's offline phase (arXiv 2407.02490, algorithm 1): tries every candidate pattern on each head of one dense
 /// pass, and measures the attention mass that it captures.

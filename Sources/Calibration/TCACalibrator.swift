@@ -1,5 +1,6 @@
 import Attention
 import Tensors
+import Threads
 
 /// TCA's offline phase (arXiv 2512.09238): simulates the online selection of every head with every candidate on one
 /// dense pass, and measures the attention mass that queries keep.

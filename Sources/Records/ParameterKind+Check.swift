@@ -1,3 +1,5 @@
+import JSON
+
 extension ParameterKind {
   /// What is wrong with a value of this kind; nil where nothing is.
   public func complaint(about value: JSONValue) -> String? {

@@ -1,3 +1,5 @@
+import JSON
+
 /// What a strategy says of itself: all that listing, validation and reports need to know of it.
 public struct StrategyDescription: Codable, Sendable, Hashable {
   /// The word in a spec: `streaming-llm`.

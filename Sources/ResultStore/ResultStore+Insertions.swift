@@ -1,4 +1,5 @@
 import GRDB
+import JSON
 import Records
 
 /// The single insertions that the calls of `ResultSink` are made of; each inside the caller's transaction.

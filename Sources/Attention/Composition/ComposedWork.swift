@@ -26,6 +26,8 @@ final class ComposedWork: LayerWork {
 
   var cacheBytes: Int { parts.reduce(0) { $0 + $1.work.cacheBytes } }
 
+  var remembered: Any { parts.map(\.work.remembered) }
+
   var prefillGranularity: PrefillGranularity {
     part(in: .prefill)?.prefillGranularity ?? .wholePrompt
   }

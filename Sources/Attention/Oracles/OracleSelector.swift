@@ -1,4 +1,5 @@
 import Tensors
+import Threads
 
 /// The keys with the largest attention scores of one query and one query head, by the scores themselves.
 ///

@@ -1,4 +1,5 @@
 import Tensors
+import Threads
 
 /// One pattern of MInference with its sizes.
 package struct MInferencePattern: Sendable, Hashable {

@@ -1,6 +1,7 @@
 import Kernels
 import Records
 import Tensors
+import Threads
 
 /// One strategy at work on one sequence: what it remembers, its KV cache, and what they cost.
 ///
@@ -15,6 +16,8 @@ public final class AttentionSession: LayerAttention {
   public private(set) var caches: [[KVHead]]
   /// Time by phase and stage since the session began.
   public private(set) var times: [AttentionPhase: StageTimes] = [:]
+  /// Query-key pairs of all calls, over query heads and layers.
+  public private(set) var pairs = PairCounts()
   /// How the strategy broke its contract; its results are not to be trusted then.
   public private(set) var fault: StrategyFault?
   /// Told of every decision, with the view that it was made from.
@@ -90,6 +93,11 @@ public final class AttentionSession: LayerAttention {
   /// Bytes beside keys and values that the strategy keeps for cached tokens.
   public var stateBytes: Int { work.reduce(0) { $0 + $1.cacheBytes } }
 
+  /// What the strategy remembers of each layer, and how many bytes of it it counts as part of the cache.
+  package var states: [(state: Any, cacheBytes: Int)] {
+    work.map { ($0.remembered, $0.cacheBytes) }
+  }
+
   /// Bytes that the caches have allocated, with what the strategy keeps for their tokens.
   public var residentBytes: Int { sumOfCaches(\.allocatedBytes) + stateBytes }
 
@@ -160,6 +168,7 @@ public final class AttentionSession: LayerAttention {
       compact(view)
       clock.lap(&times[phase, default: StageTimes()].compact)
     }
+    self.pairs = pairs.reduce(self.pairs, +)
     return AttentionOutcome(logSumExp: logSumExp, pairs: pairs)
   }
 

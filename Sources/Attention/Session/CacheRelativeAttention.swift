@@ -1,6 +1,7 @@
 import Foundation
 import Kernels
 import Tensors
+import Threads
 
 /// Attention under ``CachePositions``: the recent keys with the query as it is, the first keys with the query turned
 /// back, and both made one by their log-sum-exps.

@@ -14,6 +14,8 @@ protocol LayerWork: AnyObject {
   var prefillGranularity: PrefillGranularity { get }
   var coldFormat: ColdFormat? { get }
   var cacheBytes: Int { get }
+  /// What it remembers, for a look from outside.
+  var remembered: Any { get }
 }
 
 /// The work of a strategy of a known type.
@@ -35,6 +37,8 @@ final class TypedWork<Strategy: AttentionStrategy>: LayerWork {
   }
 
   var cacheBytes: Int { state.cacheBytes }
+
+  var remembered: Any { state }
 
   var prefillGranularity: PrefillGranularity { prefill?.prefillGranularity ?? .wholePrompt }
 

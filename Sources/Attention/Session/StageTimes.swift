@@ -1,5 +1,3 @@
-import Kernels
-
 /// Time spent in the stages of attention, in nanoseconds, summed over layers and calls. Stages do not overlap.
 public struct StageTimes: Sendable, Hashable {
   /// Writing new keys and values into the cache.

@@ -1,5 +1,6 @@
 import Kernels
 import Synchronization
+import Threads
 
 /// What strategies and the framework share for one forward pass: the program's threads and one attention kernel.
 ///

@@ -1,5 +1,6 @@
 import Records
 import Tensors
+import Threads
 
 /// XAttention: prompt queries attend to the blocks with the highest sums along antidiagonals; decode is dense.
 ///

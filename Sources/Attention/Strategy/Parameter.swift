@@ -1,3 +1,4 @@
+import JSON
 import Records
 
 /// A parameter of a strategy, written once: its name and default are the property's, meaning and range are given here.

@@ -1,5 +1,6 @@
 import Kernels
 import Tensors
+import Threads
 
 /// Cheap pictures of a prompt's attention, block by block: of block means and of antidiagonals.
 extension LayerView {

@@ -1,5 +1,6 @@
 import Kernels
 import Tensors
+import Threads
 
 /// What a strategy is shown of one layer: the queries of this step and everything that the cache holds.
 ///

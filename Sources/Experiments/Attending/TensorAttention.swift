@@ -2,7 +2,7 @@ import Attention
 import Calibration
 import Foundation
 import GGUF
-import Records
+import JSON
 import Tensors
 
 /// A strategy on a user's own tensors, without a model: layer 0 of 1.

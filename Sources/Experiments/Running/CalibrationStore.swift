@@ -2,7 +2,10 @@ import Attention
 import Calibration
 import Digests
 import Foundation
+import JSON
+import Planning
 import Records
+import Tasks
 import Tensors
 import Transformer
 

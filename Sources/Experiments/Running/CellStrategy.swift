@@ -1,6 +1,9 @@
 import Attention
 import Calibration
+import JSON
+import Planning
 import Records
+import Tasks
 import Tensors
 
 /// A cell's strategy, ready to run: calibrated; its budget becomes a number of each sample's prompt.
@@ -15,7 +18,9 @@ package struct CellStrategy {
   package init(
     cell: PlannedCell, _ configured: ConfiguredStrategy, model: any RunModel,
     meanPromptTokens: Double,
-    matched: @escaping (StatedBudget.MatchedUse, StrategyPhase?) throws -> Double
+    matched: @escaping (StatedBudget.MatchedUse, StrategyPhase?) throws -> Double = { _, _ in
+      throw RunError.matchedCellHasNoResult
+    }
   ) {
     self.cell = cell
     self.configured = configured

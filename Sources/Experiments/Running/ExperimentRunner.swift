@@ -1,7 +1,10 @@
 import Attention
 import Calibration
 import Foundation
+import JSON
+import Planning
 import Records
+import Tasks
 import Transformer
 
 /// What a run is asked for.
@@ -95,7 +98,7 @@ public final class ExperimentRunner {
     stored = request.isFresh ? [:] : try sink.storedKinds(of: identities)
     run = try sink.beginRun(
       of: request.experiment, cells: request.cells, provenance: provenance)
-    let benches = TaskBench.benches(of: request.cells)
+    let benches = CellGroup.groups(of: request.cells)
     progress = RunProgress(total: benches.reduce(0) { $0 + work(of: $1) })
     do {
       for bench in benches { try runBench(bench) }
@@ -167,7 +170,7 @@ public final class ExperimentRunner {
 
   /// Passes over a prompt that a bench will take, each counted as its tokens squared and its tokens: enough for a
   /// share of the whole.
-  private func work(of bench: TaskBench) -> Double {
+  private func work(of bench: CellGroup) -> Double {
     let open = bench.cells.map(missing).filter { !$0.isEmpty }
     let quality = open.count { $0 != [.latency] }
     let timed = open.contains { $0.contains(.latency) } ? open.count : 0
@@ -200,7 +203,7 @@ public final class ExperimentRunner {
 
   // MARK: One bench
 
-  private func runBench(_ bench: TaskBench) throws {
+  private func runBench(_ bench: CellGroup) throws {
     if !request.isFresh {
       // Another run may have stored cells meanwhile.
       for (identity, kinds) in try sink.storedKinds(of: bench.cells.map(\.cell.identity)) {
@@ -214,7 +217,7 @@ public final class ExperimentRunner {
     }
     guard !open.isEmpty else { return }
     do {
-      let prepared = try PreparedBench(bench, runner: self)
+      let prepared = try RunningGroup(bench, runner: self)
       try prepared.runQuality()
       try prepared.runTiming()
     } catch let error as any StoreFailure {

@@ -1,4 +1,5 @@
 import Attention
+import Tasks
 import Transformer
 
 /// What follows the prompt of each sample, found out once for all oracles that read it: a run of full attention.

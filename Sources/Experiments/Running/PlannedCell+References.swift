@@ -1,4 +1,6 @@
 import Attention
+import JSON
+import Planning
 import Records
 
 extension PlannedCell {

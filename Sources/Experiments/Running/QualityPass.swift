@@ -1,7 +1,7 @@
 import Attention
-import Kernels
-import Measurement
+import Probes
 import Records
+import Tasks
 import Tensors
 import Tokenization
 import Transformer

@@ -1,5 +1,3 @@
-import Kernels
-
 /// How far a run is: work done against all work, both in the unit of ``PassCost``.
 struct RunProgress {
   private let total: Double

@@ -1,7 +1,9 @@
 import Attention
 import Calibration
 import Foundation
-import Records
+import JSON
+import Planning
+import Tasks
 import Tensors
 
 /// One strategy on one model outside of an experiment: for generating, scoring and trying out.

@@ -1,6 +1,7 @@
 import Attention
 import Kernels
 import Records
+import Tasks
 import Tensors
 import Transformer
 

@@ -1,3 +1,5 @@
+import JSON
+
 /// One cell of the grid: model x context length x strategy x task, with all that decides its results.
 public struct CellRecord: Codable, Sendable, Hashable {
   /// SHA-256 over everything that decides the cell's results; see `docs/database.md`.

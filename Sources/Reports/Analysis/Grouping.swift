@@ -1,4 +1,4 @@
-import Records
+import JSON
 
 extension Sequence {
   /// Elements under their keys, both in the order of first appearance.

@@ -1,4 +1,4 @@
-import Records
+import JSON
 
 /// Comma-separated values (RFC 4180): a file for each data table, exact numbers, empty fields for what does not exist.
 public struct CSVRenderer: ReportRenderer {

@@ -1,4 +1,4 @@
-import Records
+import JSON
 
 /// Markdown whose tables can also be read as they are, in a terminal or an editor; figures are SVG files beside it.
 public struct MarkdownRenderer: ReportRenderer {

@@ -1,4 +1,4 @@
-import Records
+import JSON
 
 extension String {
   /// On one line, so that it cannot end what it is part of: a blank for each run of line breaks, none at the ends.

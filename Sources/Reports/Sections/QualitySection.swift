@@ -1,5 +1,3 @@
-import Records
-
 extension ColumnRule where Subject == PairedDifference {
   /// What a paired difference says, with the names of what is compared.
   static func paired(_ first: String, _ second: String) -> [Self] {

@@ -1,4 +1,5 @@
 import GRDB
+import JSON
 import Records
 
 /// A value in a row that no version of this program writes.

@@ -3,8 +3,10 @@ import Bench
 import Experiments
 import Foundation
 import Kernels
+import Planning
 import Records
 import Reports
+import Tasks
 
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -3,7 +3,9 @@ import Attention
 import Calibration
 import Experiments
 import Foundation
+import JSON
 import Records
+import Tasks
 
 struct CalibrateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

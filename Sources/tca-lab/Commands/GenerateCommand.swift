@@ -2,7 +2,7 @@ import ArgumentParser
 import Attention
 import Experiments
 import Foundation
-import Records
+import JSON
 import Tokenization
 import Transformer
 

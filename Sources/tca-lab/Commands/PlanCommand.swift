@@ -1,6 +1,7 @@
 import ArgumentParser
-import Experiments
 import Foundation
+import JSON
+import Planning
 import Records
 import Reports
 import ResultStore

@@ -1,8 +1,10 @@
 import ArgumentParser
 import Experiments
 import Foundation
+import Planning
 import Records
 import ResultStore
+import Threads
 
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -2,8 +2,9 @@ import ArgumentParser
 import Attention
 import Experiments
 import Foundation
-import Records
+import JSON
 import Reports
+import Tasks
 import Transformer
 
 struct ScoreCommand: ParsableCommand {

@@ -1,5 +1,5 @@
 import Foundation
-import Records
+import JSON
 import Reports
 
 /// stdout: what a command was asked for.

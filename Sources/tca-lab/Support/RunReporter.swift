@@ -1,5 +1,6 @@
 import Experiments
 import Foundation
+import JSON
 import Records
 
 /// Tells a person how a run goes: lines for what is done, a progress line with an estimate in a terminal.

@@ -1,5 +1,6 @@
 import Attention
-import Experiments
+import JSON
+import Planning
 import Records
 import Reports
 
