@@ -51,7 +51,7 @@ public struct Bootstrap: Sendable, Hashable {
     for _ in 0..<Self.draws {
       for index in draw.indices { draw[index] = values[generator.index(below: values.count)] }
       draw.sort()
-      medians.append(draw.quantile(ofSorted: 0.5))
+      medians.append(Quantile.of(sorted: draw, at: 0.5))
     }
     return Self.middle(of: medians)
   }
@@ -59,7 +59,7 @@ public struct Bootstrap: Sendable, Hashable {
   private static func middle(of draws: [Double]) -> Interval {
     let sorted = draws.sorted()
     return Interval(
-      low: sorted.quantile(ofSorted: 0.025), high: sorted.quantile(ofSorted: 0.975))
+      low: Quantile.of(sorted: sorted, at: 0.025), high: Quantile.of(sorted: sorted, at: 0.975))
   }
 
   /// The units stratum by stratum, and where each stratum lies; those of a single unit together at the end.

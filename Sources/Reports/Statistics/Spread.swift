@@ -15,9 +15,9 @@ public struct Spread: Codable, Sendable, Hashable {
   public init?(_ values: [Double], seed: Int = 0) {
     guard !values.isEmpty else { return nil }
     let sorted = values.sorted()
-    median = sorted.quantile(ofSorted: 0.5)
-    lowerQuartile = sorted.quantile(ofSorted: 0.25)
-    upperQuartile = sorted.quantile(ofSorted: 0.75)
+    median = Quantile.of(sorted: sorted, at: 0.5)
+    lowerQuartile = Quantile.of(sorted: sorted, at: 0.25)
+    upperQuartile = Quantile.of(sorted: sorted, at: 0.75)
     minimum = sorted[0]
     maximum = sorted[sorted.count - 1]
     count = values.count

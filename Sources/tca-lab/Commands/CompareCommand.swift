@@ -7,14 +7,12 @@ struct CompareCommand: ParsableCommand {
     commandName: "compare",
     abstract: "Paired differences of two strategies or two runs, with intervals.",
     discussion: """
-      Example: tca-lab compare tca streaming-llm --experiment quickstart
+      Example: tca-lab compare tca streaming-llm
       Two numbers are runs: tca-lab compare 1 2
       """)
 
   @Argument(help: "A strategy as reports label it, or a run's number.") var first: String
   @Argument(help: "What is compared with it.") var second: String
-  @Option(help: "The experiment to compare them in (default: each that has both).")
-  var experiment: String?
   @OptionGroup var database: DatabaseOptions
 
   func run() throws {
@@ -26,7 +24,7 @@ struct CompareCommand: ParsableCommand {
     } else {
       report = try Report(
         comparing: first, with: second,
-        in: (experiment.map { [$0] } ?? store.experimentNames()).map { try store.results(of: $0) })
+        in: store.experimentNames().map { try store.results(of: $0) })
     }
     try Output.text(MarkdownRenderer().files(of: report)[0].text)
   }
