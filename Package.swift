@@ -97,9 +97,9 @@ let package = Package(
     library(
       "Bench",
       [
-        "Attention", "Experiments", "JSON", "Kernels", "Planning", "Records", "ResultStore",
-        "Tasks",
-        "Tensors", "Threads", "Transformer",
+        "Attention", "Experiments", "JSON", "Kernels", "Planning", "Records", "Reports",
+        "ResultStore",
+        "Tasks", "Tensors", "Threads", "Transformer",
       ]),
     .executableTarget(
       name: "tca-lab",

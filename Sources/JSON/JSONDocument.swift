@@ -23,8 +23,9 @@ public struct JSONDocument: Sendable {
 }
 
 extension JSONValue {
-  /// Strict JSON (RFC 8259), at most 128 levels deep; a key that stands twice is refused, as is an integer beyond
-  /// 64 bits. The error names the place and the usual mistakes: comments, trailing commas, single quotes, NaN …
+  /// Strict JSON (RFC 8259), at most 128 levels deep; a key that occurs twice is refused. An integer beyond 64 bits is
+  /// a ``JSONValue/number(_:)``, the nearest. The error names the place and the usual mistakes: comments, trailing
+  /// commas, single quotes, NaN …
   public init(parsing text: String) throws(JSONError) {
     try self.init(parsing: Array(text.utf8))
   }

@@ -1,7 +1,7 @@
 /// Reads strict JSON and explains what is not.
 ///
 /// Written by hand because a spec's error messages need what Foundation's parser does not tell: the place of every
-/// value, and that a key stands twice.
+/// value, and that a key occurs twice.
 struct JSONParser {
   static let maximumDepth = 128
 
@@ -77,12 +77,12 @@ struct JSONParser {
     let start = index
     try checkDepth()
     index += 1
-    var members: [String: JSONValue] = [:]
-    var keyOffsets: [String: Int] = [:]
+    var members = JSONObject()
+    var keyOffsets: [ExactText: Int] = [:]
     try skipSpace()
     if current == UInt8(ascii: "}") {
       index += 1
-      return .object([:])
+      return .object(members)
     }
     while true {
       try skipSpace()
@@ -90,13 +90,13 @@ struct JSONParser {
       let key = try parseKey()
       let isRead = !path.isEmpty || readKeys?.contains(key) != false
       path.append(.key(key))
-      if isRead, let first = keyOffsets[key] {
+      let first = keyOffsets.updateValue(keyStart, forKey: ExactText(key))
+      if isRead, let first {
         let place = JSONPosition(ofByte: first, in: bytes)
         throw failure(
           "the key \(JSONValue.string(key).shortText) stands twice, first in \(place); keep one",
           at: keyStart)
       }
-      keyOffsets[key] = keyStart
       record(at: keyStart)
       try skipSpace()
       guard current == UInt8(ascii: ":") else {

@@ -169,7 +169,7 @@ struct ComparisonViewTests {
     let after = results.rows[3]
     #expect(after[.timeToFirstToken]! > 5 * before[.timeToFirstToken]!)
     #expect(abs(after[.timeToFirstTokenRatio]! - before[.timeToFirstTokenRatio]!) < 1e-12)
-    #expect(results.newestGroup(of: after.planned.cell.identity)?.run == run)
+    #expect(results.newestGroups[after.planned.cell.identity]?.run == run)
     // A group without full gives times but no ratio.
     var lone = Example.timingGroup(context: 512, task: 0)
     lone.samples.removeAll { $0.identity == after.planned.fullIdentity }

@@ -21,19 +21,13 @@ public struct ExperimentResults: Codable, Sendable, Hashable {
     self.calibrations = calibrations
   }
 
-  /// The row that `row` is compared with; nil only where the full cell is not part of the results.
-  public func fullRow(of row: ComparisonRow) -> ComparisonRow? {
-    rows.first {
-      $0.planned.cell.identity == row.planned.fullIdentity
-        && $0.planned.cell.model == row.planned.cell.model
+  /// By a cell's identity the newest group in which it has counted samples.
+  public var newestGroups: [String: StoredTimingGroup] {
+    var newest: [String: StoredTimingGroup] = [:]
+    for stored in timingGroups {
+      for sample in stored.group.samples where !sample.isWarmup { newest[sample.identity] = stored }
     }
-  }
-
-  /// The newest group in which a cell has counted samples.
-  public func newestGroup(of identity: String) -> StoredTimingGroup? {
-    timingGroups.last { stored in
-      stored.group.samples.contains { $0.identity == identity && !$0.isWarmup }
-    }
+    return newest
   }
 }
 

@@ -1,12 +1,7 @@
-/// A 95 % interval.
+/// A 95 % interval, or a range between quartiles.
 public struct Interval: Codable, Sendable, Hashable {
   public var low: Double
   public var high: Double
-
-  public init(low: Double, high: Double) {
-    self.low = low
-    self.high = high
-  }
 
   public func contains(_ value: Double) -> Bool { low <= value && value <= high }
 

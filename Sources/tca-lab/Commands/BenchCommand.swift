@@ -5,6 +5,7 @@ import Foundation
 import Kernels
 import Planning
 import Records
+import Reports
 import Tasks
 
 struct BenchCommand: ParsableCommand {

@@ -32,8 +32,6 @@ struct CompareCommand: ParsableCommand {
       report = try Report(
         comparing: first, with: second, in: names.map { try store.results(of: $0) })
     }
-    var text = ""
-    try MarkdownRenderer().render(report, to: &text)
-    try Output.text(text)
+    try Output.text(MarkdownRenderer().files(of: report)[0].text)
   }
 }

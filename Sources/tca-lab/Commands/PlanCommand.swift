@@ -3,6 +3,7 @@ import Foundation
 import JSON
 import Planning
 import Records
+import Reports
 import ResultStore
 
 struct PlanCommand: ParsableCommand {

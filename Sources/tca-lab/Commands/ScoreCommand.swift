@@ -3,6 +3,7 @@ import Attention
 import Experiments
 import Foundation
 import JSON
+import Reports
 import Tasks
 import Transformer
 

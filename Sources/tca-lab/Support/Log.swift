@@ -1,17 +1,18 @@
 import Foundation
+import Reports
 
-/// stderr: the log, and a progress line where it is a terminal.
+/// stderr: the log, and a progress line where it is a terminal. What is quoted from files has no power over it.
 enum Log {
   private static let isTerminal = isatty(STDERR_FILENO) != 0
   /// Removes the progress line of a terminal; empty elsewhere.
   static let lineStart = isTerminal ? "\r\u{1B}[K" : ""
 
   /// Writes a line.
-  static func line(_ text: String) { write(lineStart + text + "\n") }
+  static func line(_ text: String) { write(lineStart + TerminalText.safe(text) + "\n") }
 
   /// Replaces the progress line of a terminal; writes nothing elsewhere.
   static func progress(_ text: String) {
-    if isTerminal { write(lineStart + text.prefix(118)) }
+    if isTerminal { write(lineStart + TerminalText.line(text).prefix(118)) }
   }
 
   /// Removes the progress line.

@@ -1,5 +1,6 @@
 import Experiments
 import Foundation
+import JSON
 import Records
 
 /// Tells a person how a run goes: lines for what is done, a progress line with an estimate in a terminal.
@@ -38,7 +39,7 @@ final class RunReporter {
       UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte || UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte
         || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte || "-_./".utf8.contains(byte)
     }
-    return isPlain ? word : "'" + word.replacing("'", with: "'\\''") + "'"
+    return isPlain ? word : "'" + word.replacingScalars { $0 == "'" ? "'\\''" : nil } + "'"
   }
 
   private func name(_ cell: PlannedCell) -> String {

@@ -4,10 +4,5 @@ public struct ReportError: Error, Sendable, Hashable, CustomStringConvertible {
   /// The next step.
   public var advice: String
 
-  public init(_ detail: String, advice: String) {
-    self.detail = detail
-    self.advice = advice
-  }
-
   public var description: String { "\(detail). \(advice)" }
 }
