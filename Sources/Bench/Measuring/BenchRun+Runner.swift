@@ -72,14 +72,13 @@ extension BenchRun {
     let samples = try task.samples(
       tokenizer: model.tokenizer, contextLength: Self.tokens, seed: cell.cell.seed)
     let tca = try tcaStrategy()
-    let strategy = CellStrategy(
-      cell: cell, entry: tca.entry, parameters: tca.parameters, model: model)
+    let subject = QualityPass.Subject(
+      CellStrategy(cell: cell, entry: tca.entry, parameters: tca.parameters, model: model),
+      [.approximation, .quality, .memory])
     let pass = QualityPass(
       model: model, task: task, samples: samples, makeFull: { [self] in try makeFull() },
       futures: FutureShelf(
-        model: model.model, samples: samples, makeFull: { [self] in try makeFull() }),
-      measuresApproximation: true, measuresQuality: true, measuresMemory: true, checkpoint: {},
-      afterLayer: { _ in })
+        model: model.model, samples: samples, makeFull: { [self] in try makeFull() }))
     var timing: [Double] = []
     var isolated: [Double] = []
     var propagated: [Double] = []
@@ -87,9 +86,9 @@ extension BenchRun {
       tell("quality passes of \(Self.tokens) tokens, repeat \(round) of \(repeats)")
       let full = try timed(samples[0].prompt, decodeTokens: 0, session: makeFull())
       var watch = Stopwatch()
-      let dense = try pass.dense(isolating: [strategy])
+      let dense = try pass.dense(beside: [subject])
       let first = watch.lap()
-      _ = try pass.results(of: strategy, dense: dense, isolated: try dense.isolated[0].get())
+      _ = try pass.results(of: subject, own: nil, dense: dense)
       let second = watch.lap()
       // The first round warms up.
       guard round > 0 else { continue }

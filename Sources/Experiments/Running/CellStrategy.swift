@@ -58,11 +58,7 @@ package struct CellStrategy {
       shape: model.model.shape, promptTokens: promptTokens
     ) { name, phase in
       guard let reference else { return nil }
-      return try runner.storing {
-        try runner.sink.storedMeasurement(
-          name, statistic: "mean", setting: phase == nil ? nil : .propagated, phase: phase,
-          of: reference)
-      }
+      return try runner.matchedMeasurement(name, phase, of: reference)
     }
     return try resolver.resolvingBudget(of: parameters)
   }

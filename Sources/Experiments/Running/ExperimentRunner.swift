@@ -48,15 +48,17 @@ public enum RunEvent {
   case finished(PlannedCell, String)
   case failed(PlannedCell, reason: String)
   case note(String)
-  /// The share of all work that is done, in 0…1, and the seconds that the rest will take at the pace so far.
+  /// The share of all work that is done, in 0…1, and the seconds that the rest will take at the
+  /// pace so far.
   case progress(String, done: Double, remaining: Double?)
 }
 
 /// Runs the cells of an experiment that are not stored yet, and stores what it finds.
 ///
-/// Cells of one model x context length x task share samples and a dense pass (``QualityPass``) and then a timing group;
-/// each is stored in one transaction. A cell that fails is recorded with its reason, and the others go on. Between two
-/// steps the run can be interrupted: what is stored stays, the next run goes on from there.
+/// Cells of one model x context length x task share samples and a dense pass (``QualityPass``) and
+/// then a timing group; each is stored in one transaction. A cell that fails is recorded with its
+/// reason, and the others go on. Between two steps the run can be interrupted: what is stored
+/// stays, the next run goes on from there.
 public final class ExperimentRunner {
   let request: RunRequest
   let sink: any ResultSink
@@ -66,7 +68,12 @@ public final class ExperimentRunner {
   private(set) var summary = RunSummary()
   var progress: RunProgress
   private var stored: [String: Set<ResultKind>] = [:]
+  /// What budgets that match a cell need to be known of it, by its identity.
+  private let neededByOthers: [String: Set<ResultKind>]
   private var failures: [String: String] = [:]
+  /// Figures that budgets may match, of cells whose own pass is done and whose results are not
+  /// stored yet.
+  var unstored: [String: [Measurement]] = [:]
   private var touched: Set<String> = []
   private var run: Int64 = 0
   private let calibrations: CalibrationStore
@@ -82,10 +89,16 @@ public final class ExperimentRunner {
     self.isInterrupted = isInterrupted
     self.report = report
     progress = RunProgress()
+    neededByOthers = request.cells.reduce(into: [:]) { needed, cell in
+      for reference in cell.references {
+        needed[reference, default: []].formUnion(cell.kindsNeeded(of: reference))
+      }
+    }
     calibrations = CalibrationStore(sink: sink, folder: request.folder)
   }
 
-  /// Runs to the end or to the first interruption. Throws where the store fails; what goes wrong in a cell is recorded.
+  /// Runs to the end or to the first interruption. Throws where the store fails; what goes wrong in
+  /// a cell is recorded.
   public func runAll(provenance: Provenance) throws -> RunSummary {
     let identities = request.cells.map(\.cell.identity)
     noteCalibrationOnEvaluationText()
@@ -93,7 +106,7 @@ public final class ExperimentRunner {
     run = try sink.beginRun(
       of: request.experiment, cells: request.cells, provenance: provenance)
     let benches = TaskBench.benches(of: request.cells)
-    progress = RunProgress(total: benches.reduce(0) { $0 + work(of: $1) })
+    progress = RunProgress(total: benches.reduce(0) { $0 + plannedWork(of: $1) })
     do {
       for bench in benches { try runBench(bench) }
       try sink.endRun(run, as: summary.failed > 0 ? .withFailures : .finished)
@@ -104,15 +117,38 @@ public final class ExperimentRunner {
     return summary
   }
 
-  /// The kinds that a cell still lacks. Another cell's budget may need more than the spec asks for.
+  /// The kinds that a cell still lacks.
   func missing(_ cell: PlannedCell) -> Set<ResultKind> {
-    let wanted = request.cells.reduce(into: request.metrics) {
-      $0.formUnion($1.kindsNeeded(of: cell.cell.identity))
-    }
-    return wanted.subtracting(stored[cell.cell.identity] ?? [])
+    let identity = cell.cell.identity
+    return request.metrics.union(neededByOthers[identity] ?? [])
+      .subtracting(stored[identity] ?? [])
   }
 
   func failure(of identity: String) -> String? { failures[identity] }
+
+  /// Throws if a cell that this one's budgets match has failed.
+  func checkReferences(of cell: PlannedCell) throws {
+    for reference in cell.references.sorted() {
+      guard let reason = failure(of: reference) else { continue }
+      throw RunError.matchedCellFailed(label: label(of: reference), reason: reason)
+    }
+  }
+
+  /// What a budget that matches another cell goes by: its use as this run measured it, else the
+  /// newest stored.
+  func matchedMeasurement(
+    _ name: String, _ phase: MeasuredPhase?, of identity: String
+  ) throws -> Double? {
+    let setting: ErrorSetting? = phase == nil ? nil : .propagated
+    let measured = unstored[identity]?.first {
+      $0.name == name && $0.statistic == "mean" && $0.setting == setting && $0.phase == phase
+    }
+    return try measured?.value
+      ?? storing {
+        try sink.storedMeasurement(
+          name, statistic: "mean", setting: setting, phase: phase, of: identity)
+      }
+  }
 
   func label(of identity: String) -> String {
     request.cells.first { $0.cell.identity == identity }?.label ?? identity
@@ -126,6 +162,8 @@ public final class ExperimentRunner {
       let wanted = try strategy.request(
         parameters: parameters, contextLength: model.model.contextLength)
     else { return parameters }
+    let start = ContinuousClock.now
+    defer { progress.leaveOut(ContinuousClock.now - start) }
     let record = try calibrations.calibration(
       wanted, of: strategy, model: model, isFresh: request.isFresh,
       onNewPass: { report(.note($0)) },
@@ -144,16 +182,25 @@ public final class ExperimentRunner {
     return try strategy.resolve(parameters: parameters, evidence: record.evidence)
   }
 
-  /// Passes over a prompt that a bench will take, each counted as its tokens squared and its tokens: enough for a
-  /// share of the whole.
-  private func work(of bench: TaskBench) -> Double {
-    let open = bench.cells.map(missing).filter { !$0.isEmpty }
-    let quality = open.count { $0 != [.latency] }
-    let timed = open.contains { $0.contains(.latency) } ? open.count : 0
-    let passes =
-      Double((quality > 0 ? quality + 1 : 0) * bench.sampleCount)
-      + Double(timed * (request.warmups + request.repeats))
-    return passes * PassCost.relative(tokens: bench.cell.contextLength)
+  /// The passes that a bench will take.
+  func work(of bench: TaskBench) -> BenchWork {
+    let open = bench.cells.filter { !missing($0).isEmpty }
+    let measured = open.filter { missing($0) != [.latency] }
+    let timed = open.contains { missing($0).contains(.latency) } ? open.count : 0
+    return BenchWork(
+      measured: measured.count,
+      ownPasses: measured.count { $0.cell.identity != $0.fullIdentity },
+      hasDensePass: !measured.isEmpty,
+      timedPasses: timed * (request.warmups + request.repeats),
+      decodeTokens: bench.cells[0].decodeTokens)
+  }
+
+  /// Before the samples are made they are taken to be as long as the context.
+  private func plannedWork(of bench: TaskBench) -> Double {
+    let tokens = bench.cell.contextLength
+    let scored = bench.cell.taskProtocol == nil ? 0 : tokens / 2
+    return work(of: bench).total(
+      of: [BenchWork.Length(tokens: tokens, scored: scored)], count: bench.sampleCount)
   }
 
   /// A calibration on the very text that is evaluated flatters its strategy.
@@ -183,7 +230,7 @@ public final class ExperimentRunner {
   // MARK: One bench
 
   private func runBench(_ bench: TaskBench) throws {
-    if !request.isFresh {
+    if !request.isFresh, bench.cells.contains(where: { !missing($0).isEmpty }) {
       // Another run may have stored cells meanwhile.
       for (identity, kinds) in try sink.storedKinds(of: bench.cells.map(\.cell.identity)) {
         stored[identity, default: []].formUnion(kinds)
@@ -195,6 +242,8 @@ public final class ExperimentRunner {
       report(.skipped(cell))
     }
     guard !open.isEmpty else { return }
+    progress.beginBench(work: plannedWork(of: bench))
+    defer { unstored.removeAll() }
     do {
       let prepared = try PreparedBench(bench, runner: self)
       try prepared.runQuality()

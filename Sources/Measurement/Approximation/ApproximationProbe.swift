@@ -40,7 +40,8 @@ public final class ApproximationProbe: LayerAttention {
 
   /// - Parameters:
   ///   - dense: a new session of full attention.
-  ///   - sparse: new sessions of the strategies, of the same shape; for `propagated` exactly one.
+  ///   - sparse: new sessions of the strategies, of the same shape; for `propagated` exactly one. `dense` itself among
+  ///     them is compared with its own output, without attending twice.
   ///   - keepsShadow: false where only a prefill is measured, to save the dense cache's memory.
   public init(
     _ setting: ErrorSetting, dense: any StrategySession, sparse: [any StrategySession],
@@ -116,6 +117,10 @@ public final class ApproximationProbe: LayerAttention {
     case .isolated:
       attend(dense, into: &output)
       for index in sparse.indices {
+        if sparse[index] === dense {
+          compare(index, call, rows: 0..<queries.rows, output: output, reference: output)
+          continue
+        }
         attend(sparse[index], into: &scratch) { rows, piece in
           compare(index, call, rows: rows, output: piece, reference: output)
         }

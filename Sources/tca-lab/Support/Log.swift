@@ -2,7 +2,7 @@ import Foundation
 
 /// stderr: the log, and a progress line where it is a terminal.
 enum Log {
-  private static let isTerminal = isatty(STDERR_FILENO) != 0
+  static let isTerminal = isatty(STDERR_FILENO) != 0
 
   /// Writes a line.
   static func line(_ text: String) {
