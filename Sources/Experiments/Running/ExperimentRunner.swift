@@ -73,7 +73,7 @@ public final class ExperimentRunner {
   private var failures: [String: String] = [:]
   /// Figures that budgets may match, of cells whose own pass is done and whose results are not
   /// stored yet.
-  var unstored: [String: [Measurement]] = [:]
+  var unstored: [String: [Records.Measurement]] = [:]
   private var touched: Set<String> = []
   private var run: Int64 = 0
   private let calibrations: CalibrationStore

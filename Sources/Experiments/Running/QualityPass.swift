@@ -135,7 +135,7 @@ package struct QualityPass {
     let heads =
       isolated
       + (isFull || !model.model.carriesOutput ? isolated.asPropagated : own.heads)
-    let quality =
+    let quality: (measurements: [Records.Measurement], units: [ScoredUnit]) =
       subject.kinds.contains(.quality)
       ? try score(own.outcomes, dense: isFull ? nil : dense.own.outcomes) : ([], [])
     return CellResults(
