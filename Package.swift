@@ -25,7 +25,7 @@ func library(
     name: name, dependencies: dependencies, resources: resources, swiftSettings: common + extra)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
   .testTarget(
     name: name + "Tests", dependencies: [.init(stringLiteral: name)] + dependencies,
     swiftSettings: common)
@@ -37,6 +37,7 @@ let package = Package(
     .executable(name: "tca-lab", targets: ["tca-lab"]),
     // What the nested package `Benchmarks` measures.
     .library(name: "Tensors", targets: ["Tensors"]),
+    .library(name: "Threads", targets: ["Threads"]),
     .library(name: "Kernels", targets: ["Kernels"]),
     .library(name: "GGUF", targets: ["GGUF"]),
     .library(name: "Attention", targets: ["Attention"]),
@@ -56,52 +57,77 @@ let package = Package(
     .target(name: "CLookup"),
     .target(name: "CMemory"),
     library("Tensors"),
+    library("Threads"),
     library(
-      "Kernels", ["Tensors", "COpenBLAS", "CPUCheck", "CLookup", "CMemory"], extra: nativeCode),
+      "Kernels", ["Tensors", "Threads", "COpenBLAS", "CPUCheck", "CLookup", "CMemory"],
+      extra: nativeCode),
     library("GGUF", ["Tensors", "Kernels"]),
     library("Tokenization"),
     library("Digests", ["COpenSSL"]),
-    library("Records"),
-    library("Attention", ["Tensors", "Kernels", "Records"]),
-    library("Calibration", ["Attention", "Kernels", "Records"]),
-    library("Transformer", ["Tensors", "Kernels", "GGUF", "Attention"]),
-    library("Measurement", ["Attention", "Kernels", "Records"]),
-    library("StrategyChecker", ["Attention", "Calibration", "Kernels", "Measurement"]),
+    library("ProgramFiles", resources: [.copy("catalogue.json"), .copy("corpora")]),
+    library("JSON"),
+    library("Records", ["JSON"]),
+    library("Attention", ["JSON", "Tensors", "Threads", "Kernels", "Records"]),
+    library("Calibration", ["Attention", "JSON", "Kernels", "Records", "Tensors", "Threads"]),
+    library("Transformer", ["Tensors", "Threads", "Kernels", "GGUF", "Attention"]),
+    library("Probes", ["Attention", "Kernels", "Records", "Tensors"]),
+    library(
+      "StrategyChecker",
+      ["Attention", "JSON", "Kernels", "Records", "Tensors", "Threads"]),
+    library(
+      "ModelLibrary", ["Digests", "GGUF", "JSON", "ProgramFiles", "Records", "Tokenization"]),
+    library("Synthesis", ["Digests", "JSON", "Records", "Tensors", "Threads"]),
+    library(
+      "Tasks", ["Attention", "Digests", "JSON", "ProgramFiles", "Records", "Tokenization"]),
+    library(
+      "Planning",
+      [
+        "Attention", "Calibration", "Digests", "JSON", "Records", "Synthesis", "Tasks", "Tensors",
+      ]),
     library(
       "Experiments",
       [
-        "Attention", "Calibration", "Digests", "GGUF", "Kernels", "Measurement", "Records",
-        "Tensors", "Tokenization", "Transformer",
-      ],
-      resources: [.copy("Models/catalogue.json"), .copy("corpora")]),
-    library("ResultStore", ["Records", grdb]),
-    library("Reports", ["Records"]),
+        "Attention", "Calibration", "Digests", "GGUF", "JSON", "Kernels", "ModelLibrary", "Planning",
+        "Probes", "Records", "Synthesis", "Tasks", "Tensors", "Threads", "Tokenization",
+        "Transformer",
+      ]),
+    library("ResultStore", ["JSON", "Records", grdb]),
+    library("Reports", ["JSON", "Records"]),
     library(
       "Bench",
       [
-        "Attention", "Experiments", "Kernels", "Records", "ResultStore", "Tensors", "Transformer",
+        "Attention", "Experiments", "JSON", "Kernels", "Planning", "Records", "ResultStore", "Tasks",
+        "Tensors", "Threads", "Transformer",
       ]),
     .executableTarget(
       name: "tca-lab",
       dependencies: [
-        "Attention", "Bench", "Calibration", "Experiments", "GGUF", "Kernels", "Records", "Reports",
-        "ResultStore", "StrategyChecker", "Tokenization", "Transformer", argumentParser,
+        "Attention", "Bench", "Calibration", "Experiments", "GGUF", "JSON", "Kernels",
+        "ModelLibrary", "Planning", "Records", "Reports", "ResultStore", "StrategyChecker", "Tasks",
+        "Threads", "Tokenization", "Transformer", argumentParser,
       ],
       swiftSettings: common),
-    library("LabTestSupport", ["Tensors", "Attention", "Transformer", "GGUF", "Records"]),
+    library(
+      "LabTestSupport", ["Attention", "GGUF", "JSON", "Kernels", "Records", "Tensors", "Transformer"]),
     .executableTarget(
       name: "tiny-model", dependencies: ["LabTestSupport"], swiftSettings: common),
 
+    tests("Threads"),
     tests("Kernels", ["LabTestSupport"]),
     tests("GGUF", ["LabTestSupport"]),
-    tests("Tokenization", []),
-    tests("Records", []),
+    tests("Tokenization"),
+    tests("JSON", ["Records"]),
+    tests("Records"),
     tests("Attention", ["LabTestSupport", "StrategyChecker", "Calibration"]),
     tests("Calibration", ["LabTestSupport"]),
     tests("Transformer", ["LabTestSupport"]),
-    tests("Measurement", ["LabTestSupport"]),
+    tests("Probes", ["LabTestSupport"]),
+    tests("ModelLibrary", ["LabTestSupport"]),
+    tests("Synthesis"),
+    tests("Tasks", ["LabTestSupport"]),
+    tests("Planning"),
     tests("Experiments", ["LabTestSupport", "ResultStore"]),
-    tests("ResultStore", []),
+    tests("ResultStore"),
     tests("Reports", [customDump]),
     tests("Bench", ["LabTestSupport", customDump]),
     .testTarget(

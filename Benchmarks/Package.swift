@@ -16,7 +16,7 @@ let package = Package(
   name: "Benchmarks",
   dependencies: [.package(name: "tca-lab", path: "..")],
   targets: [
-    benchmark("kernel-bench", ["Kernels", "Tensors"]),
-    benchmark("engine-bench", ["Attention", "GGUF", "Kernels", "Tensors", "Transformer"]),
+    benchmark("kernel-bench", ["Kernels", "Tensors", "Threads"]),
+    benchmark("engine-bench", ["Attention", "GGUF", "Kernels", "Tensors", "Threads", "Transformer"]),
   ]
 )

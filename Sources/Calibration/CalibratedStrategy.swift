@@ -1,34 +1,40 @@
 import Attention
-import Records
+import JSON
 import Tensors
 
 /// A strategy that has an offline phase: what it needs, and how its findings become parameters.
-public protocol CalibratedStrategy: Sendable {
-  var strategy: String { get }
+public protocol CalibratedStrategy: AttentionStrategy {
+  associatedtype Watcher: Calibrator
 
-  /// The offline phase that these parameters ask for; nil where they hold its result already.
+  /// The text of the offline phase that these parameters ask for; nil where they hold its result already.
+  var calibrationText: CalibrationText? { get }
+
+  /// The parameters that decide the evidence.
+  var calibrationOptions: Watcher.Options { get }
+
+  /// Takes the result of the offline phase into the parameters.
   ///
-  /// - Parameters:
-  ///   - parameters: as a spec gives them, defaults filled in or not.
-  ///   - contextLength: the most tokens that the model takes.
-  /// - Throws: `ConfigurationError` for parameters that do not fit together.
-  func request(parameters: JSONValue, contextLength: Int) throws -> CalibrationRequest?
+  /// - Returns: what a user should know of the choice, in one line; nil if there is nothing to say.
+  mutating func adopt(_ evidence: Watcher.Evidence) -> String?
 
-  /// Attention for one dense prefill of the text.
-  func makePass(
-    _ request: CalibrationRequest, shape: AttentionShape, workspace: Workspace
-  ) throws -> any CalibrationPass
+  /// Puts something in place of that result: what can be checked before the offline phase.
+  mutating func assumeCalibrated(for shape: AttentionShape)
+}
 
-  /// The parameters with the result of the offline phase in them.
-  ///
-  /// - Throws: `CalibrationError` for evidence that is not this strategy's, or damaged.
-  func resolve(parameters: JSONValue, evidence: JSONValue) throws -> JSONValue
+/// The text of an offline phase.
+public struct CalibrationText: Hashable, Sendable {
+  /// A shipped corpus by name, or a path.
+  public var corpus: String
+  /// The tokens asked for; nil where the default counts.
+  public var length: Int?
+  /// Tokens where nothing is said, at most the model's context.
+  public var defaultLength: Int
 
-  /// The parameters with something in place of that result: what can be checked of them before the offline phase.
-  func provisional(parameters: JSONValue, shape: AttentionShape) throws -> JSONValue
-
-  /// What a user should know of the choice, in one line; nil if there is nothing to say.
-  func remark(parameters: JSONValue, evidence: JSONValue) throws -> String?
+  /// Half of the queries or more are to lie beyond a window of so many tokens: max(2048, 2 · window).
+  static func length(toLeave window: Int) -> Int {
+    // Compared before it is doubled: a window may be any number.
+    window < .max / 2 ? max(2048, 2 * window) : .max
+  }
 }
 
 /// One offline phase: a text, its length, and the options that decide the evidence.
@@ -43,47 +49,128 @@ public struct CalibrationRequest: Hashable, Sendable {
     self.tokens = tokens
     self.options = options
   }
+}
 
-  /// The tokens asked for, or the default, at most the model's context.
+extension CalibratedStrategy {
+  /// The offline phase that the parameters ask for; nil where they hold its result already.
   ///
-  /// - Throws: `ConfigurationError` where more are asked for than the model takes.
-  static func tokens(
-    _ length: Int?, default standard: Int, contextLength: Int
-  ) throws(ConfigurationError) -> Int {
-    let tokens = length ?? min(standard, contextLength)
+  /// - Parameters:
+  ///   - contextLength: the most tokens that the model takes.
+  ///   - length: tokens of the text, whatever the parameters say.
+  /// - Throws: `ConfigurationError` where more tokens are asked for than the model takes.
+  public func calibrationRequest(
+    contextLength: Int, length: Int? = nil
+  ) throws -> CalibrationRequest? {
+    guard let text = calibrationText else { return nil }
+    let tokens = length ?? text.length ?? min(text.defaultLength, contextLength)
     guard tokens <= contextLength else {
       throw ConfigurationError(
         "calibrationLength",
         "\(tokens) tokens are more than the model takes; use at most \(contextLength)")
     }
-    return tokens
+    return CalibrationRequest(
+      corpus: text.corpus, tokens: tokens, options: try JSONValue(encoding: calibrationOptions))
+  }
+
+  /// Attention for one dense prefill of the text.
+  public func makePass(shape: AttentionShape, workspace: Workspace) -> any CalibrationPass {
+    CalibratingAttention(
+      Watcher(calibrationOptions, for: shape), shape: shape, workspace: workspace)
+  }
+
+  /// The same strategy with the result of the offline phase, and what a user should know of it.
+  ///
+  /// - Throws: `CalibrationError` for evidence that is not this strategy's, or damaged.
+  public func calibrated(by evidence: JSONValue) throws -> (strategy: Self, remark: String?) {
+    guard let found = try? evidence.decode(as: Watcher.Evidence.self), found.isConsistent else {
+      throw CalibrationError.damagedEvidence(strategy: Self.about.name)
+    }
+    var calibrated = self
+    let remark = calibrated.adopt(found)
+    return (calibrated, remark)
   }
 }
 
-extension JSONValue {
-  /// An object with one member set; with null, one that has no value there.
-  func setting(_ key: String, to value: JSONValue) -> JSONValue {
-    .object((objectValue ?? [:]).merging([key: value]) { $1 })
+extension ConfiguredStrategy {
+  /// The strategy's offline phase; nil where it needs none, as with a budget that takes the place of its result.
+  public var offlinePhase: (any CalibratedStrategy)? {
+    var sized = strategy
+    if budget != nil, var budgeted = strategy as? any Budgeted {
+      budgeted.budget = .everything
+      sized = budgeted
+    }
+    guard let calibrated = sized as? any CalibratedStrategy, calibrated.calibrationText != nil
+    else { return nil }
+    return calibrated
+  }
+
+  /// The strategy and its parts with the results of their offline phases.
+  ///
+  /// - Parameters:
+  ///   - sized: the same strategy with a budget for a prompt, since a density decides what MInference searches for.
+  ///   - calibrationLength: tokens of the text, whatever the parameters say.
+  ///   - evidence: gives the evidence of an offline phase, stored or found anew.
+  ///   - remark: told what a user should know of a choice.
+  public func calibrated(
+    sized: any AttentionStrategy, calibrationLength: Int? = nil, contextLength: Int,
+    evidence: (any CalibratedStrategy, CalibrationRequest) throws -> JSONValue,
+    remark: (String) -> Void = { _ in }
+  ) throws -> ConfiguredStrategy {
+    var result = self
+    if var composed = strategy as? any HasParts, let sized = sized as? any HasParts {
+      for index in composed.parts.indices {
+        composed.parts[index].configured = try composed.parts[index].configured.calibrated(
+          sized: sized.parts[index].strategy, calibrationLength: calibrationLength,
+          contextLength: contextLength, evidence: evidence, remark: remark)
+      }
+      result.strategy = composed
+      return result
+    }
+    guard let sized = sized as? any CalibratedStrategy,
+      let own = strategy as? any CalibratedStrategy,
+      let request = try sized.calibrationRequest(
+        contextLength: contextLength, length: calibrationLength)
+    else { return self }
+    let (calibrated, text) = try own.calibrated(by: evidence(sized, request))
+    if let text { remark(text) }
+    result.strategy = calibrated
+    return result
+  }
+
+  /// The strategy and its parts with something in place of what calibration will choose.
+  ///
+  /// - Throws: `ConfigurationError` where an offline phase is longer than the model's context.
+  public func assumingCalibrated(
+    for shape: AttentionShape, contextLength: Int
+  ) throws -> ConfiguredStrategy {
+    var result = self
+    if var composed = strategy as? any HasParts {
+      for index in composed.parts.indices {
+        let part = composed.parts[index]
+        do {
+          composed.parts[index].configured = try part.configured.assumingCalibrated(
+            for: shape, contextLength: contextLength)
+        } catch let error as ConfigurationError {
+          throw ConfigurationError("\(part.phase.rawValue).\(error.parameter)", error.message)
+        }
+      }
+      result.strategy = composed
+    }
+    let sized = forPrompt(of: contextLength, shape: shape)
+    if let calibrated = sized as? any CalibratedStrategy,
+      try calibrated.calibrationRequest(contextLength: contextLength) != nil,
+      var own = strategy as? any CalibratedStrategy
+    {
+      own.assumeCalibrated(for: shape)
+      result.strategy = own
+    }
+    return result
   }
 }
 
 /// Attention of a calibration prefill, and what it found out.
 public protocol CalibrationPass: LayerAttention {
   func evidence() throws -> JSONValue
-}
-
-/// The strategies that are calibrated.
-public struct CalibrationRegistry: Sendable {
-  public let entries: [any CalibratedStrategy]
-
-  public static let builtIn = CalibrationRegistry(entries: [
-    TCACalibration(), TCAPlusCalibration(), MInferenceCalibration(), XAttentionCalibration(),
-    DuoAttentionCalibration(),
-  ])
-
-  public func entry(for strategy: String) -> (any CalibratedStrategy)? {
-    entries.first { $0.strategy == strategy }
-  }
 }
 
 /// Why evidence cannot be used.

@@ -1,12 +1,12 @@
 import Attention
-import Records
+import JSON
 import Tensors
 
 /// Dense attention that lets a calibrator look at every layer of a prompt.
 ///
 /// A layer's cache is freed when the calibrator has seen it.
 public final class CalibratingAttention<Watcher: Calibrator>: LayerAttention {
-  private let dense: AttentionSession<FullAttention>
+  private let dense: AttentionSession
   private var calibrator: Watcher
 
   public init(_ calibrator: Watcher, shape: AttentionShape, workspace: Workspace) {
@@ -19,22 +19,23 @@ public final class CalibratingAttention<Watcher: Calibrator>: LayerAttention {
   /// Bytes of the caches: none between layers.
   public var residentBytes: Int { dense.residentBytes }
 
+  @discardableResult
   public func attend(
     layer: Int, phase: AttentionPhase, queries: Matrix, keys: Matrix, values: Matrix,
     firstPosition: Int, output: inout Matrix
-  ) {
+  ) -> AttentionOutcome {
     precondition(
       phase == .prefill && firstPosition == 0,
       "CalibratingAttention: a step at \(firstPosition); calibration is one prefill")
-    dense.attend(
+    let outcome = dense.attend(
       layer: layer, phase: phase, queries: queries, keys: keys, values: values,
       firstPosition: firstPosition, output: &output)
     calibrator.observe(
       LayerView(
         layer: layer, shape: shape, phase: phase, queries: queries, firstQueryPosition: 0,
-        heads: dense.caches[layer]),
-      workspace: dense.workspace)
+        heads: dense.caches[layer], workspace: dense.workspace))
     for head in dense.caches[layer] { head.removeAll() }
+    return outcome
   }
 
   public func queriesDecodedTogether(from position: Int) -> Int { .max }

@@ -2,6 +2,7 @@ import Attention
 import Foundation
 import Kernels
 import Tensors
+import Threads
 
 /// How far back each KV head attends, without training: kvpress's substitute for DuoAttention's gates.
 ///
@@ -20,20 +21,25 @@ public struct DuoAttentionCalibrator: Calibrator {
   private var tokens = 0
   private var scores: [Double] = []
 
-  public init(for shape: AttentionShape) {
+  /// Nothing decides but the text.
+  public struct Options: Codable, Hashable, Sendable {
+    public init() {}
+  }
+
+  public init(_ options: Options, for shape: AttentionShape) {
     self.shape = shape
     rotary = shape.rotary.map { RotaryTable($0, headDimension: shape.headDimension) }
   }
 
-  public mutating func observe(_ layer: LayerView, workspace: Workspace) {
+  public mutating func observe(_ layer: LayerView) {
     tokens = layer.queries.rows
-    let queries = means(layer.queries, workspace)
+    let queries = means(layer.queries, layer.workspace)
     for (kvHead, head) in layer.heads.enumerated() {
       let keys = head.keys
       let rows = keys.firstElement..<keys.firstElement + keys.count * keys.width
       let key = means(
         Matrix(rows: keys.count, columns: keys.width, elements: Array(keys.elements[rows])),
-        workspace)
+        layer.workspace)
       let d = shape.headDimension
       let group = shape.queryHeads(of: kvHead).map { queryHead in
         reach(Array(queries[queryHead * d..<(queryHead + 1) * d]), key)
@@ -99,7 +105,7 @@ public struct DuoAttentionCalibrator: Calibrator {
 }
 
 /// What DuoAttention's offline pass found out.
-public struct DuoAttentionEvidence: Codable, Hashable, Sendable {
+public struct DuoAttentionEvidence: CalibrationEvidence {
   /// Tokens of the calibration text.
   public var tokens: Int
   public var layers: Int
@@ -107,8 +113,7 @@ public struct DuoAttentionEvidence: Codable, Hashable, Sendable {
   /// By layer and KV head, in 0…1, in steps of 1e-7; higher reaches further back.
   public var scores: [Double]
 
-  /// False of a damaged record.
-  var isConsistent: Bool {
+  public var isConsistent: Bool {
     layers > 0 && kvHeads > 0 && scores.count == layers * kvHeads
       && scores.allSatisfy { (0...1).contains($0) }
   }

@@ -1,7 +1,6 @@
 import Attention
-import Kernels
-import Synchronization
 import Tensors
+import Threads
 
 /// MInference's offline phase (arXiv 2407.02490, algorithm 1): tries every candidate pattern on each head of one dense
 /// pass, and measures the attention mass that it captures.
@@ -21,10 +20,20 @@ public struct MInferenceCalibrator: Calibrator {
     /// Counts where no density does.
     public var scale: Double?
     public var density: Double?
+
+    init(_ strategy: MInference) {
+      verticals = strategy.verticals
+      slashes = strategy.slashes
+      topBlocks = strategy.topBlocks
+      blockSize = strategy.blockSize
+      lastQueries = strategy.lastQueries
+      if case .density(let density, _) = strategy.budget { self.density = density }
+      scale = density == nil ? strategy.scale : nil
+    }
   }
 
   private let options: Options
-  private let configuration: MInference.Configuration
+  private let strategy: MInference
   private let shape: AttentionShape
   private var tokens = 0
   private var entries: [MInferenceEvidence.Entry] = []
@@ -32,21 +41,17 @@ public struct MInferenceCalibrator: Calibrator {
   public init(_ options: Options, for shape: AttentionShape) {
     self.options = options
     self.shape = shape
-    configuration = MInference.Configuration(
-      verticals: options.verticals, slashes: options.slashes, topBlocks: options.topBlocks,
-      scale: options.scale ?? 1, blockSize: options.blockSize, lastQueries: options.lastQueries)
+    strategy = MInference {
+      $0.verticals = options.verticals
+      $0.slashes = options.slashes
+      $0.topBlocks = options.topBlocks
+      $0.scale = options.scale ?? 1
+    }
   }
 
-  public mutating func observe(_ layer: LayerView, workspace: Workspace) {
+  public mutating func observe(_ layer: LayerView) {
     tokens = layer.queries.rows
-    let found = Mutex(
-      [MInferenceEvidence.Entry](
-        repeating: MInferenceEvidence.Entry(), count: shape.queryHeads))
-    workspace.workers.run(count: shape.queryHeads) { head, _ in
-      let entry = entry(of: head, layer)
-      found.withLock { $0[head] = entry }
-    }
-    entries += found.withLock { $0 }
+    entries += layer.forEachQueryHead { entry(of: $0, layer) }
   }
 
   public consuming func finish() -> MInferenceEvidence {
@@ -71,7 +76,7 @@ public struct MInferenceCalibrator: Calibrator {
 
   /// One selection a candidate.
   private func selections(of head: Int, _ layer: LayerView) -> [MInferenceSelection] {
-    let candidates = configuration.candidates
+    let candidates = strategy.candidates
     var estimates: [MInferencePattern.Kind: MInferenceEstimate] = [:]
     for kind in Set(candidates.map(\.kind)) {
       estimates[kind] = MInferenceEstimate(
@@ -82,12 +87,12 @@ public struct MInferenceCalibrator: Calibrator {
     return candidates.map { pattern in
       guard let estimate = estimates[pattern.kind] else { return .uniform(.everything) }
       guard let density = options.density else {
-        return estimate.select(pattern.scaled(configuration.scale).withLeastSizes)
+        return estimate.select(pattern.scaled(strategy.scale).withLeastSizes)
       }
       let limit = DensityBudget(density: density).pairs(tokens: tokens, heads: 1)
       let scale = MInferenceScale.largest(
-        [(estimate: estimate, pattern: pattern)], tokens: tokens, atMost: limit,
-        workers: WorkerPool())
+        [(estimate: estimate, pattern: pattern)], tokens: tokens, atMost: limit
+      ) { _, pairs in pairs(0) }
       return scale.map { estimate.select(pattern.scaled($0)) } ?? .uniform(Selection())
     }
   }
@@ -96,24 +101,17 @@ public struct MInferenceCalibrator: Calibrator {
   private func masses(
     of selections: [MInferenceSelection], head: Int, _ layer: LayerView
   ) -> [Double] {
-    let d = shape.headDimension
-    let keys = layer.heads[shape.kvHead(of: head)].keys
-    let stride = (tokens + 15) / 16 * 16
-    let size = options.blockSize
-    var weights = [Float](repeating: 0, count: min(size, tokens) * stride)
     var masses = [Double](repeating: 0, count: selections.count)
     let firstCounted = tokens / 2
-    for block in firstCounted / size..<(tokens + size - 1) / size {
-      let rows = block * size..<min((block + 1) * size, tokens)
-      AttentionWeights.causalRows(
-        rows, queries: layer.queries, columns: head * d..<(head + 1) * d, keys: keys,
-        into: &weights, stride: stride)
+    layer.forEachBlockOfRows(
+      ofHead: head, size: options.blockSize, from: firstCounted / options.blockSize
+    ) { block, rows, weights, stride in
       for (index, selection) in selections.enumerated() {
         let selection = selection.selection(block)
         for query in rows where query >= firstCounted {
           let first = (query - rows.lowerBound) * stride
           masses[index] += Self.mass(
-            weights.span.extracting(first..<first + query + 1), selection, query: query)
+            weights.extracting(first..<first + query + 1), selection, query: query)
         }
       }
     }
@@ -133,7 +131,7 @@ public struct MInferenceCalibrator: Calibrator {
 }
 
 /// What MInference's search found out.
-public struct MInferenceEvidence: Codable, Hashable, Sendable {
+public struct MInferenceEvidence: CalibrationEvidence {
   /// Of one query head, by candidate.
   public struct Entry: Codable, Hashable, Sendable {
     /// Captured attention mass, 0…1 in steps of 1e-7.
@@ -166,15 +164,9 @@ public struct MInferenceEvidence: Codable, Hashable, Sendable {
     self.entries = entries
   }
 
-  /// Whether the counts fit each other: false of a damaged record.
-  var isConsistent: Bool {
-    let candidates = MInference.Configuration().candidates.count
+  public var isConsistent: Bool {
+    let candidates = MInference().candidates.count
     return layers > 0 && queryHeads > 0 && entries.count == layers * queryHeads
       && entries.allSatisfy { $0.mass.count == candidates && $0.density.count == candidates }
   }
-}
-
-/// Digits that float arithmetic supports.
-enum Rounding {
-  static func mass(_ mass: Double) -> Double { min(1, max(0, (mass * 1e7).rounded() / 1e7)) }
 }

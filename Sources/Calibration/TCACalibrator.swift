@@ -1,7 +1,6 @@
 import Attention
-import Kernels
-import Synchronization
 import Tensors
+import Threads
 
 /// TCA's offline phase (arXiv 2512.09238): simulates the online selection of every head with every candidate on one
 /// dense pass, and measures the attention mass that queries keep.
@@ -27,7 +26,7 @@ public struct TCACalibrator: Calibrator {
     public var importanceQueries: Int
     public var isAggregate: Bool
 
-    public init(_ configuration: TCA.Configuration) {
+    init(_ configuration: TCA) {
       blockSize = configuration.blockSize
       localWindow = configuration.localWindow
       balance = configuration.balance
@@ -55,16 +54,12 @@ public struct TCACalibrator: Calibrator {
 
   private var queryHeadsPerEntry: Int { options.isAggregate ? shape.queryHeadsPerKVHead : 1 }
 
-  public mutating func observe(_ layer: LayerView, workspace: Workspace) {
+  public mutating func observe(_ layer: LayerView) {
     tokens = layer.queries.rows
     let size = queryHeadsPerEntry
-    let found = Mutex(
-      [TCAEvidence.Entry](repeating: TCAEvidence.Entry(), count: shape.queryHeads / size))
-    workspace.workers.run(count: shape.queryHeads / size) { item, _ in
-      let entry = entry(of: item * size..<(item + 1) * size, layer)
-      found.withLock { $0[item] = entry }
+    entries += layer.workspace.workers.map(count: shape.queryHeads / size) {
+      entry(of: $0 * size..<($0 + 1) * size, layer)
     }
-    entries += found.withLock { $0 }
   }
 
   public consuming func finish() -> TCAEvidence {
@@ -83,16 +78,13 @@ public struct TCACalibrator: Calibrator {
     var entry = TCAEvidence.Entry()
     let end = selector.evictableEnd(forQuery: layer.newestQuery)
     guard end > 0 else { return entry }
-    let importance = TCAImportance.afterPrompt(
-      layer, heads: heads, queryCount: options.importanceQueries)
+    let importance = layer.mean(over: heads) {
+      layer.meanSoftmaxRow(ofHead: $0, lastQueries: options.importanceQueries)
+    }
     let choices = candidates.map { selector.select(importance.prefix(end), candidate: $0) }
-    let d = shape.headDimension
-    let masses = heads.map { head in
-      RetainedMass(
-        queries: layer.queries, columns: head * d..<(head + 1) * d,
-        keys: layer.heads[shape.kvHead(of: head)].keys,
-        window: LocalWindow(width: options.localWindow, alignment: options.blockSize),
-        choices: choices)
+    let window = LocalWindow(width: options.localWindow, alignment: options.blockSize)
+    let masses = heads.map {
+      layer.retainedMass(ofHead: $0, window: window, choices: choices)
     }
     let columns = masses.map { ColumnMeans(sums: $0.columnSums) }
     // The first query with a non-empty evictable region, and the last block.
@@ -103,10 +95,10 @@ public struct TCACalibrator: Calibrator {
       let last = masses.flatMap { $0.masses(ofChoice: index).dropFirst(lastBlock) }
       let shares = columns.map { $0.share(of: choice, from: end) }
       entry.kept.append(choice.runTokenCount + tokens - end)
-      entry.columnMean.append(Self.rounded(shares.reduce(0, +) / Double(shares.count)))
-      entry.meanMass.append(Self.rounded(Self.mean(pooled)))
-      entry.lastBlock.append(Self.rounded(Self.mean(last)))
-      entry.quantileMass.append(Self.rounded(Self.quantile(0.1, of: &pooled)))
+      entry.columnMean.append(Rounding.mass(shares.reduce(0, +) / Double(shares.count)))
+      entry.meanMass.append(Rounding.mass(Self.mean(pooled)))
+      entry.lastBlock.append(Rounding.mass(Self.mean(last)))
+      entry.quantileMass.append(Rounding.mass(Self.quantile(0.1, of: &pooled)))
     }
     return entry
   }
@@ -142,9 +134,5 @@ public struct TCACalibrator: Calibrator {
     let value = Double(values[larger.endIndex])
     let next = larger.min().map(Double.init) ?? value
     return value + (next - value) * (position - Double(lower))
-  }
-
-  static func rounded(_ mass: Double) -> Double {
-    min(1, max(0, (mass * 1e7).rounded() / 1e7))
   }
 }

@@ -4,7 +4,7 @@ import Attention
 ///
 /// One pass serves every threshold and criterion. With groupMerge `aggregate` there is one entry a KV head, whose query
 /// heads share a candidate; else one a query head.
-public struct TCAEvidence: Codable, Hashable, Sendable {
+public struct TCAEvidence: CalibrationEvidence {
   /// What the candidates keep in one head, a value for each of them by index; empty where no query had an evictable
   /// region. Masses are in 0…1, in steps of 1e-7: more digits float arithmetic does not support.
   public struct Entry: Codable, Hashable, Sendable {
@@ -66,8 +66,7 @@ public struct TCAEvidence: Codable, Hashable, Sendable {
     }
   }
 
-  /// Whether the counts fit each other: false of a damaged record.
-  var isConsistent: Bool {
+  public var isConsistent: Bool {
     queryHeadsPerEntry > 0 && entries.count.isMultiple(of: max(1, layers)) && layers > 0
       && entries.count / layers * queryHeadsPerEntry == queryHeads
       && entries.allSatisfy { entry in

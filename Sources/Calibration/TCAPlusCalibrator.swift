@@ -1,6 +1,4 @@
 import Attention
-import Kernels
-import Synchronization
 import Tensors
 
 /// The offline phase of `tca-plus`: on one dense pass, what the queries of each KV head keep of their attention if its
@@ -15,11 +13,21 @@ public struct TCAPlusCalibrator: Calibrator {
     public var importance: TCAPlus.Importance
     public var importanceQueries: Int
 
-    public init(_ configuration: TCAPlus.Configuration) {
-      localWindow = configuration.localWindow
-      sinks = configuration.sinks
-      importance = configuration.importance
-      importanceQueries = configuration.importanceQueries
+    init(_ strategy: TCAPlus) {
+      localWindow = strategy.localWindow
+      sinks = strategy.sinks
+      importance = strategy.importance
+      importanceQueries = strategy.importanceQueries
+    }
+
+    /// A strategy that selects as these options say.
+    fileprivate var strategy: TCAPlus {
+      TCAPlus {
+        $0.localWindow = localWindow
+        $0.sinks = sinks
+        $0.importance = importance
+        $0.importanceQueries = importanceQueries
+      }
     }
   }
 
@@ -37,14 +45,9 @@ public struct TCAPlusCalibrator: Calibrator {
     LocalWindow(width: options.localWindow, alignment: ColdTier.pageTokens)
   }
 
-  public mutating func observe(_ layer: LayerView, workspace: Workspace) {
+  public mutating func observe(_ layer: LayerView) {
     tokens = layer.queries.rows
-    let found = Mutex([[Double]](repeating: [], count: shape.kvHeads))
-    workspace.workers.run(count: shape.kvHeads) { kvHead, _ in
-      let masses = masses(ofKVHead: kvHead, layer)
-      found.withLock { $0[kvHead] = masses }
-    }
-    quantileMass += found.withLock { $0 }
+    quantileMass += layer.forEachKVHead { masses(ofKVHead: $0, layer) }
   }
 
   public consuming func finish() -> TCAPlusEvidence {
@@ -60,38 +63,27 @@ public struct TCAPlusCalibrator: Calibrator {
   private func masses(ofKVHead kvHead: Int, _ layer: LayerView) -> [Double] {
     let end = window.start(forQuery: layer.newestQuery)
     guard end > 0 else { return [] }
-    let heads = shape.queryHeads(of: kvHead)
-    let importance =
-      switch options.importance {
-      case .sampled:
-        TCAPlusImportance.sampled(
-          layer, heads: heads, queries: options.importanceQueries, window: window)
-      case .last:
-        TCAPlusImportance.last(layer, heads: heads, queries: options.importanceQueries)
-      }
+    let importance = options.strategy.promptImportance(layer, kvHead: kvHead)
     let choices = TCAPlus.fractions.map { share in
       TCAPlusImportance.core(
         TCAPlusImportance.tokens(share, of: end), of: importance, sinks: options.sinks, end: end)
     }
-    let d = shape.headDimension
     var pooled = [[Float]](repeating: [], count: choices.count)
-    for head in heads {
-      let masses = RetainedMass(
-        queries: layer.queries, columns: head * d..<(head + 1) * d,
-        keys: layer.heads[kvHead].keys, window: window, choices: choices)
+    for head in shape.queryHeads(of: kvHead) {
+      let masses = layer.retainedMass(ofHead: head, window: window, choices: choices)
       let first = (0..<tokens).first { window.start(forQuery: $0) > 0 } ?? tokens
       for choice in choices.indices {
         pooled[choice] += masses.masses(ofChoice: choice).dropFirst(first)
       }
     }
     return pooled.indices.map {
-      TCACalibrator.rounded(TCACalibrator.quantile(0.1, of: &pooled[$0]))
+      Rounding.mass(TCACalibrator.quantile(0.1, of: &pooled[$0]))
     }
   }
 }
 
 /// What the offline pass of `tca-plus` found out.
-public struct TCAPlusEvidence: Codable, Hashable, Sendable {
+public struct TCAPlusEvidence: CalibrationEvidence {
   /// Tokens of the calibration text.
   public var tokens: Int
   public var queryHeadsPerKVHead: Int
@@ -107,8 +99,7 @@ public struct TCAPlusEvidence: Codable, Hashable, Sendable {
     }
   }
 
-  /// Whether the counts fit each other: false of a damaged record.
-  var isConsistent: Bool {
+  public var isConsistent: Bool {
     queryHeadsPerKVHead > 0 && tokens > 0 && !quantileMass.isEmpty
       && quantileMass.allSatisfy { $0.isEmpty || $0.count == TCAPlus.fractions.count }
   }

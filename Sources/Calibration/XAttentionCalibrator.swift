@@ -1,6 +1,4 @@
 import Attention
-import Kernels
-import Synchronization
 import Tensors
 
 /// XAttention's offline phase (arXiv 2503.16428; `threshold/profile_threshold` of the repository): the threshold at which
@@ -29,17 +27,13 @@ public struct XAttentionCalibrator: Calibrator {
     self.shape = shape
   }
 
-  public mutating func observe(_ layer: LayerView, workspace: Workspace) {
+  public mutating func observe(_ layer: LayerView) {
     tokens = layer.queries.rows
-    let scores = XAttention.blockScores(
-      layer, stride: options.stride, blockSize: options.blockSize, workers: workspace.workers)
-    let found = Mutex([Double](repeating: 0, count: shape.queryHeads))
-    workspace.workers.run(count: shape.queryHeads) { head, _ in
-      let threshold = Self.threshold(
-        masses: blockMasses(of: head, layer), scores: scores[head])
-      found.withLock { $0[head] = Rounding.mass(threshold) }
+    let scores = layer.antidiagonalScores(stride: options.stride, blockSize: options.blockSize)
+    thresholds += layer.forEachQueryHead { head in
+      Rounding.mass(
+        Self.threshold(masses: blockMasses(of: head, layer), scores: scores[head]))
     }
-    thresholds += found.withLock { $0 }
   }
 
   public consuming func finish() -> XAttentionEvidence {
@@ -53,28 +47,23 @@ public struct XAttentionCalibrator: Calibrator {
 
   /// The true attention of each block of queries on each block of keys up to it, summed over queries.
   private func blockMasses(of head: Int, _ layer: LayerView) -> [[Double]] {
-    let d = shape.headDimension
-    let keys = layer.heads[shape.kvHead(of: head)].keys
     let size = options.blockSize
-    let stride = (tokens + 15) / 16 * 16
-    var weights = [Float](repeating: 0, count: min(size, tokens) * stride)
-    return (0..<(tokens + size - 1) / size).map { block in
-      let rows = block * size..<min((block + 1) * size, tokens)
-      AttentionWeights.causalRows(
-        rows, queries: layer.queries, columns: head * d..<(head + 1) * d, keys: keys,
-        into: &weights, stride: stride)
-      return (0...block).map { key in
-        var mass = 0.0
-        for row in 0..<rows.count {
-          var sum: Float = 0
-          for index in key * size..<min((key + 1) * size, rows.upperBound) {
-            sum += weights[row * stride + index]
+    var masses: [[Double]] = []
+    layer.forEachBlockOfRows(ofHead: head, size: size) { block, rows, weights, stride in
+      masses.append(
+        (0...block).map { key in
+          var mass = 0.0
+          for row in 0..<rows.count {
+            var sum: Float = 0
+            for index in key * size..<min((key + 1) * size, rows.upperBound) {
+              sum += weights[row * stride + index]
+            }
+            mass += Double(sum)
           }
-          mass += Double(sum)
-        }
-        return mass
-      }
+          return mass
+        })
     }
+    return masses
   }
 
   /// - Parameters:
@@ -102,7 +91,7 @@ public struct XAttentionCalibrator: Calibrator {
 }
 
 /// What XAttention's calibration found out.
-public struct XAttentionEvidence: Codable, Hashable, Sendable {
+public struct XAttentionEvidence: CalibrationEvidence {
   /// Tokens of the calibration text.
   public var tokens: Int
   public var layers: Int
@@ -117,8 +106,7 @@ public struct XAttentionEvidence: Codable, Hashable, Sendable {
     self.thresholds = thresholds
   }
 
-  /// Whether the counts fit each other: false of a damaged record.
-  var isConsistent: Bool {
+  public var isConsistent: Bool {
     layers > 0 && queryHeads > 0 && thresholds.count == layers * queryHeads
       && thresholds.allSatisfy { (0...1).contains($0) }
   }

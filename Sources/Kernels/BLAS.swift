@@ -1,4 +1,5 @@
 import COpenBLAS
+import Threads
 
 /// Matrix multiplication of OpenBLAS, one thread a call.
 ///
@@ -68,6 +69,15 @@ public enum BLASError: Error, Equatable, CustomStringConvertible {
       "OpenBLAS uses \"\(threads)\" threads a call, allowed is 1 (library: \(configuration)); "
         + "set OPENBLAS_NUM_THREADS=1 and OMP_NUM_THREADS=1, or install the pthread flavour"
     }
+  }
+}
+
+extension WorkerPool {
+  /// A pool of `threadCount` workers (1…1,024), each of which calls BLAS with one thread.
+  ///
+  /// Throws if the number is outside its range or the system refuses a thread.
+  public convenience init(threadCount: Int) throws(WorkerPoolError) {
+    try self.init(threadCount: threadCount, preparingEachWith: BLAS.useOneThread)
   }
 }
 

@@ -1,3 +1,5 @@
+import Threads
+
 /// The yardstick of benchmarks for memory: a[i] = b[i] + s · c[i] over arrays that no cache holds.
 ///
 /// Counts 12 bytes an element, as STREAM does: two are read and one written; that the written line is read first by most

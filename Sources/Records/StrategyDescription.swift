@@ -1,9 +1,13 @@
+import JSON
+
 /// What a strategy says of itself: all that listing, validation and reports need to know of it.
 public struct StrategyDescription: Codable, Sendable, Hashable {
   /// The word in a spec: `streaming-llm`.
   public var name: String
   /// One sentence for people.
   public var summary: String
+  /// What it stands for in a comparison.
+  public var role: StrategyRole
   /// Where it acts.
   public var phases: [StrategyPhase]
   public var parameters: [ParameterDescription]
@@ -13,20 +17,21 @@ public struct StrategyDescription: Codable, Sendable, Hashable {
   public var budgetPhases: [StrategyPhase]
   /// True where a selection made once from the whole prompt decides what earlier queries see.
   public var selectionLooksAhead: Bool
-  /// True for an oracle that is told what follows the prompt: no method, and not to be compared with one as such.
+  /// True for an oracle that is told what follows the prompt.
   public var readsFuture: Bool
   public var fidelity: Fidelity
   /// Paper or repository, for a citation.
   public var source: String
 
   public init(
-    name: String, summary: String, phases: [StrategyPhase], parameters: [ParameterDescription],
-    budgets: [BudgetForm] = [], budgetPhases: [StrategyPhase]? = nil,
-    selectionLooksAhead: Bool = false, readsFuture: Bool = false, fidelity: Fidelity,
-    source: String
+    name: String, summary: String, role: StrategyRole = .method, phases: [StrategyPhase],
+    parameters: [ParameterDescription], budgets: [BudgetForm] = [],
+    budgetPhases: [StrategyPhase]? = nil, selectionLooksAhead: Bool = false,
+    readsFuture: Bool = false, fidelity: Fidelity, source: String
   ) {
     self.name = name
     self.summary = summary
+    self.role = role
     self.phases = phases
     self.parameters = parameters
     self.budgets = budgets
@@ -36,6 +41,18 @@ public struct StrategyDescription: Codable, Sendable, Hashable {
     self.fidelity = fidelity
     self.source = source
   }
+}
+
+/// What a strategy stands for in a comparison.
+public enum StrategyRole: String, Codable, Sendable, Hashable, CaseIterable {
+  /// Dense attention: what all others are compared with.
+  case reference
+  /// A method that could be used in practice.
+  case method
+  /// What a method has to beat to be worth its effort, such as a choice by chance.
+  case control
+  /// Knows what no method can know: a bound on what methods can reach, never one of them.
+  case oracle
 }
 
 public enum StrategyPhase: String, Codable, Sendable, Hashable, CaseIterable {
@@ -72,10 +89,12 @@ public struct ParameterDescription: Codable, Sendable, Hashable {
   public var isReplacedByBudget: Bool
   /// A spec has to say it; the default value then is null.
   public var isRequired: Bool
+  /// Whether prompts are worked on in blocks of that many tokens: sizes around it are worth a check.
+  public var isBlockSize: Bool
 
   public init(
     _ name: String, _ kind: ParameterKind, default value: JSONValue, _ summary: String,
-    isReplacedByBudget: Bool = false, isRequired: Bool = false
+    isReplacedByBudget: Bool = false, isRequired: Bool = false, isBlockSize: Bool = false
   ) {
     self.name = name
     self.kind = kind
@@ -83,6 +102,7 @@ public struct ParameterDescription: Codable, Sendable, Hashable {
     self.summary = summary
     self.isReplacedByBudget = isReplacedByBudget
     self.isRequired = isRequired
+    self.isBlockSize = isBlockSize
   }
 }
 
@@ -112,28 +132,4 @@ extension StrategyDescription {
 
   /// Whether it can stand where a strategy is asked for that acts in `phase`: it acts there, and has no parts itself.
   public func fits(_ phase: StrategyPhase) -> Bool { phases.contains(phase) && !hasParts }
-
-  /// What it says once the parameters are known: a strategy made of others acts where it has parts, looks ahead if the
-  /// prompt's does, and reads the future if any does; one that leaves the prompt dense (`prefill` false) does not look ahead.
-  ///
-  /// - Parameter known: the description of a part by its name.
-  public func with(
-    _ parameters: JSONValue, parts known: (String) -> StrategyDescription?
-  ) -> StrategyDescription {
-    var description = self
-    guard hasParts else {
-      if parameters["prefill"]?.booleanValue == false { description.selectionLooksAhead = false }
-      return description
-    }
-    description.phases = []
-    for parameter in self.parameters {
-      guard let phase = parameter.partPhase, let value = parameters[parameter.name],
-        let part = value["name"]?.stringValue.flatMap(known)?.with(value, parts: known)
-      else { continue }
-      description.phases.append(phase)
-      if phase == .prefill && part.selectionLooksAhead { description.selectionLooksAhead = true }
-      if part.readsFuture { description.readsFuture = true }
-    }
-    return description
-  }
 }

@@ -1,3 +1,5 @@
+import JSON
+
 /// What a task says of itself: all that listing, validation, planning and reports need to know of it.
 public struct TaskDescription: Codable, Sendable, Hashable {
   /// The word in a spec: `perplexity`.

@@ -1,3 +1,4 @@
+import JSON
 import Records
 
 /// What is compared by `tca-lab compare`: the same place of the grid under two strategies, or in two runs.

@@ -1,4 +1,5 @@
 import GRDB
+import JSON
 import Records
 
 /// The single insertions that the calls of `ResultSink` are made of; each inside the caller's transaction.
@@ -43,13 +44,14 @@ extension ResultStore {
       sql: """
         INSERT INTO cell (identity, model, model_digest, context_length, strategy,
           strategy_parameters, task, protocol, task_parameters, query_aware,
-          selection_looks_ahead, seed)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (identity) DO NOTHING
+          selection_looks_ahead, strategy_role, reads_future, seed)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (identity) DO NOTHING
         """)
     try insertion.execute(arguments: [
       cell.identity, cell.model, cell.modelDigest, cell.contextLength, cell.strategy,
       cell.strategyParameters.canonicalText, cell.task, cell.taskProtocol,
-      cell.taskParameters.canonicalText, cell.queryAware, cell.selectionLooksAhead, cell.seed,
+      cell.taskParameters.canonicalText, cell.queryAware, cell.selectionLooksAhead,
+      cell.strategyRole.rawValue, cell.readsFuture, cell.seed,
     ])
   }
 

@@ -1,6 +1,5 @@
 import Foundation
 import GRDB
-import Records
 
 /// The result database: one SQLite file, strict tables, every call one transaction.
 ///

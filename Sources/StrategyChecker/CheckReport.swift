@@ -1,59 +1,5 @@
 import Records
 
-/// What must hold of every strategy.
-public enum Invariant: String, Codable, Sendable, Hashable, CaseIterable {
-  case everythingEqualsDense
-  case attendsToItself
-  case isCausal
-  case declaresLookingAhead
-  case actsOnlyInItsPhases
-  case attendedIsCounted
-  case equalsExactAttention
-  case boundHolds
-  case retainedMassIsAtMostOne
-  case oracleRetainsMost
-  case staysWithinBudget
-  case cacheHoldsWhatWasKept
-  case memoryFalls
-  case sameInputSameOutput
-  case sequencesAreSeparate
-  case layersAreSeparate
-  case headsAreSeparate
-  case stepsMayBeTakenTogether
-
-  /// The claim that is checked.
-  public var claim: String {
-    switch self {
-    case .everythingEqualsDense:
-      "With parameters that keep everything, each head's output equals dense attention within 1e-6"
-    case .attendsToItself: "Every query attends at least to its own token"
-    case .isCausal:
-      "What a later token says changes no earlier output, unless selectionLooksAhead is declared"
-    case .declaresLookingAhead: "A declared selectionLooksAhead shows in some case"
-    case .actsOnlyInItsPhases: "Nothing is left out in a phase that is not declared"
-    case .attendedIsCounted: "The pairs counted are the pairs that selections and cache show"
-    case .equalsExactAttention:
-      "The output is attention over exactly the attended keys, within 1e-5 of double precision"
-    case .boundHolds: "‖Ô−O‖₁ ≤ 2 γ M + 1e-5 M for every query, γ and O in double precision"
-    case .retainedMassIsAtMostOne: "No query retains more than its whole attention mass"
-    case .oracleRetainsMost:
-      "No query retains more of its attention mass than oracle-top-k does with as many keys"
-    case .staysWithinBudget: "A budget is not exceeded"
-    case .cacheHoldsWhatWasKept:
-      "The cache holds exactly the tokens that retention kept, unchanged, in order"
-    case .memoryFalls: "Allocated memory falls when tokens leave"
-    case .sameInputSameOutput:
-      "The same input gives the same output to the last bit, for any number of threads"
-    case .sequencesAreSeparate: "A sequence leaves no trace in the next, nor in one beside it"
-    case .layersAreSeparate: "What one layer sees changes nothing in another"
-    case .headsAreSeparate:
-      "KV heads do not depend on each other, or only as a set: trading places changes nothing else"
-    case .stepsMayBeTakenTogether:
-      "Decode steps that may be taken together give what they give one by one"
-    }
-  }
-}
-
 /// The first case in which an invariant did not hold.
 public struct CheckFailure: Codable, Sendable, Hashable {
   public var message: String
@@ -95,7 +41,7 @@ public struct CheckReport: Codable, Sendable, Hashable, CustomStringConvertible 
     invariants.first { $0.invariant == invariant }
   }
 
-  /// A line for each invariant; under one that fails, what happened and the case.
+  /// A line for each invariant; under one that fails, what happened, what to change, and the case.
   public var description: String {
     var lines = ["\(strategy), seed \(seed): \(passes ? "passes" : "FAILS")"]
     for result in invariants {
@@ -103,6 +49,7 @@ public struct CheckReport: Codable, Sendable, Hashable, CustomStringConvertible 
       if let failure = result.firstFailure {
         lines.append("  FAILS  \(name): \(result.invariant.claim)")
         lines.append("         \(failure.message)")
+        lines.append("         What to change: \(result.invariant.advice)")
         lines.append("         in \(result.failures) of \(result.cases) cases, the first:")
         lines.append("         \(failure.failingCase)")
       } else if result.cases == 0 {
@@ -127,8 +74,13 @@ struct CheckLog {
   private var first: [Invariant: CheckFailure] = [:]
   private var refused: [CheckFailure] = []
   /// The case that is running.
-  var current: CheckCase
+  private var current: CheckCase
   private var failedInCurrent: Set<Invariant> = []
+  /// Of all cases so far: what the strategy says that it does, and what it was seen to do.
+  var declaredPhases: Set<StrategyPhase> = []
+  var seenPhases: Set<StrategyPhase> = []
+  var declaresLookingAhead = false
+  var hasLookedAhead = false
 
   init(_ first: CheckCase) { current = first }
 

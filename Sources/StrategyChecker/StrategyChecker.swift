@@ -1,7 +1,8 @@
 import Attention
-import Kernels
+import JSON
 import Records
 import Tensors
+import Threads
 
 /// Runs one strategy through the invariants of `docs/measurement.md` on made-up sequences.
 ///
@@ -10,10 +11,10 @@ import Tensors
 /// description (small sizes, each option in turn, each form of budget, everything kept). A strategy that traps ends the
 /// program; `willRun` names the case before.
 ///
-///     let report = try StrategyChecker(CheckedStrategy(StreamingLLM.self)).run()
+///     let report = try StrategyChecker(StreamingLLM.self).run()
 ///     print(report)      // and report.passes
 public struct StrategyChecker {
-  public let strategy: CheckedStrategy
+  public let entry: StrategyEntry
   public let seed: Int
   /// Told of each case before it runs.
   public var willRun: ((CheckCase) -> Void)?
@@ -22,51 +23,47 @@ public struct StrategyChecker {
   let threadedWorkspace: Workspace
 
   /// Throws if the system refuses threads.
-  public init(_ strategy: CheckedStrategy, seed: Int = 1) throws(WorkerPoolError) {
-    self.strategy = strategy
+  public init(_ entry: StrategyEntry, seed: Int = 1) throws(WorkerPoolError) {
+    self.entry = entry
     self.seed = seed
     workspace = Workspace(workers: WorkerPool())
     threadedWorkspace = Workspace(workers: try WorkerPool(threadCount: 3))
   }
 
-  /// All cases.
-  public func run() -> CheckReport {
-    run(CasePlan(strategy: strategy, seed: seed).cases)
+  /// Of a strategy that need not be registered.
+  public init(_ type: (some AttentionStrategy).Type) throws(WorkerPoolError) {
+    try self.init(StrategyEntry(type))
   }
+
+  /// All cases.
+  public func run() -> CheckReport { run(CasePlan(entry: entry, seed: seed).cases) }
 
   /// One case again, such as a report's first failing one.
   public func check(_ checkCase: CheckCase) -> CheckReport { run([checkCase]) }
 
   private func run(_ cases: [CheckCase]) -> CheckReport {
     guard let first = cases.first else {
-      preconditionFailure("StrategyChecker: no cases for \(strategy.description.name)")
+      preconditionFailure("StrategyChecker: no cases for \(entry.description.name)")
     }
     var log = CheckLog(first)
-    var declaresLookingAhead = false
-    var lookedAhead = false
     for checkCase in cases {
       willRun?(checkCase)
       log.begin(checkCase)
       guard let subject = subject(of: checkCase, log: &log) else { continue }
       let original = subject.play()
+      // What else fails then would only follow from it.
+      guard checkAnswers(subject, original, log: &log) else { continue }
       checkAttention(subject, original, log: &log)
       checkCache(subject, original, log: &log)
       checkBudget(subject, original, log: &log)
-      checkRepetition(subject, original, log: &log)
+      checkState(subject, log: &log)
+      guard checkRepetition(subject, original, log: &log) else { continue }
+      checkSteps(subject, original, log: &log)
       checkSeparation(subject, original, log: &log)
-      if subject.description.selectionLooksAhead { declaresLookingAhead = true }
-      if checkCausality(subject, original, log: &log) { lookedAhead = true }
+      checkCausality(subject, original, log: &log)
     }
-    if declaresLookingAhead && cases.count > 1 {
-      log.look(at: .declaresLookingAhead)
-      if !lookedAhead {
-        log.fail(
-          .declaresLookingAhead,
-          "selectionLooksAhead is declared, but no later token changed an earlier output in any case"
-        )
-      }
-    }
-    return log.report(strategy: strategy.description.name, seed: seed)
+    if cases.count > 1 { checkDeclarations(&log) }
+    return log.report(strategy: entry.description.name, seed: seed)
   }
 
   /// The strategy made for a case; nil, and noted, if it refuses the parameters.
@@ -76,15 +73,8 @@ public struct StrategyChecker {
       return nil
     }
     do {
-      let session = try strategy.makeSession(checkCase.parameters, checkCase.shape, workspace)
-      guard let session = session as? any RepeatableSession else {
-        log.refuse("its session is no AttentionSession, so its selections cannot be seen")
-        return nil
-      }
       return CheckSubject(
-        checkCase: checkCase, description: strategy.describe(checkCase.parameters),
-        session: session,
-        workspace: workspace,
+        checkCase: checkCase, configured: try configure(checkCase), workspace: workspace,
         sequence: SyntheticSequence(
           shape: checkCase.shape, tokens: checkCase.tokens, seed: checkCase.seed))
     } catch {
@@ -92,41 +82,80 @@ public struct StrategyChecker {
       return nil
     }
   }
+
+  /// The strategy with the parameters of a case, or with others.
+  func configure(
+    _ checkCase: CheckCase, parameters: JSONValue? = nil
+  ) throws(ConfigurationError) -> ConfiguredStrategy {
+    let configured = try entry.configure(parameters ?? checkCase.parameters)
+    try configured.check(promptTokens: checkCase.promptTokens, shape: checkCase.shape)
+    return configured
+  }
 }
 
 /// One strategy value, the same for all runs of a case, and the sequence that it is shown.
 struct CheckSubject {
   let checkCase: CheckCase
+  let configured: ConfiguredStrategy
+  let strategy: any AttentionStrategy
   let description: StrategyDescription
-  let session: any RepeatableSession
   let workspace: Workspace
   let sequence: SyntheticSequence
+
+  init(
+    checkCase: CheckCase, configured: ConfiguredStrategy, workspace: Workspace,
+    sequence: SyntheticSequence
+  ) {
+    self.checkCase = checkCase
+    self.configured = configured
+    self.workspace = workspace
+    self.sequence = sequence
+    strategy = configured.forPrompt(of: checkCase.promptTokens, shape: sequence.shape)
+    description = strategy.description
+  }
 
   var shape: AttentionShape { sequence.shape }
   var promptTokens: Int { checkCase.promptTokens }
 
   /// What the strategy decided in a run, what came out, and the session as it was left.
   struct Original {
-    let decisions: [RecordedDecision]
+    var decisions: [RecordedDecision] = []
+    /// Where a scorer ranked a token by NaN first.
+    var unrankedToken: String?
     let transcript: Transcript
-    let session: any StrategySession
+    let session: AttentionSession
+  }
+
+  /// A session that begins; by the same strategy value, so that what a strategy hides in it is found.
+  func begun(in other: Workspace? = nil) -> AttentionSession {
+    AttentionSession(strategy, shape: shape, workspace: other ?? workspace)
   }
 
   /// The sequence, step by step, with the decisions taken down.
   func play() -> Original {
-    let recorder = DecisionRecorder()
-    let recorded = session.begunAgain(in: workspace, recorder: recorder)
-    var player = SequencePlayer(recorded, sequence)
+    let session = begun()
+    var decisions: [RecordedDecision] = []
+    var unrankedToken: String?
+    session.observer = { [strategy] view, decision, selections in
+      decisions.append(RecordedDecision(view, decision, selections))
+      if case .retaining = decision, unrankedToken == nil,
+        selections.selections.contains(where: { !$0.isEverything })
+      {
+        unrankedToken = (strategy as? any Ranking)?.unrankedToken(view)
+      }
+    }
+    var player = SequencePlayer(session, sequence)
     let transcript = player.finish(prompt: promptTokens)
+    session.observer = nil
     return Original(
-      decisions: recorder.decisions, transcript: transcript, session: recorded)
+      decisions: decisions, unrankedToken: unrankedToken, transcript: transcript, session: session)
   }
 
   /// Another sequence, or the same on other threads or in larger steps, by the same strategy value.
   func play(
     _ other: SyntheticSequence, in otherWorkspace: Workspace? = nil, together: Bool = false
   ) -> Transcript {
-    var player = SequencePlayer(session.begunAgain(in: otherWorkspace ?? workspace), other)
+    var player = SequencePlayer(begun(in: otherWorkspace), other)
     return player.finish(prompt: promptTokens, together: together)
   }
 

@@ -1,5 +1,4 @@
 import Attention
-import Kernels
 import Tensors
 
 /// What a pass drives: tokens go in, attention is called at every layer, and what predicts the next token comes out.

@@ -1,4 +1,3 @@
-import Kernels
 import Tensors
 
 extension LlamaModel {

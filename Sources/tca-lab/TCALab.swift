@@ -1,5 +1,4 @@
 import ArgumentParser
-import Experiments
 
 /// The program: compares sparse-attention and KV-compression methods on a real model.
 struct TCALab: ParsableCommand {

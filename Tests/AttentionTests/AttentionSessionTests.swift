@@ -1,9 +1,9 @@
 import Attention
-import Kernels
+import JSON
 import LabTestSupport
-import Records
 import Tensors
 import Testing
+import Threads
 
 @Suite("Attention session")
 struct AttentionSessionTests {

@@ -1,10 +1,10 @@
 import Attention
 import Foundation
-import Kernels
+import JSON
 import LabTestSupport
-import Records
 import Tensors
 import Testing
+import Threads
 
 /// The stored choices of `scripts/vectors/baselines.py`: float64 and full sorts, from the methods' formulas.
 private struct GoldenBaselines: Decodable {

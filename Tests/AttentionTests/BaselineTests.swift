@@ -1,8 +1,8 @@
 import Attention
-import Kernels
-import Records
+import JSON
 import Tensors
 import Testing
+import Threads
 
 @Suite("Baselines")
 struct BaselineTests {

@@ -1,6 +1,6 @@
 import Attention
 import Foundation
-import Records
+import JSON
 import StrategyChecker
 import Testing
 

@@ -1,7 +1,6 @@
 import Attention
-import Kernels
+import JSON
 import LabTestSupport
-import Records
 import Tensors
 import Testing
 

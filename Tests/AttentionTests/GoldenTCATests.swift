@@ -2,11 +2,12 @@ import Attention
 import Calibration
 import Foundation
 import GGUF
+import JSON
 import Kernels
 import LabTestSupport
-import Records
 import Tensors
 import Testing
+import Threads
 
 @Suite("TCA against an independent implementation")
 struct GoldenTCATests {

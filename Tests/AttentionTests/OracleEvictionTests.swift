@@ -1,10 +1,11 @@
 import Attention
 import Foundation
+import JSON
 import Kernels
 import LabTestSupport
-import Records
 import Tensors
 import Testing
+import Threads
 
 @Suite("The oracle of eviction")
 struct OracleEvictionTests {

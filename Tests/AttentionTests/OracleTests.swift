@@ -1,7 +1,8 @@
 import Attention
 import Foundation
+import JSON
+import Kernels
 import LabTestSupport
-import Records
 import Tensors
 import Testing
 

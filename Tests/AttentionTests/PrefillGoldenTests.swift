@@ -1,7 +1,7 @@
 import Attention
 import Foundation
+import JSON
 import LabTestSupport
-import Records
 import Tensors
 import Testing
 

@@ -1,9 +1,9 @@
 import Attention
-import Kernels
+import JSON
 import LabTestSupport
-import Records
 import Tensors
 import Testing
+import Threads
 
 /// What each prompt query attended to: found by changing nothing and asking the strategy itself, block by block.
 enum PrefillWatch {

@@ -1,5 +1,5 @@
 import Attention
-import Records
+import JSON
 import Tensors
 import Testing
 

@@ -1,7 +1,6 @@
 import Attention
 import Foundation
-import Kernels
-import Records
+import JSON
 import Tensors
 import Testing
 

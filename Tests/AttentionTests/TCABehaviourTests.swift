@@ -1,9 +1,9 @@
 import Attention
-import Kernels
 import LabTestSupport
 import Records
 import Tensors
 import Testing
+import Threads
 
 @Suite("TCA against an obvious implementation")
 struct TCABehaviourTests {

@@ -3,6 +3,7 @@ import LabTestSupport
 import Records
 import Tensors
 import Testing
+import Threads
 
 @testable import Attention
 

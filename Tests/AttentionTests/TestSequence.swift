@@ -1,5 +1,4 @@
 import Attention
-import Kernels
 import LabTestSupport
 import Records
 import Tensors

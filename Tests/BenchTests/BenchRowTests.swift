@@ -1,4 +1,5 @@
 import Bench
+import JSON
 import Records
 import Testing
 

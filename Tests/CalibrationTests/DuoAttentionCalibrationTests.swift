@@ -1,10 +1,10 @@
 import Attention
 import Calibration
 import Foundation
-import Kernels
-import Records
+import JSON
 import Tensors
 import Testing
+import Threads
 
 @Suite("How a spec's duo-attention is calibrated")
 struct DuoAttentionCalibrationTests {

@@ -1,11 +1,11 @@
 import Attention
 import Foundation
 import GGUF
-import Kernels
+import JSON
 import LabTestSupport
-import Records
 import Tensors
 import Testing
+import Threads
 
 @testable import Calibration
 

@@ -1,9 +1,9 @@
 import Attention
 import Calibration
-import Kernels
-import Records
+import JSON
 import Tensors
 import Testing
+import Threads
 
 @Suite("How a spec's tca is calibrated")
 struct TCACalibrationTests {

@@ -1,10 +1,10 @@
 import Attention
 import Calibration
-import Kernels
+import JSON
 import LabTestSupport
-import Records
 import Tensors
 import Testing
+import Threads
 
 @Suite("TCA's calibration")
 struct TCACalibratorTests {

@@ -1,9 +1,9 @@
 import Attention
 import Foundation
-import Kernels
-import Records
+import JSON
 import Tensors
 import Testing
+import Threads
 
 @testable import Calibration
 

@@ -1,4 +1,5 @@
 import Foundation
+import JSON
 import LabTestSupport
 import Records
 import ResultStore
@@ -28,7 +29,7 @@ final class Lab {
 
   private static let corpora = URL(fileURLWithPath: #filePath)
     .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-    .appendingPathComponent("Sources/Experiments/corpora")
+    .appendingPathComponent("Sources/ProgramFiles/corpora")
 
   func path(_ name: String) -> String { folder.appendingPathComponent(name).path }
 

@@ -2,10 +2,10 @@ import Attention
 import Experiments
 import Foundation
 import GGUF
-import Kernels
+import JSON
 import LabTestSupport
-import Records
 import Testing
+import Threads
 import Transformer
 
 @Suite("Commands on a model or on tensors", .serialized)

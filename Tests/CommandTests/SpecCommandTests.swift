@@ -1,5 +1,4 @@
 import Foundation
-import Records
 import Testing
 
 @Suite("Specs that are wrong", .serialized)

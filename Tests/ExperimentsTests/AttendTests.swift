@@ -1,10 +1,10 @@
 import Attention
 import Foundation
 import GGUF
-import Kernels
+import JSON
 import LabTestSupport
-import Records
 import Testing
+import Threads
 
 @testable import Experiments
 

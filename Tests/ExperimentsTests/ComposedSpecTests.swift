@@ -1,7 +1,9 @@
 import Attention
 import Calibration
 import Foundation
+import Planning
 import Records
+import Tasks
 import Testing
 
 @testable import Experiments

@@ -1,4 +1,5 @@
 import Attention
+import JSON
 import Records
 import Tensors
 import Testing

@@ -1,10 +1,12 @@
 import Attention
 import Foundation
-import Kernels
 import LabTestSupport
+import Planning
 import Records
 import ResultStore
+import Tasks
 import Testing
+import Threads
 
 @testable import Experiments
 
@@ -53,20 +55,24 @@ final class RunLab {
   }
 
   func check(_ spec: String) throws -> CheckedSpec {
+    try CheckedSpec(
+      reading: Array(spec.utf8), source: "tiny.json", in: environment)
+  }
+
+  /// All that is built in, in this folder.
+  var environment: SpecEnvironment {
     let folder = folder.url
-    return try CheckedSpec(
-      reading: Array(spec.utf8), source: "tiny.json",
-      in: SpecEnvironment(
-        strategies: StrategyRegistry.builtIn.descriptions,
-        tasks: TaskRegistry.builtIn.descriptions, catalogueModels: [],
-        shippedTexts: Corpus.shippedNames, folder: folder.path, cores: 2,
-        textDigest: { try Corpus(named: $0, folder: folder).digest },
-        modelFacts: { try? ModelFacts(name: $0.name, path: $0.path ?? "") },
-        strategyProblems: SpecEnvironment.problems(in: .builtIn),
-        taskProblems: TaskRegistry.builtIn.problems,
-        fileProblems: {
-          TaskRegistry.builtIn.fileProblems(of: $0, parameters: $1, folder: folder)
-        }))
+    return SpecEnvironment(
+      strategies: StrategyRegistry.builtIn.descriptions,
+      tasks: TaskRegistry.builtIn.descriptions, catalogueModels: [],
+      shippedTexts: Corpus.shippedNames, folder: folder.path, cores: 2,
+      textDigest: { try Corpus(named: $0, folder: folder).digest },
+      modelFacts: { try? ModelFacts(name: $0.name, path: $0.path ?? "") },
+      strategyProblems: SpecEnvironment.problems(in: .builtIn),
+      taskProblems: TaskRegistry.builtIn.problems,
+      fileProblems: {
+        TaskRegistry.builtIn.fileProblems(of: $0, parameters: $1, folder: folder)
+      })
   }
 
   func plan(_ spec: String) throws -> [PlannedCell] { ExperimentPlan(try check(spec)).cells }

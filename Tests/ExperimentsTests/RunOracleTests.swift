@@ -1,4 +1,5 @@
 import Attention
+import Planning
 import Records
 import ResultStore
 import Testing
@@ -99,9 +100,7 @@ struct RunOracleTests {
   @Test("A run of its own, without the samples' future, refuses the oracle")
   func singleRun() throws {
     let lab = try RunLab()
-    var environment = SpecSamples.environment
-    environment.strategies = StrategyRegistry.builtIn.descriptions
-    let strategy = try StrategyArgument(parsing: "oracle-eviction", in: environment)
+    let strategy = try StrategyArgument(parsing: "oracle-eviction", in: lab.environment)
     let error = #expect(throws: (any Error).self) {
       try SingleRun(try lab.loadModel(), strategy).makeSession(promptTokens: 40)
     }

@@ -43,8 +43,8 @@ struct RunProgressTests {
 
   @Test("Samples beyond counting do not stop the estimate")
   func manySamples() {
-    let work = BenchWork(measured: 2, ownPasses: 1, hasDensePass: true)
-    let length = BenchWork.Length(tokens: 512, scored: 256)
+    let work = GroupWork(measured: 2, ownPasses: 1, hasDensePass: true)
+    let length = GroupWork.Length(tokens: 512, scored: 256)
     #expect(work.total(of: [length], count: .max).isFinite)
     #expect(work.total(of: [length], count: 3) == work.total(of: [length, length, length]))
   }

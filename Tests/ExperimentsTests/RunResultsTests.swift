@@ -1,6 +1,7 @@
 import Attention
 import Foundation
 import Records
+import Tasks
 import Testing
 import Transformer
 

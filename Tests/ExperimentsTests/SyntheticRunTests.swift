@@ -1,5 +1,5 @@
 import Foundation
-import Records
+import Planning
 import Testing
 
 @testable import Experiments

@@ -1,5 +1,4 @@
 import GGUF
-import Kernels
 import LabTestSupport
 import Records
 import Testing

@@ -1,5 +1,6 @@
 import Tensors
 import Testing
+import Threads
 
 @testable import Kernels
 

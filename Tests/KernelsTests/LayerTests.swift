@@ -2,6 +2,7 @@ import Foundation
 import Kernels
 import Tensors
 import Testing
+import Threads
 
 @Suite("Layers between the matrix products")
 struct LayerTests {

@@ -1,6 +1,7 @@
 import Kernels
 import Tensors
 import Testing
+import Threads
 
 @Suite("Products with quantised weights")
 struct MatrixKernelTests {

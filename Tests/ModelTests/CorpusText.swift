@@ -1,6 +1,6 @@
-import Experiments
 import Foundation
 import GGUF
+import ModelLibrary
 import LabTestSupport
 import Tokenization
 

@@ -1,6 +1,5 @@
 import Attention
 import GGUF
-import Kernels
 import Tensors
 import Testing
 

@@ -3,6 +3,7 @@ import Foundation
 import GGUF
 import Kernels
 import Testing
+import Threads
 import Transformer
 
 /// Everything that needs a real model: the program's numbers against an independent implementation's, on

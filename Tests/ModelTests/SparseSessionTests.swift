@@ -1,5 +1,4 @@
 import Attention
-import Kernels
 import Tensors
 import Testing
 import Transformer

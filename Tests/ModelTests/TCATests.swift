@@ -1,6 +1,6 @@
 import Attention
 import Calibration
-import Measurement
+import Probes
 import Records
 import Tensors
 import Testing

@@ -1,7 +1,8 @@
-import Experiments
 import Foundation
 import GGUF
+import ModelLibrary
 import LabTestSupport
+import Tasks
 import Testing
 import Tokenization
 

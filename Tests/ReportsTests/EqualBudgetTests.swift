@@ -1,4 +1,4 @@
-import Records
+import JSON
 import Testing
 
 @testable import Reports

@@ -1,3 +1,4 @@
+import JSON
 import Records
 
 /// A small experiment as the store would give it back; made-up figures that are easy to follow.

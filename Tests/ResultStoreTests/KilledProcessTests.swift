@@ -1,6 +1,5 @@
 import Foundation
 import GRDB
-import Records
 import Testing
 
 @testable import ResultStore

@@ -1,6 +1,5 @@
 import Foundation
 import GGUF
-import Kernels
 import Transformer
 
 /// The llama architecture written out in Double: one token, one head and one number at a time.

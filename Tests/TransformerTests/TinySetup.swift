@@ -5,6 +5,7 @@ import LabTestSupport
 import Records
 import Tensors
 import Testing
+import Threads
 import Transformer
 
 extension TinyModel {

@@ -3,6 +3,7 @@ import Foundation
 import GGUF
 import Kernels
 import Tensors
+import Threads
 import Transformer
 
 /// Measures prefill and decode of a whole model under full attention, as shares of what the machine's sgemm allows.

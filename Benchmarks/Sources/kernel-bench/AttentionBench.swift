@@ -1,5 +1,6 @@
 import Kernels
 import Tensors
+import Threads
 
 /// The attention kernel at SmolLM2-135M's head geometry: 9 query heads, 3 KV heads, head dimension 64.
 struct AttentionBench {

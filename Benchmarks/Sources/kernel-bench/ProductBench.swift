@@ -1,5 +1,6 @@
 import Kernels
 import Tensors
+import Threads
 
 /// Matrix products of a model of SmolLM2-135M's shapes.
 struct ProductBench {

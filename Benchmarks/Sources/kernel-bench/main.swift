@@ -1,5 +1,6 @@
 import Foundation
 import Kernels
+import Threads
 
 /// Measures the kernels against the machine's own limits. Ratios within one run are what counts.
 ///

@@ -1,18 +1,23 @@
+import JSON
 import Records
 import Tensors
 
-/// A strategy whose type is not known where it is used, acting in one phase of a composition.
-///
-/// Its state travels as `any Sendable`; each call takes it out, so that it is changed in place, and puts it back.
-struct StrategyPart: Sendable {
-  let phase: StrategyPhase
-  private(set) var strategy: any AttentionStrategy
+/// A strategy that acts in one phase of a composition.
+public struct StrategyPart: Sendable {
+  public let phase: StrategyPhase
+  public var configured: ConfiguredStrategy
+
+  public init(_ configured: ConfiguredStrategy, in phase: StrategyPhase) {
+    self.configured = configured
+    self.phase = phase
+  }
+
+  public var strategy: any AttentionStrategy { configured.strategy }
 
   /// - Parameter value: a strategy as a spec writes it: its name, parameters and budget in one object.
   /// - Throws: `ConfigurationError`, parameters named `prefill.localWindow`.
   init(
-    _ value: JSONValue, acting phase: StrategyPhase, in registry: StrategyRegistry,
-    for shape: AttentionShape
+    _ value: JSONValue, in phase: StrategyPhase, of registry: StrategyRegistry
   ) throws(ConfigurationError) {
     self.phase = phase
     let name = value["name"]?.stringValue ?? ""
@@ -24,99 +29,36 @@ struct StrategyPart: Sendable {
       )
     }
     do {
-      strategy = try entry.makeStrategy(parameters: value, shape: shape)
-    } catch let error as ConfigurationError {
-      throw ConfigurationError("\(phase.rawValue).\(error.parameter)", error.message)
+      configured = try entry.configure(value)
     } catch {
-      throw ConfigurationError(phase.rawValue, "\(error)")
+      throw ConfigurationError("\(phase.rawValue).\(error.parameter)", error.message)
     }
   }
+}
 
-  func reading(_ future: FutureAttention) -> StrategyPart {
-    var part = self
-    part.strategy = strategy.reading(future)
-    return part
+extension StrategyPart: ParameterValue {
+  public static func kind(_ phase: StrategyPhase) -> ParameterKind { .strategy(phase) }
+
+  public var jsonValue: JSONValue {
+    var members = configured.parameters.objectValue ?? [:]
+    members["name"] = .string(configured.name)
+    return .object(members)
   }
 
-  func makeState(layer: Int) -> any Sendable { strategy.makeState(layer: layer) }
-
-  func selectForPrefill(
-    _ layer: LayerView, queries: Range<Int>, into selections: inout HeadSelections,
-    state: inout any Sendable, workspace: Workspace
-  ) {
-    func select<Strategy: AttentionStrategy>(_ strategy: Strategy) {
-      Self.with(&state, of: strategy) {
-        strategy.selectForPrefill(
-          layer, queries: queries, into: &selections, state: &$0, workspace: workspace)
-      }
-    }
-    select(strategy)
+  /// The key that holds the part is its phase.
+  public init(from decoder: any Decoder) throws {
+    guard let phase = decoder.codingPath.last.flatMap({ StrategyPhase(rawValue: $0.stringValue) })
+    else { preconditionFailure("StrategyPart: no phase at \(decoder.codingPath)") }
+    try self.init(JSONValue(from: decoder), in: phase, of: .builtIn)
   }
 
-  /// As finely as the strategy would select alone, its choices thrown away.
-  func watchPrefill(_ layer: LayerView, state: inout any Sendable, workspace: Workspace) {
-    for block in strategy.prefillGranularity.blocks(of: layer.queries.rows) {
-      var unused = HeadSelections(heads: layer.shape.queryHeads)
-      selectForPrefill(
-        layer,
-        queries: layer.firstQueryPosition + block.lowerBound..<layer.firstQueryPosition
-          + block.upperBound,
-        into: &unused, state: &state, workspace: workspace)
-    }
+  public static func == (left: StrategyPart, right: StrategyPart) -> Bool {
+    left.phase == right.phase && left.configured.budget == right.configured.budget
+      && AnyHashable(left.strategy) == AnyHashable(right.strategy)
   }
 
-  func selectForDecode(
-    _ layer: LayerView, into selections: inout HeadSelections, state: inout any Sendable,
-    workspace: Workspace
-  ) {
-    func select<Strategy: AttentionStrategy>(_ strategy: Strategy) {
-      Self.with(&state, of: strategy) {
-        strategy.selectForDecode(layer, into: &selections, state: &$0, workspace: workspace)
-      }
-    }
-    select(strategy)
-  }
-
-  func selectForRetention(
-    _ layer: LayerView, into kept: inout HeadSelections, state: inout any Sendable,
-    workspace: Workspace
-  ) {
-    func select<Strategy: AttentionStrategy>(_ strategy: Strategy) {
-      Self.with(&state, of: strategy) {
-        strategy.selectForRetention(layer, into: &kept, state: &$0, workspace: workspace)
-      }
-    }
-    select(strategy)
-  }
-
-  func selectForColdTier(
-    _ layer: LayerView, into exact: inout HeadSelections, state: inout any Sendable,
-    workspace: Workspace
-  ) {
-    func select<Strategy: AttentionStrategy>(_ strategy: Strategy) {
-      Self.with(&state, of: strategy) {
-        strategy.selectForColdTier(layer, into: &exact, state: &$0, workspace: workspace)
-      }
-    }
-    select(strategy)
-  }
-
-  func cacheBytes(of state: any Sendable) -> Int {
-    func bytes<Strategy: AttentionStrategy>(_ strategy: Strategy) -> Int {
-      (state as? Strategy.State).map(strategy.cacheBytes) ?? 0
-    }
-    return bytes(strategy)
-  }
-
-  private static func with<Strategy: AttentionStrategy>(
-    _ state: inout any Sendable, of strategy: Strategy, _ body: (inout Strategy.State) -> Void
-  ) {
-    guard var own = state as? Strategy.State else {
-      preconditionFailure("StrategyPart: a state of \(type(of: state)) for \(Strategy.self)")
-    }
-    // The only owner from here on: what it holds is changed in place.
-    state = NoState()
-    body(&own)
-    state = own
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(phase)
+    hasher.combine(AnyHashable(strategy))
   }
 }

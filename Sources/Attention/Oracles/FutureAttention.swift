@@ -1,4 +1,3 @@
-import Kernels
 import Tensors
 
 /// What the queries after a prompt attend to in it when attention is full: what only an oracle knows.
@@ -41,12 +40,12 @@ public struct FutureAttention: Sendable {
 
 /// A session of full attention that takes down what decode steps attend to in the prompt.
 public final class FutureRecorder: LayerAttention {
-  private let dense: any StrategySession
+  private let dense: AttentionSession
   private var promptTokens = 0
   private var masses: [[[Double]]]
 
   /// - Parameter dense: a session of full attention with empty caches.
-  public init(_ dense: any StrategySession) {
+  public init(_ dense: AttentionSession) {
     self.dense = dense
     masses = Array(
       repeating: Array(repeating: [], count: dense.shape.kvHeads), count: dense.shape.layers)
@@ -61,11 +60,12 @@ public final class FutureRecorder: LayerAttention {
 
   public func queriesDecodedTogether(from position: Int) -> Int { .max }
 
+  @discardableResult
   public func attend(
     layer: Int, phase: AttentionPhase, queries: Matrix, keys: Matrix, values: Matrix,
     firstPosition: Int, output: inout Matrix
-  ) {
-    dense.attend(
+  ) -> AttentionOutcome {
+    let outcome = dense.attend(
       layer: layer, phase: phase, queries: queries, keys: keys, values: values,
       firstPosition: firstPosition, output: &output)
     switch phase {
@@ -76,18 +76,17 @@ public final class FutureRecorder: LayerAttention {
     case .decode:
       watch(layer, queries, firstPosition: firstPosition)
     }
+    return outcome
   }
 
   private func watch(_ layer: Int, _ queries: Matrix, firstPosition: Int) {
-    let d = shape.headDimension
-    for (kvHead, cache) in dense.caches[layer].enumerated() {
-      let keys = cache.keys
-      var weights = [Float](repeating: 0, count: keys.count)
-      for row in 0..<queries.rows {
+    let view = LayerView(
+      layer: layer, shape: shape, phase: .decode, queries: queries,
+      firstQueryPosition: firstPosition, heads: dense.caches[layer], workspace: dense.workspace)
+    for kvHead in 0..<shape.kvHeads {
+      for position in view.queryPositions {
         for head in shape.queryHeads(of: kvHead) {
-          AttentionWeights.softmax(
-            query: queries.row(row).extracting(head * d..<(head + 1) * d), keys: keys,
-            visible: firstPosition + row + 1, into: &weights)
+          let weights = view.softmaxRow(ofHead: head, at: position)
           for token in 0..<promptTokens {
             masses[layer][kvHead][token] += Double(weights[token])
           }

@@ -1,6 +1,5 @@
-import Kernels
-import Synchronization
 import Tensors
+import Threads
 
 /// The keys with the largest attention scores of one query and one query head, by the scores themselves.
 ///
@@ -31,10 +30,7 @@ public enum OracleSelector {
     let cache = layer.heads[layer.shape.kvHead(of: head)]
     let visible = cache.slot(atOrAfter: position + 1)
     if size.covers(visible) { return .everything }
-    var weights = [Float](repeating: 0, count: visible)
-    AttentionWeights.softmax(
-      query: layer.query(head: head, at: position), keys: cache.keys, visible: visible,
-      into: &weights)
+    let weights = layer.softmaxRow(ofHead: head, at: position)
     var ranks = (0..<visible - 1).map { ScoreRank(score: weights[$0], index: $0) }
     let count: Int
     switch size {
@@ -46,9 +42,7 @@ public enum OracleSelector {
     }
     var keeps = [Bool](repeating: false, count: visible)
     for rank in ranks.prefix(count) { keeps[rank.index] = true }
-    var selection = Selection()
-    for slot in 0..<visible where keeps[slot] { selection.keep(cache.position(ofSlot: slot)) }
-    return selection
+    return Selection(slots: 0..<visible, of: cache) { keeps[$0] }
   }
 
   /// How many of the largest weights add up to `mass`; brings them to the front.
@@ -78,67 +72,68 @@ public enum OracleSelector {
 
 /// What the oracles that select for each query have in common: prompt queries one by one, their selections worked out
 /// for a tile of them at once, and decode queries.
-protocol QueryOracle: AttentionStrategy where State == QueryOracleState {
+protocol QueryOracle: SelectsInPrefill, SelectsInDecode where State == QueryOracleState {
   var size: OracleSelector.Size { get }
-  var selectsInPrefill: Bool { get }
-  var selectsInDecode: Bool { get }
+  /// Whether prompt queries select.
+  var prefill: Bool { get }
+  /// Whether decode queries do.
+  var decode: Bool { get }
 }
 
 /// Selections of the prompt queries that come next, one for each query head.
-public struct QueryOracleState: Sendable {
+public struct QueryOracleState: StrategyState {
   var tile = 0..<0
   var selections: [HeadSelections] = []
+  /// Gone when the prompt has been attended.
+  public var cacheBytes: Int { 0 }
 }
 
 extension QueryOracle {
   /// Queries whose selections are worked out at once.
   private static var tileQueries: Int { 32 }
 
-  public func makeState(layer: Int) -> QueryOracleState { QueryOracleState() }
-
-  /// The tile serves the phase that it is made in.
-  public var remembersOtherPhases: Bool { false }
+  public func makeState(layer: Int, shape: AttentionShape) -> QueryOracleState {
+    QueryOracleState()
+  }
 
   public var prefillGranularity: PrefillGranularity {
-    selectsInPrefill ? .queryBlock(of: 1, from: .firstToken) : .wholePrompt
+    prefill ? .queryBlock(of: 1, from: .firstToken) : .wholePrompt
   }
 
   public func selectForPrefill(
     _ layer: LayerView, queries: Range<Int>, into selections: inout HeadSelections,
-    state: inout QueryOracleState, workspace: Workspace
+    state: inout QueryOracleState
   ) {
-    guard selectsInPrefill else { return }
+    guard prefill else { return }
     let query = queries.lowerBound
     if !state.tile.contains(query) {
       state.tile = query..<min(query + Self.tileQueries, layer.queryPositions.upperBound)
-      state.selections = select(state.tile, layer, workspace)
+      state.selections = select(state.tile, layer)
     }
     selections = state.selections[query - state.tile.lowerBound]
     if query == layer.newestQuery { state = QueryOracleState() }
   }
 
-  public func queriesDecodedTogether(from position: Int) -> Int { selectsInDecode ? 1 : .max }
+  public func queriesDecodedTogether(from position: Int) -> Int { decode ? 1 : .max }
 
   public func selectForDecode(
-    _ layer: LayerView, into selections: inout HeadSelections, state: inout QueryOracleState,
-    workspace: Workspace
+    _ layer: LayerView, into selections: inout HeadSelections, state: inout QueryOracleState
   ) {
-    guard selectsInDecode else { return }
-    selections = select(layer.newestQuery..<layer.newestQuery + 1, layer, workspace)[0]
+    guard decode else { return }
+    selections = select(layer.newestQuery..<layer.newestQuery + 1, layer)[0]
   }
 
-  private func select(
-    _ queries: Range<Int>, _ layer: LayerView, _ workspace: Workspace
-  ) -> [HeadSelections] {
+  private func select(_ queries: Range<Int>, _ layer: LayerView) -> [HeadSelections] {
     let heads = layer.shape.queryHeads
-    let chosen = Mutex(
-      [HeadSelections](repeating: HeadSelections(heads: heads), count: queries.count))
-    workspace.workers.run(count: queries.count * heads) { item, _ in
-      let (row, head) = (item / heads, item % heads)
-      let selection = OracleSelector.select(
-        size, layer, head: head, query: queries.lowerBound + row)
-      chosen.withLock { $0[row][head] = selection }
+    let chosen = layer.workspace.workers.map(count: queries.count * heads) { item in
+      OracleSelector.select(
+        size, layer, head: item % heads, query: queries.lowerBound + item / heads)
     }
-    return chosen.withLock { $0 }
+    return queries.indices.map { query in
+      let first = (query - queries.lowerBound) * heads
+      var selections = HeadSelections(heads: 0)
+      selections.selections = Array(chosen[first..<first + heads])
+      return selections
+    }
   }
 }

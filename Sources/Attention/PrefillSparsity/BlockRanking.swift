@@ -1,6 +1,3 @@
-import Kernels
-import Tensors
-
 /// For each block of queries the blocks of keys up to it, the largest product of their means first (MInference's
 /// block-sparse pattern).
 ///
@@ -10,18 +7,11 @@ package struct BlockRanking: Sendable {
   private let blockSize: Int
   private let orders: [[Int32]]
 
-  package init(queries: Matrix, head: Range<Int>, keys: Rows, blockSize: Int) {
-    tokens = queries.rows
+  package init(_ layer: LayerView, head: Int, blockSize: Int) {
+    tokens = layer.queryCount
     self.blockSize = blockSize
-    let queryMeans = BlockMeans.of(
-      queries: queries, head: head, blockSize: blockSize, ragged: .blockSize)
-    let keyMeans = BlockMeans.of(
-      keys: keys, count: queries.rows, blockSize: blockSize, ragged: .blockSize)
-    var products = [Float](repeating: 0, count: keyMeans.count)
-    orders = (0..<queryMeans.count).map { block in
-      AttentionWeights.logits(
-        query: queryMeans.row(block), keys: keyMeans, visible: block + 1, into: &products)
-      return (0...block).map { ScoreRank(score: products[$0], index: $0) }.sorted(by: >)
+    orders = layer.blockProducts(ofHead: head, blockSize: blockSize).map { products in
+      products.indices.map { ScoreRank(score: products[$0], index: $0) }.sorted(by: >)
         .map { Int32($0.index) }
     }
   }

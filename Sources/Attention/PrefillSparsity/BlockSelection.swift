@@ -47,3 +47,28 @@ package struct BlockSelection: Sendable, Hashable {
     }
   }
 }
+
+/// What the heads of a layer attend to in a prompt, block by block: chosen with its first block of queries, gone with
+/// its last.
+public struct BlockChoice: StrategyState {
+  /// By query head; empty where all attend to the same.
+  var heads: [BlockSelection] = []
+  /// What every query attends to where there are no blocks.
+  var uniform: Selection = .everything
+
+  /// Gone when the prompt has been attended.
+  public var cacheBytes: Int { 0 }
+
+  /// The selections of one block of queries.
+  mutating func select(
+    _ layer: LayerView, _ queries: Range<Int>, blockSize: Int,
+    into selections: inout HeadSelections, choosing choose: () -> BlockChoice
+  ) {
+    if queries.lowerBound == layer.firstQueryPosition { self = choose() }
+    for head in 0..<selections.count {
+      selections[head] =
+        heads.isEmpty ? uniform : heads[head].selection(queries.lowerBound / blockSize)
+    }
+    if queries.upperBound > layer.newestQuery { self = BlockChoice() }
+  }
+}

@@ -15,9 +15,7 @@ package struct DensityBudget: Sendable, Hashable {
 
   /// The pairs that `heads` query heads may attend to together.
   package func pairs(tokens: Int, heads: Int) -> Int {
-    let causal = Double(tokens) * Double(tokens + 1) / 2
-    // 0.3 of 10 pairs are 3, though in binary a little less.
-    return Int((density * causal * Double(heads) * (1 + 1e-12)).rounded(.down))
+    Share.pairs(density, ofPrompt: tokens, heads: heads)
   }
 
   /// Where the next number to try lies between two.
@@ -45,7 +43,7 @@ package struct DensityBudget: Sendable, Hashable {
   /// What is attended to where even the least that a method selects is more than the budget: the most recent tokens, as
   /// many as fit.
   func mostRecent(tokens: Int) -> Selection {
-    let capacity = StreamingLLM.capacity(density: density, promptTokens: tokens)
+    let capacity = Share.tokensSeen(density: density, promptTokens: tokens)
     return Selection(window: LocalWindow(width: capacity - 1))
   }
 }

@@ -1,6 +1,4 @@
 import Foundation
-import Kernels
-import Tensors
 
 /// What FlexPrefill goes by in one head of one prompt: enough for a selection of any coverage.
 struct FlexPrefillEstimate: Sendable {
@@ -21,15 +19,11 @@ struct FlexPrefillEstimate: Sendable {
   private let cellCover: [Double]
 
   init(_ layer: LayerView, head: Int, blockSize: Int, tau: Double) {
-    let d = layer.shape.headDimension
-    let columns = head * d..<(head + 1) * d
-    let keys = layer.heads[layer.shape.kvHead(of: head)].keys
-    let tokens = layer.queries.rows
+    let tokens = layer.queryCount
     self.tokens = tokens
     self.blockSize = blockSize
     let blocks = (tokens + blockSize - 1) / blockSize
-    let observed = ObservedAttention(
-      ofLast: blockSize, queries: layer.queries, head: columns, keys: keys)
+    let observed = layer.observedAttention(ofHead: head, lastQueries: blockSize)
     let share = 1 / Double(observed.queryCount)
     columnCover = Self.cover(observed.columns, share)
     distanceCover = Self.cover(observed.distances, share)
@@ -47,15 +41,14 @@ struct FlexPrefillEstimate: Sendable {
     columnOrder = Self.order(columnSums, first: 0)
     distanceOrder = Self.order(distanceSums, first: blocks - 1).map { blocks - 1 - $0 }
 
-    let keyMeans = BlockMeans.of(
-      keys: keys, count: tokens, blockSize: blockSize, ragged: .rowsHeld)
-    let estimated = Self.estimate(
-      layer.queries, columns, last: observed.queryCount, keyMeans: keyMeans)
+    let estimated = layer.blockAttention(
+      ofHead: head, ofLast: observed.queryCount, blockSize: blockSize
+    ).map(Double.init)
     divergence = Self.divergence(estimated, columnSums)
     isQueryAware = divergence < tau
     (cells, cellCover) =
       isQueryAware
-      ? Self.rankCells(layer.queries, columns, blockSize: blockSize, keyMeans: keyMeans) : ([], [])
+      ? Self.rankCells(layer.blockAttention(ofHead: head, blockSize: blockSize)) : ([], [])
   }
 
   // MARK: Selecting
@@ -124,22 +117,6 @@ struct FlexPrefillEstimate: Sendable {
     }
   }
 
-  /// The softmax of the mean of the last queries over the mean keys of all blocks.
-  private static func estimate(
-    _ queries: Matrix, _ columns: Range<Int>, last count: Int, keyMeans: Rows
-  ) -> [Double] {
-    var mean = [Double](repeating: 0, count: columns.count)
-    for position in queries.rows - count..<queries.rows {
-      let query = queries.row(position)
-      for i in 0..<columns.count { mean[i] += Double(query[columns.lowerBound + i]) }
-    }
-    let query = mean.map { Float($0 / Double(count)) }
-    var weights = [Float](repeating: 0, count: keyMeans.count)
-    AttentionWeights.softmax(
-      query: query.span, keys: keyMeans, visible: keyMeans.count, into: &weights)
-    return weights.map(Double.init)
-  }
-
   /// √(½ Σ p ln(p/m) + ½ Σ q ln(q/m)), m = (p + q)/2; what is 0 contributes nothing.
   private static func divergence(_ p: [Double], _ q: [Double]) -> Double {
     var sum = 0.0
@@ -151,22 +128,13 @@ struct FlexPrefillEstimate: Sendable {
     return max(0, sum).squareRoot()
   }
 
-  /// Each block row's softmax over the mean keys up to it, all rows in one order.
-  private static func rankCells(
-    _ queries: Matrix, _ columns: Range<Int>, blockSize: Int, keyMeans: Rows
-  ) -> (cells: [Int], cover: [Double]) {
-    let queryMeans = BlockMeans.of(
-      queries: queries, head: columns, blockSize: blockSize, ragged: .rowsHeld)
-    let blocks = keyMeans.count
+  /// The weights of all block rows in one order, as cells row · blocks + column, and their sums.
+  private static func rankCells(_ rows: [[Float]]) -> (cells: [Int], cover: [Double]) {
+    let blocks = rows.count
     var ranks: [ScoreRank] = []
-    var matrix = [Float](repeating: 0, count: blocks * blocks)
-    var weights = [Float](repeating: 0, count: blocks)
-    for row in 0..<blocks {
-      AttentionWeights.softmax(
-        query: queryMeans.row(row), keys: keyMeans, visible: row + 1, into: &weights)
-      for column in 0...row {
-        matrix[row * blocks + column] = weights[column]
-        ranks.append(ScoreRank(score: weights[column], index: row * blocks + column))
+    for (row, weights) in rows.enumerated() {
+      for (column, weight) in weights.enumerated() {
+        ranks.append(ScoreRank(score: weight, index: row * blocks + column))
       }
     }
     ranks.sort(by: >)
@@ -174,7 +142,7 @@ struct FlexPrefillEstimate: Sendable {
     return (
       ranks.map(\.index),
       ranks.map { rank in
-        sum += Double(matrix[rank.index])
+        sum += Double(rows[rank.index / blocks][rank.index % blocks])
         return sum
       }
     )

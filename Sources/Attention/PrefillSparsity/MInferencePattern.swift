@@ -1,5 +1,5 @@
-import Kernels
 import Tensors
+import Threads
 
 /// One pattern of MInference with its sizes.
 package struct MInferencePattern: Sendable, Hashable {
@@ -40,20 +40,14 @@ package enum MInferenceEstimate: Sendable {
     _ kind: MInferencePattern.Kind, _ layer: LayerView, head: Int, blockSize: Int,
     lastQueries: Int, isForMany: Bool
   ) {
-    let d = layer.shape.headDimension
-    let columns = head * d..<(head + 1) * d
-    let keys = layer.heads[layer.shape.kvHead(of: head)].keys
     switch kind {
     case .aShape: self = .aShape
     case .verticalSlash:
       self = .verticalSlash(
         VerticalSlashRanking(
-          ObservedAttention(
-            ofLast: lastQueries, queries: layer.queries, head: columns, keys: keys),
-          blockSize: blockSize, isSorted: isForMany))
-    case .blockSparse:
-      self = .blockSparse(
-        BlockRanking(queries: layer.queries, head: columns, keys: keys, blockSize: blockSize))
+          layer.observedAttention(ofHead: head, lastQueries: lastQueries), blockSize: blockSize,
+          isSorted: isForMany))
+    case .blockSparse: self = .blockSparse(BlockRanking(layer, head: head, blockSize: blockSize))
     }
   }
 
@@ -97,9 +91,11 @@ package enum MInferenceSelection: Sendable {
 /// The sizes of several heads of a layer, brought to one density by one scale.
 package enum MInferenceScale {
   /// The largest scale at which the estimates with their patterns attend to at most `limit` pairs; nil if none does.
+  ///
+  /// - Parameter sum: adds up the pairs of `count` heads.
   package static func largest(
     _ heads: [(estimate: MInferenceEstimate, pattern: MInferencePattern)], tokens: Int,
-    atMost limit: Int, workers: WorkerPool
+    atMost limit: Int, sum: (_ count: Int, _ pairs: (Int) -> Int) -> Int
   ) -> Double? {
     let sizes = heads.flatMap { [$0.pattern.first, $0.pattern.second] }.filter { $0 > 0 }
     guard let smallest = sizes.min(), let largest = sizes.max() else { return nil }
@@ -108,7 +104,7 @@ package enum MInferenceScale {
       from: 0.5 / Double(largest), through: Double(tokens) / Double(smallest), .geometric,
       steps: 24, atMost: limit
     ) { scale in
-      workers.sum(count: heads.count) { head in
+      sum(heads.count) { head in
         heads[head].estimate.select(heads[head].pattern.scaled(scale)).pairs(tokens: tokens)
       }
     }

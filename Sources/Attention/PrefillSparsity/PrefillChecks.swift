@@ -1,7 +1,7 @@
 import Tensors
 
-extension Optional where Wrapped == DensityBudget {
-  /// The budget of a method that takes a density and nothing else.
+extension DensityBudget {
+  /// The budget of a method that takes a density and nothing else; nil without one.
   static func only(
     _ budget: Budget?, of strategy: String
   ) throws(ConfigurationError) -> DensityBudget? {
@@ -16,6 +16,12 @@ extension Optional where Wrapped == DensityBudget {
       )
     }
   }
+
+  /// The density that a budget gives; nil where it gives none.
+  init?(_ budget: Budget?) {
+    guard case .density(let density, _) = budget else { return nil }
+    self.init(density: density)
+  }
 }
 
 extension ConfigurationError {
@@ -26,18 +32,4 @@ extension ConfigurationError {
       "\(tokens) tokens: \(strategy) keeps every token and attends to more or fewer of them by query; use density or matching (of density)"
     )
   }
-}
-
-/// Throws unless a list has an entry for each query head of each layer and none is wrong.
-func checkHeads(
-  _ count: Int, _ name: String, _ shape: AttentionShape, wrong: String?
-) throws(ConfigurationError) {
-  let needed = shape.layers * shape.queryHeads
-  guard count == needed else {
-    throw ConfigurationError(
-      name,
-      "\(count) entries for \(shape.layers) layers x \(shape.queryHeads) query heads; \(needed) are needed, layer after layer"
-    )
-  }
-  if let wrong { throw ConfigurationError(name, wrong) }
 }

@@ -7,83 +7,54 @@ import Tensors
 /// `a_shape_kernel`): `initialTokens` is the repository's `n_init` (128), `localWindow` its `n_local` (3968), the current
 /// token included; column by column, as its kernel masks them. Nothing leaves the cache. A budget bounds what a query
 /// attends to and is shared 128 : 3968.
-public struct AShape: AttentionStrategy {
-  public struct Configuration: Codable, Hashable, Sendable {
-    public var initialTokens: Int
-    public var localWindow: Int
-    public var budget: Budget?
+public struct AShape: SelectsInPrefill, Budgeted {
+  public static let about = StrategyFacts(
+    "a-shape",
+    "Prompt queries attend to the first tokens and the most recent ones; decode is dense.",
+    .faithful, source: "Jiang et al. 2024, arXiv 2407.02490; github.com/microsoft/MInference",
+    budgets: [.fraction, .tokens, .density, .matching])
 
-    public init(initialTokens: Int = 128, localWindow: Int = 3968, budget: Budget? = nil) {
-      self.initialTokens = initialTokens
-      self.localWindow = localWindow
-      self.budget = budget
-    }
-  }
+  @Parameter(
+    "first tokens that every query attends to; a budget replaces it", 0...,
+    isReplacedByBudget: true)
+  public var initialTokens = 128
+  @Parameter(
+    "most recent tokens that a query attends to, its own included; a budget replaces it", 1...,
+    isReplacedByBudget: true)
+  public var localWindow = 3968
+  public var budget: Budget?
 
-  public static let description = StrategyDescription(
-    name: "a-shape",
-    summary: "Prompt queries attend to the first tokens and the most recent ones; decode is dense.",
-    phases: [.prefill],
-    parameters: [
-      ParameterDescription(
-        "initialTokens", .integer(minimum: 0, maximum: largestSize), default: .integer(128),
-        "first tokens that every query attends to; a budget replaces it",
-        isReplacedByBudget: true),
-      ParameterDescription(
-        "localWindow", .integer(minimum: 1, maximum: largestSize), default: .integer(3968),
-        "most recent tokens that a query attends to, its own included; a budget replaces it",
-        isReplacedByBudget: true),
-    ],
-    budgets: [.fraction, .tokens, .density, .matching], fidelity: .faithful,
-    source: "Jiang et al. 2024, arXiv 2407.02490; github.com/microsoft/MInference")
+  public init() {}
 
-  private let selection: Selection
-
-  public init(
-    _ configuration: Configuration, for shape: AttentionShape
-  ) throws(ConfigurationError) {
-    let initialTokens: Int
-    let localWindow: Int
-    switch configuration.budget {
-    case nil:
-      initialTokens = try checkSize("initialTokens", configuration.initialTokens, atLeast: 0)
-      localWindow = try checkSize("localWindow", configuration.localWindow, atLeast: 1)
-    case .tokens(let tokens):
-      (initialTokens, localWindow) = Self.shared(tokens)
-    case .density(let density, let promptTokens):
-      (initialTokens, localWindow) = Self.shared(
-        StreamingLLM.capacity(density: density, promptTokens: promptTokens))
-    case .mass(let mass):
+  public func check(for shape: AttentionShape) throws(ConfigurationError) {
+    if case .mass(let mass) = budget {
       throw ConfigurationError(
         "budget",
         "\(mass) of the attention mass: a-shape does not look at attention; use fraction, tokens, density or matching"
       )
     }
-    selection = .firstAndRecent(initialTokens, localWindow)
-  }
-
-  /// A budget in the proportions of the defaults; the current token comes first.
-  private static func shared(_ tokens: Int) -> (initialTokens: Int, localWindow: Int) {
-    let tokens = min(max(1, tokens), largestSize)
-    let initialTokens = tokens * 128 / (128 + 3968)
-    return (initialTokens, tokens - initialTokens)
   }
 
   public func selectForPrefill(
     _ layer: LayerView, queries: Range<Int>, into selections: inout HeadSelections,
-    state: inout NoState, workspace: Workspace
+    state: inout NoState
   ) {
-    for head in 0..<selections.count { selections[head] = selection }
+    selections.fill(with: selection)
   }
 
-  public func queriesDecodedTogether(from position: Int) -> Int { .max }
-}
+  private var selection: Selection {
+    switch budget {
+    case .tokens(let tokens): shared(tokens)
+    case .density(let density, let promptTokens):
+      shared(Share.tokensSeen(density: density, promptTokens: promptTokens))
+    case nil, .mass: .firstAndRecent(initialTokens, localWindow)
+    }
+  }
 
-extension Selection {
-  /// The first tokens and the most recent ones, the query's own included.
-  static func firstAndRecent(_ first: Int, _ recent: Int) -> Selection {
-    var selection = Selection(window: LocalWindow(width: recent - 1))
-    selection.keep(0..<first)
-    return selection
+  /// A budget in the proportions of the defaults; the current token comes first.
+  private func shared(_ tokens: Int) -> Selection {
+    let tokens = min(max(1, tokens), largestSize)
+    let first = tokens * 128 / (128 + 3968)
+    return .firstAndRecent(first, tokens - first)
   }
 }

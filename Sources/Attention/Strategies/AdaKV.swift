@@ -1,5 +1,4 @@
 import Records
-import Tensors
 
 /// Ada-SnapKV: SnapKV whose KV heads share a layer's budget by what their scores are worth.
 ///
@@ -19,116 +18,55 @@ import Tensors
 /// compared. The caches are ragged: heads hold different numbers of tokens, and only those. The defaults are kvpress's
 /// (w 64, kernel 5, average, α 0.2). The original's runs: `observationWindow` 32, `kernel` 7, `pooling` maximum, `allocation`
 /// mixed, and α 0.5 (0.2 is suggested where query heads share keys, as here). Generated tokens stay.
-public struct AdaKV: ScoringStrategy {
-  public enum Allocation: String, Codable, Hashable, Sendable, CaseIterable {
-    case protected, mixed
-  }
+public struct AdaKV: Scorer {
+  public enum Allocation: String, ParameterChoice { case protected, mixed }
 
-  public struct Configuration: Codable, Hashable, Sendable {
-    public var observationWindow: Int
-    public var kernel: Int
-    public var pooling: ScorePooling.Method
-    public var aggregation: GroupAggregation
-    public var allocation: Allocation
-    public var floorFraction: Double
-    public var normalize: Bool
-    public var retainedFraction: Double
-    public var budget: Budget?
+  public static let about = StrategyFacts(
+    "adakv", "SnapKV whose KV heads share a layer's budget by what their scores are worth.",
+    .faithful, source: "Feng et al. 2024, arXiv 2407.11550; github.com/FFY0/AdaKV")
 
-    public init(
-      observationWindow: Int = 64, kernel: Int = 5, pooling: ScorePooling.Method = .average,
-      aggregation: GroupAggregation = .mean, allocation: Allocation = .protected,
-      floorFraction: Double = 0.2, normalize: Bool = false,
-      retainedFraction: Double = RetentionBudget.defaultFraction, budget: Budget? = nil
-    ) {
-      self.observationWindow = observationWindow
-      self.kernel = kernel
-      self.pooling = pooling
-      self.aggregation = aggregation
-      self.allocation = allocation
-      self.floorFraction = floorFraction
-      self.normalize = normalize
-      self.retainedFraction = retainedFraction
-      self.budget = budget
-    }
-  }
+  public var window = ObservedWindow(first: .aggregation)
+  @Parameter(
+    "protected: a floor for each head, the rest to the layer's best scores; mixed: each head's share of them, drawn towards equal shares"
+  )
+  public var allocation = Allocation.protected
+  @Parameter("share of the mean budget that every head has in any case; 1: all heads alike", 0...1)
+  public var floorFraction = 0.2
+  @Parameter("heads are compared by scores scaled with the share that their best tokens have")
+  public var normalize = false
 
-  public static let description = StrategyDescription(
-    name: "adakv",
-    summary: "SnapKV whose KV heads share a layer's budget by what their scores are worth.",
-    phases: [.retention],
-    parameters: ObservedWindow.parameters + [
-      ParameterDescription(
-        "allocation", .choice(Allocation.allCases.map(\.rawValue)), default: .string("protected"),
-        "protected: a floor for each head, the rest to the layer's best scores; mixed: each head's share of them, drawn towards equal shares"
-      ),
-      ParameterDescription(
-        "floorFraction", .number(minimum: 0, maximum: 1), default: .number(0.2),
-        "share of the mean budget that every head has in any case; 1: all heads alike"),
-      ParameterDescription(
-        "normalize", .boolean, default: .boolean(false),
-        "heads are compared by scores scaled with the share that their best tokens have"),
-      RetentionBudget.parameter,
-    ],
-    budgets: RetentionBudget.forms, fidelity: .faithful,
-    source: "Feng et al. 2024, arXiv 2407.11550; github.com/FFY0/AdaKV")
+  public init() {}
 
-  public let budget: RetentionBudget
-  private let window: ObservedWindow
-  private let allocation: Allocation
-  private let floorFraction: Double
-  private let normalizes: Bool
+  private enum CodingKeys: CodingKey { case allocation, floorFraction, normalize }
 
-  public init(
-    _ configuration: Configuration, for shape: AttentionShape
-  ) throws(ConfigurationError) {
-    budget = try RetentionBudget(
-      configuration.budget, retainedFraction: configuration.retainedFraction, of: "adakv")
-    window = try ObservedWindow(
-      size: configuration.observationWindow, kernel: configuration.kernel,
-      pooling: configuration.pooling, aggregation: configuration.aggregation, first: .aggregation)
-    guard (0...1).contains(configuration.floorFraction) else {
-      throw ConfigurationError(
-        "floorFraction", "\(configuration.floorFraction) is out of range; use a number from 0 to 1")
-    }
-    allocation = configuration.allocation
-    floorFraction = configuration.floorFraction
-    normalizes = configuration.normalize
+  public init(from decoder: any Decoder) throws {
+    window = try ObservedWindow(from: decoder)
+    window.first = .aggregation
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    allocation = try members.decode(Allocation.self, forKey: .allocation)
+    floorFraction = try members.decode(Double.self, forKey: .floorFraction)
+    normalize = try members.decode(Bool.self, forKey: .normalize)
   }
 
   public func forcedTokens(of count: Int) -> ForcedTokens { window.forcedTokens }
 
-  public func score(
-    _ layer: LayerView, kvHead: Int, queryHeads: Range<Int>, into scores: inout [Float]
-  ) {
-    window.score(layer, kvHead: kvHead, queryHeads: queryHeads, into: &scores)
+  public func scores(_ layer: LayerView, kvHead: Int) -> [Float] {
+    window.scores(layer, kvHead: kvHead)
   }
 
-  /// After the prompt, when every head holds all of it.
-  public func selectForRetention(
-    _ layer: LayerView, into kept: inout HeadSelections, state: inout ScoringState,
-    workspace: Workspace
-  ) {
-    let count = layer.newestQuery + 1
-    let capacity = budget.tokens(ofPrompt: count)
-    guard capacity < count else { return }
-    let scores = scores(layer, workspace: workspace)
-    let forced = window.forcedTokens.limited(to: capacity).newest
-    let shares = shares(
-      of: capacity - forced, forced: forced, scores.map { $0.dropLast(forced) })
-    for (head, cache) in layer.heads.enumerated() {
-      kept[head] = best(forced + shares[head], of: cache, by: scores[head])
-    }
+  public func shares(of capacity: Int, forced: Int, _ scores: [[Float]]) -> [Int] {
+    shares(of: capacity - forced, forced: forced, scores.map { $0.dropLast(forced) })
+      .map { $0 + forced }
   }
 
   /// How many tokens beside the forced ones each head keeps, `mean` on average.
   private func shares(of mean: Int, forced: Int, _ scores: [ArraySlice<Float>]) -> [Int] {
     let heads = scores.count
     guard mean > 0 else { return Array(repeating: 0, count: heads) }
-    let compared = normalizes ? scores.map { Self.scaled($0, best: mean) } : scores
+    let compared = normalize ? scores.map { Self.scaled($0, best: mean) } : scores
     switch allocation {
     case .protected:
-      let floor = Int((floorFraction * Double(mean + forced)).rounded(.down))
+      let floor = Share.count(floorFraction, of: mean + forced)
       let safe = min(mean, max(0, floor - forced))
       return Self.counts(ofBest: heads * (mean - safe), in: compared, leavingOut: safe)
         .map { $0 + safe }

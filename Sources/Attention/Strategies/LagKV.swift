@@ -1,6 +1,5 @@
 import Foundation
 import Records
-import Tensors
 
 /// LagKV: the tokens of a partition that stand out against the partition after it stay.
 ///
@@ -15,52 +14,15 @@ import Tensors
 /// always stays keeps sinks and the newest tokens; a channel that is constant in the next partition counts as 0 (the
 /// source divides by 0). `cross_scoring` is left out. Without a budget half of the prompt stays, for want of a
 /// published default.
-public struct LagKV: ScoringStrategy {
-  public struct Configuration: Codable, Hashable, Sendable {
-    public var sinks: Int
-    public var lag: Int
-    public var retainedFraction: Double
-    public var budget: Budget?
+public struct LagKV: Scorer {
+  public static let about = StrategyFacts(
+    "lagkv", "After the prompt, tokens stay that stand out against the partition after theirs.",
+    .faithful, source: "Liang et al. 2025, arXiv 2504.04704; github.com/NVIDIA/kvpress")
 
-    public init(
-      sinks: Int = 4, lag: Int = 128, retainedFraction: Double = RetentionBudget.defaultFraction,
-      budget: Budget? = nil
-    ) {
-      self.sinks = sinks
-      self.lag = lag
-      self.retainedFraction = retainedFraction
-      self.budget = budget
-    }
-  }
+  @Parameter("first tokens always kept, inside the budget", 0...) public var sinks = 4
+  @Parameter("tokens of a partition", 1...) public var lag = 128
 
-  public static let description = StrategyDescription(
-    name: "lagkv",
-    summary: "After the prompt, tokens stay that stand out against the partition after theirs.",
-    phases: [.retention],
-    parameters: [
-      ParameterDescription(
-        "sinks", .integer(minimum: 0, maximum: largestSize), default: .integer(4),
-        "first tokens always kept, inside the budget"),
-      ParameterDescription(
-        "lag", .integer(minimum: 1, maximum: largestSize), default: .integer(128),
-        "tokens of a partition"),
-      RetentionBudget.parameter,
-    ],
-    budgets: RetentionBudget.forms, fidelity: .faithful,
-    source: "Liang et al. 2025, arXiv 2504.04704; github.com/NVIDIA/kvpress")
-
-  public let budget: RetentionBudget
-  private let sinks: Int
-  private let lag: Int
-
-  public init(
-    _ configuration: Configuration, for shape: AttentionShape
-  ) throws(ConfigurationError) {
-    budget = try RetentionBudget(
-      configuration.budget, retainedFraction: configuration.retainedFraction, of: "lagkv")
-    sinks = try checkSize("sinks", configuration.sinks, atLeast: 0)
-    lag = try checkSize("lag", configuration.lag, atLeast: 1)
-  }
+  public init() {}
 
   /// Partitions that have one after them.
   private func scoredPartitions(of count: Int) -> Int { max(0, (count - sinks) / lag - 1) }
@@ -70,48 +32,25 @@ public struct LagKV: ScoringStrategy {
     return ForcedTokens(first: first, newest: count - first - scoredPartitions(of: count) * lag)
   }
 
-  public func score(
-    _ layer: LayerView, kvHead: Int, queryHeads: Range<Int>, into scores: inout [Float]
-  ) {
-    let head = layer.heads[kvHead]
-    for partition in 0..<scoredPartitions(of: head.count) {
+  public func scores(_ layer: LayerView, kvHead: Int) -> [Float] {
+    let count = layer.heads[kvHead].count
+    var scores = [Float](repeating: 0, count: count)
+    for partition in 0..<scoredPartitions(of: count) {
       let first = sinks + partition * lag
-      let both = zip(importance(head.keys, from: first), importance(head.values, from: first))
-        .map { ($0 + $1) / 2 }
+      let (slots, next) = (first..<first + lag, first + lag..<first + 2 * lag)
+      let both = zip(
+        softmax(layer.keyDeviations(ofKVHead: kvHead, in: slots, scaledBy: next)),
+        softmax(layer.valueDeviations(ofKVHead: kvHead, in: slots, scaledBy: next))
+      ).map { ($0 + $1) / 2 }
       let order = both.indices.sorted { both[$0] == both[$1] ? $0 < $1 : both[$0] > both[$1] }
       for (place, index) in order.enumerated() { scores[first + index] = Float(lag - place) }
     }
+    return scores
   }
 
-  /// The softmax, over a partition, of each token's deviation.
-  private func importance(_ rows: Rows, from first: Int) -> [Double] {
-    let d = rows.width
-    var minima = [Float](repeating: .infinity, count: d)
-    var maxima = [Float](repeating: -.infinity, count: d)
-    for token in first + lag..<first + 2 * lag {
-      let row = rows.row(token)
-      for i in 0..<d {
-        minima[i] = min(minima[i], row[i])
-        maxima[i] = max(maxima[i], row[i])
-      }
-    }
-    let scales = (0..<d).map { i in
-      maxima[i] > minima[i] ? 1 / (Double(maxima[i]) - Double(minima[i])) : 0
-    }
-    let deviations = (first..<first + lag).map { token in
-      let row = rows.row(token)
-      var sum = 0.0
-      var squares = 0.0
-      for i in 0..<d { sum += (Double(row[i]) - Double(minima[i])) * scales[i] }
-      let mean = sum / Double(d)
-      for i in 0..<d {
-        let difference = (Double(row[i]) - Double(minima[i])) * scales[i] - mean
-        squares += difference * difference
-      }
-      return (squares / Double(max(1, d - 1))).squareRoot()
-    }
-    let largest = deviations.max() ?? 0
-    let weights = deviations.map { exp($0 - largest) }
+  private func softmax(_ values: [Double]) -> [Double] {
+    let largest = values.max() ?? 0
+    let weights = values.map { exp($0 - largest) }
     let total = weights.reduce(0, +)
     return weights.map { $0 / total }
   }

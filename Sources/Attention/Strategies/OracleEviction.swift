@@ -15,84 +15,60 @@ import Tensors
 ///
 /// Where the continuation is not given (questions), its queries are those of the late tokens and of the answer that full attention
 /// gives.
-public struct OracleEviction: AttentionStrategy {
-  public enum Scope: String, Codable, Hashable, Sendable, CaseIterable {
-    case head, layer, model
+public struct OracleEviction: Retains, ReadsFuture, Budgeted {
+  public enum Scope: String, ParameterChoice { case head, layer, model }
+
+  public static let about = StrategyFacts(
+    "oracle-eviction",
+    "An oracle that reads the future: the cache keeps what later queries attend to most.", .own,
+    role: .oracle,
+    source: "no paper: the best single selection in hindsight", budgets: Retention.budgetForms)
+
+  @Parameter(
+    "who shares a budget: head: each KV head has its own; layer: the KV heads of a layer; model: all KV heads"
+  )
+  public var scope = Scope.head
+  @Parameter(Retention.fractionSummary, 0...1, isReplacedByBudget: true)
+  public var retainedFraction = 0.5
+  public var budget: Budget?
+
+  public init() {}
+
+  public func check(for shape: AttentionShape) throws(ConfigurationError) {
+    try Retention.check(budget, of: Self.about.name)
   }
 
-  public struct Configuration: Codable, Hashable, Sendable {
-    public var scope: Scope
-    public var retainedFraction: Double
-    public var budget: Budget?
-
-    public init(
-      scope: Scope = .head, retainedFraction: Double = RetentionBudget.defaultFraction,
-      budget: Budget? = nil
-    ) {
-      self.scope = scope
-      self.retainedFraction = retainedFraction
-      self.budget = budget
-    }
+  public struct State: StrategyState {
+    /// By KV head, for the prompt that it was told about; empty before.
+    var kept: [Selection] = []
+    var promptTokens = 0
+    public var cacheBytes: Int { kept.heldBytes }
   }
 
-  public static let description = StrategyDescription(
-    name: "oracle-eviction",
-    summary: "An oracle that reads the future: the cache keeps what later queries attend to most.",
-    phases: [.retention],
-    parameters: [
-      ParameterDescription(
-        "scope", .choice(Scope.allCases.map(\.rawValue)), default: .string("head"),
-        "who shares a budget: head: each KV head has its own; layer: the KV heads of a layer; model: all KV heads"
-      ),
-      RetentionBudget.parameter,
-    ],
-    budgets: RetentionBudget.forms, readsFuture: true, fidelity: .own,
-    source: "no paper: the best single selection in hindsight")
+  public func makeState(layer: Int, shape: AttentionShape) -> State { State() }
 
-  private let budget: RetentionBudget
-  private let scope: Scope
-  /// By layer and KV head, for the prompt that it was told about; empty before.
-  private var kept: [[Selection]] = []
-  private var promptTokens = 0
-
-  public init(
-    _ configuration: Configuration, for shape: AttentionShape
-  ) throws(ConfigurationError) {
-    budget = try RetentionBudget(
-      configuration.budget, retainedFraction: configuration.retainedFraction,
-      of: Self.description.name)
-    scope = configuration.scope
-  }
-
-  public func reading(_ future: FutureAttention) -> OracleEviction {
-    var oracle = self
-    oracle.promptTokens = future.promptTokens
-    oracle.kept = oracle.selections(future)
-    return oracle
+  public func states(foreseeing future: FutureAttention, shape: AttentionShape) -> [State] {
+    selections(future).map { State(kept: $0, promptTokens: future.promptTokens) }
   }
 
   public func queriesDecodedTogether(from position: Int) -> Int { .max }
 
-  public func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool {
-    phase == .prefill
-  }
-
   public func selectForRetention(
-    _ layer: LayerView, into kept: inout HeadSelections, state: inout NoState,
-    workspace: Workspace
+    _ layer: LayerView, into kept: inout HeadSelections, state: inout State
   ) {
     guard layer.phase == .prefill else { return }
     precondition(
-      promptTokens == layer.newestQuery + 1,
-      "OracleEviction: a prompt of \(layer.newestQuery + 1) tokens, told of one of \(promptTokens)")
-    kept.selections = self.kept[layer.layer]
+      state.promptTokens == layer.newestQuery + 1,
+      "OracleEviction: a prompt of \(layer.newestQuery + 1) tokens, told of one of \(state.promptTokens)"
+    )
+    kept.selections = state.kept
   }
 
   /// The best of each scope; the newest token of each head comes first.
   private func selections(_ future: FutureAttention) -> [[Selection]] {
     let count = future.promptTokens
     let kvHeads = future.masses.first?.count ?? 0
-    let capacity = budget.tokens(ofPrompt: count)
+    let capacity = Retention.tokens(budget, retainedFraction, ofPrompt: count)
     guard capacity < count else {
       return future.masses.map { $0.map { _ in .everything } }
     }
@@ -120,9 +96,7 @@ public struct OracleEviction: AttentionStrategy {
     return future.masses.indices.map { layer in
       (0..<kvHeads).map { kvHead in
         let start = (layer * kvHeads + kvHead) * count
-        var selection = Selection()
-        for token in 0..<count where keeps[start + token] { selection.keep(token) }
-        return selection
+        return Selection(positions: 0..<count) { keeps[start + $0] }
       }
     }
   }

@@ -9,68 +9,39 @@ import Tensors
 ///
 /// As skylight's `oracle_top_k.py`. Deviation: the query's own token is one of the keys, as in every selection here. A
 /// density gives each query the same number of keys, as many as it allows over the whole prompt.
-public struct OracleTopK: QueryOracle {
-  public struct Configuration: Codable, Hashable, Sendable {
-    public var keys: Int
-    public var prefill: Bool
-    public var decode: Bool
-    public var budget: Budget?
+public struct OracleTopK: QueryOracle, Budgeted {
+  public static let about = StrategyFacts(
+    "oracle-top-k", "An oracle: each query attends to the keys with its largest exact scores.",
+    .simplified, role: .oracle, source: "skylight: oracle_top_k.py",
+    budgets: [.fraction, .tokens, .density, .matching])
 
-    public init(
-      keys: Int = 256, prefill: Bool = true, decode: Bool = true, budget: Budget? = nil
-    ) {
-      self.keys = keys
-      self.prefill = prefill
-      self.decode = decode
-      self.budget = budget
-    }
-  }
+  @Parameter(
+    "keys that a query attends to, its own included; a budget replaces it", 1...,
+    isReplacedByBudget: true)
+  public var keys = 256
+  @Parameter("prompt queries select; false: a dense prompt") public var prefill = true
+  @Parameter("decode queries select; false: dense decoding") public var decode = true
+  public var budget: Budget?
 
-  public typealias State = QueryOracleState
+  public init() {}
 
-  public static let description = StrategyDescription(
-    name: "oracle-top-k",
-    summary: "An oracle: each query attends to the keys with its largest exact scores.",
-    phases: [.prefill, .decode],
-    parameters: [
-      ParameterDescription(
-        "keys", .integer(minimum: 1, maximum: largestSize), default: .integer(256),
-        "keys that a query attends to, its own included; a budget replaces it",
-        isReplacedByBudget: true),
-      .oraclePrefill, .oracleDecode,
-    ],
-    budgets: [.fraction, .tokens, .density, .matching], fidelity: .simplified,
-    source: "skylight: oracle_top_k.py")
-
-  let size: OracleSelector.Size
-  let selectsInPrefill: Bool
-  let selectsInDecode: Bool
-
-  public init(
-    _ configuration: Configuration, for shape: AttentionShape
-  ) throws(ConfigurationError) {
-    selectsInPrefill = configuration.prefill
-    selectsInDecode = configuration.decode
-    switch configuration.budget {
-    case nil: size = .keys(try checkSize("keys", configuration.keys, atLeast: 1))
-    case .tokens(let tokens): size = .keys(max(1, tokens))
-    case .density(let density, let promptTokens):
-      size =
-        density >= 1
-        ? .keys(.max)
-        : .keys(StreamingLLM.capacity(density: density, promptTokens: promptTokens))
-    case .mass(let mass):
+  public func check(for shape: AttentionShape) throws(ConfigurationError) {
+    if case .mass(let mass) = budget {
       throw ConfigurationError(
         "budget",
         "\(mass) of the attention mass: oracle-top-k attends to a number of keys; use oracle-top-p, or fraction, tokens, density or matching"
       )
     }
   }
-}
 
-extension ParameterDescription {
-  static let oraclePrefill = ParameterDescription(
-    "prefill", .boolean, default: .boolean(true), "prompt queries select; false: a dense prompt")
-  static let oracleDecode = ParameterDescription(
-    "decode", .boolean, default: .boolean(true), "decode queries select; false: dense decoding")
+  var size: OracleSelector.Size {
+    switch budget {
+    case .tokens(let tokens): .keys(max(1, tokens))
+    case .density(let density, let promptTokens):
+      .keys(
+        density >= 1
+          ? .max : Share.tokensSeen(density: density, promptTokens: promptTokens))
+    case nil, .mass: .keys(keys)
+    }
+  }
 }

@@ -1,5 +1,4 @@
 import Records
-import Tensors
 
 /// PyramidKV: SnapKV with more tokens in the lower layers than in the upper ones.
 ///
@@ -17,83 +16,45 @@ import Tensors
 /// Deviations: the source rounds the step between layers down, so that its layers hold up to (L − 1)/2 tokens more
 /// than C on average; here each layer's size is rounded down, and the mean is at most C. kvpress
 /// (`presses/pyramidkv_press.py`) takes the window out of the layers' sizes and is SnapKV wherever min < w.
-public struct PyramidKV: ScoringStrategy {
-  public struct Configuration: Codable, Hashable, Sendable {
-    public var observationWindow: Int
-    public var kernel: Int
-    public var pooling: ScorePooling.Method
-    public var aggregation: GroupAggregation
-    public var steepness: Int
-    public var retainedFraction: Double
-    public var budget: Budget?
-
-    public init(
-      observationWindow: Int = 64, kernel: Int = 5, pooling: ScorePooling.Method = .average,
-      aggregation: GroupAggregation = .mean, steepness: Int = 20,
-      retainedFraction: Double = RetentionBudget.defaultFraction, budget: Budget? = nil
-    ) {
-      self.observationWindow = observationWindow
-      self.kernel = kernel
-      self.pooling = pooling
-      self.aggregation = aggregation
-      self.steepness = steepness
-      self.retainedFraction = retainedFraction
-      self.budget = budget
-    }
-  }
-
-  public static let description = StrategyDescription(
-    name: "pyramidkv",
-    summary: "SnapKV with more tokens in the lower layers than in the upper ones.",
-    phases: [.retention],
-    parameters: ObservedWindow.parameters + [
-      ParameterDescription(
-        "steepness", .integer(minimum: 1, maximum: largestSize), default: .integer(20),
-        "what the mean budget beside the window is divided by to give the last layer's; 1: all layers alike"
-      ),
-      RetentionBudget.parameter,
-    ],
-    budgets: RetentionBudget.forms, fidelity: .faithful,
+public struct PyramidKV: Scorer {
+  public static let about = StrategyFacts(
+    "pyramidkv", "SnapKV with more tokens in the lower layers than in the upper ones.", .faithful,
     source: "Cai et al. 2024, arXiv 2406.02069; github.com/Zefan-Cai/KVCache-Factory")
 
-  public let budget: RetentionBudget
-  private let window: ObservedWindow
-  private let steepness: Int
-  private let layers: Int
+  public var window = ObservedWindow()
+  @Parameter(
+    "what the mean budget beside the window is divided by to give the last layer's; 1: all layers alike",
+    1...)
+  public var steepness = 20
 
-  public init(
-    _ configuration: Configuration, for shape: AttentionShape
-  ) throws(ConfigurationError) {
-    budget = try RetentionBudget(
-      configuration.budget, retainedFraction: configuration.retainedFraction, of: "pyramidkv")
-    window = try ObservedWindow(
-      size: configuration.observationWindow, kernel: configuration.kernel,
-      pooling: configuration.pooling, aggregation: configuration.aggregation)
-    steepness = try checkSize("steepness", configuration.steepness, atLeast: 1)
-    layers = shape.layers
-  }
+  public init() {}
 
-  /// The tokens that a KV head of a layer keeps of a prompt, the window inside.
-  public func capacity(ofPrompt count: Int, layer: Int) -> Int {
-    let mean = budget.tokens(ofPrompt: count)
-    // Compared before anything is added up: a budget may be any number.
-    guard layers > 1, mean < count, mean > window.size else { return mean }
-    let scored = mean - window.size
-    guard count >= 2 * scored else { return mean }
-    var least = scored / steepness
-    var most = 2 * scored - least
-    if most > count - window.size {
-      most = count - window.size
-      least = 2 * scored - most
-    }
-    return window.size + (most * (layers - 1) - layer * (most - least)) / (layers - 1)
+  private enum CodingKeys: CodingKey { case steepness }
+
+  public init(from decoder: any Decoder) throws {
+    window = try ObservedWindow(from: decoder)
+    steepness = try decoder.container(keyedBy: CodingKeys.self).decode(Int.self, forKey: .steepness)
   }
 
   public func forcedTokens(of count: Int) -> ForcedTokens { window.forcedTokens }
 
-  public func score(
-    _ layer: LayerView, kvHead: Int, queryHeads: Range<Int>, into scores: inout [Float]
-  ) {
-    window.score(layer, kvHead: kvHead, queryHeads: queryHeads, into: &scores)
+  public func capacity(mean: Int, ofPrompt count: Int, layer: LayerView) -> Int {
+    let layers = layer.shape.layers
+    // Compared before anything is added up: a budget may be any number.
+    guard layers > 1, mean < count, mean > window.observationWindow else { return mean }
+    let scored = mean - window.observationWindow
+    guard count >= 2 * scored else { return mean }
+    var least = scored / steepness
+    var most = 2 * scored - least
+    if most > count - window.observationWindow {
+      most = count - window.observationWindow
+      least = 2 * scored - most
+    }
+    return window.observationWindow
+      + (most * (layers - 1) - layer.layer * (most - least)) / (layers - 1)
+  }
+
+  public func scores(_ layer: LayerView, kvHead: Int) -> [Float] {
+    window.scores(layer, kvHead: kvHead)
   }
 }

@@ -1,6 +1,4 @@
-import Kernels
 import Records
-import Synchronization
 import Tensors
 
 /// TCA-Attention: each head keeps the core tokens of every block, as many as its calibrated configuration allows.
@@ -21,93 +19,127 @@ import Tensors
 /// `importanceQueries`, `groupMerge` aggregate, `groupAttends` union.
 ///
 /// A cache never lets go of its newest token: with `localWindow` 0 one that was not chosen waits for the next block.
-public struct TCA: AttentionStrategy {
+public struct TCA: SelectsInPrefill, SelectsInDecode, Retains, RemembersOtherPhases {
+  public static let about = StrategyFacts(
+    "tca",
+    "Each head keeps the core tokens of every block, as many as its calibrated configuration allows.",
+    .faithful, source: "You et al. 2025, arXiv 2512.09238")
+
+  @Parameter("attention mass that a head's configuration must keep in calibration", 0...1)
+  public var threshold = 0.9
+  @Parameter("tokens of a block, a power of two", 1...65_536, isBlockSize: true)
+  public var blockSize = 128
+  @Parameter("most recent tokens always kept, a multiple of blockSize", 0...)
+  public var localWindow = 4096
+  @Parameter("0 ranks blocks by their attention mass, 1 by how spread out it is", 0...1)
+  public var balance = 0.5
+  @Parameter("a shipped corpus by name, or a text file") public var calibrationCorpus = "emma"
+  @Parameter(
+    "tokens of the calibration pass; by default max(2048, 2 (localWindow + blockSize)), at most the model's context",
+    2...)
+  public var calibrationLength: Int? = nil
+  @Parameter("what calibration holds against the threshold; the paper's is columnMean")
+  public var criterion = Criterion.meanMass
+  @Parameter("how the choices of a group's query heads become what their KV head keeps")
+  public var groupMerge = GroupMerge.union
+  @Parameter("whether a query head attends to its own choice or to all that its group holds")
+  public var groupAttends = GroupAttends.own
+  @Parameter("first tokens kept before others, inside the budget", 0...) public var sinks = 0
+  @Parameter("last prompt queries whose mean attention gives the importance", 1...)
+  public var importanceQueries = 1
+  @Parameter(
+    "a candidate for each query head, layer after layer (-1 keeps everything), instead of calibrating",
+    -1...TCACandidate.count - 1)
+  public var heads: [Int]? = nil
+  @Parameter("prompt queries attend to the selection") public var prefill = true
+  @Parameter("decode queries attend to the selection") public var decode = true
+  @Parameter("what was not chosen leaves the cache") public var retention = true
+
+  public init() {}
+
+  public var selector: TCASelector {
+    TCASelector(blockSize: blockSize, localWindow: localWindow, balance: balance, sinks: sinks)
+  }
+
   /// What the strategy remembers of one layer.
-  public struct State: Sendable {
+  public struct State: StrategyState {
+    /// The layer's candidates by query head; nil keeps everything.
+    let candidates: [TCACandidate?]
     /// G and the window by query head, G grown by the blocks that left the window in decode; empty before anything
     /// was chosen.
     var chosen: [Selection] = []
     /// Their union by KV head.
     var held: [Selection] = []
+
+    public var cacheBytes: Int { chosen.heldBytes + held.heldBytes }
   }
 
-  public let configuration: Configuration
-  private let selector: TCASelector
-  private let candidates: [TCACandidate]
-  private let shape: AttentionShape
-
-  public init(
-    _ configuration: Configuration, for shape: AttentionShape
-  ) throws(ConfigurationError) {
-    try Self.checkSizes(configuration)
-    try Self.checkHeads(configuration, shape)
-    self.configuration = configuration
-    self.shape = shape
-    selector = configuration.selector
-    candidates = TCACandidate.all(blockSize: configuration.blockSize)
-  }
-
-  public func makeState(layer: Int) -> State { State() }
-
-  private func candidate(layer: Int, head: Int) -> TCACandidate? {
-    guard let heads = configuration.heads else { return nil }
-    let index = heads[layer * shape.queryHeads + head]
-    return index < 0 ? nil : candidates[index]
+  public func makeState(layer: Int, shape: AttentionShape) -> State {
+    let all = TCACandidate.all(blockSize: blockSize)
+    let first = layer * shape.queryHeads
+    return State(
+      candidates: (first..<first + shape.queryHeads).map { head in
+        heads.flatMap { $0[head] < 0 ? nil : all[$0[head]] }
+      })
   }
 
   private var window: LocalWindow {
-    LocalWindow(width: configuration.localWindow, alignment: configuration.blockSize)
+    LocalWindow(width: localWindow, alignment: blockSize)
   }
 
   /// Whether what leaves the window in decode is thinned.
-  private var thinsInDecode: Bool { configuration.decode || configuration.retention }
+  private var thinsInDecode: Bool { decode || retention }
 
   // MARK: Prefill
 
+  public var selectionLooksAhead: Bool { prefill }
+
   public func selectForPrefill(
     _ layer: LayerView, queries: Range<Int>, into selections: inout HeadSelections,
-    state: inout State, workspace: Workspace
+    state: inout State
   ) {
-    guard configuration.prefill || thinsInDecode else { return }
+    guard prefill || thinsInDecode else { return }
     let end = selector.evictableEnd(forQuery: layer.newestQuery)
     state.chosen =
       end == 0
-      ? windowsOnly(layer)
-      : choose(layer, workspace: workspace) { heads, candidate in
-        let importance = TCAImportance.afterPrompt(
-          layer, heads: heads, queryCount: configuration.importanceQueries)
+      ? windowsOnly(state)
+      : choose(layer, state) { heads, candidate in
+        let importance = layer.mean(over: heads) {
+          layer.meanSoftmaxRow(ofHead: $0, lastQueries: importanceQueries)
+        }
         return selector.select(importance.prefix(end), candidate: candidate)
       }
-    updateHeld(&state)
-    if configuration.prefill { attend(into: &selections, state) }
+    updateHeld(&state, layer.shape)
+    if prefill { attend(into: &selections, state, layer.shape) }
   }
 
   /// One selection per query head, heads in parallel; with groupMerge aggregate one per group.
   private func choose(
-    _ layer: LayerView, workspace: Workspace,
+    _ layer: LayerView, _ state: State,
     _ select: (_ heads: Range<Int>, _ candidate: TCACandidate) -> Selection
   ) -> [Selection] {
-    let chosen = Mutex(windowsOnly(layer))
-    let isShared = configuration.groupMerge == .aggregate
-    workspace.workers.run(count: isShared ? shape.kvHeads : shape.queryHeads) { item, _ in
-      let heads = isShared ? shape.queryHeads(of: item) : item..<item + 1
-      guard let candidate = candidate(layer: layer.layer, head: heads.lowerBound) else { return }
-      let selection = select(heads, candidate)
-      chosen.withLock { chosen in
-        for head in heads { chosen[head].formUnion(runsOf: selection) }
-      }
+    func selection(_ heads: Range<Int>) -> Selection? {
+      state.candidates[heads.lowerBound].map { select(heads, $0) }
     }
-    return chosen.withLock { $0 }
+    let shape = layer.shape
+    let found =
+      groupMerge == .aggregate
+      ? layer.forEachKVHead { selection(shape.queryHeads(of: $0)) }
+        .flatMap { Array(repeating: $0, count: shape.queryHeadsPerKVHead) }
+      : layer.forEachQueryHead { selection($0..<$0 + 1) }
+    return zip(windowsOnly(state), found).map { window, found in
+      var chosen = window
+      if let found { chosen.formUnion(runsOf: found) }
+      return chosen
+    }
   }
 
   /// What is attended to where nothing is evictable yet: the window, or everything by a head without a candidate.
-  private func windowsOnly(_ layer: LayerView) -> [Selection] {
-    (0..<shape.queryHeads).map { head in
-      candidate(layer: layer.layer, head: head) == nil ? .everything : Selection(window: window)
-    }
+  private func windowsOnly(_ state: State) -> [Selection] {
+    state.candidates.map { $0 == nil ? .everything : Selection(window: window) }
   }
 
-  private func updateHeld(_ state: inout State) {
+  private func updateHeld(_ state: inout State, _ shape: AttentionShape) {
     state.held = (0..<shape.kvHeads).map { kvHead in
       let members = state.chosen[shape.queryHeads(of: kvHead)]
       if members.contains(where: \.isEverything) { return .everything }
@@ -117,11 +149,12 @@ public struct TCA: AttentionStrategy {
     }
   }
 
-  private func attend(into selections: inout HeadSelections, _ state: State) {
+  private func attend(
+    into selections: inout HeadSelections, _ state: State, _ shape: AttentionShape
+  ) {
     for head in 0..<selections.count {
       selections[head] =
-        configuration.groupAttends == .own
-        ? state.chosen[head] : state.held[shape.kvHead(of: head)]
+        groupAttends == .own ? state.chosen[head] : state.held[shape.kvHead(of: head)]
     }
   }
 
@@ -129,35 +162,33 @@ public struct TCA: AttentionStrategy {
 
   /// All queries of a block share E(i), and with it one selection.
   public func queriesDecodedTogether(from position: Int) -> Int {
-    configuration.blockSize - position % configuration.blockSize
+    blockSize - position % blockSize
   }
 
   public func selectForDecode(
-    _ layer: LayerView, into selections: inout HeadSelections, state: inout State,
-    workspace: Workspace
+    _ layer: LayerView, into selections: inout HeadSelections, state: inout State
   ) {
-    guard configuration.decode, !state.chosen.isEmpty else { return }
-    attend(into: &selections, state)
+    guard decode, !state.chosen.isEmpty else { return }
+    attend(into: &selections, state, layer.shape)
   }
 
   // MARK: Retention
 
   public func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool {
     switch phase {
-    case .prefill: configuration.retention && selector.evictableEnd(forQuery: position - 1) > 0
+    case .prefill: retention && selector.evictableEnd(forQuery: position - 1) > 0
     case .decode:
-      thinsInDecode && position % configuration.blockSize == 0
+      thinsInDecode && position % blockSize == 0
         && selector.evictableEnd(forQuery: position) > 0
     }
   }
 
   public func selectForRetention(
-    _ layer: LayerView, into kept: inout HeadSelections, state: inout State,
-    workspace: Workspace
+    _ layer: LayerView, into kept: inout HeadSelections, state: inout State
   ) {
     let end = selector.evictableEnd(forQuery: layer.newestQuery + 1)
-    if layer.phase == .decode { thinBlock(before: end, layer, &state, workspace: workspace) }
-    guard configuration.retention else { return }
+    if layer.phase == .decode { thinBlock(before: end, layer, &state) }
+    guard retention else { return }
     for head in 0..<kept.count {
       kept[head] = state.held[head]
       if layer.phase == .decode && !state.held[head].isEverything {
@@ -168,14 +199,12 @@ public struct TCA: AttentionStrategy {
   }
 
   /// The block [end − b, end) leaves the window before the next query: each head keeps its most important tokens of it.
-  private func thinBlock(
-    before end: Int, _ layer: LayerView, _ state: inout State, workspace: Workspace
-  ) {
-    if state.chosen.isEmpty { state.chosen = windowsOnly(layer) }
-    let first = end - configuration.blockSize
-    let additions = choose(layer, workspace: workspace) { heads, candidate in
-      let cache = layer.heads[shape.kvHead(of: heads.lowerBound)]
-      let importance = TCAImportance.inDecode(layer, heads: heads)
+  private func thinBlock(before end: Int, _ layer: LayerView, _ state: inout State) {
+    if state.chosen.isEmpty { state.chosen = windowsOnly(state) }
+    let first = end - blockSize
+    let additions = choose(layer, state) { heads, candidate in
+      let cache = layer.heads[layer.shape.kvHead(of: heads.lowerBound)]
+      let importance = layer.mean(over: heads) { layer.softmaxRow(ofHead: $0) }
       let block = cache.slot(atOrAfter: first)..<cache.slot(atOrAfter: end)
       return selector.selectBlock(
         importance[block], at: block.map { cache.position(ofSlot: $0) },
@@ -184,6 +213,6 @@ public struct TCA: AttentionStrategy {
     for (head, addition) in additions.enumerated() {
       state.chosen[head].formUnion(runsOf: addition)
     }
-    updateHeld(&state)
+    updateHeld(&state, layer.shape)
   }
 }

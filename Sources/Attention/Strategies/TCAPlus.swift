@@ -1,6 +1,4 @@
-import Kernels
 import Records
-import Synchronization
 import Tensors
 
 /// tca-plus: like TCA each head keeps its core tokens, but no token has to be lost.
@@ -25,110 +23,128 @@ import Tensors
 /// tokens for the prompt: what the cold tier leaves is spent on exact tokens, shared among all heads in proportion to
 /// their calibrated shares. Where it is too small for that the window gives way, and then the least important tokens
 /// leave; windows and sinks take at most half of it. A budget of at least all tokens changes nothing at all.
-public struct TCAPlus: AttentionStrategy {
+public struct TCAPlus: SelectsInPrefill, SelectsInDecode, HasColdTier, RemembersOtherPhases,
+  Budgeted
+{
+  public static let about = StrategyFacts(
+    "tca-plus",
+    "Each KV head keeps its core tokens exactly and the others in few bits, from which decode queries fetch pages.",
+    .own, source: "this repository, docs/findings.md; after You et al. 2025, arXiv 2512.09238",
+    budgets: Retention.budgetForms, budgetPhases: [.retention])
+
+  @Parameter("attention mass that nine queries in ten must keep in calibration", 0...1)
+  public var threshold = 0.95
+  @Parameter("most recent tokens always kept, besides those of a page that is not full", 0...)
+  public var localWindow = 128
+  @Parameter("first tokens always kept", 0...) public var sinks = 4
+  @Parameter("which queries the prompt's selection goes by: spread over it, or its last")
+  public var importance = Importance.sampled
+  @Parameter(
+    "how many; those of the prompt's end decide what is kept exactly after it", 1...)
+  public var importanceQueries = 64
+  @Parameter("whether KV heads keep as many tokens as calibration says or all the same share")
+  public var headBudgets = HeadBudgets.calibrated
+  @Parameter("last prompt queries that attend to everything", 0...) public var denseQueries = 64
+  @Parameter("bits of the tokens that are not kept exactly; with none they are freed")
+  public var coldTier = Tier.q4
+  @Parameter("share of the cold pages that a decode query reads", 0...1)
+  public var decodeDensity = 0.25
+  @Parameter("what a decode query chooses cold pages by: attention to their keys, or bounds of it")
+  public var pageRanking = PageRanking.mass
+  @Parameter("a shipped corpus by name, or a text file") public var calibrationCorpus = "emma"
+  @Parameter(
+    "tokens of the calibration pass; by default max(2048, 2 (localWindow + 32)), at most the model's context",
+    2...)
+  public var calibrationLength: Int? = nil
+  @Parameter(
+    "a share of tokens for each query head, by index, layer after layer (-1 keeps everything), instead of calibrating; a KV head takes the largest of its query heads'",
+    -1...11)
+  public var heads: [Int]? = nil
+  @Parameter("prompt queries attend to the selection") public var prefill = true
+  public var budget: Budget?
+
+  public init() {}
+
+  public func check(for shape: AttentionShape) throws(ConfigurationError) {
+    try Retention.check(budget, of: Self.about.name)
+    try HeadValues.ofQueryHeads("share", shape).check(heads, "heads", layers: shape.layers)
+  }
+
   /// What is remembered of one layer.
-  public struct State: Sendable {
+  public struct State: StrategyState {
+    /// Of the KV heads of all layers, nil where one keeps everything; and where this layer's begin.
+    let shares: [Double?]
+    let firstHead: Int
     /// Positions from here on have not been shared out among the tiers.
     var settled = 0
     /// The share of a head's evictable prompt that is exact, by KV head; empty before anything was shared out.
     var exactShare: [Double] = []
     /// What is to be held exactly, by KV head, between the two halves of a retention; else empty.
     var exact: [Selection] = []
+
+    public var cacheBytes: Int { exact.heldBytes }
+
+    func share(_ kvHead: Int) -> Double? { shares[firstHead + kvHead] }
+  }
+
+  public func makeState(layer: Int, shape: AttentionShape) -> State {
+    State(shares: shares(shape), firstHead: layer * shape.kvHeads)
   }
 
   private static let page = ColdTier.pageTokens
 
-  public let configuration: Configuration
-  private let shape: AttentionShape
-  private let shares: [Double?]
-  private let plan: TierPlan
+  private var window: LocalWindow { LocalWindow(width: localWindow, alignment: Self.page) }
+
   /// Exact tokens whose bytes a KV head may have for a prompt, on average.
-  private let budget: Int?
-
-  public init(
-    _ configuration: Configuration, for shape: AttentionShape
-  ) throws(ConfigurationError) {
-    try Self.checkSizes(configuration)
-    shares = try Self.shares(configuration, shape)
-    if configuration.budget != nil {
-      budget = try RetentionBudget(
-        configuration.budget, retainedFraction: 1, of: Self.description.name
-      ).tokens(ofPrompt: 1)
-    } else {
-      budget = nil
-    }
-    plan = TierPlan(
-      format: configuration.coldTier.format, headDimension: shape.headDimension)
-    self.configuration = configuration
-    self.shape = shape
-  }
-
-  public func makeState(layer: Int) -> State { State() }
-
-  /// Cold keys are read back rounded.
-  public var logitsAreDense: Bool { configuration.coldTier == .none }
-
-  private var window: LocalWindow {
-    LocalWindow(width: configuration.localWindow, alignment: Self.page)
-  }
-
-  private func share(layer: Int, kvHead: Int) -> Double? {
-    shares[layer * shape.kvHeads + kvHead]
+  private var budgetTokens: Int? {
+    if case .tokens(let tokens) = budget { max(1, tokens) } else { nil }
   }
 
   /// Whether a budget holds that many tokens exactly.
-  private func isCovered(_ tokens: Int) -> Bool { budget.map { $0 >= tokens } ?? false }
+  private func isCovered(_ tokens: Int) -> Bool { budgetTokens.map { $0 >= tokens } ?? false }
 
-  /// One value for each KV head of a layer, heads in parallel.
-  private func forEachHead<Value: Sendable>(
-    _ workspace: Workspace, _ initial: Value, _ value: (_ kvHead: Int) -> Value
-  ) -> [Value] {
-    let values = Mutex([Value](repeating: initial, count: shape.kvHeads))
-    workspace.workers.run(count: shape.kvHeads) { head, _ in
-      let found = value(head)
-      values.withLock { $0[head] = found }
+  /// What a prompt's selection and its calibration go by: of a group's queries, the attention to each key.
+  public func promptImportance(_ layer: LayerView, kvHead: Int) -> [Float] {
+    let heads = layer.shape.queryHeads(of: kvHead)
+    switch importance {
+    case .sampled:
+      return TCAPlusImportance.sampled(
+        layer, heads: heads, queries: importanceQueries, window: window)
+    case .last: return TCAPlusImportance.last(layer, heads: heads, queries: importanceQueries)
     }
-    return values.withLock { $0 }
   }
 
   // MARK: Prefill
 
   public var prefillGranularity: PrefillGranularity {
-    configuration.prefill ? .lastQueriesApart(configuration.denseQueries) : .wholePrompt
+    prefill ? .lastQueriesApart(denseQueries) : .wholePrompt
   }
+
+  public var selectionLooksAhead: Bool { prefill }
 
   public func selectForPrefill(
     _ layer: LayerView, queries: Range<Int>, into selections: inout HeadSelections,
-    state: inout State, workspace: Workspace
+    state: inout State
   ) {
-    guard configuration.prefill, !isCovered(layer.queries.rows) else { return }
-    if configuration.denseQueries > 0, queries.upperBound == layer.queries.rows { return }
+    guard prefill, !isCovered(layer.queryCount) else { return }
+    if denseQueries > 0, queries.upperBound == layer.queryCount { return }
     let end = window.start(forQuery: layer.newestQuery)
     guard end > 0 else { return }
-    let core = forEachHead(workspace, Selection.everything) { kvHead in
-      guard let share = share(layer: layer.layer, kvHead: kvHead) else { return .everything }
-      let heads = shape.queryHeads(of: kvHead)
-      let importance =
-        switch configuration.importance {
-        case .sampled:
-          TCAPlusImportance.sampled(
-            layer, heads: heads, queries: configuration.importanceQueries, window: window)
-        case .last:
-          TCAPlusImportance.last(
-            layer, heads: heads, queries: configuration.importanceQueries)
-        }
+    let core = layer.forEachKVHead { kvHead -> Selection in
+      guard let share = state.share(kvHead) else { return .everything }
+      let importance = promptImportance(layer, kvHead: kvHead)
       var selection = TCAPlusImportance.core(
-        TCAPlusImportance.tokens(share, of: end), of: importance, sinks: configuration.sinks,
+        TCAPlusImportance.tokens(share, of: end), of: importance, sinks: sinks,
         end: end)
       selection.window = window
       return selection
     }
-    for head in 0..<selections.count { selections[head] = core[shape.kvHead(of: head)] }
+    for head in 0..<selections.count { selections[head] = core[layer.shape.kvHead(of: head)] }
   }
 
   // MARK: Retention
 
-  public var coldFormat: ColdFormat? { configuration.coldTier.format }
+  public var coldFormat: ColdFormat? { coldTier.format }
 
   public func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool {
     guard !isCovered(position) else { return false }
@@ -140,18 +156,16 @@ public struct TCAPlus: AttentionStrategy {
   }
 
   public func selectForRetention(
-    _ layer: LayerView, into kept: inout HeadSelections, state: inout State,
-    workspace: Workspace
+    _ layer: LayerView, into kept: inout HeadSelections, state: inout State
   ) {
     switch layer.phase {
-    case .prefill: keepPrompt(layer, &kept, &state, workspace: workspace)
-    case .decode: settle(layer, &kept, &state, workspace: workspace)
+    case .prefill: keepPrompt(layer, &kept, &state)
+    case .decode: settle(layer, &kept, &state)
     }
   }
 
   public func selectForColdTier(
-    _ layer: LayerView, into exact: inout HeadSelections, state: inout State,
-    workspace: Workspace
+    _ layer: LayerView, into exact: inout HeadSelections, state: inout State
   ) {
     exact.selections = state.exact
     state.exact = []
@@ -159,33 +173,34 @@ public struct TCAPlus: AttentionStrategy {
 
   /// Sinks and tokens of the window that stay of a prompt: at most half of a budget, the newest token in any case. The
   /// window gives way, down to a page, where that saves a token outside of it from leaving.
-  private func forced(ofPrompt tokens: Int) -> (sinks: Int, window: Int) {
+  private func forced(
+    ofPrompt tokens: Int, _ plan: TierPlan
+  ) -> (sinks: Int, window: Int) {
     let end = window.start(forQuery: tokens - 1)
-    guard let budget else { return (min(configuration.sinks, end), tokens - end) }
+    guard let budget = budgetTokens else { return (min(sinks, end), tokens - end) }
     let most = max(1, budget / 2)
-    let recent = min(tokens - end, max(1, most - configuration.sinks))
-    let sinks = min(configuration.sinks, tokens - recent, most - recent)
-    let tokenBytes = 2 * shape.headDimension * MemoryLayout<Float>.size
+    let recent = min(tokens - end, max(1, most - sinks))
+    let sinks = min(sinks, tokens - recent, most - recent)
     let enough = stride(from: recent, through: min(recent, Self.page), by: -1).first {
-      plan.leastBytes(holding: tokens - $0 - sinks) <= (budget - sinks - $0) * tokenBytes
+      plan.leastBytes(holding: tokens - $0 - sinks) <= (budget - sinks - $0) * plan.exactBytes
     }
     return (sinks, enough ?? recent)
   }
 
   private func keepPrompt(
-    _ layer: LayerView, _ kept: inout HeadSelections, _ state: inout State,
-    workspace: Workspace
+    _ layer: LayerView, _ kept: inout HeadSelections, _ state: inout State
   ) {
-    let tokens = layer.queries.rows
-    let (sinks, recent) = forced(ofPrompt: tokens)
+    let tokens = layer.queryCount
+    let plan = TierPlan(format: coldFormat, headDimension: layer.shape.headDimension)
+    let (sinks, recent) = forced(ofPrompt: tokens, plan)
     let end = tokens - recent
-    let tiers = tierShares(layer: layer.layer, evictable: end - sinks, forced: sinks + recent)
+    let tiers = tierShares(
+      state, plan, kvHeads: layer.shape.kvHeads, evictable: end - sinks, forced: sinks + recent)
     let window = LocalWindow(width: recent - 1)
-    let found = forEachHead(workspace, (kept: Selection.everything, exact: Selection.everything)) {
-      kvHead in
+    let found = layer.forEachKVHead { kvHead -> (kept: Selection, exact: Selection) in
       guard let tier = tiers[kvHead] else { return (.everything, .everything) }
       let importance = TCAPlusImportance.last(
-        layer, heads: shape.queryHeads(of: kvHead), queries: configuration.importanceQueries)
+        layer, heads: layer.shape.queryHeads(of: kvHead), queries: importanceQueries)
       var exact = TCAPlusImportance.core(
         tier.exact, of: importance, sinks: sinks, end: end)
       exact.window = window
@@ -196,7 +211,7 @@ public struct TCAPlus: AttentionStrategy {
       return (kept, exact)
     }
     for head in 0..<kept.count { kept[head] = found[head].kept }
-    if configuration.coldTier != .none { state.exact = found.map(\.exact) }
+    if coldTier != .none { state.exact = found.map(\.exact) }
     state.exactShare = tiers.map { tier in
       tier.map { Double($0.exact) / Double(max(1, end - sinks)) } ?? 1
     }
@@ -204,61 +219,56 @@ public struct TCAPlus: AttentionStrategy {
   }
 
   /// What each KV head of a layer holds of its evictable tokens; nil for a head that keeps everything.
-  private func tierShares(layer: Int, evictable: Int, forced: Int) -> [TierShare?] {
-    guard let budget else {
-      return (0..<shape.kvHeads).map { head in
-        share(layer: layer, kvHead: head).map {
-          plan.share(
-            exactly: TCAPlusImportance.tokens($0, of: evictable), of: evictable)
+  private func tierShares(
+    _ state: State, _ plan: TierPlan, kvHeads: Int, evictable: Int, forced: Int
+  ) -> [TierShare?] {
+    guard let budget = budgetTokens else {
+      return (0..<kvHeads).map { head in
+        state.share(head).map {
+          plan.share(exactly: TCAPlusImportance.tokens($0, of: evictable), of: evictable)
         }
       }
     }
-    let tokenBytes = 2 * shape.headDimension * MemoryLayout<Float>.size
     let bytes = plan.bytes(
-      mean: (budget - forced) * tokenBytes, weights: shares.map { $0 ?? 1 }, count: evictable)
-    return (0..<shape.kvHeads).map { head in
-      plan.share(bytes: bytes[layer * shape.kvHeads + head], of: evictable)
-    }
+      mean: (budget - forced) * plan.exactBytes, weights: state.shares.map { $0 ?? 1 },
+      count: evictable)
+    return (0..<kvHeads).map { plan.share(bytes: bytes[state.firstHead + $0], of: evictable) }
   }
 
   /// Before the next query: tokens that have left the window go to the cold tier in whole pages, or, without one, are
   /// thinned.
   private func settle(
-    _ layer: LayerView, _ kept: inout HeadSelections, _ state: inout State,
-    workspace: Workspace
+    _ layer: LayerView, _ kept: inout HeadSelections, _ state: inout State
   ) {
     let next = layer.newestQuery + 1
     if state.exactShare.isEmpty {
-      state.settled = min(configuration.sinks, next)
-      state.exactShare = (0..<shape.kvHeads).map {
-        share(layer: layer.layer, kvHead: $0) ?? 1
+      state.settled = min(sinks, next)
+      state.exactShare = (0..<layer.shape.kvHeads).map {
+        state.share($0) ?? 1
       }
     }
     var end = window.start(forQuery: next)
-    if configuration.coldTier != .none {
+    if coldTier != .none {
       end = state.settled + max(0, end - state.settled) / Self.page * Self.page
     }
     let first = state.settled
-    let shares = state.exactShare
-    let thinned = forEachHead(workspace, Selection.everything) { kvHead in
-      if share(layer: layer.layer, kvHead: kvHead) == nil, budget == nil { return .everything }
+    let before = state
+    let thinned = layer.forEachKVHead { kvHead -> Selection in
+      if before.share(kvHead) == nil, budget == nil { return .everything }
       let cache = layer.heads[kvHead]
       var selection = exactRuns(cache, before: first)
-      if configuration.coldTier == .none, first < end {
-        let heads = shape.queryHeads(of: kvHead)
+      if coldTier == .none, first < end {
         var mass = [Float](repeating: 0, count: cache.count)
-        for head in heads {
-          var row = mass
-          AttentionWeights.softmax(
-            query: layer.query(head: head, at: layer.newestQuery), keys: cache.keys,
-            visible: cache.count, into: &row)
+        for head in layer.shape.queryHeads(of: kvHead) {
+          let row = layer.softmaxRow(ofHead: head)
           for index in mass.indices { mass[index] += row[index] }
         }
         let slots = cache.slot(atOrAfter: first)..<cache.slot(atOrAfter: end)
         var ranking = KeyRanking()
         var stays: [Int] = []
         ranking.forMostImportant(
-          TCAPlusImportance.tokens(shares[kvHead], of: slots.count), of: mass.span, in: slots
+          TCAPlusImportance.tokens(before.exactShare[kvHead], of: slots.count), of: mass.span,
+          in: slots
         ) { stays.append(cache.position(ofSlot: $0)) }
         for position in stays.sorted() { selection.keep(position) }
       }
@@ -266,7 +276,7 @@ public struct TCAPlus: AttentionStrategy {
       return selection
     }
     state.settled = max(first, end)
-    if configuration.coldTier == .none {
+    if coldTier == .none {
       for head in 0..<kept.count { kept[head] = thinned[head] }
     } else {
       state.exact = thinned
@@ -275,16 +285,14 @@ public struct TCAPlus: AttentionStrategy {
 
   /// The exactly held tokens before a position, as runs.
   private func exactRuns(_ cache: KVHead, before end: Int) -> Selection {
-    var selection = Selection()
-    for slot in 0..<cache.slot(atOrAfter: end) { selection.keep(cache.position(ofSlot: slot)) }
-    return selection
+    Selection(slots: 0..<cache.slot(atOrAfter: end), of: cache)
   }
 
   // MARK: Decode
 
   /// Whether each query has its own selection.
   private var choosesAnew: Bool {
-    configuration.coldTier != .none && configuration.decodeDensity < 1
+    coldTier != .none && decodeDensity < 1
   }
 
   public func queriesDecodedTogether(from position: Int) -> Int {
@@ -292,19 +300,22 @@ public struct TCAPlus: AttentionStrategy {
   }
 
   public func selectForDecode(
-    _ layer: LayerView, into selections: inout HeadSelections, state: inout State,
-    workspace: Workspace
+    _ layer: LayerView, into selections: inout HeadSelections, state: inout State
   ) {
     guard choosesAnew, layer.heads.contains(where: { $0.cold != nil }) else { return }
     let firstRecent = state.settled
-    let chosen = forEachHead(workspace, Selection.everything) { kvHead in
+    let chosen = layer.forEachKVHead { kvHead -> Selection in
       guard let tier = layer.heads[kvHead].cold else { return .everything }
-      let pages = Int((configuration.decodeDensity * Double(tier.pageCount)).rounded(.up))
+      let pages = Int((decodeDensity * Double(tier.pageCount)).rounded(.up))
       guard pages < tier.pageCount else { return .everything }
       var selection = exactRuns(layer.heads[kvHead], before: firstRecent)
       selection.window = LocalWindow(width: max(0, layer.newestQuery - firstRecent))
       var reads = Selection()
-      let promise = promise(layer, kvHead: kvHead, tier)
+      let promise =
+        switch pageRanking {
+        case .mass: layer.coldMasses(ofKVHead: kvHead)
+        case .bound: layer.coldBoundShares(ofKVHead: kvHead)
+        }
       var ranks = promise.enumerated().map { ScoreRank(score: $1, index: $0) }
       ranks.moveLargestToFront(pages)
       for page in ranks.prefix(pages).map(\.index).sorted() {
@@ -316,18 +327,6 @@ public struct TCAPlus: AttentionStrategy {
       selection.formUnion(runsOf: reads)
       return selection
     }
-    for head in 0..<selections.count { selections[head] = chosen[shape.kvHead(of: head)] }
-  }
-
-  /// What each page of a tier promises to the newest query of a group.
-  private func promise(_ layer: LayerView, kvHead: Int, _ tier: ColdTier) -> [Float] {
-    let d = shape.headDimension
-    let heads = shape.queryHeads(of: kvHead)
-    let queries = layer.queries.row(layer.queries.rows - 1)
-      .extracting(heads.lowerBound * d..<heads.upperBound * d)
-    switch configuration.pageRanking {
-    case .mass: return ColdScores.masses(queries, of: tier)
-    case .bound: return ColdScores.boundShares(queries, of: tier)
-    }
+    for head in 0..<selections.count { selections[head] = chosen[layer.shape.kvHead(of: head)] }
   }
 }

@@ -1,4 +1,3 @@
-import Kernels
 import Tensors
 
 /// How much the queries of a prompt attend to each key: what `tca-plus` and its calibration select by.
@@ -10,30 +9,17 @@ public enum TCAPlusImportance {
   public static func sampled(
     _ layer: LayerView, heads: Range<Int>, queries: Int, window: LocalWindow
   ) -> [Float] {
-    let tokens = layer.queries.rows
+    let tokens = layer.queryCount
     let count = min(queries, tokens)
     let positions = (1...max(1, count)).map { $0 * tokens / count - 1 }
-    return sum(layer, heads, at: positions, window: window)
+    return layer.sampledMass(ofHeads: heads, at: positions, outside: window)
   }
 
   /// The same of the last queries, to all keys.
   public static func last(_ layer: LayerView, heads: Range<Int>, queries: Int) -> [Float] {
-    let tokens = layer.queries.rows
-    return sum(layer, heads, at: Array(max(0, tokens - queries)..<tokens), window: nil)
-  }
-
-  private static func sum(
-    _ layer: LayerView, _ heads: Range<Int>, at positions: [Int], window: LocalWindow?
-  ) -> [Float] {
-    let d = layer.shape.headDimension
-    let keys = layer.heads[layer.shape.kvHead(of: heads.lowerBound)].keys
-    var mass = [Float](repeating: 0, count: keys.count)
-    for head in heads {
-      SampledMass.add(
-        queries: layer.queries, columns: head * d..<(head + 1) * d, positions: positions,
-        keys: keys, window: window, into: &mass)
-    }
-    return mass
+    let tokens = layer.queryCount
+    return layer.sampledMass(
+      ofHeads: heads, at: Array(max(0, tokens - queries)..<tokens), outside: nil)
   }
 
   /// The `count` most important of the keys `sinks ..< end`, and the sinks, as runs.
@@ -52,22 +38,5 @@ public enum TCAPlusImportance {
   /// max(1, ⌈share · count⌉), at most `count`.
   public static func tokens(_ share: Double, of count: Int) -> Int {
     min(count, max(1, Int((share * Double(count)).rounded(.up))))
-  }
-}
-
-extension Selection {
-  /// The positions in `range` that are wanted, as runs; no window beyond the current token.
-  init(positions range: Range<Int>, isWanted: (Int) -> Bool) {
-    self.init()
-    var position = range.lowerBound
-    while position < range.upperBound {
-      guard isWanted(position) else {
-        position += 1
-        continue
-      }
-      let start = position
-      while position < range.upperBound, isWanted(position) { position += 1 }
-      keep(start..<position)
-    }
   }
 }

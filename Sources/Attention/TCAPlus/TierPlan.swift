@@ -15,7 +15,7 @@ struct TierPlan {
   let format: ColdFormat?
   let headDimension: Int
 
-  private var exactBytes: Int { 2 * headDimension * MemoryLayout<Float>.size }
+  var exactBytes: Int { 2 * headDimension * MemoryLayout<Float>.size }
   private var pageBytes: Int {
     format.map { ColdTier.wholePageBytes($0, headDimension: headDimension) } ?? 0
   }

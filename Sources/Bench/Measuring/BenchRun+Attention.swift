@@ -2,6 +2,7 @@ import Experiments
 import Kernels
 import Records
 import Tensors
+import Threads
 
 extension BenchRun {
   /// The attention kernel alone, in turn with sgemm and PyTorch.

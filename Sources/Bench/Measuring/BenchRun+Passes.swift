@@ -1,5 +1,4 @@
 import Attention
-import Experiments
 import Kernels
 import Records
 import Tensors
@@ -61,9 +60,9 @@ extension BenchRun {
     tell("\(what), warm-up")
     _ = try timed(text, decodeTokens: min(group.decodeTokens, 8), session: makeFull())
     if withTCA {
-      let counting = CountingSession(try makeTCA())
-      _ = try timed(text, decodeTokens: 0, session: counting)
-      result.tcaUse = counting.use(tokens: group.tokens)
+      let session = try makeTCA()
+      _ = try timed(text, decodeTokens: 0, session: session)
+      result.tcaUse = AttentionUse(of: session, tokens: group.tokens)
     }
     for round in 0..<repeats {
       tell("\(what), repeat \(round + 1) of \(repeats)")

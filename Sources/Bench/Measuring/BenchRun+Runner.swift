@@ -1,8 +1,12 @@
 import Attention
 import Experiments
 import Foundation
+import JSON
+import Planning
 import Records
 import ResultStore
+import Tasks
+import Threads
 import Transformer
 
 // What the laboratory adds to the passes themselves.
@@ -40,7 +44,7 @@ extension BenchRun {
     let runner = ExperimentRunner(
       RunRequest(
         experiment: ExperimentRecord(name: "bench", question: "", spec: "{}"),
-        cells: ExperimentPlan(spec).cells, metrics: spec.spec.metrics, warmups: spec.spec.warmups,
+        plan: ExperimentPlan(spec), metrics: spec.spec.metrics, warmups: spec.spec.warmups,
         repeats: spec.spec.repeats, isFresh: false, folder: folder),
       models: ModelShelf(
         paths: [model.name: model.path], workspace: model.model.workspace),
@@ -71,14 +75,14 @@ extension BenchRun {
       named: cell.cell.task, parameters: cell.cell.taskParameters, folder: .currentDirectory())
     let samples = try task.samples(
       tokenizer: model.tokenizer, contextLength: Self.tokens, seed: cell.cell.seed)
-    let tca = try tcaStrategy()
     let subject = QualityPass.Subject(
-      CellStrategy(cell: cell, entry: tca.entry, parameters: tca.parameters, model: model),
-      [.approximation, .quality, .memory])
+      CellStrategy(
+        cell: cell, try tcaStrategy(), model: model,
+        meanPromptTokens: Double(samples[0].prompt.count)), [.approximation, .quality, .memory])
     let pass = QualityPass(
-      model: model, task: task, samples: samples, makeFull: { [self] in try makeFull() },
+      model: model, task: task, samples: samples, makeFull: makeFull,
       futures: FutureShelf(
-        model: model.model, samples: samples, makeFull: { [self] in try makeFull() }))
+        model: model.model, samples: samples, makeFull: makeFull))
     var timing: [Double] = []
     var isolated: [Double] = []
     var propagated: [Double] = []

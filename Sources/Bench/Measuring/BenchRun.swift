@@ -1,9 +1,13 @@
 import Attention
 import Experiments
 import Foundation
+import JSON
 import Kernels
+import Planning
 import Records
+import Tasks
 import Tensors
+import Threads
 import Transformer
 
 /// Measures the rows of a bench, one after the other.
@@ -19,7 +23,7 @@ public final class BenchRun {
   var sgemm: SgemmGauge
   /// Bytes per second of the triad, once measured.
   private var bandwidth: [Double] = []
-  private var knownTCA: JSONValue?
+  private var knownTCA: ConfiguredStrategy?
   private var knownTokens: [Int32]?
 
   /// The settings of the rows about TCA.
@@ -95,28 +99,24 @@ public final class BenchRun {
     return Array(tokens.prefix(count))
   }
 
-  func makeFull() throws -> any StrategySession {
-    guard let full = StrategyRegistry.builtIn.entry(named: "full") else {
-      preconditionFailure("BenchRun: no strategy \"full\" in the registry")
-    }
-    return try full.makeSession(
-      parameters: .object([:]), shape: model.model.shape, workspace: model.model.workspace)
+  func makeFull() -> AttentionSession {
+    AttentionSession(
+      FullAttention(), shape: model.model.shape, workspace: model.model.workspace)
   }
 
-  /// TCA and all its parameters, calibrated when first asked for.
-  func tcaStrategy() throws -> (entry: any RegisteredStrategy, parameters: JSONValue) {
-    let argument = try StrategyArgument(parsing: Self.tca, in: environment)
-    if knownTCA == nil {
-      tell("calibrating TCA")
-      knownTCA = try SingleRun(model, argument).resolvedParameters(promptTokens: 0)
-    }
-    return (argument.entry, knownTCA ?? argument.parameters)
+  /// TCA, calibrated when first asked for.
+  func tcaStrategy() throws -> ConfiguredStrategy {
+    if let knownTCA { return knownTCA }
+    tell("calibrating TCA")
+    let tca = try SingleRun(model, StrategyArgument(parsing: Self.tca, in: environment))
+      .calibrated(promptTokens: 0)
+    knownTCA = tca
+    return tca
   }
 
-  func makeTCA() throws -> any StrategySession {
-    let tca = try tcaStrategy()
-    return try tca.entry.makeSession(
-      parameters: tca.parameters, shape: model.model.shape, workspace: model.model.workspace)
+  func makeTCA() throws -> AttentionSession {
+    AttentionSession(
+      try tcaStrategy().strategy, shape: model.model.shape, workspace: model.model.workspace)
   }
 
   // MARK: The machine
@@ -171,7 +171,7 @@ public final class BenchRun {
 
   /// One timed pass.
   func timed(
-    _ prompt: [Int32], decodeTokens: Int, session: any StrategySession
+    _ prompt: [Int32], decodeTokens: Int, session: AttentionSession
   ) throws -> TimingSample {
     try TimedPass(
       model: model.model, sample: TaskSample(index: 0, place: 0, prompt: prompt),

@@ -1,6 +1,5 @@
 import Experiments
 import Kernels
-import Records
 
 /// OpenBLAS's rate on 2,048 x 2,048 x 2,048 with threads of its own: what the machine's arithmetic is measured by.
 struct SgemmGauge {

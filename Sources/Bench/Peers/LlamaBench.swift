@@ -1,5 +1,5 @@
 import Foundation
-import Records
+import JSON
 
 /// llama.cpp, measured by its own `llama-bench`: flash attention on, its KV cache in half floats, batches of its default
 /// sizes.

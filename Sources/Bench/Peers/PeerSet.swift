@@ -1,5 +1,4 @@
 import Experiments
-import Records
 
 /// The peers of a run, ready to be measured.
 struct PeerSet {

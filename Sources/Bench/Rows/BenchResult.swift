@@ -1,4 +1,5 @@
 import Foundation
+import JSON
 import Records
 
 /// One run of `tca-lab bench`: its rows, and where they come from.

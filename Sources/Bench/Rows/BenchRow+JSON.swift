@@ -1,4 +1,4 @@
-import Records
+import JSON
 
 extension BenchRow {
   /// The row as `bench --json` prints it. `reference`, `ratio` and `target` are those of the deciding reference;

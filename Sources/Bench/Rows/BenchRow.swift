@@ -1,5 +1,3 @@
-import Records
-
 /// One measured row of `tca-lab bench`.
 public struct BenchRow: Sendable, Hashable {
   public var name: BenchRowName

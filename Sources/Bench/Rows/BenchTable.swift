@@ -1,5 +1,4 @@
 import Foundation
-import Records
 
 /// The rows of a bench as cells of a table: one line for each reference of a row, the deciding one first.
 public struct BenchTable {

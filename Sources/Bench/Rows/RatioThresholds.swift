@@ -1,4 +1,4 @@
-import Records
+import JSON
 
 /// Ratios that a bench must not fall short of: the guard against slowing down. Ratios, not times, so that they hold on
 /// other machines of the same kind.

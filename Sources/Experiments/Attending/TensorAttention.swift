@@ -2,7 +2,7 @@ import Attention
 import Calibration
 import Foundation
 import GGUF
-import Records
+import JSON
 import Tensors
 
 /// A strategy on a user's own tensors, without a model: layer 0 of 1.
@@ -19,11 +19,11 @@ public struct TensorAttention {
   private let tokens: Int
 
   /// - Parameters:
-  ///   - parameters: of the strategy; `tca` without `heads` is calibrated on these very tensors.
+  ///   - configured: `tca` without `heads` is calibrated on these very tensors.
   ///   - firstDecoded: tokens from here on are decode steps; nil prefills all.
   /// - Throws: `ConfigurationError` for parameters that do not fit.
   public init(
-    _ tensors: AttentionTensors, strategy entry: any RegisteredStrategy, parameters: JSONValue,
+    _ tensors: AttentionTensors, strategy configured: ConfiguredStrategy,
     firstDecoded: Int? = nil, workspace: Workspace
   ) throws {
     shape = tensors.shape
@@ -39,16 +39,17 @@ public struct TensorAttention {
         "--queries-from", "\(prompt) is outside of the \(tokens) tokens; allowed are 1 to \(tokens)"
       )
     }
-    let resolved = try Self.resolve(
-      parameters, of: entry, tensors: tensors, prompt: prompt, workspace: workspace)
-    let session = try entry.makeSession(
-      parameters: resolved, shape: shape, workspace: workspace)
+    let calibrated = try Self.calibrate(
+      configured, on: tensors, prompt: prompt, workspace: workspace)
+    try calibrated.check(promptTokens: prompt, shape: shape)
+    let session = AttentionSession(
+      calibrated.forPrompt(of: prompt, shape: shape), shape: shape, workspace: workspace)
     let dense = AttentionSession(FullAttention(), shape: shape, workspace: workspace)
     if session.readsFuture {
       guard prompt < tokens else {
         throw ConfigurationError(
           "--queries-from",
-          "\(entry.description.name) reads what follows the prompt; give the first token that follows it, 1 to \(tokens - 1)"
+          "\(configured.name) reads what follows the prompt; give the first token that follows it, 1 to \(tokens - 1)"
         )
       }
       session.foresee(
@@ -73,24 +74,24 @@ public struct TensorAttention {
 
   private mutating func attend(
     _ tensors: AttentionTensors, _ range: Range<Int>, _ phase: AttentionPhase,
-    _ session: any StrategySession, _ dense: any StrategySession
+    _ session: AttentionSession, _ dense: AttentionSession
   ) {
     let (queries, keys, values) = tensors.rows(range)
     var result = Matrix(rows: range.count, columns: queries.columns)
     var reference = result
-    session.attend(
+    let outcome = session.attend(
       layer: 0, phase: phase, queries: queries, keys: keys, values: values,
       firstPosition: range.lowerBound, output: &result)
-    dense.attend(
+    let denseOutcome = dense.attend(
       layer: 0, phase: phase, queries: queries, keys: keys, values: values,
       firstPosition: range.lowerBound, output: &reference)
     let d = shape.headDimension
     for head in 0..<shape.queryHeads {
       for row in 0..<range.count {
         let place = head * tokens + range.lowerBound + row
-        let sum = session.logSumExp[head * range.count + row]
+        let sum = outcome.logSumExp[head * range.count + row]
         logSumExp[place] = sum
-        let denseSum = dense.logSumExp[head * range.count + row]
+        let denseSum = denseOutcome.logSumExp[head * range.count + row]
         droppedMass[place] =
           session.logitsAreDense
           ? Float(max(0, 1 - exp(Double(sum) - Double(denseSum)))) : .nan
@@ -99,28 +100,23 @@ public struct TensorAttention {
     }
   }
 
-  /// Calibrates on the tensors where the strategy asks for it, and turns a budget into numbers.
-  private static func resolve(
-    _ parameters: JSONValue, of entry: any RegisteredStrategy, tensors: AttentionTensors,
-    prompt: Int, workspace: Workspace
-  ) throws -> JSONValue {
-    let resolver = BudgetResolver(
-      shape: tensors.shape, promptTokens: prompt, matchedMeasurement: { _, _ in nil })
-    return try entry.changing(parameters) { entry, parameters, _ in
-      let sized = try resolver.resolvingBudget(of: parameters)
-      guard
-        let calibrated = CalibrationRegistry.builtIn.entry(for: entry.description.name),
-        let request = try calibrated.request(
-          parameters: sized.replacing("calibrationLength", by: .integer(prompt)),
-          contextLength: prompt)
-      else { return sized }
-      let pass = try calibrated.makePass(request, shape: tensors.shape, workspace: workspace)
+  /// The strategy, calibrated on the prompt's tensors where it asks for it.
+  private static func calibrate(
+    _ configured: ConfiguredStrategy, on tensors: AttentionTensors, prompt: Int,
+    workspace: Workspace
+  ) throws -> ConfiguredStrategy {
+    let shape = tensors.shape
+    return try configured.calibrated(
+      sized: configured.forPrompt(of: prompt, shape: shape), calibrationLength: prompt,
+      contextLength: prompt
+    ) { calibrated, _ in
+      let pass = calibrated.makePass(shape: shape, workspace: workspace)
       let (queries, keys, values) = tensors.rows(0..<prompt)
       var output = Matrix(rows: prompt, columns: queries.columns)
       pass.attend(
         layer: 0, phase: .prefill, queries: queries, keys: keys, values: values, firstPosition: 0,
         output: &output)
-      return try calibrated.resolve(parameters: sized, evidence: pass.evidence())
+      return try pass.evidence()
     }
   }
 

@@ -2,7 +2,10 @@ import Attention
 import Calibration
 import Digests
 import Foundation
+import JSON
+import Planning
 import Records
+import Tasks
 import Tensors
 import Transformer
 
@@ -31,7 +34,8 @@ final class CalibrationStore {
       return record
     }
     onNewPass(
-      "calibrating \(strategy.strategy) on \(request.tokens) tokens of \(offline.corpus)")
+      "calibrating \(type(of: strategy).about.name) on \(request.tokens) tokens of \(offline.corpus)"
+    )
     let record = try offline.run(afterLayer: afterLayer)
     try SinkError.wrapping { try sink.store(record) }
     known[offline.identity] = record
@@ -80,7 +84,7 @@ public struct OfflinePhase {
     identity = SHA256Digest.of(
       JSONValue.object([
         "numericsVersion": .integer(NumericsVersion.current),
-        "strategy": .string(strategy.strategy),
+        "strategy": .string(type(of: strategy).about.name),
         "model": .string(try model.digest),
         "corpus": .string(corpusDigest),
         "tokens": .integer(request.tokens),
@@ -94,13 +98,12 @@ public struct OfflinePhase {
   /// One dense prefill over the first tokens of the prepared text.
   public func run(afterLayer: ((Int) -> Void)? = nil) throws -> CalibrationRecord {
     let tokens = try tokens()
-    let pass = try strategy.makePass(
-      request, shape: model.model.shape, workspace: model.model.workspace)
+    let pass = strategy.makePass(shape: model.model.shape, workspace: model.model.workspace)
     _ = try model.model.forward(
       tokens, firstPosition: 0, phase: .prefill, attention: pass,
       keeping: request.tokens - 1..<request.tokens, afterLayer: afterLayer)
     return CalibrationRecord(
-      identity: identity, strategy: strategy.strategy, model: model.name,
+      identity: identity, strategy: type(of: strategy).about.name, model: model.name,
       modelDigest: try model.digest, corpus: request.corpus, corpusDigest: corpusDigest,
       tokens: request.tokens, options: request.options, evidence: try pass.evidence())
   }

@@ -1,7 +1,10 @@
 import Attention
 import Calibration
 import Foundation
+import JSON
+import Planning
 import Records
+import Tasks
 import Transformer
 
 /// What a run is asked for.
@@ -9,6 +12,8 @@ public struct RunRequest: Sendable {
   public var experiment: ExperimentRecord
   /// `full` before the strategies that are compared with it, a matched cell after its reference.
   public var cells: [PlannedCell]
+  /// By the identity of the cell.
+  public var strategies: [String: ConfiguredStrategy]
   public var metrics: Set<ResultKind>
   public var warmups: Int
   public var repeats: Int
@@ -18,11 +23,12 @@ public struct RunRequest: Sendable {
   public var folder: URL
 
   public init(
-    experiment: ExperimentRecord, cells: [PlannedCell], metrics: Set<ResultKind>, warmups: Int,
+    experiment: ExperimentRecord, plan: ExperimentPlan, metrics: Set<ResultKind>, warmups: Int,
     repeats: Int, isFresh: Bool, folder: URL
   ) {
     self.experiment = experiment
-    self.cells = cells
+    cells = plan.cells
+    strategies = plan.strategies
     self.metrics = metrics
     self.warmups = warmups
     self.repeats = repeats
@@ -105,7 +111,7 @@ public final class ExperimentRunner {
     stored = request.isFresh ? [:] : try sink.storedKinds(of: identities)
     run = try sink.beginRun(
       of: request.experiment, cells: request.cells, provenance: provenance)
-    let benches = TaskBench.benches(of: request.cells)
+    let benches = CellGroup.groups(of: request.cells)
     progress = RunProgress(total: benches.reduce(0) { $0 + plannedWork(of: $1) })
     do {
       for bench in benches { try runBench(bench) }
@@ -126,68 +132,69 @@ public final class ExperimentRunner {
 
   func failure(of identity: String) -> String? { failures[identity] }
 
-  /// Throws if a cell that this one's budgets match has failed.
-  func checkReferences(of cell: PlannedCell) throws {
-    for reference in cell.references.sorted() {
-      guard let reason = failure(of: reference) else { continue }
-      throw RunError.matchedCellFailed(label: label(of: reference), reason: reason)
-    }
-  }
-
-  /// What a budget that matches another cell goes by: its use as this run measured it, else the
-  /// newest stored.
-  func matchedMeasurement(
-    _ name: String, _ phase: MeasuredPhase?, of identity: String
-  ) throws -> Double? {
-    let setting: ErrorSetting? = phase == nil ? nil : .propagated
-    let measured = unstored[identity]?.first {
-      $0.name == name && $0.statistic == "mean" && $0.setting == setting && $0.phase == phase
-    }
-    return try measured?.value
-      ?? storing {
-        try sink.storedMeasurement(
-          name, statistic: "mean", setting: setting, phase: phase, of: identity)
-      }
+  /// Throws if a cell that budgets match has failed.
+  func checkNotFailed(_ reference: String) throws {
+    guard let reason = failure(of: reference) else { return }
+    throw RunError.matchedCellFailed(label: label(of: reference), reason: reason)
   }
 
   func label(of identity: String) -> String {
     request.cells.first { $0.cell.identity == identity }?.label ?? identity
   }
 
-  /// The parameters with the result of the offline phase in them.
+  /// The use that a budget matches: as this run measured it, else the newest stored.
+  func matchedUse(_ use: StatedBudget.MatchedUse, of reference: String) throws -> Double {
+    try checkNotFailed(reference)
+    let (name, setting, phase): (String, ErrorSetting?, MeasuredPhase?) =
+      switch use {
+      case .kvBytes: ("keptTokens", nil, nil)
+      case .density: ("nominalDensity", .propagated, .prefill)
+      }
+    let measured = unstored[reference]?.first {
+      $0.name == name && $0.statistic == "mean" && $0.setting == setting && $0.phase == phase
+    }
+    let found =
+      try measured?.value
+      ?? storing {
+        try sink.storedMeasurement(
+          name, statistic: "mean", setting: setting, phase: phase, of: reference)
+      }
+    guard let found else { throw RunError.matchedCellHasNoResult }
+    return found
+  }
+
+  /// The strategy with the results of its offline phases.
+  ///
+  /// - Parameter sized: the same with a budget for a prompt.
   func calibrate(
-    _ parameters: JSONValue, of strategy: any CalibratedStrategy, model: any RunModel
-  ) throws -> JSONValue {
-    guard
-      let wanted = try strategy.request(
-        parameters: parameters, contextLength: model.model.contextLength)
-    else { return parameters }
+    _ strategy: ConfiguredStrategy, sized: any AttentionStrategy, model: any RunModel
+  ) throws -> ConfiguredStrategy {
     let start = ContinuousClock.now
     defer { progress.leaveOut(ContinuousClock.now - start) }
-    let record = try calibrations.calibration(
-      wanted, of: strategy, model: model, isFresh: request.isFresh,
-      onNewPass: { report(.note($0)) },
-      afterLayer: { [self] layer in
-        report(
-          .progress(
-            "calibrating, layer \(layer + 1) of \(model.model.shape.layers)",
-            done: progress.fraction, remaining: progress.remaining))
-      })
-    try checkpoint()
-    if let remark = try strategy.remark(parameters: parameters, evidence: record.evidence),
-      remarks.insert(remark).inserted
-    {
-      report(.note(remark))
+    return try strategy.calibrated(sized: sized, contextLength: model.model.contextLength) {
+      calibrated, request in
+      let record = try calibrations.calibration(
+        request, of: calibrated, model: model, isFresh: self.request.isFresh,
+        onNewPass: { report(.note($0)) },
+        afterLayer: { [self] layer in
+          report(
+            .progress(
+              "calibrating, layer \(layer + 1) of \(model.model.shape.layers)",
+              done: progress.fraction, remaining: progress.remaining))
+        })
+      try checkpoint()
+      return record.evidence
+    } remark: { remark in
+      if remarks.insert(remark).inserted { report(.note(remark)) }
     }
-    return try strategy.resolve(parameters: parameters, evidence: record.evidence)
   }
 
   /// The passes that a bench will take.
-  func work(of bench: TaskBench) -> BenchWork {
+  func work(of bench: CellGroup) -> GroupWork {
     let open = bench.cells.filter { !missing($0).isEmpty }
     let measured = open.filter { missing($0) != [.latency] }
     let timed = open.contains { missing($0).contains(.latency) } ? open.count : 0
-    return BenchWork(
+    return GroupWork(
       measured: measured.count,
       ownPasses: measured.count { $0.cell.identity != $0.fullIdentity },
       hasDensePass: !measured.isEmpty,
@@ -196,32 +203,29 @@ public final class ExperimentRunner {
   }
 
   /// Before the samples are made they are taken to be as long as the context.
-  private func plannedWork(of bench: TaskBench) -> Double {
+  private func plannedWork(of bench: CellGroup) -> Double {
     let tokens = bench.cell.contextLength
     let scored = bench.cell.taskProtocol == nil ? 0 : tokens / 2
     return work(of: bench).total(
-      of: [BenchWork.Length(tokens: tokens, scored: scored)], count: bench.sampleCount)
+      of: [GroupWork.Length(tokens: tokens, scored: scored)], count: bench.sampleCount)
   }
 
   /// A calibration on the very text that is evaluated flatters its strategy.
   private func noteCalibrationOnEvaluationText() {
     var compared: Set<[String]> = []
     for cell in request.cells {
-      for parameters in cell.cell.parametersWithParts {
-        let strategy = parameters["name"]?.stringValue ?? cell.cell.strategy
+      for strategy in request.strategies[cell.cell.identity]?.withParts ?? [] {
         guard
-          let calibration = parameters["calibrationCorpus"]?.stringValue,
           let evaluation = cell.cell.taskParameters["corpus"]?.stringValue,
-          let calibrated = CalibrationRegistry.builtIn.entry(for: strategy),
-          (try? calibrated.request(parameters: parameters, contextLength: .max)) ?? nil != nil,
+          let calibration = strategy.offlinePhase?.calibrationText?.corpus,
           // Texts are read once a pair, not once a cell.
-          compared.insert([strategy, calibration, cell.cell.task, evaluation]).inserted,
+          compared.insert([strategy.name, calibration, cell.cell.task, evaluation]).inserted,
           let first = try? Corpus(named: calibration, folder: request.folder),
           let second = try? Corpus(named: evaluation, folder: request.folder),
           first.digest == second.digest
         else { continue }
         let remark =
-          "warning: \(strategy) is calibrated on \"\(calibration)\", the text that \(cell.cell.task) evaluates; its figures are flattered"
+          "warning: \(strategy.name) is calibrated on \"\(calibration)\", the text that \(cell.cell.task) evaluates; its figures are flattered"
         if remarks.insert(remark).inserted { report(.note(remark)) }
       }
     }
@@ -229,7 +233,7 @@ public final class ExperimentRunner {
 
   // MARK: One bench
 
-  private func runBench(_ bench: TaskBench) throws {
+  private func runBench(_ bench: CellGroup) throws {
     if !request.isFresh, bench.cells.contains(where: { !missing($0).isEmpty }) {
       // Another run may have stored cells meanwhile.
       for (identity, kinds) in try sink.storedKinds(of: bench.cells.map(\.cell.identity)) {
@@ -242,10 +246,10 @@ public final class ExperimentRunner {
       report(.skipped(cell))
     }
     guard !open.isEmpty else { return }
-    progress.beginBench(work: plannedWork(of: bench))
+    progress.beginGroup(work: plannedWork(of: bench))
     defer { unstored.removeAll() }
     do {
-      let prepared = try PreparedBench(bench, runner: self)
+      let prepared = try RunningGroup(bench, runner: self)
       try prepared.runQuality()
       try prepared.runTiming()
     } catch let error as any StoreFailure {

@@ -1,17 +1,18 @@
 import Attention
+import Tasks
 import Transformer
 
 /// What follows the prompt of each sample, found out once for all oracles that read it: a run of full attention.
 package final class FutureShelf {
   private let model: any DecoderModel
   private let samples: [TaskSample]
-  private let makeFull: () throws -> any StrategySession
+  private let makeFull: () -> AttentionSession
   private let checkpoint: () throws -> Void
   private var futures: [Int: FutureAttention] = [:]
 
   package init(
     model: any DecoderModel, samples: [TaskSample],
-    makeFull: @escaping () throws -> any StrategySession,
+    makeFull: @escaping () -> AttentionSession,
     checkpoint: @escaping () throws -> Void = {}
   ) {
     self.model = model
@@ -23,7 +24,7 @@ package final class FutureShelf {
   /// The session, told what follows the prompt of the sample with this place if it has to be.
   ///
   /// Throws where nothing can follow: an oracle would have nothing to go by.
-  func telling(_ session: any StrategySession, of sample: Int) throws -> any StrategySession {
+  func telling(_ session: AttentionSession, of sample: Int) throws -> AttentionSession {
     if session.readsFuture { session.foresee(try future(of: sample)) }
     return session
   }
@@ -34,7 +35,7 @@ package final class FutureShelf {
     guard sample.hasDecodeSteps else {
       throw RunError.nothingFollowsThePrompt
     }
-    let recorder = FutureRecorder(try makeFull())
+    let recorder = FutureRecorder(makeFull())
     _ = try SamplePass(model: model, sample: sample, checkpoint: checkpoint).run(
       attention: recorder)
     futures[index] = recorder.future

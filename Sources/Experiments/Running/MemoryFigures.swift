@@ -14,13 +14,13 @@ struct MemoryFigures {
   init(shape: AttentionShape) { self.shape = shape }
 
   /// Notes what is held between the prefill's compaction and the first decode step.
-  mutating func afterPrefill(_ session: any StrategySession) {
+  mutating func afterPrefill(_ session: AttentionSession) {
     residentBytes.append(Double(session.residentBytes))
     logicalBytes.append(Double(session.logicalBytes))
     keptTokens.append(Double(session.tokensHeld) / Double(shape.layers * shape.kvHeads))
   }
 
-  mutating func atEnd(_ session: any StrategySession) {
+  mutating func atEnd(_ session: AttentionSession) {
     finalResidentBytes.append(Double(session.residentBytes))
     finalLogicalBytes.append(Double(session.logicalBytes))
   }

@@ -2,7 +2,8 @@ import Attention
 import Digests
 import Foundation
 import GGUF
-import Kernels
+import Planning
+import Threads
 import Transformer
 
 extension ModelFacts {

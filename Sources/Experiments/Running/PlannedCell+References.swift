@@ -1,3 +1,6 @@
+import Attention
+import JSON
+import Planning
 import Records
 
 extension PlannedCell {
@@ -13,7 +16,7 @@ extension PlannedCell {
   }
 
   private static func kinds(_ parameters: JSONValue) -> Set<ResultKind> {
-    guard let budget = parameters["budget"].flatMap(SpecBudget.init),
+    guard let budget = parameters["budget"].flatMap(StatedBudget.init),
       case .matching(_, let use) = budget
     else { return [] }
     return switch use {

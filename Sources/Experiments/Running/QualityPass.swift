@@ -1,7 +1,7 @@
 import Attention
-import Kernels
-import Measurement
+import Probes
 import Records
+import Tasks
 import Tensors
 import Tokenization
 import Transformer
@@ -17,7 +17,7 @@ package struct QualityPass {
   let model: any RunModel
   let task: any ExperimentTask
   let samples: [TaskSample]
-  let makeFull: () throws -> any StrategySession
+  let makeFull: () -> AttentionSession
   let futures: FutureShelf
   /// Asked between steps; throws to end the run.
   let checkpoint: () throws -> Void
@@ -26,7 +26,7 @@ package struct QualityPass {
 
   package init(
     model: any RunModel, task: any ExperimentTask, samples: [TaskSample],
-    makeFull: @escaping () throws -> any StrategySession, futures: FutureShelf,
+    makeFull: @escaping () -> AttentionSession, futures: FutureShelf,
     checkpoint: @escaping () throws -> Void = {}, afterLayer: @escaping (Int) -> Void = { _ in }
   ) {
     self.model = model
@@ -79,10 +79,11 @@ package struct QualityPass {
     var probe: ApproximationProbe?
     var dense = Dense(own: Own(memory: MemoryFigures(shape: model.model.shape)))
     for index in samples.indices {
-      let full = try makeFull()
+      let full = makeFull()
       let sparse = try measured.map { subject in
         subject.strategy.isFull
-          ? full : try futures.telling(subject.strategy.makeSession(), of: index)
+          ? full
+          : try futures.telling(subject.strategy.makeSession(for: samples[index]), of: index)
       }
       if let probe {
         probe.beginSample(dense: full, sparse: sparse)
@@ -109,15 +110,16 @@ package struct QualityPass {
       subject.kinds.contains(.approximation) && (model.model.carriesOutput || isMatched)
     var own = Own(memory: MemoryFigures(shape: model.model.shape))
     var probe: ApproximationProbe?
-    for index in samples.indices {
-      let session = try futures.telling(subject.strategy.makeSession(), of: index)
+    for (index, sample) in samples.enumerated() {
+      let session = try futures.telling(subject.strategy.makeSession(for: sample), of: index)
       if let probe {
-        probe.beginSample(dense: try makeFull(), sparse: [session])
+        probe.beginSample(dense: makeFull(), sparse: [session])
       } else if isMeasured {
         probe = ApproximationProbe(
-          .propagated, dense: try makeFull(), sparse: [session], keepsShadow: hasDecodeSteps)
+          .propagated, dense: makeFull(), sparse: [session], keepsShadow: hasDecodeSteps)
       }
       try run(index, probe ?? PiecewiseAttention(session), holding: session, into: &own)
+      if let fault = session.fault { throw fault }
     }
     if let failure = probe?.failures.first ?? nil { throw failure }
     own.heads = probe?.finish().first ?? []
@@ -147,7 +149,7 @@ package struct QualityPass {
 
   /// Takes one sample through the model; `session` is the one whose cache counts.
   private func run(
-    _ index: Int, _ attention: any LayerAttention, holding session: any StrategySession,
+    _ index: Int, _ attention: any LayerAttention, holding session: AttentionSession,
     into own: inout Own
   ) throws {
     let pass = SamplePass(

@@ -1,5 +1,6 @@
 import Calibration
 import Foundation
+import Tasks
 import Transformer
 
 /// What the cells of a run are about: a model from a file, or attention inputs without one.

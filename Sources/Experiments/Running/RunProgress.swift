@@ -1,6 +1,4 @@
-import Kernels
-
-/// How far a run is: of all benches' work, as planned (``BenchWork``), the work of those behind and
+/// How far a run is: of all groups' work, as planned (``GroupWork``), the work of those behind and
 /// the share that is done of the one at work.
 struct RunProgress {
   private let total: Double
@@ -12,16 +10,16 @@ struct RunProgress {
 
   init(total: Double = 0) { self.total = total }
 
-  mutating func beginBench(work: Double) {
+  mutating func beginGroup(work: Double) {
     behind += current
     current = work
     share = 0
   }
 
-  /// Adds a share of the bench at work.
+  /// Adds a share of the group at work.
   mutating func add(_ more: Double) { share = min(1, share + more) }
 
-  /// Leaves time that went by for something outside of the benches' work out of the pace.
+  /// Leaves time that went by for something outside of the groups' work out of the pace.
   mutating func leaveOut(_ time: Duration) { besides += time }
 
   var fraction: Double { total > 0 ? min(1, (behind + current * share) / total) : 0 }

@@ -1,5 +1,6 @@
 import Attention
 import Kernels
+import Tasks
 import Tensors
 import Transformer
 

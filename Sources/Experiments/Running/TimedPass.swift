@@ -1,6 +1,7 @@
 import Attention
 import Kernels
 import Records
+import Tasks
 import Tensors
 import Transformer
 
@@ -17,7 +18,7 @@ package struct TimedPass {
   }
 
   package func run(
-    _ session: any StrategySession, identity: String, repetition: Int, isWarmup: Bool
+    _ session: AttentionSession, identity: String, repetition: Int, isWarmup: Bool
   ) throws -> TimingSample {
     let prompt = sample.prompt
     let last = prompt.count - 1..<prompt.count
@@ -49,6 +50,7 @@ package struct TimedPass {
       token = Int32(Softmax.argmax(logits.span) ?? 0)
       steps.append(clock.lap())
     }
+    if let fault = session.fault { throw fault }
     let total = session.times.values.reduce(into: StageTimes()) { $0 += $1 }
     return TimingSample(
       identity: identity, repetition: repetition, isWarmup: isWarmup, prompt: prompt.count,

@@ -1,4 +1,5 @@
 import Tensors
+import Threads
 
 /// Exact attention over a selection, tiled with an online softmax: no (queries x keys) matrix is ever made.
 ///

@@ -1,4 +1,5 @@
 import Tensors
+import Threads
 
 /// Element-wise functions between matrix products.
 public enum Activation {

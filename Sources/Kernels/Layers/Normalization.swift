@@ -1,4 +1,5 @@
 import Tensors
+import Threads
 
 /// Normalisation of the rows of a matrix.
 public enum Normalization {

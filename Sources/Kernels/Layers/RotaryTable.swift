@@ -1,5 +1,6 @@
 import Foundation
 import Tensors
+import Threads
 
 /// Turns the dimension pairs of heads by their token position (rotary position embedding).
 ///

@@ -1,4 +1,5 @@
 import Tensors
+import Threads
 
 /// Products of activations with quantised weights: output = input · Wᵀ, in float32 arithmetic.
 ///

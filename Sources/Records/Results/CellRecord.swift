@@ -1,3 +1,5 @@
+import JSON
+
 /// One cell of the grid: model x context length x strategy x task, with all that decides its results.
 public struct CellRecord: Codable, Sendable, Hashable {
   /// SHA-256 over everything that decides the cell's results; see `docs/database.md`.
@@ -17,12 +19,17 @@ public struct CellRecord: Codable, Sendable, Hashable {
   public var queryAware: Bool
   /// True where the strategy lets later prompt tokens choose what earlier queries see.
   public var selectionLooksAhead: Bool
+  /// What the strategy stands for in a comparison; a strategy made of others is an oracle if one of them is.
+  public var strategyRole: StrategyRole
+  /// True where the strategy, or a part of it, is told what follows the prompt.
+  public var readsFuture: Bool
   public var seed: Int
 
   public init(
     identity: String, model: String, modelDigest: String, contextLength: Int, strategy: String,
     strategyParameters: JSONValue, task: String, taskProtocol: String?, taskParameters: JSONValue,
-    queryAware: Bool, selectionLooksAhead: Bool, seed: Int
+    queryAware: Bool, selectionLooksAhead: Bool, strategyRole: StrategyRole = .method,
+    readsFuture: Bool = false, seed: Int
   ) {
     self.identity = identity
     self.model = model
@@ -35,6 +42,8 @@ public struct CellRecord: Codable, Sendable, Hashable {
     self.taskParameters = taskParameters
     self.queryAware = queryAware
     self.selectionLooksAhead = selectionLooksAhead
+    self.strategyRole = strategyRole
+    self.readsFuture = readsFuture
     self.seed = seed
   }
 

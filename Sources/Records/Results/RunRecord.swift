@@ -1,3 +1,5 @@
+import JSON
+
 /// An experiment as its spec states it.
 public struct ExperimentRecord: Codable, Sendable, Hashable {
   public var name: String

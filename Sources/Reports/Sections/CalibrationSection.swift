@@ -1,5 +1,3 @@
-import Records
-
 extension ExperimentAnalysis {
   /// The calibrations that the strategies may have used.
   var calibrationSection: ReportSection {

@@ -1,4 +1,4 @@
-import Records
+import JSON
 
 /// Strategies held to one budget, side by side: what one may compare without asking who was given more.
 extension ExperimentAnalysis {

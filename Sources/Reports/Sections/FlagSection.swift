@@ -1,5 +1,3 @@
-import Records
-
 extension ExperimentAnalysis {
   /// What cannot be, or must be read with care.
   var flagSection: ReportSection {

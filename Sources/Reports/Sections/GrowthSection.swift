@@ -1,5 +1,3 @@
-import Records
-
 extension ExperimentAnalysis {
   /// How time and memory grow with the context: fitted exponents, and time beside the density that it should follow.
   ///

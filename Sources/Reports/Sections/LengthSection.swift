@@ -1,5 +1,3 @@
-import Records
-
 /// An interval of document lengths by which LongBench-E reports, in words.
 enum LengthBucket: String, CaseIterable {
   case short = "0-4k"

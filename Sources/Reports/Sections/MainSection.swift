@@ -1,5 +1,3 @@
-import Records
-
 extension ExperimentAnalysis {
   /// The main comparison: every cell, its error, its quality, its memory and its time.
   var mainSection: ReportSection {

@@ -1,5 +1,3 @@
-import Records
-
 extension ExperimentAnalysis {
   /// Quality against full on the same units, with intervals and sign tests.
   var qualitySection: ReportSection {

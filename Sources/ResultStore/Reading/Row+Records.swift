@@ -1,4 +1,5 @@
 import GRDB
+import JSON
 import Records
 
 /// A value in a row that no version of this program writes.
@@ -52,7 +53,9 @@ extension PlannedCell {
         taskProtocol: try row.value("protocol"),
         taskParameters: try row.json("task_parameters"),
         queryAware: try row.value("query_aware"),
-        selectionLooksAhead: try row.value("selection_looks_ahead"), seed: try row.value("seed")),
+        selectionLooksAhead: try row.value("selection_looks_ahead"),
+        strategyRole: try row.word("strategy_role"), readsFuture: try row.value("reads_future"),
+        seed: try row.value("seed")),
       label: try row.value("label"), taskLabel: try row.value("task_label"),
       fullIdentity: try row.value("full_identity"),
       matchedIdentity: try row.value("matched_identity"))

@@ -25,6 +25,25 @@ enum ResultSchema {
       try database.execute(sql: FirstSchema.labelledComparisonView)
       try database.execute(sql: FirstSchema.labelledHeadSummary)
     }
+    migrator.registerMigration("3 strategy roles") { database in
+      try database.execute(
+        sql: """
+          ALTER TABLE cell ADD COLUMN strategy_role TEXT NOT NULL DEFAULT 'method'
+            CHECK (strategy_role IN ('reference', 'method', 'control', 'oracle'));
+          ALTER TABLE cell ADD COLUMN reads_future INTEGER NOT NULL DEFAULT 0
+            CHECK (reads_future IN (0, 1));
+          -- Until now the names said it; those of parts stand in the parameters.
+          UPDATE cell SET strategy_role = CASE
+            WHEN strategy = 'full' THEN 'reference'
+            WHEN strategy = 'random' THEN 'control'
+            WHEN strategy LIKE 'oracle-%' OR strategy_parameters LIKE '%"name":"oracle-%'
+              THEN 'oracle'
+            ELSE 'method' END;
+          UPDATE cell SET reads_future = 1
+          WHERE strategy = 'oracle-eviction'
+            OR strategy_parameters LIKE '%"name":"oracle-eviction"%';
+          """)
+    }
     return migrator
   }()
 }

@@ -1,10 +1,11 @@
+import Attention
 import Records
 import Tensors
 
 /// The cases of one strategy: parameter sets crossed with prompt lengths around the borders of blocks and windows and
 /// with groups of 1, 3 and 8 query heads.
 struct CasePlan {
-  let strategy: CheckedStrategy
+  let entry: StrategyEntry
   let seed: Int
 
   private struct Geometry {
@@ -44,19 +45,11 @@ struct CasePlan {
     }
     for (index, length) in [100, 49, 17, 1].enumerated() {
       cases.append(
-        contentsOf: self.cases(length, geometry: index, variations, coversEverything: false))
+        contentsOf: self.cases(length, geometry: index, \.variations, coversEverything: false))
       cases.append(
-        contentsOf: self.cases(length, geometry: index + 1, covering, coversEverything: true))
+        contentsOf: self.cases(length, geometry: index + 1, \.covering, coversEverything: true))
     }
     return cases
-  }
-
-  private func variations(_ sets: ParameterSets) -> [ParameterSets.Parameters] {
-    sets.variations + strategy.extraParameters.map(sets.completed)
-  }
-
-  private func covering(_ sets: ParameterSets) -> [ParameterSets.Parameters] {
-    sets.covering + strategy.extraCoveringParameters.map(sets.completed)
   }
 
   private func cases(
@@ -72,7 +65,7 @@ struct CasePlan {
     let geometry = Self.geometries[geometry % Self.geometries.count]
     let layers = 2
     let sets = ParameterSets(
-      description: strategy.description,
+      entry: entry,
       shape: AttentionShape(
         layers: layers, queryHeads: geometry.queryHeads, kvHeads: geometry.kvHeads,
         headDimension: geometry.headDimension),

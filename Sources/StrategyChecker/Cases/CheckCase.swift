@@ -1,4 +1,4 @@
-import Records
+import JSON
 import Tensors
 
 /// One situation that a strategy is put into. Its JSON text says all that is needed to run it again.

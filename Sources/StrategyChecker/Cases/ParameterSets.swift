@@ -1,11 +1,12 @@
 import Attention
+import JSON
 import Records
 import Tensors
 
 /// Which parameters a strategy is checked with, worked out from its description: small sizes, so that windows and
 /// budgets bind on short sequences, each option in turn, and sets that keep everything.
 struct ParameterSets {
-  let description: StrategyDescription
+  let entry: StrategyEntry
   let shape: AttentionShape
   /// Tokens of the prompt, and of prompt and decode steps together.
   let promptTokens: Int
@@ -21,6 +22,8 @@ struct ParameterSets {
   static let windowSize = 32
 
   typealias Parameters = [String: JSONValue]
+
+  private var description: StrategyDescription { entry.description }
 
   /// Small sizes, everything else at its default.
   var base: Parameters { values { small($0, uniformGroups: false) } }
@@ -59,11 +62,6 @@ struct ParameterSets {
     return sets + coveringBudgets.map { budgeted(base, $0) }
   }
 
-  /// Fills in the defaults that a set does not name.
-  func completed(_ parameters: Parameters) -> Parameters {
-    values { $0.defaultValue }.merging(parameters) { _, given in given }
-  }
-
   // MARK: Values
 
   private func values(_ value: (ParameterDescription) -> JSONValue) -> Parameters {
@@ -78,47 +76,61 @@ struct ParameterSets {
     return value >= Self.leastSize
   }
 
-  private func isBlock(_ parameter: ParameterDescription) -> Bool {
-    let name = parameter.name.lowercased()
-    return name.contains("block") || name.contains("page") || name.contains("chunk")
-  }
-
   private func small(_ parameter: ParameterDescription, uniformGroups: Bool) -> JSONValue {
     switch (parameter.kind, parameter.defaultValue) {
     case (.strategy(let phase), _):
       return parts(for: phase).first.map { part($0, $0.base) } ?? .null
     case (.integer(let minimum, let maximum), .integer(let value)) where isSize(parameter):
       let size =
-        isBlock(parameter) || value < 64 ? min(value / 2, Self.blockSize) : Self.windowSize
+        parameter.isBlockSize || value < 64 ? min(value / 2, Self.blockSize) : Self.windowSize
       return .integer(min(max(size, minimum ?? size), maximum ?? size))
-    case (.list(.integer(let minimum, let maximum)), .null):
-      return .array(
-        headList { place in
-          // Some value for each head; of a group's heads one value, where they must agree.
-          let group = shape.queryHeadsPerKVHead
-          let item = uniformGroups ? place / group * group : place
-          var generator = SeededGenerator(seed: seed, purpose: "\(parameter.name) \(item)")
-          let low = minimum ?? 0
-          let high = max(low, maximum ?? low + 3)
-          return low + generator.index(below: high - low + 1)
-        })
-    case (.list(.number(let minimum, let maximum)), .null) where parameter.name == "heads":
-      // By convention whole numbers in `heads` are choices of query heads, others scores of KV heads.
-      let low = minimum ?? 0
-      return .array(
-        (0..<shape.layers * shape.kvHeads).map { place in
-          var generator = SeededGenerator(seed: seed, purpose: "\(parameter.name) \(place)")
-          return .number(low + generator.unit() * ((maximum ?? low + 1) - low))
-        })
+    case (.list(let element), .null):
+      return lists(of: element, parameter.name, uniformGroups: uniformGroups)
+        .first { fits($0, parameter) } ?? .null
     default:
       return parameter.defaultValue
     }
   }
 
   private func large(_ parameter: ParameterDescription) -> JSONValue {
-    guard isSize(parameter), !isBlock(parameter), case .integer(_, let maximum) = parameter.kind
+    guard isSize(parameter), !parameter.isBlockSize, case .integer(_, let maximum) = parameter.kind
     else { return small(parameter, uniformGroups: true) }
     return .integer(min(maximum ?? 1 << 20, 1 << 20))
+  }
+
+  /// A value for each query head, or for each KV head, drawn layer after layer; or none.
+  private func lists(
+    of element: ParameterKind, _ name: String, uniformGroups: Bool
+  ) -> [JSONValue] {
+    // Of a group's query heads one value, where they must agree.
+    let group = uniformGroups ? shape.queryHeadsPerKVHead : 1
+    let lists = [(shape.queryHeads, group), (shape.kvHeads, 1)].map { heads, group in
+      (0..<shape.layers * heads).map { place -> JSONValue in
+        var generator = SeededGenerator(seed: seed, purpose: "\(name) \(place / group * group)")
+        switch element {
+        case .integer(let minimum, let maximum):
+          let low = minimum ?? 0
+          let high = max(low, maximum ?? low + 3)
+          return .integer(low + generator.index(below: high - low + 1))
+        case .number(let minimum, let maximum):
+          let low = minimum ?? 0
+          return .number(low + generator.unit() * ((maximum ?? low + 1) - low))
+        default: return .null
+        }
+      }
+    }
+    return lists.map { .array($0) } + [.null]
+  }
+
+  /// Whether a strategy with this value for a parameter, and defaults for all others, has nothing against it.
+  private func fits(_ value: JSONValue, _ parameter: ParameterDescription) -> Bool {
+    do {
+      try entry.configure([parameter.name: value])
+        .check(promptTokens: promptTokens, shape: shape)
+      return true
+    } catch {
+      return error.parameter != parameter.name
+    }
   }
 
   private func listsUnlimited(_ parameter: ParameterDescription) -> Bool {
@@ -138,7 +150,9 @@ struct ParameterSets {
         + parts(for: phase).map { sets in
           let uniform = sets.values { sets.small($0, uniformGroups: true) }
           return part(
-            sets, sets.takesTokens ? sets.budgeted(uniform, ["tokens": 5]) : uniform)
+            sets,
+            sets.description.budgets.contains(.tokens)
+              ? sets.budgeted(uniform, ["tokens": 5]) : uniform)
         }
     case (.boolean, .boolean(let value)):
       return [.boolean(!value)]
@@ -150,6 +164,8 @@ struct ParameterSets {
         .map { .integer($0) }
     case (.number(let minimum?, let maximum?), let value):
       return [.number(minimum), .number(maximum)].filter { $0 != value }
+    case (.list, .null):
+      return fits(.null, parameter) ? [.null] : []
     default:
       return []
     }
@@ -159,9 +175,9 @@ struct ParameterSets {
 
   /// The sets of every strategy that can be a part for this phase.
   private func parts(for phase: StrategyPhase) -> [ParameterSets] {
-    registry.descriptions.filter { $0.fits(phase) }.map {
+    registry.entries.filter { $0.description.fits(phase) }.map {
       ParameterSets(
-        description: $0, shape: shape, promptTokens: promptTokens, tokens: tokens, seed: seed)
+        entry: $0, shape: shape, promptTokens: promptTokens, tokens: tokens, seed: seed)
     }
   }
 
@@ -188,34 +204,31 @@ struct ParameterSets {
 
   // MARK: Budgets
 
-  /// The forms of a budget that reach a strategy: numbers of this prompt.
+  /// As a spec states them; small enough to bind.
   private var budgets: [JSONValue] {
-    var forms: [JSONValue] = []
-    if takesTokens {
-      forms += [1, 5, 24].map { .object(["tokens": .integer($0)]) }
+    description.budgets.flatMap { form -> [JSONValue] in
+      switch form {
+      case .tokens: [["tokens": 1], ["tokens": 5], ["tokens": 24]]
+      case .fraction: [["fraction": 0.3]]
+      case .density: [["density": 0.4]]
+      case .mass: [["mass": 0.8]]
+      // These come to a number of tokens, or a density.
+      case .bytes, .matching: []
+      }
     }
-    if description.budgets.contains(.density) { forms.append(density(0.4)) }
-    if description.budgets.contains(.mass) { forms.append(.object(["mass": .number(0.8)])) }
-    return forms
   }
 
   private var coveringBudgets: [JSONValue] {
-    var forms: [JSONValue] = []
-    if takesTokens { forms.append(.object(["tokens": .integer(tokens)])) }
-    // A density speaks of the prompt alone.
-    if description.budgets.contains(.density), description.phases == [.prefill] {
-      forms.append(density(1))
+    description.budgets.flatMap { form -> [JSONValue] in
+      switch form {
+      case .tokens: [["tokens": .integer(tokens)]]
+      // A density speaks of the prompt alone.
+      case .density where description.phases == [.prefill]: [["density": 1]]
+      case .fraction: [["fraction": 1]]
+      case .mass: [["mass": 1]]
+      case .bytes, .density, .matching: []
+      }
     }
-    if description.budgets.contains(.mass) { forms.append(.object(["mass": .number(1)])) }
-    return forms
-  }
-
-  private var takesTokens: Bool {
-    description.budgets.contains { $0 == .fraction || $0 == .tokens || $0 == .bytes }
-  }
-
-  private func density(_ density: Double) -> JSONValue {
-    .object(["density": .number(density), "promptTokens": .integer(promptTokens)])
   }
 
   private func budgeted(_ parameters: Parameters, _ budget: JSONValue) -> Parameters {

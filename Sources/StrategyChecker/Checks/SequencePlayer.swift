@@ -1,6 +1,7 @@
 import Attention
 import Kernels
 import Tensors
+import Threads
 
 /// What one run of a sequence gave.
 struct Transcript {
@@ -55,12 +56,12 @@ extension SyntheticSequence {
 
 /// Feeds a sequence to a session: the prompt, then decode steps.
 struct SequencePlayer {
-  let session: any StrategySession
+  let session: AttentionSession
   let sequence: SyntheticSequence
   private(set) var position = 0
   private(set) var transcript: Transcript
 
-  init(_ session: any StrategySession, _ sequence: SyntheticSequence) {
+  init(_ session: AttentionSession, _ sequence: SyntheticSequence) {
     self.session = session
     self.sequence = sequence
     transcript = Transcript(shape: sequence.shape, tokens: sequence.tokens)
@@ -77,7 +78,7 @@ struct SequencePlayer {
     }
     for layer in 0..<shape.layers {
       var output = Matrix(rows: range.count, columns: shape.queryHeads * shape.headDimension)
-      session.attend(
+      let outcome = session.attend(
         layer: layer, phase: position == 0 ? .prefill : .decode,
         queries: SyntheticSequence.rows(range, of: sequence.queries[layer]),
         keys: SyntheticSequence.rows(range, of: sequence.keys[layer]),
@@ -86,15 +87,14 @@ struct SequencePlayer {
       let first = range.lowerBound * output.columns
       transcript.outputs[layer].elements.replaceSubrange(
         first..<first + output.elements.count, with: output.elements)
-      let sums = session.logSumExp
       for head in 0..<shape.queryHeads {
         for row in 0..<range.count {
           transcript.logSumExp[layer][head * sequence.tokens + range.lowerBound + row] =
-            sums[head * range.count + row]
+            outcome.logSumExp[head * range.count + row]
         }
       }
       transcript.calls.append(
-        Transcript.Call(layer: layer, queries: range, pairs: session.pairs))
+        Transcript.Call(layer: layer, queries: range, pairs: outcome.pairs))
     }
     if position == 0 { transcript.afterPrompt = memory }
     position = range.upperBound

@@ -3,10 +3,25 @@ import Foundation
 import Records
 import Tensors
 
-/// The output of a run against exact attention over the keys that it attended to.
+/// The answers of a strategy, and the output of a run against exact attention over the keys that it attended to.
 extension StrategyChecker {
   /// Relative to the largest value row: what float arithmetic may differ by.
   private static let outputTolerance = 1e-5
+
+  /// False if the strategy broke its contract, or ranked by what is no number.
+  func checkAnswers(
+    _ subject: CheckSubject, _ original: CheckSubject.Original, log: inout CheckLog
+  ) -> Bool {
+    log.look(at: .answersAreComplete)
+    if let fault = original.session.fault {
+      log.fail(.answersAreComplete, fault.message)
+      return false
+    }
+    guard subject.strategy is any Ranking else { return true }
+    log.look(at: .scoresAreNumbers)
+    if let token = original.unrankedToken { log.fail(.scoresAreNumbers, token) }
+    return original.unrankedToken == nil
+  }
 
   func checkAttention(
     _ subject: CheckSubject, _ original: CheckSubject.Original, log: inout CheckLog
@@ -20,43 +35,72 @@ extension StrategyChecker {
     if subject.checkCase.coversEverything { checkDense(subject, original, log: &log) }
   }
 
-  /// A phase that is not declared leaves nothing out.
+  /// Takes down in which phases something is left out; one that is not declared leaves nothing out.
   private func checkPhases(
     _ subject: CheckSubject, _ original: CheckSubject.Original, _ attended: AttendedKeys,
     log: inout CheckLog
   ) {
-    log.look(at: .actsOnlyInItsPhases)
+    log.look(at: .actsInItsPhases)
     let phases = subject.description.phases
+    log.declaredPhases.formUnion(phases)
+    if phases.isEmpty && !(subject.strategy is FullAttention) {
+      log.fail(
+        .actsInItsPhases,
+        "it has none of the capabilities that select or retain, so it is full attention under another name"
+      )
+    }
     for decision in original.decisions {
-      let phase: StrategyPhase
-      let leavesOut: Bool
-      switch decision.purpose {
-      case .attending(let queries):
-        phase = decision.phase == .prefill ? .prefill : .decode
-        leavesOut = queries.contains { query in
-          (0..<subject.shape.queryHeads).contains { head in
-            let held = decision.held[subject.shape.kvHead(of: head)]
-            return attended.keys[decision.layer][query][head].count
-              < held.count { $0 <= query }
-          }
-        }
-      case .retaining(let newest):
-        phase = .retention
-        leavesOut = decision.held.indices.contains { head in
-          let cold = Set(decision.cold[head])
-          return decision.held[head].contains {
-            !cold.contains($0)
-              && !AttendedKeys.shows(decision.selections[head], position: $0, query: newest)
-          }
-        }
-      case .cooling: continue
-      }
-      if leavesOut && !phases.contains(phase) {
+      guard let phase = phaseOfLeavingOut(decision, attended, subject.shape) else { continue }
+      log.seenPhases.insert(phase)
+      if !phases.contains(phase) {
         log.fail(
-          .actsOnlyInItsPhases,
-          "layer \(decision.layer) leaves tokens out in \(phase.rawValue), but only \(phases.map(\.rawValue)) are declared"
+          .actsInItsPhases,
+          "layer \(decision.layer) leaves tokens out in \(phase.rawValue), where it should not act"
         )
       }
+    }
+  }
+
+  /// The phase of a decision that leaves something out of what is held; nil for others.
+  private func phaseOfLeavingOut(
+    _ decision: RecordedDecision, _ attended: AttendedKeys, _ shape: AttentionShape
+  ) -> StrategyPhase? {
+    switch decision.purpose {
+    case .attending(let queries):
+      let leavesOut = queries.contains { query in
+        (0..<shape.queryHeads).contains { head in
+          attended.keys[decision.layer][query][head].count
+            < decision.held[shape.kvHead(of: head)].count { $0 <= query }
+        }
+      }
+      return leavesOut ? (decision.phase == .prefill ? .prefill : .decode) : nil
+    case .retaining(let newest):
+      let leavesOut = decision.held.indices.contains { head in
+        let cold = Set(decision.cold[head])
+        return decision.held[head].contains {
+          !cold.contains($0)
+            && !AttendedKeys.shows(decision.selections[head], position: $0, query: newest)
+        }
+      }
+      return leavesOut ? .retention : nil
+    case .cooling: return nil
+    }
+  }
+
+  /// What it says of itself and no single case can show.
+  func checkDeclarations(_ log: inout CheckLog) {
+    for phase in StrategyPhase.allCases
+    where log.declaredPhases.subtracting(log.seenPhases).contains(phase) {
+      log.fail(
+        .actsInItsPhases,
+        "it has the capability for \(phase.rawValue), but left nothing out there in any case")
+    }
+    guard log.declaresLookingAhead else { return }
+    log.look(at: .declaresLookingAhead)
+    if !log.hasLookedAhead {
+      log.fail(
+        .declaresLookingAhead,
+        "selectionLooksAhead is declared, but no later token changed an earlier output in any case")
     }
   }
 
@@ -95,9 +139,8 @@ extension StrategyChecker {
     _ subject: CheckSubject, _ original: CheckSubject.Original, _ attended: AttendedKeys,
     log: inout CheckLog
   ) {
-    // Other logits than the dense ones have another log-sum-exp and no bound. Who says that they are the dense ones is
-    // held to it: the log-sum-exp must be the exact one over the attended keys. Where they are others because of a cold
-    // tier they are those of the rows that it gives back.
+    // Other logits than the dense ones have another log-sum-exp and no bound. Those of a cold tier are those of the rows
+    // that it gives back.
     let areDense = original.session.logitsAreDense
     guard areDense || original.session.coldFormat != nil else { return }
     for invariant in [
@@ -115,9 +158,7 @@ extension StrategyChecker {
         let largest = exact.largestValues(kvHead: shape.kvHead(of: head))
         for query in 0..<tokens {
           let keys = attended.keys[layer][query][head]
-          let cold =
-            areDense
-            ? [] : attended.cold[layer][query][shape.kvHead(of: head)].intersection(keys)
+          let cold = attended.cold[layer][query][shape.kvHead(of: head)].intersection(keys)
           let wanted = exact.attend(head: head, query: query, to: keys, cold: cold)
           var squares = 0.0
           var absolute = 0.0

@@ -16,7 +16,8 @@ extension StrategyChecker {
       let exact = ExactAttention(sequence: sequence, layer: layer)
       let view = LayerView(
         layer: layer, shape: shape, phase: .prefill, queries: sequence.queries[layer],
-        firstQueryPosition: 0, heads: caches(of: sequence, layer: layer))
+        firstQueryPosition: 0, heads: caches(of: sequence, layer: layer),
+        workspace: subject.workspace)
       for head in 0..<shape.queryHeads {
         for query in 0..<sequence.tokens {
           let keys = attended.keys[layer][query][head]

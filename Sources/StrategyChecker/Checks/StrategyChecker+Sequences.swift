@@ -1,68 +1,86 @@
 import Attention
-import Records
+import JSON
 import Tensors
 
 /// Runs against other runs: repeated, beside another, with a part of the input changed.
 extension StrategyChecker {
   // MARK: Repetition
 
+  /// False where runs cannot be compared with one another: the same input gives another output.
   func checkRepetition(
     _ subject: CheckSubject, _ original: CheckSubject.Original, log: inout CheckLog
-  ) {
+  ) -> Bool {
+    let first = original.transcript
     log.look(at: .sameInputSameOutput)
     log.look(at: .sequencesAreSeparate)
-    let first = original.transcript
 
-    // Again at once: only the recorder is gone.
-    if let place = firstDifference(subject.play(subject.sequence), first) {
-      log.fail(.sameInputSameOutput, "the second run of the sequence differs at \(place)")
-    }
-    if let place = firstDifference(
-      subject.play(subject.sequence, in: threadedWorkspace), first)
-    {
-      log.fail(.sameInputSameOutput, "on 3 threads the run differs at \(place)")
+    // Each of these two follows on the same sequence, so what that leaves behind is the same for both.
+    let second = subject.play(subject.sequence)
+    if let place = firstDifference(subject.play(subject.sequence, in: threadedWorkspace), second) {
+      log.fail(.sameInputSameOutput, "run again, on 3 threads, the sequence differs at \(place)")
+      return false
     }
 
-    // After another sequence, then beside it, step by step.
+    // After itself, after another sequence, then beside it, step by step.
     let other = subject.changed(.everything)
     let otherAlone = subject.play(other)
-    if let place = firstDifference(subject.play(subject.sequence), first) {
-      log.fail(.sequencesAreSeparate, "after another sequence the run differs at \(place)")
-    }
-    var here = SequencePlayer(subject.session.begunAgain(in: workspace), subject.sequence)
-    var there = SequencePlayer(subject.session.begunAgain(in: workspace), other)
+    let afterOther = subject.play(subject.sequence)
+    var here = SequencePlayer(subject.begun(), subject.sequence)
+    var there = SequencePlayer(subject.begun(), other)
     here.step(subject.promptTokens)
     there.step(subject.promptTokens)
     while !here.isAtEnd {
       here.step(1)
       there.step(1)
     }
-    if let place = firstDifference(here.transcript, first)
-      ?? firstDifference(there.transcript, otherAlone)
-    {
-      log.fail(.sequencesAreSeparate, "beside another sequence the run differs at \(place)")
+    for (run, wanted, what) in [
+      (second, first, "run again, the sequence"),
+      (afterOther, first, "after another sequence the run"),
+      (here.transcript, first, "beside another sequence the run"),
+      (there.transcript, otherAlone, "beside another sequence the other's run"),
+    ] {
+      guard let place = firstDifference(run, wanted) else { continue }
+      log.fail(.sequencesAreSeparate, "\(what) differs at \(place)")
+      return false
     }
-    checkSteps(subject, first, log: &log)
+    return true
   }
 
-  private func checkSteps(_ subject: CheckSubject, _ first: Transcript, log: inout CheckLog) {
-    let session = subject.session.begunAgain(in: workspace)
+  // MARK: Steps taken together
+
+  func checkSteps(
+    _ subject: CheckSubject, _ original: CheckSubject.Original, log: inout CheckLog
+  ) {
+    let session = subject.begun()
     let decoded = subject.promptTokens..<subject.sequence.tokens
-    guard
-      decoded.dropLast().contains(where: { session.queriesDecodedTogether(from: $0) > 1 })
+    var starts = [decoded.lowerBound]
+    while let start = starts.last, start < decoded.upperBound {
+      starts.append(start + min(session.queriesDecodedTogether(from: start), decoded.count))
+    }
+    guard let step = zip(starts, starts.dropFirst()).first(where: { $1 - $0 > 1 }),
+      step.0 + 1 < decoded.upperBound
     else { return }
     log.look(at: .stepsMayBeTakenTogether)
     let together = subject.play(subject.sequence, together: true)
-    for layer in 0..<subject.shape.layers {
-      if let (row, error) = largestDifference(
-        together.outputs[layer], first.outputs[layer], rows: decoded, subject, layer: layer),
-        !(error <= 1e-5)
-      {
-        log.fail(
-          .stepsMayBeTakenTogether,
-          "layer \(layer), query \(row): taken together, steps differ by \(error) of the largest value"
-        )
-      }
+    if let (layer, row, error) = largestDifference(
+      together, original.transcript, rows: decoded, subject)
+    {
+      log.fail(
+        .stepsMayBeTakenTogether,
+        "layer \(layer), query \(row): taken together, steps differ by \(error) of the largest value"
+      )
+    }
+    // The second token of a step is nothing to the first. An oracle knows it, and is declared as such.
+    guard !subject.description.readsFuture else { return }
+    let place = step.0 + 1
+    let changed = subject.play(subject.changed(.tokens(from: place)), together: true)
+    if let (layer, row, error) = largestDifference(
+      changed, together, rows: subject.promptTokens..<place, subject)
+    {
+      log.fail(
+        .isCausal,
+        "layer \(layer): with other tokens from \(place) on, decoded together with it, the output of query \(row) changes by \(error) of the largest value"
+      )
     }
   }
 
@@ -110,23 +128,20 @@ extension StrategyChecker {
     if isIndependent { return }
     let last = shape.kvHeads - 1
     let order = SyntheticSequence.order(of: shape.kvHeads, swapping: 0, last)
-    guard
-      let swappedSession = try? strategy.makeSession(
-        swappedParameters(subject, order: order), shape, workspace)
-    else { return }
-    var player = SequencePlayer(swappedSession, subject.sequence.swapping(0, last))
-    let swapped = player.finish(prompt: subject.promptTokens)
-    for layer in 0..<shape.layers {
-      let restored = SyntheticSequence.reordered(swapped.outputs[layer], groups: order)
-      if let (row, error) = largestDifference(
-        restored, original.transcript.outputs[layer], rows: 0..<subject.sequence.tokens, subject,
-        layer: layer), !(error <= 1e-5)
-      {
-        log.fail(
-          .headsAreSeparate,
-          "layer \(layer), query \(row): a KV head's output depends on another's input, and on its place among the heads: with heads 0 and \(last) in each other's place it differs by \(error) of the largest value"
-        )
-      }
+    let parameters = swappedParameters(subject, order: order)
+    guard let configured = try? configure(subject.checkCase, parameters: parameters) else { return }
+    var swapped = CheckSubject(
+      checkCase: subject.checkCase, configured: configured, workspace: workspace,
+      sequence: subject.sequence.swapping(0, last)
+    ).play().transcript
+    swapped.outputs = swapped.outputs.map { SyntheticSequence.reordered($0, groups: order) }
+    if let (layer, row, error) = largestDifference(
+      swapped, original.transcript, rows: 0..<subject.sequence.tokens, subject)
+    {
+      log.fail(
+        .headsAreSeparate,
+        "layer \(layer), query \(row): a KV head's output depends on another's input, and on its place among the heads: with heads 0 and \(last) in each other's place it differs by \(error) of the largest value"
+      )
     }
   }
 
@@ -156,37 +171,31 @@ extension StrategyChecker {
 
   // MARK: Causality
 
-  /// Changes everything from some token on. True if an earlier output of the prompt changed.
+  /// Changes everything from some token of the prompt on.
   func checkCausality(
     _ subject: CheckSubject, _ original: CheckSubject.Original, log: inout CheckLog
-  ) -> Bool {
+  ) {
     let n = subject.promptTokens
+    let maySee = subject.description.selectionLooksAhead
+    if maySee { log.declaresLookingAhead = true }
     let borders = Set([1, n / 3, n / 2, n - ParameterSets.blockSize, n - 1])
     let places = borders.filter { $0 > 0 && $0 < n }.sorted()
-    guard !places.isEmpty else { return false }
-    let maySee = subject.description.selectionLooksAhead
-    if !maySee { log.look(at: .isCausal) }
-    var lookedAhead = false
+    if !maySee && !places.isEmpty { log.look(at: .isCausal) }
     for place in places {
-      var player = SequencePlayer(
-        subject.session.begunAgain(in: workspace), subject.changed(.tokens(from: place)))
+      var player = SequencePlayer(subject.begun(), subject.changed(.tokens(from: place)))
       player.step(n)
-      for layer in 0..<subject.shape.layers {
-        if let (row, error) = largestDifference(
-          player.transcript.outputs[layer], original.transcript.outputs[layer], rows: 0..<place,
-          subject, layer: layer), !(error <= 1e-5)
-        {
-          lookedAhead = true
-          if !maySee {
-            log.fail(
-              .isCausal,
-              "layer \(layer): with other tokens from \(place) on, the output of query \(row) changes by \(error) of the largest value, and selectionLooksAhead is not declared"
-            )
-          }
-        }
+      guard
+        let (layer, row, error) = largestDifference(
+          player.transcript, original.transcript, rows: 0..<place, subject)
+      else { continue }
+      log.hasLookedAhead = true
+      if !maySee {
+        log.fail(
+          .isCausal,
+          "layer \(layer): with other tokens from \(place) on, the output of query \(row) changes by \(error) of the largest value, and selectionLooksAhead is not declared"
+        )
       }
     }
-    return lookedAhead
   }
 
   // MARK: Comparing
@@ -214,28 +223,33 @@ extension StrategyChecker {
     }
   }
 
-  /// The row in which two outputs differ most, and by how much of the layer's largest value row (Euclidean norms);
-  /// nil without rows. NaN counts as the largest difference.
+  /// Where two runs differ by more than float arithmetic may, in the first layer that does: the row that differs most,
+  /// and by how much of the layer's largest value row (Euclidean norms); nil if nowhere. NaN differs.
   private func largestDifference(
-    _ left: Matrix, _ right: Matrix, rows: Range<Int>, _ subject: CheckSubject, layer: Int
-  ) -> (row: Int, error: Double)? {
-    let d = subject.shape.headDimension
-    let exact = ExactAttention(sequence: subject.sequence, layer: layer)
-    let scale = (0..<subject.shape.kvHeads).reduce(1e-30) {
-      max($0, exact.largestValues(kvHead: $1).euclidean.last ?? 0)
-    }
-    var worst: (row: Int, error: Double)?
-    for row in rows {
-      for head in 0..<subject.shape.queryHeads {
-        var squares = 0.0
-        for column in head * d..<(head + 1) * d {
-          let difference = Double(left[row, column]) - Double(right[row, column])
-          squares += difference * difference
-        }
-        let error = squares.isNaN ? .infinity : squares.squareRoot() / scale
-        if error > worst?.error ?? -1 { worst = (row, error) }
+    _ left: Transcript, _ right: Transcript, rows: Range<Int>, _ subject: CheckSubject
+  ) -> (layer: Int, row: Int, error: Double)? {
+    let shape = subject.shape
+    let d = shape.headDimension
+    for layer in 0..<shape.layers {
+      let exact = ExactAttention(sequence: subject.sequence, layer: layer)
+      let scale = (0..<shape.kvHeads).reduce(1e-30) {
+        max($0, exact.largestValues(kvHead: $1).euclidean.last ?? 0)
       }
+      var worst: (row: Int, error: Double) = (0, 0)
+      for row in rows {
+        for head in 0..<shape.queryHeads {
+          var squares = 0.0
+          for column in head * d..<(head + 1) * d {
+            let difference =
+              Double(left.outputs[layer][row, column]) - Double(right.outputs[layer][row, column])
+            squares += difference * difference
+          }
+          let error = squares.isNaN ? .infinity : squares.squareRoot() / scale
+          if error > worst.error { worst = (row, error) }
+        }
+      }
+      if worst.error > 1e-5 { return (layer, worst.row, worst.error) }
     }
-    return worst
+    return nil
   }
 }

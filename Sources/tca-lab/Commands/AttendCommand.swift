@@ -29,8 +29,8 @@ struct AttendCommand: ParsableCommand {
     }
     let tensors = try AttentionTensors(path: input)
     let result = try TensorAttention(
-      tensors, strategy: argument.entry, parameters: argument.parameters,
-      firstDecoded: queriesFrom, workspace: threads.makeWorkspace())
+      tensors, strategy: argument.configured, firstDecoded: queriesFrom,
+      workspace: threads.makeWorkspace())
     try result.write(to: output)
     Log.line("\(tensors.tokens) tokens: \(output)")
   }

@@ -3,7 +3,9 @@ import Bench
 import Experiments
 import Foundation
 import Kernels
+import Planning
 import Records
+import Tasks
 
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -3,7 +3,9 @@ import Attention
 import Calibration
 import Experiments
 import Foundation
+import JSON
 import Records
+import Tasks
 
 struct CalibrateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -24,38 +26,43 @@ struct CalibrateCommand: ParsableCommand {
   @Option(help: "Where to write the calibration, as JSON.") var output: String
 
   func run() throws {
-    let argument = try strategy.parse()
-    let name = argument.entry.description.name
-    guard let calibrated = CalibrationRegistry.builtIn.entry(for: name) else {
+    var configured = try strategy.parse().configured
+    let name = configured.name
+    if let corpus, var members = configured.parameters.objectValue {
+      members["calibrationCorpus"] = .string(corpus)
+      configured = try StrategyListing.entry(named: name).configure(.object(members))
+    }
+    guard configured.strategy is any CalibratedStrategy else {
+      let calibrated = StrategyRegistry.builtIn.entries.compactMap { try? $0.configure([:]) }
+        .filter { $0.strategy is any CalibratedStrategy }.map(\.name)
       throw Failure(
         .usage,
-        "the strategy \"\(name)\" has no offline phase; \(CalibrationRegistry.builtIn.entries.map(\.strategy).joined(separator: ", ")) have"
-      )
+        "the strategy \"\(name)\" has no offline phase; \(calibrated.joined(separator: ", ")) have")
     }
     let loaded = try model.load(threads.makeWorkspace())
-    var parameters = argument.parameters
-    if let corpus, var members = parameters.objectValue {
-      members["calibrationCorpus"] = .string(corpus)
-      parameters = .object(members)
+    let contextLength = loaded.model.contextLength
+    let layers = loaded.model.shape.layers
+    var found: (request: CalibrationRequest, record: CalibrationRecord)?
+    let calibrated = try configured.calibrated(
+      sized: configured.forPrompt(of: contextLength, shape: loaded.model.shape),
+      contextLength: contextLength
+    ) { calibrated, request in
+      let record = try OfflinePhase(
+        request, of: calibrated, model: loaded,
+        corpus: Corpus(named: request.corpus, folder: .currentDirectory())
+      ).run(afterLayer: { Log.progress("layer \($0 + 1) of \(layers)") })
+      found = (request, record)
+      return record.evidence
+    } remark: {
+      Log.line($0)
     }
-    guard
-      let request = try calibrated.request(
-        parameters: parameters, contextLength: loaded.model.configuration.contextLength)
-    else {
+    Log.endProgress()
+    guard let (request, record) = found else {
       throw Failure(
         .usage,
         "there is nothing to calibrate: \"\(name)\" with these parameters has all that it needs")
     }
-    let layers = loaded.model.shape.layers
-    let record = try OfflinePhase(
-      request, of: calibrated, model: loaded,
-      corpus: Corpus(named: request.corpus, folder: .currentDirectory())
-    ).run(afterLayer: { Log.progress("layer \($0 + 1) of \(layers)") })
-    Log.endProgress()
-    let resolved = try calibrated.resolve(parameters: parameters, evidence: record.evidence)
-    if let remark = try calibrated.remark(parameters: parameters, evidence: record.evidence) {
-      Log.line(remark)
-    }
+    let resolved = calibrated.parameters
     var members = try JSONValue(encoding: record).objectValue ?? [:]
     members["parameters"] = resolved
     if let heads = resolved["heads"] { members["heads"] = heads }

@@ -2,7 +2,7 @@ import ArgumentParser
 import Attention
 import Experiments
 import Foundation
-import Records
+import JSON
 import Tokenization
 import Transformer
 
@@ -66,12 +66,12 @@ struct GenerateCommand: ParsableCommand {
 /// What a generation took.
 private struct GenerationFigures {
   let loaded: LoadedModel
-  let session: any StrategySession
+  let session: AttentionSession
   let prompt: [Int32]
   let result: GreedyDecoder.Continuation
 
   init(
-    _ loaded: LoadedModel, _ session: any StrategySession, prompt: [Int32],
+    _ loaded: LoadedModel, _ session: AttentionSession, prompt: [Int32],
     result: GreedyDecoder.Continuation
   ) {
     self.loaded = loaded

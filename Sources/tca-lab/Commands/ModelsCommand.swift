@@ -1,8 +1,7 @@
 import ArgumentParser
-import Experiments
 import Foundation
 import GGUF
-import Records
+import ModelLibrary
 
 struct ModelsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

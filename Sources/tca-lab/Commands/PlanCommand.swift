@@ -1,6 +1,7 @@
 import ArgumentParser
-import Experiments
 import Foundation
+import JSON
+import Planning
 import Records
 import ResultStore
 
@@ -18,7 +19,8 @@ struct PlanCommand: ParsableCommand {
   func run() throws {
     let file = try SpecFile(path: spec)
     try file.requireModels()
-    let cells = ExperimentPlan(file.checked).cells
+    let plan = ExperimentPlan(file.checked)
+    let cells = plan.cells
     var stored: [String: Set<ResultKind>] = [:]
     if FileManager.default.fileExists(atPath: database.path) {
       stored = try ResultStore(path: database.path, access: .reading)
@@ -28,7 +30,8 @@ struct PlanCommand: ParsableCommand {
     let isDone = { (cell: PlannedCell) in
       metrics.isSubset(of: stored[cell.cell.identity] ?? [])
     }
-    let estimate = PlanEstimate(of: cells.filter { !isDone($0) }, in: file.checked)
+    let estimate = PlanEstimate(
+      of: cells.filter { !isDone($0) }, in: file.checked, plan: plan)
     if json {
       try Output.prettyJSON(PlanListing(cells, isDone: isDone, estimate: estimate).json)
     } else {

@@ -1,8 +1,10 @@
 import ArgumentParser
 import Experiments
 import Foundation
+import Planning
 import Records
 import ResultStore
+import Threads
 
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -31,7 +33,7 @@ struct RunCommand: ParsableCommand {
       RunRequest(
         experiment: ExperimentRecord(
           name: wanted.name, question: wanted.question, spec: file.text),
-        cells: ExperimentPlan(file.checked).cells, metrics: wanted.metrics,
+        plan: ExperimentPlan(file.checked), metrics: wanted.metrics,
         warmups: wanted.warmups, repeats: wanted.repeats, isFresh: fresh, folder: file.folder),
       models: ModelShelf(
         paths: Dictionary(

@@ -2,7 +2,8 @@ import ArgumentParser
 import Attention
 import Experiments
 import Foundation
-import Records
+import JSON
+import Tasks
 import Transformer
 
 struct ScoreCommand: ParsableCommand {

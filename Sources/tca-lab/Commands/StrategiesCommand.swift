@@ -1,6 +1,5 @@
 import ArgumentParser
 import Attention
-import Records
 import StrategyChecker
 
 struct StrategiesCommand: ParsableCommand {
@@ -53,15 +52,22 @@ struct StrategiesCommand: ParsableCommand {
   struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Runs the invariants that every strategy must keep.",
-      discussion: "Example: tca-lab strategies check tca")
+      discussion: """
+        Under an invariant that fails stands what happened, what to change, and the first failing \
+        case, as docs/measurement.md explains. Example: tca-lab strategies check tca
+        """)
     @Argument(help: "A strategy's name; all without one.") var name: String?
+    @Flag(help: "Write each case to stderr before it runs: the last is where a strategy trapped.")
+    var cases = false
 
     func run() throws {
       let entries =
         try name.map { [try StrategyListing.entry(named: $0)] } ?? StrategyRegistry.builtIn.entries
       var failed = 0
       for entry in entries {
-        let report = try StrategyChecker(CheckedStrategy(entry)).run()
+        var checker = try StrategyChecker(entry)
+        if cases { checker.willRun = { Log.line("\($0)") } }
+        let report = checker.run()
         try Output.text(report.description)
         if !report.passes { failed += 1 }
       }

@@ -1,6 +1,4 @@
 import ArgumentParser
-import Experiments
-import Records
 
 struct TokenizeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

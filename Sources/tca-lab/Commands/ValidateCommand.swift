@@ -1,5 +1,5 @@
 import ArgumentParser
-import Experiments
+import Planning
 
 struct ValidateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

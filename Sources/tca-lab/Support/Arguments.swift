@@ -3,6 +3,10 @@ import Attention
 import Experiments
 import Foundation
 import Kernels
+import ModelLibrary
+import Planning
+import Tasks
+import Threads
 
 /// Where results are kept.
 struct DatabaseOptions: ParsableArguments {

@@ -1,9 +1,10 @@
 import Attention
 import Experiments
 import GGUF
-import Kernels
+import Planning
 import Reports
 import ResultStore
+import Threads
 import Tokenization
 import Transformer
 

@@ -1,4 +1,3 @@
-import Experiments
 import ResultStore
 
 /// The program's exit codes.

@@ -1,5 +1,5 @@
 import GGUF
-import Records
+import JSON
 
 /// What a GGUF file holds, as a person or a program reads it.
 struct FileListing {

@@ -1,5 +1,5 @@
 import Foundation
-import Records
+import JSON
 
 /// JSON that a command writes to a file.
 enum JSONFile {

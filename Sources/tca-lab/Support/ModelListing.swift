@@ -1,5 +1,5 @@
-import Experiments
-import Records
+import JSON
+import ModelLibrary
 
 /// The catalogue as a program reads it.
 enum ModelListing {

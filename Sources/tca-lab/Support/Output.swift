@@ -1,5 +1,5 @@
 import Foundation
-import Records
+import JSON
 
 /// stdout: what a command was asked for.
 enum Output {

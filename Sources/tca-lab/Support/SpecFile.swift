@@ -1,7 +1,8 @@
 import Attention
-import Experiments
 import Foundation
-import Records
+import ModelLibrary
+import Planning
+import Tasks
 
 extension SpecEnvironment {
   /// What the program knows, with relative paths starting at `folder`.

@@ -1,11 +1,12 @@
 import Attention
-import Experiments
+import JSON
+import Planning
 import Records
 
 /// Strategies as a person or a program reads them.
 enum StrategyListing {
   /// Throws a failure that suggests the nearest name.
-  static func entry(named name: String) throws -> any RegisteredStrategy {
+  static func entry(named name: String) throws -> StrategyEntry {
     if let entry = StrategyRegistry.builtIn.entry(named: name) { return entry }
     let names = StrategyRegistry.builtIn.descriptions.map(\.name)
     let suggestion = NearestWord.to(name, among: names).map { "; did you mean \"\($0)\"?" } ?? ""

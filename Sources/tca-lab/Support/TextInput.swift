@@ -1,4 +1,4 @@
-import Experiments
+import Tasks
 
 /// A text that is given on the command line or in a file: exactly one of the two.
 struct TextInput {

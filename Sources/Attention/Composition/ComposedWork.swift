@@ -1,0 +1,107 @@
+import Records
+import Tensors
+
+/// The parts of a composition at work on one layer of one sequence.
+final class ComposedWork: LayerWork {
+  struct Part {
+    let phase: StrategyPhase
+    let work: any LayerWork
+    /// Whether it watches phases that are not its own.
+    let remembers: Bool
+
+    init(phase: StrategyPhase, strategy: any AttentionStrategy, work: any LayerWork) {
+      self.phase = phase
+      self.work = work
+      remembers = strategy is any RemembersOtherPhases
+    }
+  }
+
+  private let parts: [Part]
+
+  init(_ parts: [Part]) { self.parts = parts }
+
+  private func part(in phase: StrategyPhase) -> (any LayerWork)? {
+    parts.first { $0.phase == phase }?.work
+  }
+
+  var cacheBytes: Int { parts.reduce(0) { $0 + $1.work.cacheBytes } }
+
+  var remembered: Any { parts.map(\.work.remembered) }
+
+  var prefillGranularity: PrefillGranularity {
+    part(in: .prefill)?.prefillGranularity ?? .wholePrompt
+  }
+
+  var coldFormat: ColdFormat? { part(in: .retention)?.coldFormat }
+
+  func observe(_ layer: LayerView) {
+    for part in parts { part.work.observe(layer) }
+  }
+
+  func selectForPrefill(
+    _ layer: LayerView, queries: Range<Int>, into selections: inout HeadSelections
+  ) {
+    let isFirstBlock = queries.lowerBound == layer.firstQueryPosition
+    for part in parts {
+      if part.phase == .prefill {
+        part.work.selectForPrefill(layer, queries: queries, into: &selections)
+      } else if part.remembers && isFirstBlock {
+        watchPrefill(part.work, layer)
+      }
+    }
+  }
+
+  /// As finely as the strategy would select alone, its choices thrown away.
+  private func watchPrefill(_ work: any LayerWork, _ layer: LayerView) {
+    let first = layer.firstQueryPosition
+    for block in work.prefillGranularity.blocks(of: layer.queryCount) {
+      var unused = HeadSelections(heads: layer.shape.queryHeads)
+      work.selectForPrefill(
+        layer, queries: first + block.lowerBound..<first + block.upperBound, into: &unused)
+    }
+  }
+
+  func selectForDecode(_ layer: LayerView, into selections: inout HeadSelections) {
+    for part in parts {
+      if part.phase == .decode {
+        part.work.selectForDecode(layer, into: &selections)
+      } else if part.phase == .retention && part.remembers {
+        var unused = HeadSelections(heads: selections.count)
+        part.work.selectForDecode(layer, into: &unused)
+      }
+    }
+  }
+
+  func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool {
+    parts.contains { isDue($0, before: position, phase: phase) }
+  }
+
+  /// Asks the retention part, and a decode part that goes by what it would have kept.
+  private func isDue(_ part: Part, before position: Int, phase: AttentionPhase) -> Bool {
+    switch part.phase {
+    case .prefill: return false
+    case .decode where !part.remembers: return false
+    case .decode, .retention: return part.work.retentionIsDue(before: position, phase: phase)
+    }
+  }
+
+  func selectForRetention(_ layer: LayerView, into kept: inout HeadSelections) {
+    for part in parts where isDue(part, before: layer.newestQuery + 1, phase: layer.phase) {
+      if part.phase == .retention {
+        part.work.selectForRetention(layer, into: &kept)
+      } else {
+        var unused = HeadSelections(heads: kept.count)
+        part.work.selectForRetention(layer, into: &unused)
+      }
+    }
+  }
+
+  func selectForColdTier(_ layer: LayerView, into exact: inout HeadSelections) {
+    for part in parts
+    where part.phase == .retention
+      && isDue(part, before: layer.newestQuery + 1, phase: layer.phase)
+    {
+      part.work.selectForColdTier(layer, into: &exact)
+    }
+  }
+}

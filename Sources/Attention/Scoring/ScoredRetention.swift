@@ -1,0 +1,143 @@
+import Records
+import Tensors
+
+/// The strategy that a ``Scorer`` makes: its parameters, and the share of the prompt that stays.
+public struct ScoredRetention<Method: Scorer>: Retains, Budgeted {
+  public var scorer = Method()
+  @Parameter(Retention.fractionSummary, 0...1, isReplacedByBudget: true)
+  public var retainedFraction = 0.5
+  public var budget: Budget?
+
+  public init() {}
+
+  public init(_ scorer: Method, budget: Budget? = nil) {
+    self.scorer = scorer
+    self.budget = budget
+  }
+
+  private enum CodingKeys: CodingKey { case retainedFraction }
+
+  /// The parameters of both stand in one object.
+  public init(from decoder: any Decoder) throws {
+    scorer = try Method(from: decoder)
+    retainedFraction = try decoder.container(keyedBy: CodingKeys.self)
+      .decode(Double.self, forKey: .retainedFraction)
+  }
+
+  public static var about: StrategyFacts {
+    var about = Method.about
+    about.budgets = Retention.budgetForms
+    return about
+  }
+
+  public func check(for shape: AttentionShape) throws(ConfigurationError) {
+    try Retention.check(budget, of: Self.about.name)
+    try scorer.check(for: shape)
+  }
+
+  public struct State: StrategyState {
+    /// Tokens that a KV head may hold; nil while that waits for a prompt.
+    var capacity: Int?
+    public var cacheBytes: Int { 0 }
+  }
+
+  public func makeState(layer: Int, shape: AttentionShape) -> State {
+    if case .tokens(let tokens) = budget { State(capacity: max(1, tokens)) } else { State() }
+  }
+
+  public func queriesDecodedTogether(from position: Int) -> Int {
+    scorer.evictsInDecode ? 1 : .max
+  }
+
+  public func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool {
+    phase == .prefill || scorer.evictsInDecode
+  }
+
+  public func selectForRetention(
+    _ layer: LayerView, into kept: inout HeadSelections, state: inout State
+  ) {
+    if layer.phase == .prefill {
+      let count = layer.newestQuery + 1
+      state.capacity = scorer.capacity(
+        mean: Retention.tokens(budget, retainedFraction, ofPrompt: count), ofPrompt: count,
+        layer: layer)
+    }
+    guard let capacity = state.capacity, layer.heads.contains(where: { $0.count > capacity })
+    else { return }
+    let scores = layer.forEachKVHead { scorer.scores(layer, kvHead: $0) }
+    for (head, scores) in scores.enumerated() where scores.count != layer.heads[head].count {
+      return layer.report(
+        "\(Self.about.name) gave \(scores.count) scores for the \(layer.heads[head].count) tokens that KV head \(head) holds; give one for each"
+      )
+    }
+    switch scorer.ranking {
+    case .perKVHead:
+      let forced = scorer.forcedTokens(of: layer.heads[0].count).limited(to: capacity)
+      let shares = scorer.shares(of: capacity, forced: forced.newest, scores)
+      kept.selections = layer.forEachKVHead {
+        best(shares[$0], of: layer.heads[$0], by: scores[$0])
+      }
+    case .layerMean:
+      let selection = best(capacity, of: layer.heads[0], by: mean(scores))
+      for head in 0..<kept.count { kept[head] = selection }
+    }
+  }
+
+  /// In double precision, so that the order of the heads leaves no trace.
+  private func mean(_ scores: [[Float]]) -> [Float] {
+    let share = 1 / Double(scores.count)
+    return scores[0].indices.map { slot in
+      Float(scores.reduce(0) { $0 + Double($1[slot]) } * share)
+    }
+  }
+
+  /// The forced tokens of a head and its best others, `capacity` in all.
+  private func best(_ capacity: Int, of head: KVHead, by scores: [Float]) -> Selection {
+    let count = head.count
+    guard capacity < count else { return .everything }
+    let forced = scorer.forcedTokens(of: count).limited(to: capacity)
+    let others = forced.first..<count - forced.newest
+    var keeps = [Bool](repeating: true, count: count)
+    for slot in others { keeps[slot] = false }
+    var ranks = others.map { ScoreRank(score: scores[$0], index: $0) }
+    let wanted = capacity - forced.first - forced.newest
+    ranks.moveLargestToFront(wanted)
+    for rank in ranks.prefix(wanted) { keeps[rank.index] = true }
+    return Selection(slots: 0..<count, of: head) { keeps[$0] }
+  }
+}
+
+/// What methods that evict after the prompt have in common about budgets.
+enum Retention {
+  static let fractionSummary =
+    "share of the prompt's tokens that a KV head keeps; a budget replaces it"
+
+  static let budgetForms: [BudgetForm] = [.fraction, .tokens, .bytes, .matching]
+
+  /// Throws for budgets that do not say what a cache keeps.
+  static func check(_ budget: Budget?, of strategy: String) throws(ConfigurationError) {
+    let allowed = "use fraction, tokens, bytes or matching (of kvBytes)"
+    switch budget {
+    case nil, .tokens: return
+    case .density(let density, _):
+      throw ConfigurationError(
+        "budget",
+        "a density of \(density): \(strategy) attends densely to the prompt and evicts after it, so a density sets nothing; \(allowed)"
+      )
+    case .mass(let mass):
+      throw ConfigurationError(
+        "budget",
+        "\(mass) of the attention mass: \(strategy) keeps a number of tokens, not a mass; \(allowed)"
+      )
+    }
+  }
+
+  /// How many tokens a KV head keeps of a prompt.
+  static func tokens(_ budget: Budget?, _ fraction: Double, ofPrompt count: Int) -> Int {
+    if case .tokens(let tokens) = budget {
+      max(1, tokens)
+    } else {
+      Share.tokens(fraction, of: count)
+    }
+  }
+}

@@ -1,0 +1,79 @@
+import Records
+import Tensors
+
+/// A method that gives each cached token a score and keeps the best of a budget: the framework does all but the score.
+///
+/// The prompt is attended densely; after it each KV head keeps its forced tokens and, of the others, those with the
+/// highest scores (the earlier of equal ones), as many as `budget` or `retainedFraction` allows. Generated tokens are
+/// appended and stay, unless the method evicts in decode too. The newest token is always forced: it is part of the
+/// budget, and a cache never lets go of it.
+public protocol Scorer: ParameterGroup {
+  static var about: StrategyFacts { get }
+
+  /// Every parameter at its default.
+  init()
+
+  /// The score of each token that a KV head holds, in the order of its slots; higher stays, NaN counts as lowest, those
+  /// of forced tokens do not matter.
+  ///
+  /// Called for several KV heads at once, so it must not depend on the others.
+  func scores(_ layer: LayerView, kvHead: Int) -> [Float]
+
+  /// Throws where parameters contradict each other; their ranges have been checked.
+  func check(for shape: AttentionShape) throws(ConfigurationError)
+
+  /// The tokens that stay whatever their score, when a KV head holds `count`.
+  func forcedTokens(of count: Int) -> ForcedTokens
+
+  /// Tokens that each KV head of a layer keeps of a prompt of `count`, where the budget is `mean`, over layers.
+  func capacity(mean: Int, ofPrompt count: Int, layer: LayerView) -> Int
+
+  /// Tokens that each KV head keeps, `capacity` on average, of which `forced` in any case.
+  func shares(of capacity: Int, forced: Int, _ scores: [[Float]]) -> [Int]
+
+  /// Whether the cache is cut back to the budget of the prompt before every decode step.
+  var evictsInDecode: Bool { get }
+
+  /// Whose scores a KV head ranks its tokens by.
+  var ranking: ScoreRanking { get }
+}
+
+public enum ScoreRanking: Sendable, Hashable {
+  /// Each KV head ranks by its own scores.
+  case perKVHead
+  /// All KV heads of a layer rank by the mean of their scores, and so keep the same positions.
+  case layerMean
+}
+
+extension Scorer {
+  public init(_ change: (inout Self) throws -> Void) rethrows {
+    self.init()
+    try change(&self)
+  }
+
+  public func check(for shape: AttentionShape) throws(ConfigurationError) {}
+  public func forcedTokens(of count: Int) -> ForcedTokens { ForcedTokens() }
+  public func capacity(mean: Int, ofPrompt count: Int, layer: LayerView) -> Int { mean }
+  public func shares(of capacity: Int, forced: Int, _ scores: [[Float]]) -> [Int] {
+    Array(repeating: capacity, count: scores.count)
+  }
+  public var evictsInDecode: Bool { false }
+  public var ranking: ScoreRanking { .perKVHead }
+}
+
+/// The first and the newest tokens of a cache, kept before others, inside the budget.
+public struct ForcedTokens: Sendable, Hashable {
+  public var first: Int
+  public var newest: Int
+
+  public init(first: Int = 0, newest: Int = 1) {
+    self.first = first
+    self.newest = newest
+  }
+
+  /// The same cut to a budget: the newest token comes before the first ones, these before the other newest ones.
+  func limited(to capacity: Int) -> ForcedTokens {
+    let first = min(self.first, capacity - 1)
+    return ForcedTokens(first: first, newest: min(max(1, newest), capacity - first))
+  }
+}

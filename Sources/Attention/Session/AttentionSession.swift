@@ -1,0 +1,310 @@
+import Kernels
+import Records
+import Tensors
+import Threads
+
+/// One strategy at work on one sequence: what it remembers, its KV cache, and what they cost.
+///
+/// A prompt is: cache its keys and values, select, attend, then compact where the strategy wants it. A decode step is:
+/// compact (free tokens, move tokens to the cold tier) where it is due, cache, select, attend. A prompt comes first and
+/// whole, or not at all; a decode step takes no more tokens than the strategy allows together.
+public final class AttentionSession: LayerAttention {
+  public let strategy: any AttentionStrategy
+  public let shape: AttentionShape
+  public let workspace: Workspace
+  /// Caches by layer and KV head.
+  public private(set) var caches: [[KVHead]]
+  /// Time by phase and stage since the session began.
+  public private(set) var times: [AttentionPhase: StageTimes] = [:]
+  /// Query-key pairs of all calls, over query heads and layers.
+  public private(set) var pairs = PairCounts()
+  /// How the strategy broke its contract; its results are not to be trusted then.
+  public private(set) var fault: StrategyFault?
+  /// Told of every decision, with the view that it was made from.
+  public var observer: ((LayerView, Decision, HeadSelections) -> Void)?
+
+  private var work: [any LayerWork]
+  private let prefillGranularity: PrefillGranularity
+  /// Attends where keys are seen at other positions than they were written with.
+  private let cacheRelative: CacheRelativeAttention?
+  /// The kernel's gathering time when the last attention began.
+  private var gatheredBefore: UInt64 = 0
+  private var logSumExp: [Float] = []
+  private var selections: HeadSelections
+  private var kept: HeadSelections
+  private var exact: HeadSelections
+  /// The last query of each layer (1 x queryHeads·headDimension): what a retention before the next step goes by.
+  private var newestQueries: [Matrix?]
+
+  /// What was decided.
+  public enum Decision: Sendable, Hashable {
+    /// One selection a query head, for queries at these positions.
+    case attending(Range<Int>)
+    /// One selection a KV head, its window taken at this query.
+    case retaining(newestQuery: Int)
+    /// One selection a KV head of what is held exactly, its window taken at this query.
+    case cooling(newestQuery: Int)
+  }
+
+  public init(_ strategy: any AttentionStrategy, shape: AttentionShape, workspace: Workspace) {
+    self.strategy = strategy
+    self.shape = shape
+    self.workspace = workspace
+    caches = (0..<shape.layers).map { _ in
+      (0..<shape.kvHeads).map { _ in KVHead(headDimension: shape.headDimension) }
+    }
+    cacheRelative =
+      if let positions = strategy.cachePositions, let rotary = shape.rotary {
+        CacheRelativeAttention(positions, rotary, headDimension: shape.headDimension)
+      } else {
+        nil
+      }
+    work = strategy.makeWork(shape: shape, future: nil)
+    prefillGranularity = work[0].prefillGranularity
+    coldFormat = work[0].coldFormat
+    selections = HeadSelections(heads: shape.queryHeads)
+    kept = HeadSelections(heads: shape.kvHeads)
+    exact = kept
+    newestQueries = Array(repeating: nil, count: shape.layers)
+  }
+
+  /// The strategy's name in a spec.
+  public var name: String { type(of: strategy).about.name }
+
+  /// Whether it has to be told what follows a prompt before it sees the prompt.
+  public var readsFuture: Bool { strategy.readsFuture }
+
+  /// Tells an oracle what follows the prompt to come; others make nothing of it. Traps once the caches hold tokens.
+  public func foresee(_ future: FutureAttention) {
+    precondition(
+      caches.allSatisfy { $0.allSatisfy { $0.count == 0 } },
+      "AttentionSession.foresee: the caches hold tokens already")
+    work = strategy.makeWork(shape: shape, future: future)
+  }
+
+  /// In how many bits the caches' cold tiers hold tokens; nil without one.
+  public let coldFormat: ColdFormat?
+
+  /// Whether the log-sum-exp is that of dense logits: not of keys at other positions than they were written with, nor
+  /// of quantised ones. Where it is not, it says nothing of the dense attention mass, so dropped mass and its bound are
+  /// not measured.
+  public var logitsAreDense: Bool { cacheRelative == nil && coldFormat == nil }
+
+  /// Bytes beside keys and values that the strategy keeps for cached tokens.
+  public var stateBytes: Int { work.reduce(0) { $0 + $1.cacheBytes } }
+
+  /// What the strategy remembers of each layer, and how many bytes of it it counts as part of the cache.
+  package var states: [(state: Any, cacheBytes: Int)] {
+    work.map { ($0.remembered, $0.cacheBytes) }
+  }
+
+  /// Bytes that the caches have allocated, with what the strategy keeps for their tokens.
+  public var residentBytes: Int { sumOfCaches(\.allocatedBytes) + stateBytes }
+
+  /// Bytes of the tokens held, in whatever tier.
+  public var logicalBytes: Int { sumOfCaches(\.logicalBytes) }
+
+  /// Tokens held in whatever tier, over all layers and KV heads.
+  public var tokensHeld: Int { sumOfCaches(\.heldCount) }
+
+  private func sumOfCaches(_ value: (KVHead) -> Int) -> Int {
+    caches.reduce(0) { total, heads in heads.reduce(total) { $0 + value($1) } }
+  }
+
+  public func queriesDecodedTogether(from position: Int) -> Int {
+    max(1, strategy.queriesDecodedTogether(from: position))
+  }
+
+  @discardableResult
+  public func attend(
+    layer: Int, phase: AttentionPhase, queries: Matrix, keys: Matrix, values: Matrix,
+    firstPosition: Int, output: inout Matrix
+  ) -> AttentionOutcome {
+    checkStep(layer, phase, tokens: queries.rows, firstPosition: firstPosition)
+    var clock = StageClock()
+    let heads = caches[layer]
+    if phase == .decode, let newest = newestQueries[layer],
+      work[layer].retentionIsDue(before: firstPosition, phase: .decode)
+    {
+      compact(
+        LayerView(
+          layer: layer, shape: shape, phase: .decode, queries: newest,
+          firstQueryPosition: firstPosition - 1, heads: heads, workspace: workspace))
+      clock.lap(&times[phase, default: StageTimes()].compact)
+    }
+    for (index, head) in heads.enumerated() {
+      head.append(
+        keys: keys, values: values, column: index * shape.headDimension,
+        firstPosition: firstPosition)
+    }
+    if logSumExp.count != shape.queryHeads * queries.rows {
+      logSumExp = [Float](repeating: 0, count: shape.queryHeads * queries.rows)
+    }
+    let view = LayerView(
+      layer: layer, shape: shape, phase: phase, queries: queries,
+      firstQueryPosition: firstPosition, heads: heads, workspace: workspace)
+    clock.lap(&times[phase, default: StageTimes()].cache)
+
+    work[layer].observe(view)
+    var pairs = [PairCounts](repeating: PairCounts(), count: shape.queryHeads)
+    switch phase {
+    case .prefill: attendPrompt(view, &clock, &pairs, output: &output)
+    case .decode:
+      selections.fill(with: .everything)
+      work[layer].selectForDecode(view, into: &selections)
+      note(view, .attending(view.queryPositions), &selections, heads: shape.queryHeads)
+      clock.lap(&times[phase, default: StageTimes()].select)
+      attend(
+        view, [QueryBlock(rows: 0..<queries.rows, selections: selections.selections)], &pairs,
+        output: &output)
+      lapAttend(&clock, phase)
+    }
+    newestQueries[layer] = Matrix(
+      rows: 1, columns: queries.columns,
+      elements: Array(queries.elements.suffix(queries.columns)))
+    if phase == .prefill,
+      work[layer].retentionIsDue(before: firstPosition + queries.rows, phase: .prefill)
+    {
+      compact(view)
+      clock.lap(&times[phase, default: StageTimes()].compact)
+    }
+    self.pairs = pairs.reduce(self.pairs, +)
+    return AttentionOutcome(logSumExp: logSumExp, pairs: pairs)
+  }
+
+  /// Selects block by block, and attends to several blocks in one call.
+  private func attendPrompt(
+    _ view: LayerView, _ clock: inout StageClock, _ pairs: inout [PairCounts],
+    output: inout Matrix
+  ) {
+    var waiting: [QueryBlock] = []
+    var runs = 0
+    let first = view.firstQueryPosition
+    for block in prefillGranularity.blocks(of: view.queryCount) {
+      let positions = first + block.lowerBound..<first + block.upperBound
+      selections.fill(with: .everything)
+      work[view.layer].selectForPrefill(view, queries: positions, into: &selections)
+      note(view, .attending(positions), &selections, heads: shape.queryHeads)
+      waiting.append(QueryBlock(rows: block, selections: selections.selections))
+      runs += selections.selections.reduce(0) { $0 + $1.runs.count }
+      clock.lap(&times[.prefill, default: StageTimes()].select)
+      // Few queries are attended to faster alone; many runs take memory.
+      if block.count > AttentionKernel.fewQueries && block.upperBound < view.queryCount
+        && runs < Self.mostRunsWaiting
+      {
+        continue
+      }
+      attend(view, waiting, &pairs, output: &output)
+      lapAttend(&clock, .prefill)
+      waiting.removeAll(keepingCapacity: true)
+      runs = 0
+    }
+  }
+
+  private func checkStep(
+    _ layer: Int, _ phase: AttentionPhase, tokens: Int, firstPosition: Int
+  ) {
+    switch phase {
+    case .prefill:
+      precondition(
+        firstPosition == 0 && caches[layer][0].count == 0,
+        "AttentionSession.attend: a prompt at position \(firstPosition), \(caches[layer][0].count) tokens are cached"
+      )
+    case .decode:
+      let together = queriesDecodedTogether(from: firstPosition)
+      precondition(
+        tokens <= together,
+        "AttentionSession.attend: \(tokens) decode steps at position \(firstPosition), at most \(together) go together"
+      )
+    }
+  }
+
+  /// Passes a decision on; one that is not a selection for each head is a fault, and everything in its place.
+  private func note(
+    _ view: LayerView, _ decision: Decision, _ selections: inout HeadSelections, heads: Int
+  ) {
+    if selections.count != heads {
+      workspace.report(
+        "\(selections.count) selections in layer \(view.layer) for \(heads) heads; set one for each head, or leave it"
+      )
+      selections = HeadSelections(heads: heads)
+    }
+    if let text = workspace.takeFault(), fault == nil {
+      fault = StrategyFault(strategy: type(of: strategy).about.name, message: text)
+    }
+    observer?(view, decision, selections)
+  }
+
+  /// The time since the last border was attention, but for the gathering of selected tokens, which is selection.
+  private func lapAttend(_ clock: inout StageClock, _ phase: AttentionPhase) {
+    var spent: UInt64 = 0
+    clock.lap(&spent)
+    let gathering = min(spent, workspace.kernel.gatheringTime - gatheredBefore)
+    times[phase, default: StageTimes()].attend += spent - gathering
+    times[phase, default: StageTimes()].select += gathering
+  }
+
+  /// Runs of selections that wait for their queries to attend (16 bytes each).
+  private static let mostRunsWaiting = 1 << 18
+
+  private func attend(
+    _ view: LayerView, _ blocks: [QueryBlock], _ pairs: inout [PairCounts], output: inout Matrix
+  ) {
+    gatheredBefore = workspace.kernel.gatheringTime
+    if let cacheRelative, view.phase == .decode || cacheRelative.positions.actsInPrefill {
+      for block in blocks {
+        let counts = cacheRelative.attend(
+          view, rows: block.rows, selections: block.selections, kernel: workspace.kernel,
+          output: &output, logSumExp: &logSumExp)
+        for head in pairs.indices { pairs[head] += counts[head] }
+      }
+      return
+    }
+    let counts = workspace.kernel.attend(
+      queries: view.queries, blocks: blocks, firstPosition: view.firstQueryPosition, shape: shape,
+      heads: view.heads, output: &output, logSumExp: &logSumExp)
+    for head in pairs.indices { pairs[head] += counts[head] }
+  }
+
+  private func compact(_ view: LayerView) {
+    kept.fill(with: .everything)
+    work[view.layer].selectForRetention(view, into: &kept)
+    note(view, .retaining(newestQuery: view.newestQuery), &kept, heads: shape.kvHeads)
+    exact = kept
+    if let coldFormat {
+      work[view.layer].selectForColdTier(view, into: &exact)
+      note(view, .cooling(newestQuery: view.newestQuery), &exact, heads: shape.kvHeads)
+      nonisolated(unsafe) let heads = view.heads
+      let newest = view.newestQuery
+      workspace.workers.run(count: heads.count) { [kept, exact] head, _ in
+        heads[head].cool(
+          kept[head], except: exact[head], newestQuery: newest, format: coldFormat)
+      }
+    }
+    for (head, cache) in view.heads.enumerated() {
+      cache.retain(
+        exact[head], newestQuery: view.newestQuery, keepsSlack: view.phase == .decode)
+    }
+  }
+}
+
+/// What came of one call of attention, beside its output.
+public struct AttentionOutcome: Sendable {
+  /// Natural log-sum-exp of the attended logits, (queryHeads x tokens).
+  public var logSumExp: [Float]
+  /// Query-key pairs by query head.
+  public var pairs: [PairCounts]
+
+  public init(logSumExp: [Float], pairs: [PairCounts]) {
+    self.logSumExp = logSumExp
+    self.pairs = pairs
+  }
+}
+
+/// A strategy that broke its contract, and how.
+public struct StrategyFault: Error, Hashable, CustomStringConvertible {
+  public var strategy: String
+  public var message: String
+
+  public var description: String { "\(strategy) broke its contract: \(message)" }
+}

@@ -1,0 +1,98 @@
+import Foundation
+import Kernels
+import Tensors
+import Threads
+
+/// Attention under ``CachePositions``: the recent keys with the query as it is, the first keys with the query turned
+/// back, and both made one by their log-sum-exps.
+struct CacheRelativeAttention {
+  let positions: CachePositions
+  private let rotary: RotaryTable
+
+  init(_ positions: CachePositions, _ rotary: RotaryEmbedding, headDimension: Int) {
+    self.positions = positions
+    self.rotary = RotaryTable(rotary, headDimension: headDimension)
+  }
+
+  /// As `AttentionKernel.attend`, for `selections` of the first tokens and a window.
+  func attend(
+    _ view: LayerView, rows: Range<Int>, selections: [Selection], kernel: AttentionKernel,
+    output: inout Matrix, logSumExp: inout [Float]
+  ) -> [PairCounts] {
+    func attend(
+      _ queries: Matrix, _ rows: Range<Int>, _ heads: [KVHead], _ selections: [Selection],
+      _ output: inout Matrix, _ logSumExp: inout [Float]
+    ) -> [PairCounts] {
+      kernel.attend(
+        queries: queries, rows: rows, firstPosition: view.firstQueryPosition, shape: view.shape,
+        heads: heads, selections: selections, output: &output, logSumExp: &logSumExp)
+    }
+    let firstTurned = positions.lastPosition - view.firstQueryPosition + 1
+    let border = min(max(rows.lowerBound, firstTurned), rows.upperBound)
+    var counts = attend(
+      view.queries, rows.lowerBound..<border, view.heads, selections, &output, &logSumExp)
+    let turned = border..<rows.upperBound
+    guard !turned.isEmpty else { return counts }
+
+    let recent = selections.map { selection in
+      var selection = selection
+      selection.removeRuns()
+      return selection
+    }
+    let recentCounts = attend(view.queries, turned, view.heads, recent, &output, &logSumExp)
+    for head in counts.indices { counts[head] += recentCounts[head] }
+    guard positions.sinks > 0 else { return counts }
+
+    var queries = view.queries
+    rotary.turn(
+      &queries, rows: turned, firstPosition: view.firstQueryPosition, to: positions.lastPosition,
+      workers: kernel.workers)
+    var first = Selection()
+    first.keep(0..<positions.sinks)
+    var sinkOutput = Matrix(rows: output.rows, columns: output.columns)
+    var sinkSums = [Float](repeating: 0, count: logSumExp.count)
+    let sinkCounts = attend(
+      queries, turned, view.heads.map(firstTokens),
+      Array(repeating: first, count: selections.count), &sinkOutput, &sinkSums)
+    for head in counts.indices { counts[head] += sinkCounts[head] }
+    merge(
+      sinkOutput, sinkSums, into: &output, &logSumExp, rows: turned,
+      headDimension: view.shape.headDimension)
+    return counts
+  }
+
+  /// A cache of a head's first tokens alone: a query always sees itself, and must not here.
+  private func firstTokens(of head: KVHead) -> KVHead {
+    let first = KVHead(headDimension: head.headDimension)
+    let count = head.slot(atOrAfter: positions.sinks)
+    guard count > 0 else { return first }
+    func rows(_ source: Rows) -> Matrix {
+      let elements = source.firstElement..<source.firstElement + count * source.width
+      return Matrix(
+        rows: count, columns: source.width, elements: Array(source.elements[elements]))
+    }
+    first.append(keys: rows(head.keys), values: rows(head.values), column: 0, firstPosition: 0)
+    return first
+  }
+
+  /// out = (e^a · out + e^b · other) / (e^a + e^b), the log-sum-exp ln(e^a + e^b).
+  private func merge(
+    _ other: Matrix, _ otherSums: [Float], into output: inout Matrix, _ sums: inout [Float],
+    rows: Range<Int>, headDimension d: Int
+  ) {
+    let columns = output.columns
+    for head in 0..<columns / d {
+      for row in rows {
+        let place = head * output.rows + row
+        let (a, b) = (Double(sums[place]), Double(otherSums[place]))
+        let sum = max(a, b) + log1p(exp(-abs(a - b)))
+        let (own, others) = (Float(exp(a - sum)), Float(exp(b - sum)))
+        let first = row * columns + head * d
+        for i in first..<first + d {
+          output.elements[i] = own * output.elements[i] + others * other.elements[i]
+        }
+        sums[place] = Float(sum)
+      }
+    }
+  }
+}

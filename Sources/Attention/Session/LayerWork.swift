@@ -1,0 +1,92 @@
+import Tensors
+
+/// A strategy and what it remembers of one layer of one sequence, its type hidden: what it does in each phase, and
+/// nothing where it has no capability for it.
+protocol LayerWork: AnyObject {
+  /// Takes note of what entered the cache.
+  func observe(_ layer: LayerView)
+  func selectForPrefill(
+    _ layer: LayerView, queries: Range<Int>, into selections: inout HeadSelections)
+  func selectForDecode(_ layer: LayerView, into selections: inout HeadSelections)
+  func selectForRetention(_ layer: LayerView, into kept: inout HeadSelections)
+  func selectForColdTier(_ layer: LayerView, into exact: inout HeadSelections)
+  func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool
+  var prefillGranularity: PrefillGranularity { get }
+  var coldFormat: ColdFormat? { get }
+  var cacheBytes: Int { get }
+  /// What it remembers, for a look from outside.
+  var remembered: Any { get }
+}
+
+/// The work of a strategy of a known type.
+final class TypedWork<Strategy: AttentionStrategy>: LayerWork {
+  private var state: Strategy.State
+  private let observing: (any Observes<Strategy.State>)?
+  private let prefill: (any SelectsInPrefill<Strategy.State>)?
+  private let decode: (any SelectsInDecode<Strategy.State>)?
+  private let retention: (any Retains<Strategy.State>)?
+  private let cold: (any HasColdTier<Strategy.State>)?
+
+  init(_ strategy: Strategy, state: Strategy.State) {
+    self.state = state
+    observing = strategy as? any Observes<Strategy.State>
+    prefill = strategy as? any SelectsInPrefill<Strategy.State>
+    decode = strategy as? any SelectsInDecode<Strategy.State>
+    retention = strategy as? any Retains<Strategy.State>
+    cold = strategy as? any HasColdTier<Strategy.State>
+  }
+
+  var cacheBytes: Int { state.cacheBytes }
+
+  var remembered: Any { state }
+
+  var prefillGranularity: PrefillGranularity { prefill?.prefillGranularity ?? .wholePrompt }
+
+  var coldFormat: ColdFormat? { cold?.coldFormat }
+
+  func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool {
+    retention?.retentionIsDue(before: position, phase: phase) ?? false
+  }
+
+  func observe(_ layer: LayerView) { observing?.observe(layer, state: &state) }
+
+  func selectForPrefill(
+    _ layer: LayerView, queries: Range<Int>, into selections: inout HeadSelections
+  ) {
+    prefill?.selectForPrefill(layer, queries: queries, into: &selections, state: &state)
+  }
+
+  func selectForDecode(_ layer: LayerView, into selections: inout HeadSelections) {
+    decode?.selectForDecode(layer, into: &selections, state: &state)
+  }
+
+  func selectForRetention(_ layer: LayerView, into kept: inout HeadSelections) {
+    retention?.selectForRetention(layer, into: &kept, state: &state)
+  }
+
+  func selectForColdTier(_ layer: LayerView, into exact: inout HeadSelections) {
+    cold?.selectForColdTier(layer, into: &exact, state: &state)
+  }
+}
+
+extension AttentionStrategy {
+  /// Its work on each layer of a new sequence.
+  ///
+  /// - Parameter future: what follows the prompt; nil for a sequence about which nothing is known.
+  func makeWork(shape: AttentionShape, future: FutureAttention?) -> [any LayerWork] {
+    if let composed = self as? any HasParts {
+      let parts = composed.parts.map { part in
+        (part.phase, part.strategy, part.strategy.makeWork(shape: shape, future: future))
+      }
+      return (0..<shape.layers).map { layer in
+        ComposedWork(parts.map { ComposedWork.Part(phase: $0, strategy: $1, work: $2[layer]) })
+      }
+    }
+    if let future, let oracle = self as? any ReadsFuture<State> {
+      return oracle.states(foreseeing: future, shape: shape).map { TypedWork(self, state: $0) }
+    }
+    return (0..<shape.layers).map {
+      TypedWork(self, state: makeState(layer: $0, shape: shape))
+    }
+  }
+}

@@ -1,0 +1,24 @@
+/// Time spent in the stages of attention, in nanoseconds, summed over layers and calls. Stages do not overlap.
+public struct StageTimes: Sendable, Hashable {
+  /// Writing new keys and values into the cache.
+  public var cache: UInt64 = 0
+  public var select: UInt64 = 0
+  public var attend: UInt64 = 0
+  public var compact: UInt64 = 0
+
+  public init() {}
+
+  public var total: UInt64 { cache + select + attend + compact }
+}
+
+/// A monotonic clock that is read at stage borders only.
+struct StageClock {
+  private var last = ContinuousClock.now
+
+  /// Adds the time since the last border to a stage.
+  mutating func lap(_ stage: inout UInt64) {
+    let now = ContinuousClock.now
+    stage += (now - last).nanoseconds
+    last = now
+  }
+}

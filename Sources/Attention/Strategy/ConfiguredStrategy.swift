@@ -1,0 +1,101 @@
+import JSON
+import Records
+import Tensors
+
+/// A strategy with its parameters and its budget as stated: made once from a spec or a command line, and carried to the
+/// sessions.
+public struct ConfiguredStrategy: Sendable {
+  public var strategy: any AttentionStrategy
+  public let budget: StatedBudget?
+
+  public init(_ strategy: any AttentionStrategy, budget: StatedBudget? = nil) {
+    self.strategy = strategy
+    self.budget = budget
+  }
+
+  public var name: String { type(of: strategy).about.name }
+
+  public var description: StrategyDescription { strategy.description }
+
+  /// The strategy itself, and those that it is made of.
+  public var withParts: [ConfiguredStrategy] {
+    [self] + ((strategy as? any HasParts)?.parts.map(\.configured) ?? [])
+  }
+
+  /// All parameters and the budget as a spec writes them; those without a value are left out.
+  public var parameters: JSONValue {
+    var members: [String: JSONValue] = [:]
+    for (name, value) in ParameterDescription.values(of: strategy) where !value.isNull {
+      members[name] = value
+    }
+    members["budget"] = budget?.jsonValue
+    return .object(members)
+  }
+
+  /// Throws where a parameter is out of range, or parameters contradict each other, a budget of a prompt of
+  /// `promptTokens`, or the shape.
+  public func check(promptTokens: Int, shape: AttentionShape) throws(ConfigurationError) {
+    let sized = forPrompt(of: promptTokens, shape: shape)
+    try sized.checkRanges()
+    if let composed = sized as? any HasParts {
+      for part in composed.parts {
+        do throws(ConfigurationError) {
+          try part.configured.check(promptTokens: promptTokens, shape: shape)
+        } catch {
+          throw ConfigurationError("\(part.phase.rawValue).\(error.parameter)", error.message)
+        }
+      }
+    }
+    try sized.check(for: shape)
+  }
+
+  /// The strategy with a budget for one prompt, its parts with theirs.
+  ///
+  /// - Parameters:
+  ///   - promptTokens: of this prompt.
+  ///   - meanPromptTokens: of all prompts that are measured together; by default they are alike.
+  ///   - matched: the measured use of what a budget matches, for a part by its phase. By default everything.
+  public func forPrompt<Failure: Error>(
+    of promptTokens: Int, meanPromptTokens: Double? = nil, shape: AttentionShape,
+    matched: (StatedBudget.MatchedUse, _ part: StrategyPhase?) throws(Failure) -> Double
+  ) throws(Failure) -> any AttentionStrategy {
+    func sized(
+      _ configured: ConfiguredStrategy, _ part: StrategyPhase?
+    ) throws(Failure) -> any AttentionStrategy {
+      guard let stated = configured.budget,
+        var budgeted = configured.strategy as? any Budgeted
+      else { return configured.strategy }
+      budgeted.budget = try stated.resolved(
+        promptTokens: promptTokens, meanPromptTokens: meanPromptTokens ?? Double(promptTokens),
+        shape: shape, matched: { use throws(Failure) in try matched(use, part) })
+      return budgeted
+    }
+    guard var composed = strategy as? any HasParts else { return try sized(self, nil) }
+    for index in composed.parts.indices {
+      let part = composed.parts[index]
+      composed.parts[index].configured = ConfiguredStrategy(
+        try sized(part.configured, part.phase))
+    }
+    return composed
+  }
+
+  /// The same where nothing is matched, or where what is matched is not known yet.
+  public func forPrompt(of promptTokens: Int, shape: AttentionShape) -> any AttentionStrategy {
+    forPrompt(of: promptTokens, shape: shape) { use, _ in
+      use == .density ? 1 : Double(promptTokens)
+    }
+  }
+}
+
+extension AttentionStrategy {
+  /// Throws for the first parameter out of its range.
+  func checkRanges() throws(ConfigurationError) {
+    let declared = ParameterDescription.declared(by: self)
+    for ((name, value), parameter) in zip(ParameterDescription.values(of: self), declared) {
+      if !value.isNull, let complaint = parameter.kind.complaint(about: value) {
+        throw ConfigurationError(
+          name, "\(value.canonicalText) \(complaint); allowed is \(parameter.kind.allowedText)")
+      }
+    }
+  }
+}

@@ -1,0 +1,106 @@
+import JSON
+import Records
+import Tensors
+
+/// A budget as a spec states it; a strategy meets it as a number of one prompt (``Budget``).
+///
+/// Definitions: `docs/experiments.md`, "Budgets".
+public enum StatedBudget: Sendable, Hashable {
+  /// Of the prompt's tokens, in 0…1, 0 excluded.
+  case fraction(Double)
+  /// A KV head, on average over the heads of a layer, or over layers, as the strategy says.
+  case tokens(Int)
+  /// Of the whole model, as `kvCacheLogicalBytes` counts.
+  case bytes(Int)
+  /// Attended over causal pairs.
+  case density(Double)
+  /// The smallest set whose attention mass is at least this.
+  case mass(Double)
+  /// The measured use of another strategy at the same model, context length, task and protocol.
+  case matching(String, of: MatchedUse)
+
+  /// What is matched.
+  public enum MatchedUse: String, Sendable, Hashable, CaseIterable {
+    /// Tokens kept after the prefill, mean over layers and KV heads, rounded down, the same for every head.
+    case kvBytes
+    /// Attended over causal pairs of the prefill.
+    case density
+  }
+
+  /// The strategy whose use it matches.
+  public var matchedName: String? {
+    if case .matching(let name, _) = self { name } else { nil }
+  }
+
+  public var form: BudgetForm {
+    switch self {
+    case .fraction: .fraction
+    case .tokens: .tokens
+    case .bytes: .bytes
+    case .density: .density
+    case .mass: .mass
+    case .matching: .matching
+    }
+  }
+
+  /// As the spec writes it, `of` always said.
+  public var jsonValue: JSONValue {
+    switch self {
+    case .fraction(let value), .density(let value), .mass(let value):
+      [form.rawValue: .number(value)]
+    case .tokens(let count), .bytes(let count): [form.rawValue: .integer(count)]
+    case .matching(let name, let use): ["matching": .string(name), "of": .string(use.rawValue)]
+    }
+  }
+
+  /// Reads what ``jsonValue`` gives; nil for anything else.
+  public init?(_ value: JSONValue) {
+    guard let members = value.objectValue else { return nil }
+    if let name = members["matching"]?.stringValue {
+      guard let use = MatchedUse(rawValue: members["of"]?.stringValue ?? "kvBytes") else {
+        return nil
+      }
+      self = .matching(name, of: use)
+      return
+    }
+    guard members.count == 1, let (key, value) = members.first, let form = BudgetForm(rawValue: key)
+    else { return nil }
+    switch (form, value.doubleValue, value.integerValue) {
+    case (.fraction, let share?, _): self = .fraction(share)
+    case (.density, let share?, _): self = .density(share)
+    case (.mass, let share?, _): self = .mass(share)
+    case (.tokens, _, let count?): self = .tokens(count)
+    case (.bytes, _, let count?): self = .bytes(count)
+    default: return nil
+    }
+  }
+
+  /// The budget of one prompt.
+  ///
+  /// - Parameters:
+  ///   - meanPromptTokens: of all samples of the cell, whose mean use is what is matched.
+  ///   - matched: a measured use of the strategy that is matched.
+  public func resolved<Failure: Error>(
+    promptTokens: Int, meanPromptTokens: Double, shape: AttentionShape,
+    matched: (MatchedUse) throws(Failure) -> Double
+  ) throws(Failure) -> Budget {
+    switch self {
+    // Everything, whatever is decoded after the prompt.
+    case .fraction(1): return .everything
+    case .fraction(let fraction): return .tokens(Share.tokens(fraction, of: promptTokens))
+    case .tokens(let count): return .tokens(count)
+    case .bytes(let bytes):
+      let bytesPerToken =
+        shape.layers * shape.kvHeads * 2 * shape.headDimension * MemoryLayout<Float>.size
+      return .tokens(max(1, bytes / bytesPerToken))
+    case .density(let density): return .density(density, promptTokens: promptTokens)
+    case .mass(let mass): return .mass(mass)
+    case .matching(_, of: .kvBytes):
+      let share = try matched(.kvBytes) / meanPromptTokens
+      // A reference that dropped nothing of its prompts is no bound.
+      return share >= 1 ? .everything : .tokens(Share.tokens(share, of: promptTokens))
+    case .matching(_, of: .density):
+      return .density(try matched(.density), promptTokens: promptTokens)
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import Kernels
+import Tensors
+
+/// What keys and values look like, whatever the queries are.
+extension LayerView {
+  /// ‖k‖₂ of each key held, in double precision, by slot.
+  public func keyNorms(ofKVHead kvHead: Int) -> [Double] { Self.norms(heads[kvHead].keys) }
+
+  /// ‖v‖₂ of each value held, in double precision, by slot.
+  public func valueNorms(ofKVHead kvHead: Int) -> [Double] { Self.norms(heads[kvHead].values) }
+
+  private static func norms(_ rows: Rows) -> [Double] {
+    (0..<rows.count).map { index in
+      let row = rows.row(index)
+      var squares = 0.0
+      for i in row.indices { squares += Double(row[i]) * Double(row[i]) }
+      return squares.squareRoot()
+    }
+  }
+
+  /// The cosine between each key held and the mean of the unit vectors along all of them, in double precision, by slot;
+  /// 0 for a key of length 0.
+  public func cosinesToMeanKey(ofKVHead kvHead: Int) -> [Double] {
+    let keys = heads[kvHead].keys
+    let lengths = keyNorms(ofKVHead: kvHead)
+    var anchor = [Double](repeating: 0, count: keys.width)
+    for slot in 0..<keys.count where lengths[slot] > 0 {
+      let key = keys.row(slot)
+      let scale = 1 / lengths[slot]
+      for i in 0..<keys.width { anchor[i] += Double(key[i]) * scale }
+    }
+    // The anchor's own length divides all cosines alike.
+    let anchorLength = anchor.reduce(0) { $0 + $1 * $1 }.squareRoot()
+    return (0..<keys.count).map { slot in
+      guard lengths[slot] > 0, anchorLength > 0 else { return 0 }
+      let key = keys.row(slot)
+      var product = 0.0
+      for i in 0..<keys.width { product += Double(key[i]) * anchor[i] }
+      return product / (lengths[slot] * anchorLength)
+    }
+  }
+
+  /// How much the keys in `slots` vary from channel to channel, each channel scaled by the range that it takes in
+  /// `reference`: the standard deviation over channels (divided by d − 1). A channel that is constant there counts as 0.
+  public func keyDeviations(
+    ofKVHead kvHead: Int, in slots: Range<Int>, scaledBy reference: Range<Int>
+  ) -> [Double] { Self.deviations(heads[kvHead].keys, slots, reference) }
+
+  /// The same of values.
+  public func valueDeviations(
+    ofKVHead kvHead: Int, in slots: Range<Int>, scaledBy reference: Range<Int>
+  ) -> [Double] { Self.deviations(heads[kvHead].values, slots, reference) }
+
+  private static func deviations(
+    _ rows: Rows, _ slots: Range<Int>, _ reference: Range<Int>
+  ) -> [Double] {
+    let d = rows.width
+    var minima = [Float](repeating: .infinity, count: d)
+    var maxima = [Float](repeating: -.infinity, count: d)
+    for slot in reference {
+      let row = rows.row(slot)
+      for i in 0..<d {
+        minima[i] = min(minima[i], row[i])
+        maxima[i] = max(maxima[i], row[i])
+      }
+    }
+    let scales = (0..<d).map { i in
+      maxima[i] > minima[i] ? 1 / (Double(maxima[i]) - Double(minima[i])) : 0
+    }
+    return slots.map { slot in
+      let row = rows.row(slot)
+      var sum = 0.0
+      var squares = 0.0
+      for i in 0..<d { sum += (Double(row[i]) - Double(minima[i])) * scales[i] }
+      let mean = sum / Double(d)
+      for i in 0..<d {
+        let difference = (Double(row[i]) - Double(minima[i])) * scales[i] - mean
+        squares += difference * difference
+      }
+      return (squares / Double(max(1, d - 1))).squareRoot()
+    }
+  }
+}

@@ -1,0 +1,231 @@
+import Attention
+import Kernels
+import Records
+import Tasks
+import Tensors
+import Threads
+import Transformer
+
+/// A bench with its model loaded and its samples made, at work.
+final class RunningGroup {
+  private let bench: CellGroup
+  private unowned let runner: ExperimentRunner
+  private let model: any RunModel
+  private let task: any ExperimentTask
+  private let samples: [TaskSample]
+  private let makeFull: () -> AttentionSession
+  private let futures: FutureShelf
+  private let work: GroupWork
+  private let totalWork: Double
+  private var strategies: [String: CellStrategy] = [:]
+  private var step = ""
+  private static let densePass = "dense pass"
+
+  /// Throws what is wrong with the model, the task or its text: then no cell of the bench can run.
+  init(_ bench: CellGroup, runner: ExperimentRunner) throws {
+    self.bench = bench
+    self.runner = runner
+    let cell = bench.cell
+    runner.report(.began(bench.title))
+    model = try runner.models.model(named: cell.model)
+    task = try TaskRegistry.builtIn.task(
+      named: cell.task, parameters: cell.taskParameters, folder: runner.request.folder)
+    samples = try model.samples(
+      of: task, contextLength: cell.contextLength, seed: cell.seed)
+    work = runner.work(of: bench)
+    totalWork = work.total(of: samples.map(\.length))
+    let decoder = model.model
+    makeFull = {
+      AttentionSession(FullAttention(), shape: decoder.shape, workspace: decoder.workspace)
+    }
+    futures = FutureShelf(
+      model: decoder, samples: samples, makeFull: makeFull, checkpoint: runner.checkpoint)
+  }
+
+  // MARK: Quality
+
+  private static let qualityKinds: Set<ResultKind> = [.approximation, .quality, .memory]
+
+  private func kinds(of cell: PlannedCell) -> Set<ResultKind> {
+    runner.missing(cell).intersection(Self.qualityKinds)
+  }
+
+  /// Errors, quality and memory of all cells that lack any of them.
+  ///
+  /// All strategies stand beside one dense pass, so their budgets have to be known before it: cells
+  /// that others match take their own pass first.
+  func runQuality() throws {
+    let open = bench.cells.filter { !kinds(of: $0).isEmpty }
+    guard !open.isEmpty else { return }
+    let pass = QualityPass(
+      model: model, task: task, samples: samples, makeFull: makeFull, futures: futures,
+      checkpoint: runner.checkpoint, afterLayer: { [self] in noteLayer(ofSample: $0) })
+    let matched = open.reduce(into: Set<String>()) { $0.formUnion($1.references) }
+    var early: [String: (own: QualityPass.Own, seconds: Double)] = [:]
+    for cell in open where matched.contains(cell.cell.identity) {
+      early[cell.cell.identity] = try attempting(cell) {
+        let subject = try subject(cell)
+        begin("\(cell.label), own pass")
+        var watch = Stopwatch()
+        let own = try pass.own(of: subject, isMatched: true)
+        runner.unstored[cell.cell.identity] = own.measurements
+        return (own, watch.lap())
+      }
+    }
+    let subjects = try open.compactMap { cell in try attempting(cell) { try subject(cell) } }
+    guard !subjects.isEmpty else { return }
+    begin(Self.densePass)
+    let dense = try pass.dense(beside: subjects)
+    for subject in subjects {
+      let cell = subject.strategy.cell
+      try attempting(cell) {
+        for reference in cell.references.sorted() { try runner.checkNotFailed(reference) }
+        let known = early.removeValue(forKey: cell.cell.identity)
+        begin(known == nil && !subject.strategy.isFull ? "\(cell.label), own pass" : cell.label)
+        var watch = Stopwatch()
+        var results = try pass.results(of: subject, own: known?.own, dense: dense)
+        let seconds = watch.lap() + (known?.seconds ?? 0)
+        // A timing group finds the peak as it goes; without one it takes a pass of its own.
+        if subject.kinds.contains(.memory) && !runner.missing(cell).contains(.latency) {
+          results.measurements += try timedPass(
+            subject.strategy, repetition: 0, isWarmup: true
+          ).memory
+        }
+        try runner.store(results, of: cell, seconds: seconds)
+      }
+    }
+  }
+
+  private func subject(_ cell: PlannedCell) throws -> QualityPass.Subject {
+    QualityPass.Subject(try strategy(for: cell), kinds(of: cell))
+  }
+
+  private func strategy(for cell: PlannedCell) throws -> CellStrategy {
+    if let made = strategies[cell.cell.identity] { return made }
+    let made = try CellStrategy.prepare(
+      cell, model: model, samples: samples, runner: runner)
+    strategies[cell.cell.identity] = made
+    return made
+  }
+
+  /// A part of a cell's work; nil if it fails, or failed before, with the failure recorded. What
+  /// ends the run passes through.
+  @discardableResult
+  private func attempting<Value>(
+    _ cell: PlannedCell, _ body: () throws -> Value
+  ) throws -> Value? {
+    guard runner.failure(of: cell.cell.identity) == nil else { return nil }
+    do {
+      try runner.checkpoint()
+      return try body()
+    } catch let error as any StoreFailure {
+      throw error
+    } catch RunError.interrupted {
+      throw RunError.interrupted
+    } catch {
+      try runner.fail(cell, error)
+      return nil
+    }
+  }
+
+  // MARK: Timing
+
+  /// One timing group of `full` and the cells that lack latency, interleaved so that a drifting
+  /// machine hits all alike.
+  func runTiming() throws {
+    let open = bench.cells.filter {
+      runner.missing($0).contains(.latency) && runner.failure(of: $0.cell.identity) == nil
+    }
+    guard !open.isEmpty else { return }
+    let isFull = { (cell: PlannedCell) in cell.cell.identity == cell.fullIdentity }
+    let reference = bench.cells.filter { isFull($0) && !open.contains($0) }
+    let strategies = try (reference + open).compactMap { cell in
+      try attempting(cell) { try strategy(for: cell) }
+    }
+    func hasFailed(_ identity: String) -> Bool { runner.failure(of: identity) != nil }
+    var group = TimingGroup(threads: model.model.workspace.workers.threadCount, samples: [])
+    for repetition in 0..<runner.request.warmups + runner.request.repeats {
+      let isWarmup = repetition < runner.request.warmups
+      for strategy in strategies {
+        try attempting(strategy.cell) {
+          begin("timing \(strategy.cell.label), repeat \(repetition)")
+          let timed = try timedPass(
+            strategy, repetition: repetition, isWarmup: isWarmup)
+          group.samples.append(timed.sample)
+          keepLargest(timed.memory, of: strategy.cell, in: &group)
+        }
+        advance(by: work.timedPass(of: samples[0].length))
+      }
+    }
+    group.samples.removeAll { hasFailed($0.identity) }
+    group.measurements = group.measurements.filter { !hasFailed($0.key) }
+    let timed = strategies.map(\.cell).filter { !hasFailed($0.cell.identity) }
+    if !timed.isEmpty { try runner.store(group, cells: timed) }
+  }
+
+  /// One timed run of the first sample from an empty start: kernels give their scratch back and the
+  /// high-water mark is reset before it.
+  private func timedPass(
+    _ strategy: CellStrategy, repetition: Int, isWarmup: Bool
+  ) throws -> (sample: TimingSample, memory: [Records.Measurement]) {
+    // An oracle's run beforehand is not a part of what is timed.
+    let session = try futures.telling(strategy.makeSession(for: samples[0]), of: 0)
+    model.model.workspace.releaseScratch()
+    model.model.releaseScratch()
+    ScratchMemory.returnFreedMemory()
+    let isResettable = ProcessMemory.resetPeak()
+    let start = ProcessMemory.residentBytes
+    let timed = TimedPass(
+      model: model.model, sample: samples[0], decodeTokens: strategy.cell.decodeTokens)
+    let result = try timed.run(
+      session, identity: strategy.cell.cell.identity, repetition: repetition,
+      isWarmup: isWarmup)
+    var memory = [
+      MetricCatalogue.workspaceBytes.measurement(
+        "value", value: Double(ScratchMemory.allocatedBytes))
+    ]
+    if isResettable, let start, let peak = ProcessMemory.peakResidentBytes {
+      memory += [
+        MetricCatalogue.peakResidentBytes.measurement("value", value: Double(peak)),
+        MetricCatalogue.peakResidentBytes.measurement("start", value: Double(start)),
+      ]
+    }
+    return (result, memory)
+  }
+
+  /// Of the repeats the one with the highest mark counts.
+  private func keepLargest(
+    _ memory: [Records.Measurement], of cell: PlannedCell, in group: inout TimingGroup
+  ) {
+    func peak(_ memory: [Records.Measurement]?) -> Double {
+      memory?.first { $0.name == MetricCatalogue.peakResidentBytes.name }?.value ?? 0
+    }
+    let known = group.measurements[cell.cell.identity]
+    if known == nil || peak(memory) > peak(known) {
+      group.measurements[cell.cell.identity] = memory
+    }
+  }
+
+  // MARK: Progress
+
+  /// Names the step that begins.
+  private func begin(_ step: String) {
+    self.step = step
+    advance(by: 0)
+  }
+
+  private func noteLayer(ofSample index: Int) {
+    let length = samples[index].length
+    let pass = step == Self.densePass ? work.densePass(of: length) : work.ownPass(of: length)
+    advance(by: pass / Double(model.model.shape.layers), "sample \(index + 1) of \(samples.count)")
+  }
+
+  private func advance(by amount: Double, _ place: String? = nil) {
+    runner.progress.add(amount / max(totalWork, 1))
+    let what = [step, place].compactMap { $0 }.joined(separator: ", ")
+    runner.report(
+      .progress(
+        "\(bench.title): \(what)", done: runner.progress.fraction,
+        remaining: runner.progress.remaining))
+  }
+}

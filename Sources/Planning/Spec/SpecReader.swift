@@ -1,0 +1,183 @@
+import Attention
+import JSON
+import Records
+
+/// Walks a spec, takes what is right, and notes everything that is wrong.
+struct SpecReader {
+  let document: JSONDocument
+  let environment: SpecEnvironment
+  private(set) var problems: [SpecProblem] = []
+  private var seen: Set<SpecProblem> = []
+  /// Digests of the texts named so far; a text that cannot be read is nil.
+  var textDigests: [String: String?] = [:]
+
+  static let keys = [
+    "schemaVersion", "name", "question", "models", "contextLengths", "strategies", "tasks",
+    "metrics", "warmups", "repeats", "seed", "threads",
+  ]
+  /// More cells than this are a slip of the pen, and would fill the memory.
+  static let maximumCells = 100_000
+
+  init(_ document: JSONDocument, _ environment: SpecEnvironment) {
+    self.document = document
+    self.environment = environment
+  }
+
+  /// The spec, nil where it is too broken to tell; of use only if `problems` is empty.
+  mutating func read() -> CheckedSpec? {
+    let root = JSONPath.root
+    guard let members = object(document.value, at: root, what: "a spec: an object") else {
+      return nil
+    }
+    // Editors find the schema by this key.
+    refuseUnknownKeys(
+      of: members, at: root, known: Self.keys, alsoKnown: ["$schema"], owner: "a spec")
+    readSchemaVersion(members)
+    let name = readName(members)
+    let question = string(
+      "question", of: members, at: root, default: "", allowed: "a text")
+    let models = readModels(members)
+    let contexts = readContextLengths(members)
+    let strategies = readStrategies(members)
+    let tasks = readTasks(members)
+    checkInputs(of: tasks, models: models)
+    let metrics = measurable(readMetrics(members), of: models, given: members["metrics"])
+    let spec = ExperimentSpec(
+      name: name ?? "", question: question ?? "", models: models.map(\.reference),
+      contextLengths: contexts.map(\.value), strategies: strategies, tasks: tasks,
+      metrics: metrics, warmups: integer("warmups", of: members, 0...1000, default: 1),
+      repeats: integer("repeats", of: members, 1...1000, default: 3),
+      seed: integer("seed", of: members, Int.min...Int.max, default: 0),
+      threads: integer("threads", of: members, 1...1024, default: environment.cores))
+    let facts = readFacts(of: models)
+    checkContexts(contexts, against: facts)
+    if gridFits(spec) {
+      refuseRepeatedEntries(spec)
+      refuseOraclesWithoutFuture(spec)
+      checkConfigurations(spec, models: facts, contexts: contexts)
+    }
+    return CheckedSpec(
+      spec: spec, models: facts, textDigests: textDigests.compactMapValues { $0 })
+  }
+
+  // MARK: Single values
+
+  private mutating func readSchemaVersion(_ members: [String: JSONValue]) {
+    guard let value = required("schemaVersion", of: members, allowed: "1") else { return }
+    if value != .integer(ExperimentSpec.schemaVersion) {
+      report(
+        .root.appending("schemaVersion"), value, "is no version that this program reads",
+        allowed: "1")
+    }
+  }
+
+  private mutating func readName(_ members: [String: JSONValue]) -> String? {
+    let allowed =
+      "a text of 1 to 100 characters that can name a folder: no \"/\", \"\\\" or control characters, no \".\" or \"-\" first, no blank at an end"
+    guard let value = required("name", of: members, allowed: allowed) else { return nil }
+    let path = JSONPath.root.appending("name")
+    guard let name = value.stringValue else {
+      report(path, value, "is \(value.kindName)", allowed: allowed)
+      return nil
+    }
+    let canNameFolder =
+      1...100 ~= name.count && name.utf8.count <= 200 && !name.hasPrefix(".")
+      && !name.hasPrefix("-") && name.first?.isWhitespace == false
+      && name.last?.isWhitespace == false
+      && name.unicodeScalars.allSatisfy {
+        $0 != "/" && $0 != "\\" && $0.properties.generalCategory != .control
+      }
+    if !canNameFolder { report(path, value, "cannot name an experiment", allowed: allowed) }
+    return name
+  }
+
+  private mutating func readMetrics(_ members: [String: JSONValue]) -> Set<ResultKind> {
+    let known = ResultKind.allCases.map(\.rawValue)
+    let allowed = "a list of some of \(known.joined(separator: ", "))"
+    guard let value = members["metrics"] else { return Set(ResultKind.allCases) }
+    let path = JSONPath.root.appending("metrics")
+    guard let elements = list(value, at: path, allowed: allowed) else { return [] }
+    var kinds: Set<ResultKind> = []
+    for (index, element) in elements.enumerated() {
+      guard let word = element.stringValue, let kind = ResultKind(rawValue: word) else {
+        report(
+          path.appending(index), element, "is no kind of metric",
+          allowed: known.joined(separator: ", "), among: known)
+        continue
+      }
+      kinds.insert(kind)
+    }
+    return kinds
+  }
+
+  // MARK: Context lengths
+
+  private mutating func readContextLengths(
+    _ members: [String: JSONValue]
+  ) -> [(value: Int, path: JSONPath)] {
+    let allowed = "a list of whole numbers of tokens, each at least 2"
+    guard let value = required("contextLengths", of: members, allowed: allowed) else { return [] }
+    let path = JSONPath.root.appending("contextLengths")
+    guard let elements = list(value, at: path, allowed: allowed) else { return [] }
+    var contexts: [(value: Int, path: JSONPath)] = []
+    for (index, element) in elements.enumerated() {
+      let kind = ParameterKind.integer(minimum: 2, maximum: nil)
+      if let complaint = kind.complaint(about: element) {
+        report(path.appending(index), element, complaint, allowed: kind.allowedText)
+      } else if let length = element.integerValue {
+        contexts.append((length, path.appending(index)))
+      }
+    }
+    return contexts
+  }
+
+  private mutating func checkContexts(
+    _ contexts: [(value: Int, path: JSONPath)], against models: [ModelFacts]
+  ) {
+    for context in contexts {
+      for model in models where context.value > model.contextLength {
+        report(
+          context.path, .integer(context.value), "is beyond the context of \(model.name)",
+          allowed: "at most \(model.contextLength)")
+      }
+    }
+  }
+
+  // MARK: Problems
+
+  /// In the order of the text.
+  var sortedProblems: [SpecProblem] {
+    let start = JSONPosition(line: 0, column: 0)
+    return problems.enumerated().sorted { left, right in
+      (left.element.position ?? start, left.offset) < (
+        right.element.position ?? start, right.offset
+      )
+    }.map(\.element)
+  }
+
+  /// Notes a problem once, up to `SpecError.most` problems. `among` are the words of which the nearest to `value` is suggested.
+  mutating func report(
+    _ path: JSONPath, _ value: JSONValue?, _ message: String, allowed: String? = nil,
+    among known: [String] = []
+  ) {
+    guard problems.count < SpecError.most else { return }
+    var suggestion: String?
+    if let word = value?.stringValue, !known.contains(word) {
+      suggestion = NearestWord.to(word, among: known)
+    }
+    // A place that the file does not have (a default) is reported at the place that holds it.
+    var place = path
+    while document.position(of: place) == nil, let parent = place.parent { place = parent }
+    let problem = SpecProblem(
+      path: path, position: document.position(of: place), value: value?.bareText,
+      message: message, allowed: allowed, suggestion: suggestion)
+    if seen.insert(problem).inserted { problems.append(problem) }
+  }
+}
+
+extension JSONValue {
+  /// How messages show a value between quotes: a string bare, anything else as JSON.
+  fileprivate var bareText: String {
+    stringValue == nil ? shortText : String(shortText.dropFirst().dropLast())
+  }
+}

@@ -1,0 +1,265 @@
+import Attention
+import Foundation
+import Kernels
+import Records
+import Tensors
+
+/// Attention that measures: runs dense attention and one or several strategies on the same queries, keys and values,
+/// and adds up how far their outputs are apart.
+///
+/// `isolated`: the dense output goes on to the next layer, so one pass serves any number of strategies. `propagated`:
+/// the output of the only strategy goes on; O, lse_full and M are dense attention on that run's own Q, K, V. In decode
+/// the dense session is a shadow cache that never evicts. No (queries x keys) matrix is made: a query costs one pass
+/// over its output row and two exponentials. Not for timing; a timed pass runs a session without a probe.
+///
+///     let probe = ApproximationProbe(.propagated, dense: full(), sparse: [tca()])
+///     try model.forward(tokens, …, attention: probe)           // the prompt, then decode steps
+///     probe.beginSample(dense: full(), sparse: [tca()])        // the next sample, with new sessions
+///     …
+///     let heads = probe.finish()                               // of all samples, one list for each strategy
+///
+/// Where a session's logits are not the dense ones it has no dropped mass and no bound, only errors of its output.
+///
+/// A query that breaks the bound is in ``failures``; its cell's figures are not to be trusted.
+public final class ApproximationProbe: LayerAttention {
+  public let setting: ErrorSetting
+  public let shape: AttentionShape
+  /// Whether the dense cache stays after the prefill. Without it a layer's dense cache is freed as soon as the layer
+  /// has attended, and a decode step traps.
+  public let keepsShadow: Bool
+  /// The first query of each strategy, in the order of the sessions, that broke the bound or was no number.
+  public private(set) var failures: [ApproximationFailure?]
+  private var dense: AttentionSession
+  private var sparse: [AttentionSession]
+  /// Takes the output that does not go on.
+  private var scratch = Matrix(rows: 0, columns: 0)
+  /// By session and phase; (layers x query heads).
+  private var errors: [[AttentionPhase: [HeadErrors]]]
+  /// max ‖v_j‖₁ of the tokens seen, (layers x KV heads).
+  private var largestValues: [Float]
+
+  /// - Parameters:
+  ///   - dense: a new session of full attention.
+  ///   - sparse: new sessions of the strategies, of the same shape; for `propagated` exactly one. `dense` itself among
+  ///     them is compared with its own output, without attending twice.
+  ///   - keepsShadow: false where only a prefill is measured, to save the dense cache's memory.
+  public init(
+    _ setting: ErrorSetting, dense: AttentionSession, sparse: [AttentionSession],
+    keepsShadow: Bool = true
+  ) {
+    self.setting = setting
+    self.keepsShadow = keepsShadow
+    self.dense = dense
+    self.sparse = sparse
+    shape = dense.shape
+    failures = Array(repeating: nil, count: sparse.count)
+    errors = Array(repeating: [:], count: sparse.count)
+    largestValues = Array(repeating: 0, count: shape.layers * shape.kvHeads)
+    checkSessions()
+  }
+
+  /// Closes the sample in progress and goes on with new sessions of the same strategies, in the same order.
+  public func beginSample(dense: AttentionSession, sparse: [AttentionSession]) {
+    precondition(
+      sparse.count == self.sparse.count && dense.shape == shape,
+      "ApproximationProbe.beginSample: \(sparse.count) sessions after \(self.sparse.count)")
+    endSample()
+    self.dense = dense
+    self.sparse = sparse
+    checkSessions()
+    for index in largestValues.indices { largestValues[index] = 0 }
+  }
+
+  /// Closes the last sample: the measured heads of each strategy, in the order of the sessions, sorted by phase
+  /// (prefill first), layer and query head. Phases without a query are absent.
+  public func finish() -> [[HeadMeasurement]] {
+    endSample()
+    return errors.map { phases in
+      AttentionPhase.allCases.flatMap { phase in
+        (phases[phase] ?? []).enumerated().compactMap { index, head in
+          head.measurement(
+            setting: setting, phase: MeasuredPhase(phase), layer: index / shape.queryHeads,
+            queryHead: index % shape.queryHeads)
+        }
+      }
+    }
+  }
+
+  // MARK: LayerAttention
+
+  /// Any number: a strategy takes its share of a step in pieces, so that the dense run does not depend on which
+  /// strategies stand beside it.
+  public func queriesDecodedTogether(from position: Int) -> Int { .max }
+
+  @discardableResult
+  public func attend(
+    layer: Int, phase: AttentionPhase, queries: Matrix, keys: Matrix, values: Matrix,
+    firstPosition: Int, output: inout Matrix
+  ) -> AttentionOutcome {
+    precondition(
+      keepsShadow || phase == .prefill,
+      "ApproximationProbe: a decode step at \(firstPosition) without a shadow cache; use keepsShadow: true"
+    )
+    if scratch.rows != output.rows || scratch.columns != output.columns {
+      scratch = Matrix(rows: output.rows, columns: output.columns)
+    }
+    let largestValues = noteValues(values, layer: layer)
+    func attend(
+      _ session: AttentionSession, into output: inout Matrix,
+      afterPiece: (Range<Int>, Matrix, AttentionOutcome) -> Void = { _, _, _ in }
+    ) -> AttentionOutcome {
+      session.attendInPieces(
+        layer: layer, phase: phase, queries: queries, keys: keys, values: values,
+        firstPosition: firstPosition, output: &output, afterPiece: afterPiece)
+    }
+    func call(_ dense: AttentionOutcome) -> ProbedCall {
+      ProbedCall(
+        layer: layer, phase: phase, firstPosition: firstPosition, rows: queries.rows,
+        largestValues: largestValues, logSumExp: dense.logSumExp)
+    }
+    var outcome: AttentionOutcome
+    switch setting {
+    case .isolated:
+      outcome = attend(dense, into: &output)
+      let call = call(outcome)
+      for index in sparse.indices {
+        if sparse[index] === dense {
+          compare(
+            index, call, rows: 0..<queries.rows, output: output, outcome, reference: output)
+          continue
+        }
+        _ = attend(sparse[index], into: &scratch) { rows, piece, outcome in
+          compare(index, call, rows: rows, output: piece, outcome, reference: output)
+        }
+      }
+    case .propagated:
+      let call = call(attend(dense, into: &scratch))
+      let reference = scratch
+      outcome = attend(sparse[0], into: &output) { rows, piece, outcome in
+        compare(0, call, rows: rows, output: piece, outcome, reference: reference)
+      }
+    }
+    if !keepsShadow {
+      for head in dense.caches[layer] { head.removeAll() }
+    }
+    return outcome
+  }
+
+  // MARK: Measuring
+
+  /// Compares a piece of a session's call, which has `rows` of the dense one, head by head.
+  ///
+  /// - Parameters:
+  ///   - output, outcome: the session's, the output (rows.count x queryHeads·d).
+  ///   - reference: (call.rows x queryHeads·d), the dense one.
+  private func compare(
+    _ index: Int, _ call: ProbedCall, rows: Range<Int>, output: Matrix,
+    _ outcome: AttentionOutcome, reference: Matrix
+  ) {
+    let session = sparse[index]
+    var heads =
+      errors[index][call.phase]
+      ?? Array(repeating: HeadErrors(), count: shape.layers * shape.queryHeads)
+    errors[index][call.phase] = nil  // so that `heads` is changed in place
+    let measuresMass = session.logitsAreDense
+    let caches = session.caches[call.layer]
+    let d = shape.headDimension
+    for head in 0..<shape.queryHeads {
+      let kvHead = shape.kvHead(of: head)
+      let place = call.layer * shape.queryHeads + head
+      for row in rows {
+        let columns = head * d..<(head + 1) * d
+        let difference = OutputDifference.sums(
+          output.row(row - rows.lowerBound).extracting(columns),
+          reference.row(row).extracting(columns))
+        heads[place].observe(difference)
+        var limit: Double?
+        if measuresMass {
+          let sum = outcome.logSumExp[head * rows.count + row - rows.lowerBound]
+          let denseSum = call.logSumExp[head * call.rows + row]
+          limit = heads[place].observe(
+            droppedMass: max(0, -expm1(Double(sum) - Double(denseSum))),
+            absoluteDifference: difference.absoluteDifference,
+            largestValue: Double(call.largestValues[kvHead * call.rows + row]))
+        }
+        // Written so that NaN on either side is a failure.
+        if !(difference.absoluteDifference <= limit ?? .greatestFiniteMagnitude),
+          failures[index] == nil
+        {
+          failures[index] = ApproximationFailure(
+            strategy: session.name, setting: setting, phase: call.phase,
+            layer: call.layer, queryHead: head, query: call.firstPosition + row,
+            difference: difference.absoluteDifference, limit: limit)
+        }
+      }
+      heads[place].observe(
+        pairs: outcome.pairs[head], causalPairs: call.causalPairs(of: rows),
+        retainedFraction: Double(caches[kvHead].heldCount)
+          / Double(call.firstPosition + rows.upperBound))
+    }
+    errors[index][call.phase] = heads
+  }
+
+  /// M of each query of a call, (KV heads x rows): the largest ‖v_j‖₁ of any token up to it.
+  private func noteValues(_ values: Matrix, layer: Int) -> [Float] {
+    let d = shape.headDimension
+    var largest = [Float](repeating: 0, count: shape.kvHeads * values.rows)
+    for kvHead in 0..<shape.kvHeads {
+      let place = layer * shape.kvHeads + kvHead
+      for row in 0..<values.rows {
+        let value = values.row(row).extracting(kvHead * d..<(kvHead + 1) * d)
+        largestValues[place] = max(largestValues[place], OutputDifference.absoluteSum(value))
+        largest[kvHead * values.rows + row] = largestValues[place]
+      }
+    }
+    return largest
+  }
+
+  private func endSample() {
+    for index in errors.indices {
+      for phase in AttentionPhase.allCases {
+        guard var heads = errors[index].removeValue(forKey: phase) else { continue }
+        for place in heads.indices { heads[place].endSample() }
+        errors[index][phase] = heads
+      }
+    }
+  }
+
+  private func checkSessions() {
+    precondition(
+      !sparse.isEmpty && (setting == .isolated || sparse.count == 1),
+      "ApproximationProbe: \(sparse.count) strategies; isolated takes one or more, propagated one")
+    for session in sparse {
+      precondition(
+        session.shape == dense.shape,
+        "ApproximationProbe: the shape of \(session.name) is not the dense session's")
+    }
+  }
+}
+
+/// One call of a layer, as the comparison sees it.
+private struct ProbedCall {
+  let layer: Int
+  let phase: AttentionPhase
+  let firstPosition: Int
+  let rows: Int
+  /// M, (KV heads x rows).
+  let largestValues: [Float]
+  /// Of dense attention, (query heads x rows).
+  let logSumExp: [Float]
+
+  /// Σ (position + 1) over some of the call's queries.
+  func causalPairs(of rows: Range<Int>) -> Int {
+    let first = firstPosition + rows.lowerBound
+    return rows.count * first + rows.count * (rows.count + 1) / 2
+  }
+}
+
+extension MeasuredPhase {
+  init(_ phase: AttentionPhase) {
+    switch phase {
+    case .prefill: self = .prefill
+    case .decode: self = .decode
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import JSON
+
+extension ParameterKind {
+  /// What is wrong with a value of this kind; nil where nothing is.
+  public func complaint(about value: JSONValue) -> String? {
+    switch self {
+    case .integer(let minimum, let maximum):
+      guard let number = value.doubleValue else { return "is \(value.kindName)" }
+      guard let whole = value.integerValue else {
+        return number.rounded() == number ? "is out of range" : "is not a whole number"
+      }
+      return whole < minimum ?? .min || whole > maximum ?? .max ? "is out of range" : nil
+    case .number(let minimum, let maximum):
+      guard let number = value.doubleValue else { return "is \(value.kindName)" }
+      return number < minimum ?? -.infinity || number > maximum ?? .infinity
+        ? "is out of range" : nil
+    case .boolean: return value.booleanValue == nil ? "is \(value.kindName)" : nil
+    case .string: return value.stringValue == nil ? "is \(value.kindName)" : nil
+    case .choice(let words):
+      guard let word = value.stringValue else { return "is \(value.kindName)" }
+      return words.contains(word) ? nil : "is unknown"
+    case .list(let element):
+      guard let elements = value.arrayValue else { return "is \(value.kindName)" }
+      if elements.isEmpty { return "is an empty list" }
+      for (index, value) in elements.enumerated() {
+        if let complaint = element.complaint(about: value) {
+          return "holds \(value.canonicalText) at place \(index), which \(complaint)"
+        }
+      }
+      return nil
+    case .strategy: return value.objectValue == nil ? "is \(value.kindName)" : nil
+    }
+  }
+
+  /// What this kind accepts, in words.
+  public var allowedText: String {
+    switch self {
+    case .integer(let minimum, let maximum):
+      "a whole number" + Self.rangeText(minimum.map(String.init), maximum.map(String.init))
+    case .number(let minimum, let maximum):
+      "a number"
+        + Self.rangeText(
+          minimum.map { JSONValue.number($0).canonicalText },
+          maximum.map { JSONValue.number($0).canonicalText })
+    case .boolean: "true or false"
+    case .string: "a text"
+    case .choice(let words): words.joined(separator: ", ")
+    case .list(let element): "a list, each element \(element.allowedText)"
+    case .strategy(let phase):
+      "a strategy that acts in \(phase.rawValue): {\"name\": …} with its parameters"
+    }
+  }
+
+  public var isList: Bool {
+    if case .list = self { true } else { false }
+  }
+
+  /// The words of a choice.
+  public var words: [String] {
+    if case .choice(let words) = self { words } else { [] }
+  }
+
+  private static func rangeText(_ minimum: String?, _ maximum: String?) -> String {
+    switch (minimum, maximum) {
+    case (nil, nil): ""
+    case (let minimum?, nil): ", at least \(minimum)"
+    case (nil, let maximum?): ", at most \(maximum)"
+    case (let minimum?, let maximum?): " from \(minimum) to \(maximum)"
+    }
+  }
+}

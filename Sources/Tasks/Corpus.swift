@@ -1,0 +1,84 @@
+import Digests
+import Foundation
+import ProgramFiles
+
+/// A long text that tasks cut their samples from and strategies are calibrated on.
+public struct Corpus: Sendable, Hashable {
+  /// As it was asked for: a shipped text's name, or a path.
+  public let name: String
+  public let text: String
+  /// SHA-256 of the file's bytes.
+  public let digest: String
+
+  /// The texts that the program carries; `experiments/corpora/README.md` says where they come from.
+  public static let shippedNames = [
+    "emma", "persuasion", "northangerabbey", "sensesensibility", "sqlite3-header",
+  ]
+  /// What strategies are calibrated on where nothing else is said.
+  public static let calibrationDefault = "emma"
+  /// What tasks read where nothing else is said.
+  public static let evaluationDefault = "persuasion"
+
+  /// A file. Throws for one that cannot be read or is no UTF-8.
+  public init(path: String) throws(TextError) {
+    try self.init(name: path, bytes: TextFile.bytes(at: path))
+  }
+
+  /// The shipped text of that name, or else the file at that path, which starts at `folder` if it is relative. A shipped
+  /// text's name comes first: write `./emma` for a file.
+  public init(named name: String, folder: URL) throws(TextError) {
+    try self.init(name: name, bytes: Self.bytes(of: name, folder: folder))
+  }
+
+  init(name: String, bytes: [UInt8]) throws(TextError) {
+    self.name = name
+    text = try TextFile.text(of: bytes, name: name)
+    digest = SHA256Digest.of(Data(bytes))
+  }
+
+  private static func bytes(of name: String, folder: URL) throws(TextError) -> [UInt8] {
+    guard shippedNames.contains(name) else {
+      return try TextFile.bytes(
+        at: name.hasPrefix("/") ? name : folder.appendingPathComponent(name).path)
+    }
+    let path: String
+    do {
+      path = try ProgramResources.path(of: "corpora/\(name).txt")
+    } catch {
+      throw TextError(file: name, problem: error.description)
+    }
+    return try TextFile.bytes(at: path)
+  }
+
+  /// The text with hard-wrapped lines joined: a single line break becomes a space, two stay, three or more become two.
+  /// A carriage return before a line feed belongs to the break.
+  public var withJoinedLines: String { Self.joiningLines(of: text) }
+
+  static func joiningLines(of text: String) -> String {
+    let lineFeed = UInt8(ascii: "\n")
+    let carriageReturn = UInt8(ascii: "\r")
+    let bytes = Array(text.utf8)
+    var joined: [UInt8] = []
+    joined.reserveCapacity(bytes.count)
+    var offset = 0
+    while offset < bytes.count {
+      var breaks = 0
+      while offset < bytes.count {
+        let isPair =
+          bytes[offset] == carriageReturn && offset + 1 < bytes.count
+          && bytes[offset + 1] == lineFeed
+        guard isPair || bytes[offset] == lineFeed else { break }
+        breaks += 1
+        offset += isPair ? 2 : 1
+      }
+      switch breaks {
+      case 0:
+        joined.append(bytes[offset])
+        offset += 1
+      case 1: joined.append(UInt8(ascii: " "))
+      default: joined += [lineFeed, lineFeed]
+      }
+    }
+    return String(decoding: joined, as: UTF8.self)
+  }
+}

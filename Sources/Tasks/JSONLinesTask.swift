@@ -1,0 +1,128 @@
+import Attention
+import Foundation
+import Tokenization
+
+/// A user's own questions: a JSON Lines file of
+/// `{"context": …, "question": …, "answers": […], "metric": "exact", "contains", "f1" or "choice"}`.
+///
+/// The prompt is the template filled in, as plain completion; one that does not fit loses its middle, which must be the
+/// document's. Greedy tokens answer, until the model ends its text. Each line has its own metric, the best of its answers:
+///
+/// - `exact`: 1 where the first line written is the answer, whatever the case, without punctuation and articles;
+/// - `contains`: 1 where the answer stands anywhere in what is written, whatever the case;
+/// - `f1`: F1 of the words of the first line written, without punctuation and articles;
+/// - `choice`: the line has `"choices"`, 2 to 26 texts, which follow the question as `A. …`, `B. …`; answers are letters; 1
+///   where the first such letter that stands alone in what is written is one of them. Chance: answers over choices.
+///
+/// `queryAware` false splits the same tokens: all that comes after the document is decoded late. Other keys of a line are not
+/// looked at. A place is the line's number.
+public struct JSONLinesTask: ExperimentTask {
+  public struct Configuration: Codable, Hashable, Sendable {
+    public var file: String
+    public var template: String
+    public var answerTokens: Int
+    /// Nil for all lines.
+    public var samples: Int?
+    public var queryAware: Bool
+
+    public init(
+      file: String, template: String = JSONLinesTask.defaultTemplate, answerTokens: Int = 32,
+      samples: Int? = nil, queryAware: Bool = true
+    ) {
+      self.file = file
+      self.template = template
+      self.answerTokens = answerTokens
+      self.samples = samples
+      self.queryAware = queryAware
+    }
+  }
+
+  public static let defaultTemplate = "{context}\n\nQuestion: {question}\nAnswer:"
+
+  private let configuration: Configuration
+  private let questions: [OwnQuestion]
+
+  public init(_ configuration: Configuration, folder: URL) throws {
+    self.configuration = configuration
+    questions = try Self.questions(of: configuration, folder: folder)
+  }
+
+  private static func questions(
+    of configuration: Configuration, folder: URL
+  ) throws(TextError) -> [OwnQuestion] {
+    try JSONLine.lines(of: Corpus(named: configuration.file, folder: folder)).map {
+      line throws(TextError) in try OwnQuestion(line)
+    }
+  }
+
+  public static func problems(
+    of configuration: Configuration, contextLength: Int
+  ) -> [ConfigurationError] {
+    var problems: [ConfigurationError] = []
+    let parts = configuration.template.split(
+      separator: "{context}", omittingEmptySubsequences: false)
+    if parts.count != 2 || !parts[1].contains("{question}") || parts[0].contains("{question}") {
+      problems.append(
+        ConfigurationError(
+          "template",
+          "\"\(configuration.template)\" is no template; it needs {context} once and {question} after it"
+        ))
+    }
+    let least = configuration.answerTokens + 32
+    if contextLength < least {
+      problems.append(
+        ConfigurationError(
+          "contextLength",
+          "\"\(contextLength)\" tokens are too few for answers of up to \(configuration.answerTokens); at least \(least) are needed"
+        ))
+    }
+    return problems
+  }
+
+  public static func fileProblems(
+    of configuration: Configuration, folder: URL
+  ) -> [ConfigurationError] {
+    do {
+      _ = try questions(of: configuration, folder: folder)
+      return []
+    } catch {
+      return [ConfigurationError("file", error.description)]
+    }
+  }
+
+  public func samples(
+    tokenizer: Tokenizer, contextLength: Int, seed: Int
+  ) throws -> [TaskSample] {
+    if let problem = Self.problems(of: configuration, contextLength: contextLength).first {
+      throw TaskError(task: Self.description.name, problem: problem.description)
+    }
+    return try RecordChoice.chosen(
+      configuration.samples, of: questions.count, seed: seed, task: Self.description.name
+    ).map { index in
+      let question = questions[index]
+      let prompt = DocumentPrompt(
+        template: configuration.template, context: question.context,
+        values: ["question": question.text], tokenizer: tokenizer,
+        room: contextLength - configuration.answerTokens)
+      guard prompt.isQuestionWhole, prompt.questionTokens < prompt.tokens.count else {
+        throw TaskError(
+          task: Self.description.name,
+          problem:
+            "\(configuration.file): line \(question.line): the question does not fit the half of a prompt of \(contextLength - configuration.answerTokens) tokens; use a longer context"
+        )
+      }
+      var sample = TaskSample(
+        index: index, place: Double(question.line), tokens: prompt.tokens,
+        questionTokens: prompt.questionTokens, queryAware: configuration.queryAware)
+      sample.greedyTokens = configuration.answerTokens
+      sample.stopTokens = tokenizer.endTokens
+      sample.answers = question.answers
+      sample.chanceLevel = question.chanceLevel
+      return sample
+    }
+  }
+
+  public func score(_ answer: String, of sample: TaskSample) -> Double? {
+    questions[sample.index].score(answer)
+  }
+}

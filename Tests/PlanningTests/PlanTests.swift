@@ -1,0 +1,298 @@
+import Planning
+import Testing
+
+@Suite("Planning experiments")
+struct PlanTests {
+  static let example = SpecSamples.spec(
+    strategies:
+      #"{"name": "streaming-llm", "sinks": 4, "budget": {"matching": "tca"}}, {"name": "tca", "threshold": [0.7, 0.9]}, {"name": "full"}"#,
+    tasks: #"{"name": "perplexity", "protocol": ["prefill", "continuation"]}, {"name": "passkey"}"#,
+    contexts: "1024, 512", rest: #", "seed": 7"#)
+
+  @Test(
+    "Cells come by model, context length, task and strategy; full first, matched ones after their reference"
+  )
+  func order() throws {
+    let cells = try SpecSamples.plan(Self.example).cells
+    let lines = cells.map {
+      "\($0.cell.contextLength) \($0.cell.task) \($0.cell.taskProtocol ?? "-") \($0.label)"
+    }
+    let strategies = [
+      "full", "tca threshold=0.7", "tca threshold=0.9", "streaming-llm matching tca threshold=0.7",
+      "streaming-llm matching tca threshold=0.9",
+    ]
+    let places = [512, 1024].flatMap { length in
+      ["perplexity prefill", "perplexity continuation", "passkey -"].map { "\(length) \($0)" }
+    }
+    #expect(lines == places.flatMap { place in strategies.map { "\(place) \($0)" } })
+    #expect(Set(cells.map(\.cell.identity)).count == cells.count)
+  }
+
+  @Test("scoredTokens that is the default counts as left out, so that both are one cell")
+  func defaultScoredTokens() throws {
+    let cells = { (scored: String) in
+      try SpecSamples.plan(
+        SpecSamples.spec(
+          tasks:
+            #"{"name": "perplexity", "protocol": ["prefill", "continuation"], "scoredTokens": \#(scored)}"#,
+          contexts: "512")
+      ).cells.map(\.cell.identity)
+    }
+    let omitted = try cells("null")
+    // 256 of 512 is the default of prefill, 128 that of continuation.
+    #expect(try zip(cells("256"), omitted).map { $0 == $1 } == [true, true, false, false])
+    #expect(try zip(cells("128"), omitted).map { $0 == $1 } == [false, false, true, true])
+    #expect(try Set(cells("[128, 256, 100]")).count == 12)
+  }
+
+  @Test("A task's label says what tells it from the experiment's others of its name")
+  func taskLabels() throws {
+    let labels = { (tasks: String) in
+      let cells = try SpecSamples.plan(SpecSamples.spec(tasks: tasks)).cells
+      return cells.filter { $0.label == "full" }.map { $0.taskLabel ?? "" }
+    }
+    #expect(
+      try labels(
+        #"{"name": "passkey"}, {"name": "perplexity", "protocol": ["prefill", "continuation"]}"#)
+        == ["passkey", "perplexity", "perplexity"])
+    #expect(
+      try labels(
+        #"{"name": "passkey", "queryAware": [true, false]}, {"name": "perplexity", "corpus": ["emma", "persuasion"]}"#
+      ) == [
+        "passkey queryAware=true", "passkey queryAware=false", "perplexity corpus=emma",
+        "perplexity corpus=persuasion",
+      ])
+  }
+
+  @Test("Cells know their dense cell and their reference, of the same place")
+  func references() throws {
+    let cells = try SpecSamples.plan(Self.example).cells
+    for (start, place) in stride(from: 0, to: cells.count, by: 5).map({ ($0, cells[$0..<$0 + 5]) })
+    {
+      #expect(place.allSatisfy { $0.fullIdentity == cells[start].cell.identity })
+      #expect(
+        place.map(\.matchedIdentity) == [
+          nil, nil, nil, cells[start + 1].cell.identity, cells[start + 2].cell.identity,
+        ])
+    }
+  }
+
+  @Test("A cell holds every parameter that decides its result, the budget as written")
+  func record() throws {
+    let plan = try SpecSamples.plan(
+      SpecSamples.spec(
+        strategies:
+          #"{"name": "tca", "prefill": [true, false]}, {"name": "streaming-llm", "budget": {"matching": "tca"}}"#,
+        tasks: #"{"name": "passkey", "queryAware": false, "decodeTokens": 8}"#))
+    let tca = plan.cells[1]
+    #expect(tca.cell.model == "smollm2-135m-instruct")
+    #expect(tca.cell.modelDigest == "digest-of-smollm2")
+    #expect(
+      tca.cell.strategyParameters == [
+        "threshold": 0.9, "blockSize": 128, "localWindow": 4096, "calibrationCorpus": "emma",
+        "calibrationLength": .null, "criterion": "meanMass", "heads": .null, "prefill": true,
+      ])
+    #expect(
+      tca.cell.taskParameters == ["depths": [0.1, 0.9], "samples": 2, "queryAware": false])
+    #expect(tca.cell.taskProtocol == nil)
+    #expect(tca.decodeTokens == 8)
+    #expect(plan.cells.allSatisfy { !$0.cell.queryAware })
+    #expect(plan.cells.map(\.cell.selectionLooksAhead) == [false, true, false, false, false])
+    #expect(
+      plan.cells[3].cell.strategyParameters == [
+        "sinks": 4, "localWindow": 512, "prefill": true,
+        "budget": ["matching": "tca", "of": "kvBytes"],
+      ])
+  }
+
+  @Test("Identities don't change from one version of the program to the next")
+  func goldenIdentities() throws {
+    let cells = try SpecSamples.plan(
+      SpecSamples.spec(
+        strategies:
+          #"{"name": "tca"}, {"name": "streaming-llm", "budget": {"matching": "tca"}}, {"name": "streaming-llm", "budget": {"fraction": 0.5}}"#,
+        tasks: #"{"name": "perplexity"}"#, rest: #", "seed": 7"#)
+    ).cells
+    #expect(NumericsVersion.current == 3)
+    #expect(
+      cells.map(\.cell.identity) == [
+        "048f6031ffbde3e27a53ad1b6e52d456a32b0fbad25ed2162c632941af964897",
+        "d57449a64acb65293b7dcc500041d2d0468663cfb8ff1572cb65cb827e9c45cc",
+        "6f1a3df40911260580b9dc5b64597319e5aab0c1e5eb7633ceb264cfd3e69318",
+        "8f2b52fd2c3efaab48ac5ba6c303b4b0765b5d356b799ca2bc5d375ed8686bef",
+      ])
+  }
+
+  static func identities(_ text: String) throws -> [String] {
+    try SpecSamples.plan(text).cells.map(\.cell.identity)
+  }
+
+  @Test(
+    "What changes no result changes no identity",
+    arguments: [
+      ("0.9", "0.90"), (#""blockSize": 128"#, #""blockSize": 128.0"#),
+      (#""threshold": 0.9, "blockSize": 128"#, #""blockSize": 128, "threshold": 9e-1"#),
+      (#", "blockSize": 128"#, ""),
+      (#""corpus": "persuasion""#, #""corpus": "corpora/persuasion.txt""#),
+      (#""name": "x""#, #""name": "y", "question": "?""#),
+      (#""repeats": 3"#, #""repeats": 5, "warmups": 0, "threads": 1, "metrics": ["memory"]"#),
+      (#""decodeTokens": 32"#, #""decodeTokens": 4"#),
+      (#"{"fraction": 0.5}"#, #"[{"fraction": [0.50]}]"#),
+    ])
+  func sameIdentity(old: String, new: String) throws {
+    let before = try Self.identities(Self.single)
+    #expect(Self.single.contains(old))
+    let after = try Self.identities(Self.single.replacing(old, with: new))
+    #expect(before == after)
+  }
+
+  static let single = SpecSamples.spec(
+    strategies:
+      #"{"name": "tca", "threshold": 0.9, "blockSize": 128}, {"name": "picker", "budget": {"fraction": 0.5}}, {"name": "streaming-llm", "budget": {"matching": "tca"}}"#,
+    tasks: #"{"name": "perplexity", "corpus": "persuasion", "decodeTokens": 32}"#,
+    rest: #", "repeats": 3, "seed": 0"#)
+
+  @Test(
+    "What changes a result changes the identity of the cells that it touches",
+    arguments: [
+      (#""seed": 0"#, #""seed": 1"#, [0, 1, 2, 3]), ("[512]", "[513]", [0, 1, 2, 3]),
+      ("0.9", "0.8", [1, 3]), (#""blockSize": 128"#, #""blockSize": 64"#, [1, 3]),
+      (#""blockSize": 128"#, #""blockSize": 128, "calibrationCorpus": "persuasion""#, [1, 3]),
+      (#"{"fraction": 0.5}"#, #"{"fraction": 0.6}"#, [2]),
+      (#"{"fraction": 0.5}"#, #"{"mass": 0.5}"#, [2]),
+      (#"{"matching": "tca"}"#, #"{"matching": "tca", "of": "density"}"#, [3]),
+      (#"{"matching": "tca"}"#, #"{"matching": "full"}"#, [3]),
+      (#""corpus": "persuasion""#, #""corpus": "emma""#, [0, 1, 2, 3]),
+      (#""corpus": "persuasion""#, #""protocol": "prefill""#, [0, 1, 2, 3]),
+    ])
+  func otherIdentity(old: String, new: String, touched: [Int]) throws {
+    let before = try Self.identities(Self.single)
+    #expect(Self.single.contains(old))
+    let after = try Self.identities(Self.single.replacing(old, with: new))
+    #expect(before.count == 4 && after.count == 4)
+    #expect(zip(before, after).enumerated().filter { $1.0 != $1.1 }.map(\.offset) == touched)
+  }
+
+  @Test(
+    "Labels hold what distinguishes a cell in its experiment, and nothing else",
+    arguments: [
+      (#"{"name": "tca", "threshold": 0.5}"#, ["tca"]),
+      (
+        #"{"name": "tca", "threshold": [0.5, 0.9], "blockSize": 64}"#,
+        ["tca threshold=0.5", "tca threshold=0.9"]
+      ),
+      (
+        #"{"name": "tca"}, {"name": "tca", "prefill": false, "localWindow": 256}"#,
+        ["tca localWindow=4096 prefill=true", "tca localWindow=256 prefill=false"]
+      ),
+      (#"{"name": "tca"}, {"name": "tca", "heads": [1, -1]}"#, ["tca", "tca heads=[1,-1]"]),
+      (
+        #"{"name": "tca", "criterion": ["meanMass", "columnMean"]}"#,
+        ["tca criterion=meanMass", "tca criterion=columnMean"]
+      ),
+      (#"{"name": "picker", "budget": {"fraction": 0.5}}"#, ["picker"]),
+      (
+        #"{"name": "picker", "budget": [{"fraction": [0.5, 1]}, {"mass": 0.9}]}"#,
+        ["picker fraction=0.5", "picker fraction=1", "picker mass=0.9"]
+      ),
+      (
+        #"{"name": "streaming-llm", "budget": {"matching": "tca"}}, {"name": "tca"}"#,
+        ["tca", "streaming-llm"]
+      ),
+      (
+        #"{"name": "streaming-llm"}, {"name": "streaming-llm", "budget": {"matching": "tca"}}, {"name": "tca"}"#,
+        ["streaming-llm", "tca", "streaming-llm matching tca"]
+      ),
+      // A budget replaces the window, so a budgeted cell names none.
+      (
+        #"{"name": "streaming-llm", "localWindow": [64, 128]}, {"name": "streaming-llm", "budget": {"tokens": 9}}"#,
+        [
+          "streaming-llm localWindow=64", "streaming-llm localWindow=128",
+          "streaming-llm tokens=9",
+        ]
+      ),
+      (
+        #"{"name": "streaming-llm", "sinks": [0, 4], "budget": {"matching": "tca", "of": ["kvBytes", "density"]}}, {"name": "tca"}"#,
+        [
+          "tca", "streaming-llm sinks=0 matching kvBytes of tca",
+          "streaming-llm sinks=0 matching density of tca",
+          "streaming-llm sinks=4 matching kvBytes of tca",
+          "streaming-llm sinks=4 matching density of tca",
+        ]
+      ),
+      (
+        #"{"name": "tca", "threshold": [0.5, 0.9]}, {"name": "tca", "threshold": [0.9, 1]}"#,
+        ["tca threshold=0.5", "tca threshold=0.9", "tca threshold=1"]
+      ),
+      // One thing is changed at a time: what most cells have goes without saying.
+      (
+        #"{"name": "tca", "threshold": [0.5, 0.9]}, {"name": "tca", "blockSize": 64}, {"name": "tca", "prefill": false}"#,
+        ["tca threshold=0.5", "tca", "tca blockSize=64", "tca prefill=false"]
+      ),
+      // No value without words beside one that goes without saying.
+      (
+        #"{"name": "tca", "heads": [1, -1], "threshold": [0.5, 0.9, 1]}, {"name": "tca", "threshold": 0.7}"#,
+        [
+          "tca threshold=0.5 heads=[1,-1]", "tca threshold=0.9 heads=[1,-1]",
+          "tca threshold=1 heads=[1,-1]", "tca threshold=0.7",
+        ]
+      ),
+    ])
+  func labels(strategies: String, labels: [String]) throws {
+    let cells = try SpecSamples.plan(SpecSamples.spec(strategies: strategies)).cells
+    #expect(cells.map(\.label) == ["full"] + labels)
+  }
+
+  @Test("A long list in a label is shortened to its length and digest")
+  func longList() throws {
+    let heads = (0..<270).map { String($0 % 14) }.joined(separator: ", ")
+    let cells = try SpecSamples.plan(
+      SpecSamples.spec(strategies: #"{"name": "tca"}, {"name": "tca", "heads": [\#(heads)]}"#)
+    ).cells
+    #expect(cells[2].label.wholeMatch(of: /tca heads=\[270 values [0-9a-f]{6}\]/) != nil)
+  }
+
+  @Test("The estimate grows with the work, and counts a calibration once")
+  func estimate() throws {
+    func estimate(_ text: String) throws -> PlanEstimate {
+      let checked = try SpecSamples.check(text)
+      return PlanEstimate(of: ExperimentPlan(checked).cells, in: checked)
+    }
+    let full = #"{"name": "full"}"#
+    let once = try estimate(SpecSamples.spec(strategies: full))
+    // 4 samples of 0.115 TFLOP with attention counted twice, 4 timed passes and 128 steps, at 150 GFLOP/s.
+    #expect((4...24).contains(once.seconds))
+    #expect((300_000_000...500_000_000).contains(once.peakBytes))
+    let longer = try estimate(SpecSamples.spec(strategies: full, contexts: "512, 4096"))
+    #expect(longer.seconds > 8 * once.seconds && longer.peakBytes > once.peakBytes)
+    let quick = try estimate(
+      SpecSamples.spec(strategies: full, rest: #", "metrics": ["latency"], "repeats": 1"#))
+    #expect(quick.seconds < once.seconds)
+    let one = try estimate(SpecSamples.spec(strategies: #"{"name": "tca"}"#))
+    let two = try estimate(
+      SpecSamples.spec(strategies: #"{"name": "tca", "threshold": [0.5, 0.9]}"#))
+    #expect(two.seconds - one.seconds < one.seconds - once.seconds)
+    let checked = try SpecSamples.check(Self.example)
+    #expect(PlanEstimate(of: [], in: checked).seconds == 0)
+  }
+
+  @Test("Absurd sizes give absurd estimates, not a crash")
+  func absurdEstimate() throws {
+    var environment = SpecSamples.environment
+    environment.modelFacts = { reference in
+      ModelFacts(
+        name: reference.name, path: "", digest: "", contextLength: .max, shape: SpecSamples.shape,
+        size: ModelSize(
+          hiddenSize: .max, matrixParameters: .max, outputParameters: .max, fileBytes: .max))
+    }
+    let text = SpecSamples.spec(
+      strategies: #"{"name": "tca", "localWindow": 9223372036854775807}"#,
+      tasks:
+        #"{"name": "passkey", "samples": 100000, "decodeTokens": 100000}"#,
+      contexts: "9223372036854775807")
+    environment.strategyProblems = { _, _, _ in [] }
+    let checked = try CheckedSpec(reading: Array(text.utf8), source: "spec.json", in: environment)
+    let estimate = PlanEstimate(of: ExperimentPlan(checked).cells, in: checked)
+    #expect(estimate.seconds > 1e20 && estimate.peakBytes == 1_000_000_000_000_000_000)
+  }
+}

@@ -1,0 +1,47 @@
+import Attention
+import Testing
+
+@testable import Planning
+
+@Suite("A strategy on the command line")
+struct StrategyArgumentTests {
+  private func parse(_ text: String) throws -> StrategyArgument {
+    var environment = SpecSamples.environment
+    environment.strategies = StrategyRegistry.builtIn.descriptions
+    return try StrategyArgument(parsing: text, in: environment)
+  }
+
+  @Test("JSON and a bare name are understood, defaults filled in")
+  func understood() throws {
+    #expect(try parse("streaming-llm").parameters["sinks"] == 4)
+    let argument = try parse(#"{"name": "streaming-llm", "sinks": 1, "budget": {"tokens": 9}}"#)
+    #expect(argument.entry.description.name == "streaming-llm")
+    #expect(argument.parameters["sinks"] == 1 && argument.parameters["budget"] == ["tokens": 9])
+    let composed = try parse(
+      #"{"name": "composed", "decode": {"name": "quest", "pageSize": 8, "budget": {"tokens": 9}}}"#)
+    #expect(
+      composed.parameters == [
+        "decode": [
+          "name": "quest", "pageSize": 8, "tokenBudget": 1024, "denseLayers": 2,
+          "budget": ["tokens": 9],
+        ]
+      ])
+  }
+
+  @Test(
+    "Anything but one strategy with single values is refused, with a problem",
+    arguments: [
+      #"{"name": "full"}, {"name": "tca"}"#, #"{"name": "full"}],"x":[1"#, "[]", "", "{",
+      #"{"name": "streaming-llm", "sinks": [1, 2]}"#,
+      #"{"name": "streaming-llm", "budget": {"matching": "tca"}}"#, #"{"name": "stream-llm"}"#,
+      #"{"name": "streaming-llm", "sinks": -1}"#,
+      #"{"name": "composed", "retention": {"name": "snapkv", "kernel": [3, 5]}}"#,
+      #"{"name": "composed", "retention": {"name": "snapkv", "budget": {"matching": "tca"}}}"#,
+    ])
+  func refused(text: String) throws {
+    let error = #expect(throws: SpecError.self) { try parse(text) }
+    let problems = try #require(error).problems
+    #expect(!problems.isEmpty)
+    #expect(problems.allSatisfy { !"\($0)".contains("strategies[0]") }, "\(problems)")
+  }
+}

@@ -1,0 +1,206 @@
+import Foundation
+import JSON
+import LabTestSupport
+import Testing
+import Tokenization
+
+@testable import Tasks
+
+extension Tokenizer {
+  /// A tokenizer of a few hundred tokens.
+  static func tiny(addsBOS: Bool = false) throws -> Tokenizer {
+    try Tokenizer(
+      Vocabulary(
+        tokens: TinyVocabulary.tokens, tokenTypes: TinyVocabulary.tokenTypes.map(Int.init),
+        merges: TinyVocabulary.merges, preTokenizer: "smollm", bosToken: 1, eosToken: 2,
+        addsBOS: addsBOS))
+  }
+}
+
+@Suite("Perplexity task")
+struct TasksPerplexityTests {
+  private let folder: TemporaryFolder
+  private let tokenizer: Tokenizer
+  /// 100 numbered lines.
+  private let text = (0..<100).map { "Line \($0) of the text." }.joined(separator: "\n")
+
+  init() throws {
+    folder = try TemporaryFolder()
+    try folder.write(text, to: "text.txt")
+    tokenizer = try .tiny()
+  }
+
+  private func samples(
+    _ configuration: PerplexityTask.Configuration, contextLength: Int = 64, seed: Int = 7,
+    tokenizer: Tokenizer? = nil
+  ) throws -> [TaskSample] {
+    var configuration = configuration
+    configuration.corpus = "text.txt"
+    let task = try PerplexityTask(configuration, folder: folder.url)
+    return try task.samples(
+      tokenizer: tokenizer ?? self.tokenizer, contextLength: contextLength, seed: seed)
+  }
+
+  @Test("Windows are consecutive stretches of the text tokenised once", arguments: [true, false])
+  func windows(joinLines: Bool) throws {
+    let prepared = joinLines ? text.replacing("\n", with: " ") : text
+    let tokens = tokenizer.encode(prepared)
+    let count = tokens.count / 64
+    #expect(count > 8)
+    // A model that asks for BOS gets the same windows.
+    for tokenizer in [tokenizer, try .tiny(addsBOS: true)] {
+      let samples = try samples(
+        .init(samples: count, protocol: .prefill, joinLines: joinLines), tokenizer: tokenizer)
+      #expect(Set(samples.map(\.place)) == Set((0..<count).map { Double(64 * $0) }))
+      #expect(samples.map(\.index) == Array(0..<count))
+      for sample in samples {
+        let first = Int(sample.place)
+        #expect(sample.prompt == Array(tokens[first..<first + 64]))
+      }
+    }
+  }
+
+  @Test("The seed decides which windows come; more samples keep the earlier ones")
+  func seed() throws {
+    let all = try samples(.init(samples: 10))
+    #expect(try samples(.init(samples: 10)) == all)
+    for count in 1...9 { #expect(try samples(.init(samples: count)) == Array(all[..<count])) }
+    let other = try samples(.init(samples: 10), seed: 8)
+    #expect(other.map(\.place) != all.map(\.place))
+    #expect(all.map(\.place) != all.map(\.place).sorted())
+  }
+
+  @Test("Both protocols score the same last tokens when told how many")
+  func protocols() throws {
+    let prefill = try samples(.init(protocol: .prefill, scoredTokens: 20))[0]
+    let continuation = try samples(.init(protocol: .continuation, scoredTokens: 20))[0]
+    #expect(prefill.prompt.count == 64 && prefill.forced.isEmpty)
+    #expect(continuation.prompt.count == 44 && continuation.forced.count == 20)
+    #expect(prefill.prompt == continuation.prompt + continuation.forced)
+    for sample in [prefill, continuation] {
+      #expect(sample.scoredFrom == 44)
+      #expect(Array(sample.scoredTargets) == Array(prefill.prompt[44...]))
+      #expect(sample.lateTokens.isEmpty && sample.greedyTokens == 0 && sample.expected == nil)
+    }
+  }
+
+  @Test(
+    "Half of a window is scored in prefill, a quarter but at most 256 in continuation",
+    arguments: [(2, 1, 1), (3, 1, 1), (64, 32, 16), (1024, 512, 256), (8192, 4096, 256)])
+  func defaults(contextLength: Int, prefill: Int, continuation: Int) {
+    let scored = { (scoring: PerplexityTask.Configuration.ScoringProtocol) in
+      PerplexityTask.Configuration(protocol: scoring).scoredTokens(of: contextLength)
+    }
+    #expect(scored(.prefill) == prefill && scored(.continuation) == continuation)
+  }
+
+  @Test("More samples than windows are an error that says how many there are")
+  func tooFew() throws {
+    let tokens = tokenizer.encode(text.replacing("\n", with: " ")).count
+    #expect {
+      try samples(.init(samples: 3), contextLength: 512)
+    } throws: {
+      "\($0)"
+        == "task perplexity: \"3\" samples are asked for, and the corpus \"text.txt\" has \(tokens / 512) windows of 512 tokens (\(tokens) tokens); ask for fewer samples, a shorter context or a longer text"
+    }
+    #expect(throws: TaskError.self) { try samples(.init(), contextLength: 100_000) }
+  }
+
+  @Test("A window without a token that nothing precedes: all but the first can be scored")
+  func scoredTokens() throws {
+    let problems = { (scored: Int) in
+      PerplexityTask.problems(of: .init(scoredTokens: scored), contextLength: 64).map(\.parameter)
+    }
+    #expect(problems(63) == [] && problems(64) == ["scoredTokens"])
+    #expect(try samples(.init(scoredTokens: 63))[0].prompt.count == 1)
+    #expect(throws: TaskError.self) { try samples(.init(scoredTokens: 64)) }
+  }
+}
+
+@Suite("Task registry")
+struct TasksRegistryTests {
+  private let registry = TaskRegistry.builtIn
+  private let folder = URL(fileURLWithPath: "/nowhere")
+
+  @Test("Each task is there by its name, with a default for each parameter")
+  func defaults() throws {
+    #expect(
+      registry.descriptions.map(\.name) == [
+        "perplexity", "passkey", "ruler", "longbench", "jsonl", "attention",
+      ])
+    let files = try TemporaryFolder()
+    try files.write(
+      #"{"context": "c", "question": "q", "answers": ["x"], "metric": "f1"}"#, to: "own.jsonl")
+    try files.write(
+      #"{"context": "c", "input": "q", "answers": ["a"], "length": 1}"#, to: "qasper.jsonl")
+    let required: [String: JSONValue] = [
+      "ruler": ["task": "vt"], "jsonl": ["file": "own.jsonl"],
+      "longbench": ["folder": ".", "dataset": "qasper"],
+    ]
+    for description in registry.descriptions {
+      let parameters = required[description.name] ?? [:]
+      let task = try registry.task(
+        named: description.name, parameters: parameters, folder: files.url)
+      #expect(
+        description.parameters.filter(\.isRequired).map(\.name).sorted()
+          == (parameters.objectValue ?? [:]).keys.sorted())
+      #expect(type(of: task).description == description)
+      #expect(description.parameter(named: "decodeTokens") == .decodeTokens)
+      for name in description.textParameters {
+        #expect(description.parameter(named: name)?.kind == .string)
+      }
+    }
+    #expect(registry.description(named: "perplexity")?.protocols == ["prefill", "continuation"])
+  }
+
+  @Test("Parameters by name reach the task, whatever else stands beside them")
+  func parameters() throws {
+    let parameters: JSONValue = [
+      "corpus": "emma", "samples": 2, "protocol": "prefill", "scoredTokens": 5,
+      "joinLines": false, "decodeTokens": 3,
+    ]
+    let task = try registry.task(named: "perplexity", parameters: parameters, folder: folder)
+    let samples = try task.samples(tokenizer: .tiny(), contextLength: 32, seed: 0)
+    #expect(samples.count == 2 && samples[0].scoredFrom == 27 && samples[0].prompt.count == 32)
+  }
+
+  @Test("Unknown names, unfit parameters and missing texts are errors")
+  func errors() {
+    let problem = { (name: String, parameters: JSONValue) in
+      do {
+        _ = try registry.task(named: name, parameters: parameters, folder: folder)
+        return ""
+      } catch {
+        return "\(error)"
+      }
+    }
+    #expect(
+      problem("rule", [:])
+        == "task rule: is not known; known are perplexity, passkey, ruler, longbench, jsonl, attention"
+    )
+    #expect(
+      problem("passkey", ["samples": "two"])
+        == "task passkey: the parameters {\"samples\":\"two\"} do not fit its description")
+    #expect(
+      problem("passkey", ["corpus": "x.txt"]) == "/nowhere/x.txt: there is no such file")
+  }
+
+  @Test("Problems at a context length carry the parameter's name")
+  func problems() {
+    let problems = { (name: String, parameters: JSONValue, contextLength: Int) in
+      registry.problems(of: name, parameters: parameters, contextLength: contextLength)
+        .map(\.parameter)
+    }
+    #expect(problems("perplexity", ["scoredTokens": 64], 64) == ["scoredTokens"])
+    #expect(problems("perplexity", ["scoredTokens": 64], 65) == [])
+    #expect(problems("passkey", ["depths": []], 63) == ["depths", "contextLength"])
+    #expect(problems("passkey", ["depths": [0.5, 0.5]], 64) == ["depths"])
+    #expect(problems("passkey", ["samples": "two"], 1) == [])
+    #expect(problems("rule", [:], 1) == [])
+    #expect(problems("ruler", ["task": "vt"], 1000) == ["contextLength"])
+    #expect(
+      problems("jsonl", ["file": "x", "template": "{context}"], 30) == [
+        "template", "contextLength",
+      ])
+  }
+}
