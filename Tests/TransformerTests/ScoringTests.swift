@@ -59,6 +59,25 @@ struct ScoringTests {
     }
   }
 
+  @Test(
+    "A row's logits are the same to the last bit however many rows there are in whole tiles",
+    arguments: [261, 330])
+  func tileSize(count: Int) throws {
+    let model = try TinyModel().load()
+    let hidden = try model.prefill(randomTokens(count))
+    func logits(of hidden: Matrix) -> [[Float]] {
+      var rows: [[Float]] = []
+      model.forEachLogits(of: hidden) { _, logits in
+        rows.append((0..<logits.count).map { logits[$0] })
+      }
+      return rows
+    }
+    let pieces = stride(from: 0, to: count, by: 64).flatMap { first in
+      logits(of: hidden.copy(ofRows: first..<min(first + 64, count)))
+    }
+    #expect(logits(of: hidden) == pieces)
+  }
+
   @Test("Teacher-forced decoding gives the states of a prefill, however far it may go at once")
   func teacherForced() throws {
     let model = try TinyModel().load()

@@ -76,15 +76,14 @@ extension BenchRun {
       named: cell.cell.task, parameters: cell.cell.taskParameters, folder: .currentDirectory())
     let samples = try task.samples(
       tokenizer: model.tokenizer, contextLength: Self.tokens, seed: cell.cell.seed)
-    let strategy = CellStrategy(
-      cell: cell, try tcaStrategy(), model: model,
-      meanPromptTokens: Double(samples[0].prompt.count))
+    let subject = QualityPass.Subject(
+      CellStrategy(
+        cell: cell, try tcaStrategy(), model: model,
+        meanPromptTokens: Double(samples[0].prompt.count)), [.approximation, .quality, .memory])
     let pass = QualityPass(
       model: model, task: task, samples: samples, makeFull: makeFull,
       futures: FutureShelf(
-        model: model.model, samples: samples, makeFull: makeFull),
-      measuresApproximation: true, measuresQuality: true, measuresMemory: true, checkpoint: {},
-      afterLayer: { _ in })
+        model: model.model, samples: samples, makeFull: makeFull))
     var timing: [Double] = []
     var isolated: [Double] = []
     var propagated: [Double] = []
@@ -92,9 +91,9 @@ extension BenchRun {
       tell("quality passes of \(Self.tokens) tokens, repeat \(round) of \(repeats)")
       let full = try timed(samples[0].prompt, decodeTokens: 0, session: makeFull())
       var watch = Stopwatch()
-      let dense = try pass.dense(isolating: [strategy])
+      let dense = try pass.dense(beside: [subject])
       let first = watch.lap().seconds
-      _ = try pass.results(of: strategy, dense: dense, isolated: try dense.isolated[0].get())
+      _ = try pass.results(of: subject, own: nil, dense: dense)
       let second = watch.lap().seconds
       // The first round warms up.
       guard round > 0 else { continue }

@@ -1,3 +1,4 @@
+import CMemory
 import CPUCheck
 
 /// The vector registers that this module is compiled for.
@@ -16,6 +17,8 @@ enum VectorRegisters {
 struct RegisterTile<let rows: Int, let vectors: Int> {
   private var sums: InlineArray<rows, InlineArray<vectors, SIMD16<Float>>>
 
+  private static var rowsAhead: Int { 12 }
+
   /// A block of zeros.
   @inline(__always)
   init() { sums = .init(repeating: .init(repeating: .zero)) }
@@ -23,6 +26,9 @@ struct RegisterTile<let rows: Int, let vectors: Int> {
   /// Adds A (rows x depth) · B (depth x 16·vectors), both row-major with `strideA` and `strideB`
   /// floats from one row to the next. Each element accumulates in ascending order of depth, with
   /// fused multiply-adds.
+  ///
+  /// A large block reads B from the second cache, and the multiplications are too few to hide its
+  /// latency: each row of B is asked for some rows ahead.
   @inline(__always)
   mutating func addProduct(
     _ a: UnsafePointer<Float>, strideA: Int, _ b: UnsafePointer<Float>, strideB: Int, depth: Int
@@ -31,7 +37,10 @@ struct RegisterTile<let rows: Int, let vectors: Int> {
     var line = b
     for k in 0..<depth {
       var right = InlineArray<vectors, SIMD16<Float>>(repeating: .zero)
-      for vector in 0..<vectors { right[unchecked: vector] = loadVector(line + 16 &* vector) }
+      for vector in 0..<vectors {
+        right[unchecked: vector] = loadVector(line + 16 &* vector)
+        if rows >= 8 { prefetch_line(line + (Self.rowsAhead &* strideB &+ 16 &* vector)) }
+      }
       for row in 0..<rows {
         let left = SIMD16<Float>(repeating: a[row &* strideA &+ k])
         for vector in 0..<vectors {

@@ -3,7 +3,7 @@ import Reports
 
 /// stderr: the log, and a progress line where it is a terminal. What is quoted from files has no power over it.
 enum Log {
-  private static let isTerminal = isatty(STDERR_FILENO) != 0
+  static let isTerminal = isatty(STDERR_FILENO) != 0
   /// Removes the progress line of a terminal; empty elsewhere.
   static let lineStart = isTerminal ? "\r\u{1B}[K" : ""
 
