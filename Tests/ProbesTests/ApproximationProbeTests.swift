@@ -234,7 +234,8 @@ struct ApproximationProbeTests {
   /// A shape whose keys can be seen at other positions than their own.
   private static var rotary: AttentionShape {
     var shape = probeShape
-    shape.rotary = RotaryEmbedding(base: 10_000, dimensions: 16, layout: .interleaved)
+    let rotary = RotaryEmbedding(base: 10_000, dimensions: 16, layout: .interleaved)
+    for layer in shape.geometry.indices { shape.geometry[layer].rotary = rotary }
     return shape
   }
 

@@ -48,7 +48,7 @@ struct ComparisonViewTests {
     var reference = view.rows
     for index in reference.indices {
       let planned = reference[index].planned
-      let group = view.newestGroup(of: planned.cell.identity)?.group
+      let group = view.newestGroups[planned.cell.identity]?.group
       let results = Example.results(planned)
       reference[index].figures =
         FigureSummary(
