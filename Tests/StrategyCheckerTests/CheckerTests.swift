@@ -97,6 +97,8 @@ struct CheckerTests {
       $0.contains("What to change: ")
     }
     #expect(sentences.contains { $0.contains(mistake.sentence) }, "\(report)")
+    // What `scripts/check-house` shows.
+    print("caught: \(mistake.testDescription).\(sentences.first ?? "")")
   }
 
   @Test("Keys that stand at positions of the cache are not held against exact attention")

@@ -142,7 +142,6 @@ public final class ExperimentRunner {
 
   func label(of identity: String) -> String { labels[identity] ?? identity }
 
-
   /// The use that a budget matches: as this run measured it, else the newest stored.
   func matchedUse(_ use: StatedBudget.MatchedUse, of reference: String) throws -> Double {
     try checkNotFailed(reference)
