@@ -3,6 +3,7 @@ import Foundation
 import JSON
 import Kernels
 import LabTestSupport
+import Records
 import Tensors
 import Testing
 

@@ -1,6 +1,7 @@
 import Attention
 import JSON
 import LabTestSupport
+import Records
 import Tensors
 import Testing
 import Threads

@@ -1,6 +1,7 @@
 import Attention
 import Calibration
 import JSON
+import Records
 import Tensors
 import Testing
 import Threads

@@ -2,6 +2,7 @@ import Attention
 import Experiments
 import GGUF
 import Planning
+import Records
 import Reports
 import ResultStore
 import Threads
