@@ -81,6 +81,8 @@ struct CheckLog {
   var seenPhases: Set<StrategyPhase> = []
   var declaresLookingAhead = false
   var hasLookedAhead = false
+  /// Whether a case was left early, so that not all was seen.
+  var isPartial = false
 
   init(_ first: CheckCase) { current = first }
 

@@ -50,20 +50,25 @@ public struct StrategyChecker {
       willRun?(checkCase)
       log.begin(checkCase)
       guard let subject = subject(of: checkCase, log: &log) else { continue }
-      let original = subject.play()
-      // What else fails then would only follow from it.
-      guard checkAnswers(subject, original, log: &log) else { continue }
-      checkAttention(subject, original, log: &log)
-      checkCache(subject, original, log: &log)
-      checkBudget(subject, original, log: &log)
-      checkState(subject, log: &log)
-      guard checkRepetition(subject, original, log: &log) else { continue }
-      checkSteps(subject, original, log: &log)
-      checkSeparation(subject, original, log: &log)
-      checkCausality(subject, original, log: &log)
+      if !check(subject, log: &log) { log.isPartial = true }
     }
-    if cases.count > 1 { checkDeclarations(&log) }
+    if cases.count > 1 && !log.isPartial { checkDeclarations(&log) }
     return log.report(strategy: entry.description.name, seed: seed)
+  }
+
+  /// False if it was left early, since what else fails would only follow from what did.
+  private func check(_ subject: CheckSubject, log: inout CheckLog) -> Bool {
+    let original = subject.play()
+    guard checkAnswers(subject, original, log: &log) else { return false }
+    checkAttention(subject, original, log: &log)
+    checkCache(subject, original, log: &log)
+    checkBudget(subject, original, log: &log)
+    guard checkRepetition(subject, original, log: &log) else { return false }
+    checkSteps(subject, original, log: &log)
+    checkSeparation(subject, original, log: &log)
+    checkCausality(subject, original, log: &log)
+    checkState(subject, log: &log)
+    return true
   }
 
   /// The strategy made for a case; nil, and noted, if it refuses the parameters.

@@ -32,6 +32,9 @@ public struct LayerView {
     self.workspace = workspace
   }
 
+  /// How this layer's attention differs from that of others.
+  public var geometry: LayerGeometry { shape.geometry[layer] }
+
   /// The positions of this step's queries.
   public var queryPositions: Range<Int> {
     firstQueryPosition..<firstQueryPosition + queries.rows
@@ -127,7 +130,7 @@ extension Selection {
 
 extension [Selection] {
   /// Bytes of the runs, which a strategy that carries selections along holds for the tokens of the cache.
-  var heldBytes: Int {
+  public var heldBytes: Int {
     reduce(0) { $0 + $1.runs.count * MemoryLayout<Range<Int>>.size }
   }
 }

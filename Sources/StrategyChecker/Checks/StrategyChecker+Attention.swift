@@ -43,7 +43,7 @@ extension StrategyChecker {
     log.look(at: .actsInItsPhases)
     let phases = subject.description.phases
     log.declaredPhases.formUnion(phases)
-    if phases.isEmpty && !(subject.strategy is FullAttention) {
+    if phases.isEmpty && subject.description.role != .reference {
       log.fail(
         .actsInItsPhases,
         "it has none of the capabilities that select or retain, so it is full attention under another name"
@@ -87,7 +87,7 @@ extension StrategyChecker {
     }
   }
 
-  /// What it says of itself and no single case can show.
+  /// What it says of itself and no single case can show: it does so in some.
   func checkDeclarations(_ log: inout CheckLog) {
     for phase in StrategyPhase.allCases
     where log.declaredPhases.subtracting(log.seenPhases).contains(phase) {

@@ -1,7 +1,5 @@
 import Attention
-import JSON
 import Kernels
-import Records
 import Tensors
 
 /// What the cache holds and what it costs, against what retention decided.
