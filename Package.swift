@@ -87,17 +87,19 @@ let package = Package(
     library(
       "Experiments",
       [
-        "Attention", "Calibration", "Digests", "GGUF", "JSON", "Kernels", "ModelLibrary", "Planning",
+        "Attention", "Calibration", "Digests", "GGUF", "JSON", "Kernels", "ModelLibrary",
+        "Planning",
         "Probes", "Records", "Synthesis", "Tasks", "Tensors", "Threads", "Tokenization",
         "Transformer",
       ]),
-    library("ResultStore", ["JSON", "Records", grdb]),
+    library("ResultStore", ["Digests", "JSON", "Records", grdb]),
     library("Reports", ["JSON", "Records"]),
     library(
       "Bench",
       [
-        "Attention", "Experiments", "JSON", "Kernels", "Planning", "Records", "ResultStore", "Tasks",
-        "Tensors", "Threads", "Transformer",
+        "Attention", "Experiments", "JSON", "Kernels", "Planning", "Records", "Reports",
+        "ResultStore",
+        "Tasks", "Tensors", "Threads", "Transformer",
       ]),
     .executableTarget(
       name: "tca-lab",
@@ -108,7 +110,8 @@ let package = Package(
       ],
       swiftSettings: common),
     library(
-      "LabTestSupport", ["Attention", "GGUF", "JSON", "Kernels", "Records", "Tensors", "Transformer"]),
+      "LabTestSupport",
+      ["Attention", "GGUF", "JSON", "Kernels", "Records", "Tensors", "Transformer"]),
     .executableTarget(
       name: "tiny-model", dependencies: ["LabTestSupport"], swiftSettings: common),
 

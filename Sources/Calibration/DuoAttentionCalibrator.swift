@@ -17,7 +17,8 @@ public struct DuoAttentionCalibrator: Calibrator {
   static let positions = 500
 
   private let shape: AttentionShape
-  private let rotary: RotaryTable?
+  /// By layer.
+  private let rotary: [RotaryTable?]
   private var tokens = 0
   private var scores: [Double] = []
 
@@ -28,21 +29,21 @@ public struct DuoAttentionCalibrator: Calibrator {
 
   public init(_ options: Options, for shape: AttentionShape) {
     self.shape = shape
-    rotary = shape.rotary.map { RotaryTable($0, headDimension: shape.headDimension) }
+    rotary = RotaryTable.tables(of: shape)
   }
 
   public mutating func observe(_ layer: LayerView) {
     tokens = layer.queries.rows
-    let queries = means(layer.queries, layer.workspace)
+    let queries = means(layer.queries, of: layer)
     for (kvHead, head) in layer.heads.enumerated() {
       let keys = head.keys
       let rows = keys.firstElement..<keys.firstElement + keys.count * keys.width
       let key = means(
         Matrix(rows: keys.count, columns: keys.width, elements: Array(keys.elements[rows])),
-        layer.workspace)
+        of: layer)
       let d = shape.headDimension
       let group = shape.queryHeads(of: kvHead).map { queryHead in
-        reach(Array(queries[queryHead * d..<(queryHead + 1) * d]), key)
+        reach(Array(queries[queryHead * d..<(queryHead + 1) * d]), key, layer.geometry)
       }
       scores.append(group.reduce(0, +) / Double(group.count))
     }
@@ -59,10 +60,11 @@ public struct DuoAttentionCalibrator: Calibrator {
   }
 
   /// The mean of each column before rotation; row i is the token at position i.
-  private func means(_ matrix: Matrix, _ workspace: Workspace) -> [Double] {
+  private func means(_ matrix: Matrix, of layer: LayerView) -> [Double] {
     var matrix = matrix
-    rotary?.turn(
-      &matrix, rows: 0..<matrix.rows, firstPosition: 0, to: 0, workers: workspace.workers)
+    rotary[layer.layer]?.turn(
+      &matrix, rows: 0..<matrix.rows, firstPosition: 0, to: 0,
+      workers: layer.workspace.workers)
     var sums = [Double](repeating: 0, count: matrix.columns)
     for row in 0..<matrix.rows {
       for column in 0..<matrix.columns { sums[column] += Double(matrix[row, column]) }
@@ -72,12 +74,12 @@ public struct DuoAttentionCalibrator: Calibrator {
 
   /// The mean of the cumulative attention of the last query. What rotation leaves of a product depends on the distance
   /// alone: Σ over pairs of (q·k) cos θ + (q × k) sin θ, θ the distance times the pair's frequency.
-  private func reach(_ query: [Double], _ key: [Double]) -> Double {
+  private func reach(_ query: [Double], _ key: [Double], _ geometry: LayerGeometry) -> Double {
     let d = shape.headDimension
-    let frequencies = shape.rotary?.frequencies ?? []
+    let frequencies = geometry.rotary?.frequencies ?? []
     let pairs = frequencies.indices.map { pair -> (dot: Double, cross: Double) in
       let (a, b) =
-        shape.rotary?.layout == .halfSplit
+        geometry.rotary?.layout == .halfSplit
         ? (pair, pair + frequencies.count) : (2 * pair, 2 * pair + 1)
       return (
         query[a] * key[a] + query[b] * key[b], query[a] * key[b] - query[b] * key[a]
@@ -91,7 +93,7 @@ public struct DuoAttentionCalibrator: Calibrator {
         let angle = distance * pair.1
         return sum + pair.0.dot * cos(angle) + pair.0.cross * sin(angle)
       }
-      return (still + turned) / Double(d).squareRoot()
+      return (still + turned) * geometry.scale
     }
     let largest = logits.max() ?? 0
     var total = 0.0

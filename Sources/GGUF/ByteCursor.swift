@@ -1,6 +1,7 @@
 import Kernels
 
-/// Reads a file's header from front to back; every read is checked against the end of the file first.
+/// Reads a file's header from front to back; every read is checked against the end of the file
+/// first.
 struct ByteCursor {
   let storage: any ByteStorage
   let file: String
@@ -28,7 +29,7 @@ struct ByteCursor {
     return Integer(littleEndian: value)
   }
 
-  /// A length of 8 bytes, then that many bytes of UTF-8.
+  /// A string: its length (8 bytes), then that many bytes of UTF-8.
   mutating func string(_ what: String) throws(GGUFError) -> String {
     let start = offset
     let length = try integer("the length of \(what)", as: UInt64.self)
@@ -49,7 +50,8 @@ struct ByteCursor {
     return string
   }
 
-  /// A count of 8 bytes, of things that take at least `minimumBytes` each; refused if so many cannot follow.
+  /// A count of 8 bytes, of things that take at least `minimumBytes` each; throws if the rest of
+  /// the file cannot hold them.
   mutating func count(_ what: String, minimumBytes: Int) throws(GGUFError) -> Int {
     let start = offset
     let count = try integer("the number of \(what)", as: UInt64.self)
@@ -57,8 +59,10 @@ struct ByteCursor {
     guard count <= UInt64(most) else {
       throw damaged(
         at: start,
-        "says to have \"\(count)\" \(what); the \(remaining) bytes that follow hold at most \(most); "
-          + "the file is cut off or damaged")
+        """
+        says to have "\(count)" \(what); the \(remaining) bytes that follow hold at most \(most); \
+        the file is cut off or damaged
+        """)
     }
     return Int(count)
   }

@@ -3,15 +3,15 @@ public struct GGUFError: Error, Equatable, CustomStringConvertible {
   public enum Reason: String, Sendable, Equatable {
     /// The file cannot be opened or mapped.
     case cannotOpen
-    /// It is no GGUF file at all.
+    /// It is not a GGUF file.
     case notGGUF
-    /// It may be a sound file, of a version, byte order or tensor type that this program does not read.
+    /// A version, byte order or tensor type that this program does not read.
     case unsupported
-    /// It contradicts itself or its size: cut off, overwritten, or made to mislead.
+    /// It contradicts itself or its size: truncated, overwritten or forged.
     case damaged
     /// It has no such key or tensor.
     case missing
-    /// The key or tensor is there, with another type or shape than asked for.
+    /// The key or tensor has another type or shape than asked for.
     case wrongType
   }
 
@@ -33,7 +33,8 @@ public struct GGUFError: Error, Equatable, CustomStringConvertible {
   }
 }
 
-/// A text from a file in quotes, fit for a terminal: quotes, control and format characters escaped, long ones cut.
+/// Text from a file in quotes, safe for a terminal: quotes, control and format characters are
+/// escaped, long text is cut.
 func quoted(_ text: String) -> String {
   var result = "\""
   for scalar in text.unicodeScalars.prefix(80) {

@@ -1,5 +1,5 @@
-/// Metadata by type. Each getter throws `missing` without the key and `wrongType` if its value is of another type;
-/// the forms with `ifPresent` give nil without the key, and throw for another type all the same.
+/// Metadata by type. Each getter throws `missing` without the key and `wrongType` for a value of
+/// another type; the forms with `ifPresent` return nil without the key.
 extension GGUFFile {
   public func string(_ key: String) throws(GGUFError) -> String {
     try required(key, string(ifPresent: key))
@@ -18,7 +18,8 @@ extension GGUFFile {
     try value(key, "a whole number below 2^63", \.integer)
   }
 
-  /// A float of either width, or a whole number. A 32-bit float keeps its value: 1e-5 reads as 9.99999974…e-06.
+  /// A float of either width, or a whole number. A 32-bit float keeps its value: 1e-5 reads as
+  /// 9.99999974…e-06.
   public func number(_ key: String) throws(GGUFError) -> Double {
     try required(key, number(ifPresent: key))
   }
@@ -93,18 +94,27 @@ extension GGUFValue {
   /// The value in quotes, cut if long; for an array its beginning.
   public var shortText: String {
     switch self {
-    case .uint8(let value): "\"\(value)\""
-    case .int8(let value): "\"\(value)\""
-    case .uint16(let value): "\"\(value)\""
-    case .int16(let value): "\"\(value)\""
-    case .uint32(let value): "\"\(value)\""
-    case .int32(let value): "\"\(value)\""
-    case .uint64(let value): "\"\(value)\""
-    case .int64(let value): "\"\(value)\""
-    case .float32(let value): "\"\(value)\""
-    case .float64(let value): "\"\(value)\""
-    case .bool(let value): "\"\(value)\""
     case .string(let value): quoted(value)
+    case .array: plainText
+    default: "\"\(plainText)\""
+    }
+  }
+
+  /// The value as it is; only "an array" for an array.
+  public var plainText: String {
+    switch self {
+    case .uint8(let value): "\(value)"
+    case .int8(let value): "\(value)"
+    case .uint16(let value): "\(value)"
+    case .int16(let value): "\(value)"
+    case .uint32(let value): "\(value)"
+    case .int32(let value): "\(value)"
+    case .uint64(let value): "\(value)"
+    case .int64(let value): "\(value)"
+    case .float32(let value): "\(value)"
+    case .float64(let value): "\(value)"
+    case .bool(let value): "\(value)"
+    case .string(let value): value
     case .array: "an array"
     }
   }

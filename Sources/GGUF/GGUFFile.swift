@@ -1,10 +1,11 @@
 import Kernels
 import Tensors
 
-/// A model in the GGUF format, versions 2 and 3, little-endian: metadata, and tensors that stay where they are.
+/// A model in the GGUF format, versions 2 and 3, little-endian: metadata, and tensors that stay
+/// where they are.
 ///
-/// Opening reads and checks the header and the tensor table, never the weights: cheap for a file of any size. What is
-/// wrong with a file is an error that names the file, the key or tensor, the byte offset and the value.
+/// Opening reads and checks the header and the tensor table, never the weights: cheap for a file of
+/// any size. Errors name the file, the key or tensor, the byte offset and the value.
 public struct GGUFFile: Sendable {
   /// The path, or the name that the caller gave; begins every error.
   public let name: String
@@ -20,7 +21,7 @@ public struct GGUFFile: Sendable {
 
   private let indices: [String: Int]
 
-  /// Maps a file into memory; see ``MappedFile`` for what happens if it is shortened meanwhile.
+  /// Maps a file into memory; see ``MappedFile`` for what happens if it is shortened while mapped.
   public init(path: String) throws(GGUFError) {
     let mapped: MappedFile
     do {
@@ -29,10 +30,17 @@ public struct GGUFFile: Sendable {
       throw GGUFError(
         reason: .cannotOpen, file: path, subject: nil, offset: nil, problem: error.problem)
     }
-    try self.init(storage: mapped, name: path)
+    do {
+      try self.init(storage: mapped, name: path)
+    } catch {
+      guard let part = GGUFPart(fileName: path) else { throw error }
+      throw GGUFError(
+        reason: error.reason, file: path, subject: error.subject, offset: error.offset,
+        problem: "\(error.problem); by its name it \(part.problem)")
+    }
   }
 
-  /// Reads a file whose bytes are in memory already.
+  /// Reads a file from memory.
   public init(storage: any ByteStorage, name: String) throws(GGUFError) {
     let header = try GGUFHeader(reading: storage, file: name)
     self.name = name
@@ -58,7 +66,8 @@ public struct GGUFFile: Sendable {
     return tensor
   }
 
-  /// A tensor as weights (rows x columns) over the mapped bytes, nothing copied; a vector is one row.
+  /// A tensor as weights (rows x columns) over the mapped bytes, nothing copied; a vector is one
+  /// row.
   ///
   /// Throws `missing`, and `wrongType` if it has more than two dimensions.
   public func weightMatrix(_ name: String) throws(GGUFError) -> WeightMatrix {

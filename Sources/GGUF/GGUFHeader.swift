@@ -1,30 +1,30 @@
 import Kernels
 
-/// What stands before the weights: version, metadata, the tensor table.
+/// What precedes the weights: version, metadata, the tensor table.
 ///
-/// The layout, little-endian: "GGUF", version (4 bytes), number of tensors (8), number of keys (8); for each key its
-/// name (a length of 8 bytes, then UTF-8), type (4) and value; for each tensor its name, number of dimensions (4),
-/// the dimensions (8 each), type (4) and offset (8) from the data section, which begins at the next multiple of the
-/// alignment (`general.alignment`, by default 32).
-/// Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+/// The layout, little-endian: "GGUF", version (4 bytes), number of tensors (8), number of keys (8);
+/// for each key its name (a length of 8 bytes, then UTF-8), type (4) and value; for each tensor its
+/// name, number of dimensions (4), the dimensions (8 each), type (4) and offset (8) from the data
+/// section, which begins at the next multiple of the alignment (`general.alignment`, by default
+/// 32). Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 ///
-/// Nothing in the file is believed: counts and lengths are checked against the bytes that are left, before anything
-/// is allocated for them.
+/// Nothing in the file is trusted: counts and lengths are checked against the bytes that are left
+/// before anything is allocated for them.
 struct GGUFHeader {
   let version: Int
   let keys: [String]
   let metadata: [String: GGUFValue]
   let tensors: [GGUFTensor]
 
-  /// Arrays in arrays in arrays, no deeper: no known file has any.
+  /// The nesting depth of arrays that is accepted; no known file nests any.
   static let deepestNesting = 4
   static let defaultAlignment = 32
 
   init(reading storage: any ByteStorage, file: String) throws(GGUFError) {
     var cursor = ByteCursor(storage, file: file)
     version = try Self.readVersion(&cursor)
-    // A tensor takes at least a name's length, a dimension count, one dimension, type and offset; a key at least a
-    // name's length, a type and a byte.
+    // A tensor takes at least a name's length, a dimension count, one dimension, type and offset; a
+    // key at least a name's length, a type and a byte.
     let tensorCount = try cursor.count("tensors", minimumBytes: 32)
     let keyCount = try cursor.count("metadata keys", minimumBytes: 13)
 

@@ -3,8 +3,8 @@ import Kernels
 /// One entry of the tensor table, checked against the file.
 public struct GGUFTensor: Sendable, Hashable {
   public let name: String
-  /// Sizes in the file's order: the first is the one whose elements are adjacent, a row's length. One to four, none
-  /// of them 0.
+  /// Sizes in the file's order: the first is that of adjacent elements, a row's length.
+  /// One to four, none of them 0.
   public let dimensions: [Int]
   public let format: BlockFormat
   /// Where its bytes begin, from the beginning of the file.
@@ -18,7 +18,7 @@ public struct GGUFTensor: Sendable, Hashable {
   public var elementCount: Int { rows * columns }
 }
 
-/// The types of tensors that ggml has given numbers to.
+/// ggml's type numbers of tensors.
 enum GGUFTensorType {
   /// The format of a number, nil if this program does not read it.
   static func format(_ number: UInt32) -> BlockFormat? {

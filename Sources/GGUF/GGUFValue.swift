@@ -66,8 +66,8 @@ public enum GGUFValue: Sendable, Hashable {
   }
 }
 
-/// An array of metadata values of one type. Each kind has an array of its own, so that a value takes in memory about
-/// what it takes in the file.
+/// An array of metadata values of one type. Unboxed, so that it takes about as much memory as in
+/// the file.
 public enum GGUFArray: Sendable, Hashable {
   case uint8([UInt8])
   case int8([Int8])

@@ -8,17 +8,20 @@ import Kernels
   import Darwin
 #endif
 
-/// A file seen as memory, read-only: pages come from the disk when they are first read and belong to the system.
+/// A read-only mapping of a file: pages are loaded when first read and belong to the system's
+/// cache.
 ///
-/// The size is taken once, when the file is opened. If another process shortens the file afterwards, reading a page
-/// that is gone kills this process with the signal SIGBUS; no check here can rule that out, so do not rewrite a
-/// model in place while it is in use (write a new file and rename it: the old one stays whole for those who have it
-/// open). ``requireUnchanged()`` finds out whether it happened so far.
+/// The size is taken once, when the file is opened. If another process shortens the file
+/// afterwards, reading a page that is gone kills this process with the signal SIGBUS; no check here
+/// can rule that out, so do not rewrite a model in place while it is in use (write a new file and
+/// rename it: the old one stays whole for those who have it open). ``requireUnchanged()`` tells
+/// whether that has happened.
 public final class MappedFile: ByteStorage {
   public let path: String
   public let byteCount: Int
 
-  /// The mapping, or nil for an empty file. Made by the initialiser and only read after it: so any thread may.
+  /// The mapping, or nil for an empty file. Set by the initialiser and only read afterwards, hence
+  /// safe from any thread.
   private nonisolated(unsafe) let address: UnsafeMutableRawPointer?
   private let descriptor: Int32
   private let modified: [Int]
@@ -65,8 +68,8 @@ public final class MappedFile: ByteStorage {
     }
   }
 
-  /// Throws if the file was shortened, extended or written since it was opened. Ask between measurements: weights
-  /// that change under a run make its numbers worthless.
+  /// Throws if the file was shortened, extended or written since it was opened. Ask between
+  /// measurements: weights that change under a run make its numbers worthless.
   public func requireUnchanged() throws(MappedFileError) {
     let status = try fileStatus(of: descriptor, path: path)
     guard Int(status.st_size) == byteCount else {

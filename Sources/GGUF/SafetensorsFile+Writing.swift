@@ -4,11 +4,11 @@ extension SafetensorsFile {
   /// A tensor to write: its numbers, row-major.
   public typealias Contents = (name: String, shape: [Int], values: [Float])
 
-  /// Writes floats as F32, in the order given; the same input gives the same bytes. The file appears under its name
-  /// only when it is complete.
+  /// Writes floats as F32, in the order given; the same input gives the same bytes. The file
+  /// appears under its name only when it is complete.
   ///
-  /// Traps unless each tensor has as many numbers as its shape says and a name of its own. Throws `cannotOpen` if the
-  /// file cannot be written.
+  /// Traps unless each tensor has as many numbers as its shape says and a unique name. Throws
+  /// `cannotOpen` if the file cannot be written.
   public static func write(
     _ tensors: [Contents], metadata: [String: String] = [:], to path: String
   ) throws(SafetensorsError) {

@@ -1,13 +1,16 @@
 import Kernels
 
-/// Named arrays of numbers in the safetensors format: a small file of inputs, expected outputs, or results.
+/// Named arrays of numbers in the safetensors format: a small file of inputs, expected outputs, or
+/// results.
 ///
-/// The layout: the length of the header (8 bytes, little-endian), the header as a JSON object (for each tensor its
-/// `dtype`, `shape` and `data_offsets`, and `__metadata__` with strings), then the numbers, row-major and
-/// little-endian, without gaps. Source: https://huggingface.co/docs/safetensors
+/// The layout: the length of the header (8 bytes, little-endian), the header as a JSON object (for
+/// each tensor its `dtype`, `shape` and `data_offsets`, and `__metadata__` with strings), then the
+/// numbers, row-major and little-endian, without gaps. Source:
+/// https://huggingface.co/docs/safetensors
 ///
-/// Opening checks the header against the file; what is wrong is an error that names the tensor and the value. Floats
-/// are read from F32, F16 and BF16, whole numbers from I32 and I64; tensors of the format's other types may be there.
+/// Opening checks the header against the file; errors name the tensor and the value. Floats are
+/// read from F32, F16 and BF16, whole numbers from I32 and I64; tensors of other types are allowed,
+/// but not read.
 public struct SafetensorsFile: Sendable {
   public struct Tensor: Sendable, Hashable {
     public let name: String
@@ -40,7 +43,7 @@ public struct SafetensorsFile: Sendable {
     try self.init(storage: mapped, name: path)
   }
 
-  /// Reads a file whose bytes are in memory already.
+  /// Reads a file from memory.
   public init(storage: any ByteStorage, name: String) throws(SafetensorsError) {
     let header = try SafetensorsHeader(reading: storage, file: name)
     self.name = name
@@ -105,11 +108,11 @@ public struct SafetensorsError: Error, Equatable, CustomStringConvertible {
   public enum Reason: String, Sendable, Equatable {
     /// The file cannot be opened, mapped or written.
     case cannotOpen
-    /// It contradicts itself or its size, or is no safetensors file at all.
+    /// It contradicts itself or its size, or is not a safetensors file.
     case damaged
     /// It has no such tensor.
     case missing
-    /// The tensor is there, with another type than asked for.
+    /// The tensor has another type than asked for.
     case wrongType
   }
 

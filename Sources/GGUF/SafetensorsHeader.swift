@@ -56,7 +56,8 @@ struct SafetensorsHeader {
   private static func decode(
     _ json: [UInt8], _ file: String
   ) throws(SafetensorsError) -> HeaderText {
-    // The format asks for an object from the first byte on; this also rules out other encodings than UTF-8.
+    // The format asks for an object from the first byte on; this also rules out other encodings
+    // than UTF-8.
     guard json.first == UInt8(ascii: "{"), String(validating: json, as: UTF8.self) != nil else {
       throw damaged(file, nil, "its header is no JSON object in UTF-8 (after the first 8 bytes)")
     }
@@ -188,7 +189,8 @@ struct HeaderText: Codable {
   }
 }
 
-/// A key that some object of a valid JSON text has twice: Foundation silently keeps one of them.
+/// A key that occurs twice in an object of a valid JSON text: Foundation silently keeps one of
+/// them.
 private func repeatedKey(in json: [UInt8]) -> String? {
   var open: [Set<String>] = []
   var lastString = 0..<0

@@ -1,6 +1,6 @@
 import Kernels
 
-/// A line of the tensor table as it stands in the file: sizes and type checked, the place not yet.
+/// An entry of the tensor table: sizes and type are checked, its place in the data is not yet.
 struct TensorEntry {
   let name: String
   let dimensions: [Int]
@@ -8,7 +8,7 @@ struct TensorEntry {
   let byteCount: Int
   /// From the beginning of the data section.
   let dataOffset: UInt64
-  /// Where the entry itself stands in the file, for errors.
+  /// The offset of the entry itself, for errors.
   let position: Int
 
   init(reading cursor: inout ByteCursor, index: Int) throws(GGUFError) {
@@ -121,8 +121,10 @@ struct TensorLayout {
       guard end <= tensors[next].offset else {
         throw damaged(
           entries[next],
-          "begins at byte \"\(tensors[next].offset)\", inside tensor \(quoted(tensors[index].name)), "
-            + "which ends at byte \(end)")
+          """
+          begins at byte "\(tensors[next].offset)", inside tensor \(quoted(tensors[index].name)), \
+          which ends at byte \(end)
+          """)
       }
     }
   }

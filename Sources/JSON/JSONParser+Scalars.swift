@@ -80,7 +80,7 @@ extension JSONParser {
   }
 
   private static func escape(_ byte: UInt8) -> String {
-    byte == UInt8(ascii: "\t") ? "\\t" : "\\u00" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+    byte == UInt8(ascii: "\t") ? "\\t" : "\\u" + UnicodeScalar(byte).hexadecimal
   }
 
   // MARK: Numbers
@@ -89,17 +89,10 @@ extension JSONParser {
     let start = index
     let token = takeNumber()
     let short = token.count <= 40 ? token : token.prefix(37) + "..."
-    guard let isWhole = Self.numberIsWhole(token) else {
+    guard Self.isNumber(token) else {
       throw failure("\"\(short)\" is no JSON number; \(Self.numberHint(token))", at: start)
     }
-    if isWhole {
-      guard let value = Int(token) else {
-        throw failure(
-          "the integer \"\(short)\" does not fit 64 bits; write it with an exponent if it may be rounded",
-          at: start)
-      }
-      return .integer(value)
-    }
+    if let value = Int(token) { return .integer(value) }
     guard let value = Double(token), value.isFinite else {
       throw failure("the number \"\(short)\" is too large; at most 1.79e308", at: start)
     }
@@ -118,8 +111,7 @@ extension JSONParser {
     return String(decoding: bytes[start..<index], as: UTF8.self)
   }
 
-  /// Whether a number has neither fraction nor exponent; nil if it is not one at all.
-  private static func numberIsWhole(_ token: String) -> Bool? {
+  private static func isNumber(_ token: String) -> Bool {
     var rest = token.utf8[...]
     func takeDigits() -> Int {
       let digits = rest.prefix { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
@@ -129,22 +121,19 @@ extension JSONParser {
     if rest.first == UInt8(ascii: "-") { rest = rest.dropFirst() }
     let hasLeadingZero = rest.first == UInt8(ascii: "0")
     let digits = takeDigits()
-    guard digits > 0, !hasLeadingZero || digits == 1 else { return nil }
-    var isWhole = true
+    guard digits > 0, !hasLeadingZero || digits == 1 else { return false }
     if rest.first == UInt8(ascii: ".") {
-      isWhole = false
       rest = rest.dropFirst()
-      guard takeDigits() > 0 else { return nil }
+      guard takeDigits() > 0 else { return false }
     }
     if rest.first == UInt8(ascii: "e") || rest.first == UInt8(ascii: "E") {
-      isWhole = false
       rest = rest.dropFirst()
       if rest.first == UInt8(ascii: "+") || rest.first == UInt8(ascii: "-") {
         rest = rest.dropFirst()
       }
-      guard takeDigits() > 0 else { return nil }
+      guard takeDigits() > 0 else { return false }
     }
-    return rest.isEmpty ? isWhole : nil
+    return rest.isEmpty
   }
 
   private static func numberHint(_ token: String) -> String {
@@ -207,9 +196,7 @@ extension JSONParser {
       as: UTF8.self)
     guard let scalar = character.unicodeScalars.first else { return "an unreadable byte" }
     let isVisible = scalar.value > 0x20 && scalar.value < 0x7F || scalar.properties.isAlphabetic
-    let code = String(scalar.value, radix: 16, uppercase: true)
-    let padding = String(repeating: "0", count: max(0, 4 - code.count))
-    return isVisible ? "\"\(character)\"" : "the character U+\(padding)\(code)"
+    return isVisible ? "\"\(character)\"" : "the character U+\(scalar.hexadecimal.uppercased())"
   }
 
   /// A message for a character that begins nothing which could stand here.

@@ -1,7 +1,7 @@
 /// Reads strict JSON and explains what is not.
 ///
 /// Written by hand because a spec's error messages need what Foundation's parser does not tell: the place of every
-/// value, and that a key stands twice.
+/// value, and that a key occurs twice.
 struct JSONParser {
   static let maximumDepth = 128
 
@@ -10,11 +10,14 @@ struct JSONParser {
   /// Where each list element or key begins; filled if asked for.
   private(set) var offsets: [JSONPath: Int] = [:]
   private let recordsOffsets: Bool
+  /// The keys of the outermost object whose values are read; nil for all.
+  private let readKeys: Set<String>?
   private var path: [JSONPath.Component] = []
 
-  init(_ bytes: [UInt8], recordsOffsets: Bool) {
+  init(_ bytes: [UInt8], recordsOffsets: Bool, readKeys: Set<String>? = nil) {
     self.bytes = bytes
     self.recordsOffsets = recordsOffsets
+    self.readKeys = readKeys
   }
 
   mutating func parseDocument() throws(JSONError) -> JSONValue {
@@ -74,25 +77,26 @@ struct JSONParser {
     let start = index
     try checkDepth()
     index += 1
-    var members: [String: JSONValue] = [:]
-    var keyOffsets: [String: Int] = [:]
+    var members = JSONObject()
+    var keyOffsets: [ExactText: Int] = [:]
     try skipSpace()
     if current == UInt8(ascii: "}") {
       index += 1
-      return .object([:])
+      return .object(members)
     }
     while true {
       try skipSpace()
       let keyStart = index
       let key = try parseKey()
+      let isRead = !path.isEmpty || readKeys?.contains(key) != false
       path.append(.key(key))
-      if let first = keyOffsets[key] {
+      let first = keyOffsets.updateValue(keyStart, forKey: ExactText(key))
+      if isRead, let first {
         let place = JSONPosition(ofByte: first, in: bytes)
         throw failure(
           "the key \(JSONValue.string(key).shortText) stands twice, first in \(place); keep one",
           at: keyStart)
       }
-      keyOffsets[key] = keyStart
       record(at: keyStart)
       try skipSpace()
       guard current == UInt8(ascii: ":") else {
@@ -101,11 +105,35 @@ struct JSONParser {
             ? "\"=\" after a key; write \":\"" : "\(found) after a key, where \":\" is wanted")
       }
       index += 1
-      members[key] = try parseValue()
+      members[key] = isRead ? try parseValue() : try skipValue()
       path.removeLast()
       if try endsAfterElement(closing: UInt8(ascii: "}"), opened: start, what: "object") { break }
     }
     return .object(members)
+  }
+
+  /// Passes over a value that is not looked at: to the comma or bracket that ends it.
+  private mutating func skipValue() throws(JSONError) -> JSONValue {
+    try skipSpace()
+    let start = index
+    var open = 0
+    while let byte = current {
+      switch byte {
+      case UInt8(ascii: "\""):
+        _ = try parseString()
+        continue
+      case UInt8(ascii: "{"), UInt8(ascii: "["): open += 1
+      case UInt8(ascii: "}"), UInt8(ascii: "]"), UInt8(ascii: ","):
+        if open == 0 {
+          if index == start { throw failure(unexpected(wanted: "a value")) }
+          return .null
+        }
+        if byte != UInt8(ascii: ",") { open -= 1 }
+      default: break
+      }
+      index += 1
+    }
+    throw failure("the text ends inside a value; close it")
   }
 
   private mutating func parseKey() throws(JSONError) -> String {

@@ -3,6 +3,21 @@ public struct JSONPath: Sendable, Hashable, CustomStringConvertible {
   public enum Component: Sendable, Hashable {
     case key(String)
     case index(Int)
+
+    public static func == (left: Self, right: Self) -> Bool {
+      switch (left, right) {
+      case (.key(let a), .key(let b)): ExactText(a) == ExactText(b)
+      case (.index(let a), .index(let b)): a == b
+      default: false
+      }
+    }
+
+    public func hash(into hasher: inout Hasher) {
+      switch self {
+      case .key(let key): hasher.combine(ExactText(key))
+      case .index(let index): hasher.combine(index)
+      }
+    }
   }
 
   public var components: [Component]

@@ -36,7 +36,7 @@ extension JSONValue: Codable {
       }
     case .string(let value): try container.encode(value)
     case .array(let value): try container.encode(value)
-    case .object(let value): try container.encode(value)
+    case .object(let value): try container.encode(value.dictionary)
     }
   }
 
@@ -45,7 +45,7 @@ extension JSONValue: Codable {
     try JSONDecoder().decode(type, from: Data(canonicalText.utf8))
   }
 
-  /// What a value encodes to; throws what its encoding throws, and on NaN, infinities and integers beyond 64 bits.
+  /// What a value encodes to; throws what its encoding throws, and on NaN and infinities.
   public init(encoding value: some Encodable) throws {
     try self.init(parsing: [UInt8](JSONEncoder().encode(value)))
   }

@@ -28,11 +28,11 @@ extension JSONValue {
       text += "]"
     case .object(let members):
       text += "{"
-      for (index, key) in Self.sortedKeys(members).enumerated() {
+      for (index, member) in members.members.enumerated() {
         if index > 0 { text += "," }
-        Self.writeString(key, to: &text)
+        Self.writeString(member.key, to: &text)
         text += ":"
-        members[key]?.writeCanonical(to: &text)
+        member.value.writeCanonical(to: &text)
       }
       text += "}"
     default: writeScalar(to: &text)
@@ -57,12 +57,12 @@ extension JSONValue {
       text += "\n" + String(repeating: " ", count: indentation) + "]"
     case .object(let members):
       text += "{"
-      for (index, key) in Self.sortedKeys(members).enumerated() {
+      for (index, member) in members.members.enumerated() {
         text += (index > 0 ? ",\n" : "\n") + inner
-        Self.writeString(key, to: &text)
+        Self.writeString(member.key, to: &text)
         text += ": "
-        members[key]?.writePretty(
-          to: &text, indentation: indentation + 2, column: indentation + key.count + 6)
+        member.value.writePretty(
+          to: &text, indentation: indentation + 2, column: indentation + member.key.count + 6)
       }
       text += "\n" + String(repeating: " ", count: indentation) + "}"
     default: writeScalar(to: &text)
@@ -82,13 +82,14 @@ extension JSONValue {
       }
       text += "]"
     case .object(let members):
-      guard members.values.allSatisfy(\.isScalarOrEmpty) else { return nil }
+      let members = members.members
+      guard members.allSatisfy(\.value.isScalarOrEmpty) else { return nil }
       text += "{"
-      for (index, key) in Self.sortedKeys(members).enumerated() {
+      for (index, member) in members.enumerated() {
         if index > 0 { text += ", " }
-        Self.writeString(key, to: &text)
+        Self.writeString(member.key, to: &text)
         text += ": "
-        members[key]?.writeScalar(to: &text)
+        member.value.writeScalar(to: &text)
       }
       text += "}"
     default: writeScalar(to: &text)
@@ -122,12 +123,14 @@ extension JSONValue {
     }
   }
 
-  private static func sortedKeys(_ members: [String: JSONValue]) -> [String] {
-    members.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-  }
-
   private static func writeString(_ string: String, to text: inout String) {
     text += "\""
+    // Most texts have nothing to escape.
+    guard string.utf8.contains(where: { $0 < 0x20 || $0 == 0x22 || $0 == 0x5C }) else {
+      text += string
+      text += "\""
+      return
+    }
     for scalar in string.unicodeScalars {
       switch scalar {
       case "\"": text += "\\\""
@@ -137,9 +140,7 @@ extension JSONValue {
       case "\t": text += "\\t"
       case "\u{08}": text += "\\b"
       case "\u{0C}": text += "\\f"
-      case ..<" ":
-        let digits = String(scalar.value, radix: 16)
-        text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      case ..<" ": text += "\\u" + scalar.hexadecimal
       default: text.unicodeScalars.append(scalar)
       }
     }

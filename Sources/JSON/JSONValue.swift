@@ -10,10 +10,14 @@ public enum JSONValue: Sendable {
   case number(Double)
   case string(String)
   case array([JSONValue])
-  case object([String: JSONValue])
+  case object(JSONObject)
 }
 
 extension JSONValue {
+  public static func object(_ members: [String: JSONValue]) -> JSONValue {
+    .object(JSONObject(members))
+  }
+
   public var isNull: Bool { self == .null }
 
   public var booleanValue: Bool? {
@@ -46,12 +50,15 @@ extension JSONValue {
     if case .array(let value) = self { value } else { nil }
   }
 
+  /// The members, to look known keys up in: see ``JSONObject/dictionary``.
   public var objectValue: [String: JSONValue]? {
-    if case .object(let value) = self { value } else { nil }
+    if case .object(let value) = self { value.dictionary } else { nil }
   }
 
   /// A member of an object; nil where there is none, or where this is no object.
-  public subscript(key: String) -> JSONValue? { objectValue?[key] }
+  public subscript(key: String) -> JSONValue? {
+    if case .object(let value) = self { value[key] } else { nil }
+  }
 
   /// An element of an array; nil outside of it, or where this is no array.
   public subscript(index: Int) -> JSONValue? {
@@ -73,7 +80,7 @@ extension JSONValue {
 }
 
 extension JSONValue: Hashable {
-  /// Equal values have one canonical text, text that differs in its Unicode form aside.
+  /// Values are equal where their canonical texts are.
   public static func == (left: JSONValue, right: JSONValue) -> Bool {
     switch (left, right) {
     case (.null, .null): true
@@ -82,7 +89,7 @@ extension JSONValue: Hashable {
     case (.number(let a), .number(let b)): a == b || (a.isNaN && b.isNaN)
     case (.integer(let a), .number(let b)), (.number(let b), .integer(let a)):
       Int(exactly: b) == a
-    case (.string(let a), .string(let b)): a == b
+    case (.string(let a), .string(let b)): ExactText(a) == ExactText(b)
     case (.array(let a), .array(let b)): a == b
     case (.object(let a), .object(let b)): a == b
     default: false
@@ -100,7 +107,7 @@ extension JSONValue: Hashable {
       } else {
         hasher.combine(value.isNaN ? Double.nan.bitPattern : value.bitPattern)
       }
-    case .string(let value): hasher.combine(value)
+    case .string(let value): hasher.combine(ExactText(value))
     case .array(let value): hasher.combine(value)
     case .object(let value): hasher.combine(value)
     }

@@ -3,10 +3,12 @@ import Threads
 
 /// Matrix multiplication of OpenBLAS, one thread a call.
 ///
-/// The program's threads are the ``WorkerPool``'s: each calls BLAS for its own tile. OpenBLAS's own threads lose a
-/// third of the speed on tiles of an attention head, and its OpenMP flavour nearly all of it.
+/// The program's threads are the ``WorkerPool``'s: each calls BLAS for its own tile. OpenBLAS's own
+/// threads cost a third of the speed on tiles of an attention head, those of its OpenMP flavour
+/// nearly all of it.
 public enum BLAS {
-  /// How OpenBLAS was built, such as "OpenBLAS 0.3.21 DYNAMIC_ARCH NO_AFFINITY Cooperlake MAX_THREADS=64".
+  /// How OpenBLAS was built, such as "OpenBLAS 0.3.21 DYNAMIC_ARCH NO_AFFINITY Cooperlake
+  /// MAX_THREADS=64".
   public static var configuration: String {
     useOneThread()
     return openblas_get_config().map { String(cString: $0).trimmed } ?? ""
@@ -18,21 +20,21 @@ public enum BLAS {
     return openblas_get_corename().map { String(cString: $0).trimmed } ?? ""
   }
 
-  /// Threads that one call uses: 1, or what OpenBLAS insists on. Recorded, so that a wrong number is seen.
+  /// Threads that one call uses: 1, or what OpenBLAS insists on. Recorded with results.
   public static var threadsPerCall: Int {
     useOneThread()
     return Int(openblas_get_num_threads())
   }
 
-  /// Throws unless OpenBLAS obeys and uses one thread a call. Call it once at start-up.
+  /// Throws unless OpenBLAS uses one thread a call. Call it once at start-up.
   public static func requireOneThreadPerCall() throws(BLASError) {
     guard threadsPerCall == 1 else {
       throw .threadCountRefused(threads: threadsPerCall, configuration: configuration)
     }
   }
 
-  /// Limits calls from this thread to one thread. The OpenMP flavour keeps the number per thread, so every worker
-  /// says it.
+  /// Limits calls from this thread to one thread. The OpenMP flavour keeps the number per thread,
+  /// so every worker calls this.
   static func useOneThread() { openblas_set_num_threads(1) }
 
   private static let isPrepared: Bool = {
@@ -42,8 +44,9 @@ public enum BLAS {
 
   /// C = alpha · op(A) · op(B) + beta · C, row-major, where op transposes if its flag is set.
   ///
-  /// op(A) is (m x k), op(B) (k x n), C (m x n); `lda`, `ldb`, `ldc` are the floats from one stored row to the
-  /// next. With `beta` 0, C is written without being read. Runs on the calling thread alone.
+  /// op(A) is (m x k), op(B) (k x n), C (m x n); `lda`, `ldb`, `ldc` are the floats from one stored
+  /// row to the next. With `beta` 0, C is written without being read. Runs on the calling thread
+  /// alone; traps on a size beyond the library's 32 bits.
   @inline(__always)
   static func sgemm(
     transposeA: Bool = false, transposeB: Bool = false, m: Int, n: Int, k: Int, alpha: Float = 1,
@@ -51,15 +54,18 @@ public enum BLAS {
     _ c: UnsafeMutablePointer<Float>, ldc: Int
   ) {
     _ = isPrepared
+    // One comparison for all of them: a negative one has the highest bit too.
+    precondition(
+      UInt(bitPattern: m | n | k | lda | ldb | ldc) <= UInt(Int32.max),
+      "BLAS.sgemm: m \(m), n \(n), k \(k), lda \(lda), ldb \(ldb), ldc \(ldc); each may be 0 to \(Int32.max)"
+    )
     cblas_sgemm(
       CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans,
-      Int32(truncatingIfNeeded: m), Int32(truncatingIfNeeded: n), Int32(truncatingIfNeeded: k),
-      alpha, a, Int32(truncatingIfNeeded: lda), b, Int32(truncatingIfNeeded: ldb), beta, c,
-      Int32(truncatingIfNeeded: ldc))
+      Int32(m), Int32(n), Int32(k), alpha, a, Int32(lda), b, Int32(ldb), beta, c, Int32(ldc))
   }
 }
 
-/// What is wrong with the BLAS library that the program found.
+/// Why the BLAS library that was found cannot be used.
 public enum BLASError: Error, Equatable, CustomStringConvertible {
   case threadCountRefused(threads: Int, configuration: String)
 

@@ -1,8 +1,9 @@
-/// Scalar products of a few vectors with many rows that come from memory: each row is read once for up to four vectors.
+/// Dot products of a few vectors with many rows in memory: each row is read once for up to four
+/// vectors.
 ///
-/// `target[v · targetStride + r] = scale · Σ_i vectors[v, i] · rows[r, i]`. Sums in Float with 16 lanes. The lanes of
-/// sixteen rows are put down, turned and added together: adding across the lanes of each row would cost more than its
-/// products.
+/// `target[v · targetStride + r] = scale · Σ_i vectors[v, i] · rows[r, i]`. Sums in Float with 16
+/// lanes. The lanes of sixteen rows are stored, transposed and summed together: a horizontal sum
+/// for each row would cost more than its products.
 struct DotProducts {
   /// Floats of a vector and of a row; both lie without gaps.
   let count: Int
@@ -15,7 +16,7 @@ struct DotProducts {
   ) {
     withUnsafeTemporaryAllocation(byteCount: 4 * Self.squareFloats * 4, alignment: 64) { memory in
       let squares = memory.baseAddress!.assumingMemoryBound(to: Float.self)
-      // As many vectors at a time as leave half of the registers for their sums and the rows.
+      // As many vectors at a time as fit into half of the registers; the rest holds sums and rows.
       let limit = count == 64 ? 4 : count == 128 ? 2 : 1
       for first in stride(from: 0, to: vectors, by: limit) {
         let found = min(limit, vectors - first)

@@ -1,8 +1,8 @@
-/// Sums and maxima across the lanes of sixteen vectors at once.
+/// Horizontal sums and maxima of sixteen vectors at once.
 ///
-/// With wide registers the vectors are turned, so that what was to be combined across lanes stands in the same lane of
-/// sixteen others: some five instructions a vector, where one vector alone takes twenty. Functions of their own, never inlined, or the compiler
-/// mixes them with what comes before to no good.
+/// With wide registers the vectors are transposed, so that what is combined lies in the same lane
+/// of sixteen vectors: about five instructions a vector instead of twenty. Never inlined:
+/// interleaved with the code before them, they compile to slower code.
 enum LaneReduction {
   /// Lane r is the sum of the sixteen floats at `vectors + 16 r`.
   @inline(never)

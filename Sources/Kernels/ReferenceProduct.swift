@@ -1,8 +1,8 @@
 import COpenBLAS
 
-/// The yardstick of benchmarks: one product of two square matrices by OpenBLAS with threads of its own.
+/// The yardstick of benchmarks: a product of two square matrices by OpenBLAS with its own threads.
 ///
-/// Not for work: the kernels have their own products and threads.
+/// Not for use in kernels, which have their own products and threads.
 public struct ReferenceProduct {
   public let size: Int
   private var elements: [Float]

@@ -2,8 +2,8 @@ import Threads
 
 /// The yardstick of benchmarks for memory: a[i] = b[i] + s · c[i] over arrays that no cache holds.
 ///
-/// Counts 12 bytes an element, as STREAM does: two are read and one written; that the written line is read first by most
-/// processors is not counted.
+/// Counts 12 bytes an element, as STREAM does: two are read and one written; that the written line
+/// is read first by most processors is not counted.
 public struct ReferenceTriad {
   public let count: Int
   private var target: [Float]

@@ -1,15 +1,15 @@
 import CMemory
 import Synchronization
 
-/// How much memory kernels hold for their own work, over the whole program.
+/// The scratch memory of all kernels in the program.
 public enum ScratchMemory {
   static let total = Atomic<Int>(0)
 
   /// Bytes of scratch that are allocated now.
   public static var allocatedBytes: Int { total.load(ordering: .relaxed) }
 
-  /// Gives memory that was freed back to the system, so that resident memory counts what is in use. Does nothing where
-  /// the C library has no way to ask for it.
+  /// Returns freed memory to the system, so that resident memory counts what is in use.
+  /// Does nothing where the C library has no way to ask for it.
   public static func returnFreedMemory() {
     return_freed_memory()
   }

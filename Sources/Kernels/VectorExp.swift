@@ -1,19 +1,23 @@
 /// e^x for sixteen numbers at once: within 2 ULP (|relative error| < 1.5e-7) of the exact value.
 ///
-/// e^x = 2^n · e^r with n = round(x · log2 e) and r = x − n · ln 2, |r| ≤ 0.347, where ln 2 is split in two floats
-/// and e^r is a polynomial of degree 6 (minimax fit of the relative error, exact at r = 0, so e^0 is exactly 1).
+/// e^x = 2^n · e^r with n = round(x · log2 e) and r = x − n · ln 2, |r| ≤ 0.347, where ln 2 is
+/// split in two floats and e^r is a polynomial of degree 6 (minimax fit of the relative error,
+/// exact at r = 0, so e^0 is exactly 1).
 ///
 /// - Above 88.722 84 (the logarithm of the largest float) the result is +infinity.
-/// - Below −86.99 it is 0: subnormal results and the last factor of 2 above them are flushed. So −infinity gives 0.
+/// - Below −86.99 it is 0: subnormal results and the last factor of 2 above them are flushed. So
+///   −infinity gives 0.
 /// - NaN gives NaN.
 ///
-/// Not public: a vector parameter would have another calling convention in a module that is compiled without
-/// this module's `-march=native`. From other modules, use ``exponentials(of:into:)``.
+/// Not public: a vector parameter would have another calling convention in a module that is
+/// compiled without this module's `-march=native`. From other modules, use
+/// ``exponentials(of:into:)``.
 @inline(__always)
 func vectorExp(_ x: SIMD16<Float>) -> SIMD16<Float> {
   let clamped = clamp(x, from: -87.3, through: 88.8)
   let (n, scale) = powerOfTwo(nearest: clamped, times: 1.442_695_1)
-  // Cody and Waite: n · 0.693_359_375 is exact in a float, the second product adds the rest of ln 2.
+  // Cody and Waite: n · 0.693_359_375 is exact in a float, the second product adds the rest of ln
+  // 2.
   var r = clamped.addingProduct(n, SIMD16(repeating: -0.693_359_375))
   r = r.addingProduct(n, SIMD16(repeating: 2.121_944_4e-4))
   var p = SIMD16<Float>(repeating: 0.002_768_721_431_493_759)
@@ -35,7 +39,8 @@ func vectorExp2(_ x: SIMD16<Float>) -> SIMD16<Float> {
   exp2(ofClamped: clamp(x, from: -126, through: 128.1))
 }
 
-/// ``vectorExp2(_:)`` for numbers up to 128, with one operation less: NaN gives NaN, larger ones garbage.
+/// ``vectorExp2(_:)`` for numbers up to 128, with one operation less: NaN gives NaN, larger numbers
+/// give garbage.
 @inline(__always)
 func vectorExp2OfNegative(_ x: SIMD16<Float>) -> SIMD16<Float> {
   let low = SIMD16<Float>(repeating: -126)
@@ -56,7 +61,8 @@ private func exp2(ofClamped clamped: SIMD16<Float>) -> SIMD16<Float> {
   return p * scale
 }
 
-/// Each number limited to a range; NaN stays NaN. Compiles to one minimum and one maximum instruction.
+/// Each number limited to a range; NaN stays NaN. Compiles to one minimum and one maximum
+/// instruction.
 @inline(__always)
 private func clamp(
   _ x: SIMD16<Float>, from low: Float, through high: Float
@@ -69,9 +75,10 @@ private func clamp(
 
 /// n = round(x · factor) and 2^(n − 1), for n in −126…128.
 ///
-/// Adding 1.5 · 2^23 leaves the rounded sum in the lowest bits of the float. The 126 in the constant is the
-/// exponent bias less one, so that a shift makes those bits the exponent of 2^(n − 1). The polynomials are twice
-/// the wanted value: 2^127 is then the largest scale for n = 128, and the smallest, for n = −126, is 0.
+/// Adding 1.5 · 2^23 leaves the rounded sum in the lowest bits of the float. The 126 in the
+/// constant is the exponent bias less one, so that a shift makes those bits the exponent of
+/// 2^(n − 1). The polynomials are twice the wanted value: 2^127 is then the largest scale for
+/// n = 128, and the smallest, for n = −126, is 0.
 @inline(__always)
 private func powerOfTwo(
   nearest x: SIMD16<Float>, times factor: Float

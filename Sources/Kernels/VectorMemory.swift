@@ -43,7 +43,7 @@ extension SIMD16<Float> {
   }
 }
 
-/// Memory for floats that is kept between calls and only grows; its contents are whatever was written last.
+/// Memory for floats that is kept between calls and only grows; its contents are undefined.
 ///
 /// Begins at a cache line, so that whole vectors in it do not cross one.
 final class FloatBuffer {
@@ -55,7 +55,7 @@ final class FloatBuffer {
     memory.deallocate()
   }
 
-  /// The start of at least `count` floats. What was there before is lost if there were fewer.
+  /// The start of at least `count` floats. Earlier contents are lost if there were fewer.
   func reserve(_ count: Int) -> UnsafeMutablePointer<Float> {
     if count > self.count || memory.baseAddress == nil {
       memory.deallocate()

@@ -9,6 +9,9 @@ import Records
 /// model: attention scores that differ between keys (logits with a standard deviation near 2), layers that change the
 /// residual stream by about its own size, output logits with a standard deviation of 2 to 3.
 public struct TinyModel: Sendable {
+  /// As `general.architecture` has it, and the prefix of its settings.
+  public static let architecture = "llama"
+
   public var seed = 1
   public var layers = 2
   public var queryHeads = 4
@@ -59,21 +62,24 @@ public struct TinyModel: Sendable {
 
   private func addMetadata(to writer: inout GGUFWriter) {
     let count = { (value: Int) in GGUFValue.uint32(UInt32(value)) }
-    writer.add("general.architecture", .string("llama"))
+    func add(_ setting: String, _ value: GGUFValue) {
+      writer.add("\(Self.architecture).\(setting)", value)
+    }
+    writer.add("general.architecture", .string(Self.architecture))
     writer.add("general.type", .string("model"))
     writer.add("general.name", .string("Tiny random model, seed \(seed)"))
     writer.add("general.license", .string("apache-2.0"))
     writer.add("general.languages", .array(.string(["en"])))
-    writer.add("llama.block_count", count(layers))
-    writer.add("llama.context_length", count(contextLength))
-    writer.add("llama.embedding_length", count(hiddenSize))
-    writer.add("llama.feed_forward_length", count(feedForwardSize))
-    writer.add("llama.attention.head_count", count(queryHeads))
-    writer.add("llama.attention.head_count_kv", count(kvHeads))
-    writer.add("llama.rope.freq_base", .float32(ropeBase))
-    writer.add("llama.attention.layer_norm_rms_epsilon", .float32(rmsEpsilon))
-    writer.add("llama.vocab_size", count(TinyVocabulary.tokens.count))
-    writer.add("llama.rope.dimension_count", count(headDimension))
+    add("block_count", count(layers))
+    add("context_length", count(contextLength))
+    add("embedding_length", count(hiddenSize))
+    add("feed_forward_length", count(feedForwardSize))
+    add("attention.head_count", count(queryHeads))
+    add("attention.head_count_kv", count(kvHeads))
+    add("rope.freq_base", .float32(ropeBase))
+    add("attention.layer_norm_rms_epsilon", .float32(rmsEpsilon))
+    add("vocab_size", count(TinyVocabulary.tokens.count))
+    add("rope.dimension_count", count(headDimension))
     writer.add("tokenizer.ggml.add_space_prefix", .bool(false))
     writer.add("tokenizer.ggml.add_bos_token", .bool(false))
     writer.add("tokenizer.ggml.model", .string("gpt2"))

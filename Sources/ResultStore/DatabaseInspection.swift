@@ -1,19 +1,38 @@
 import Foundation
 import GRDB
+import Records
 
 /// Finds out what a file is before anything is changed in it, and opens it accordingly.
 struct DatabaseInspection {
+  /// As it was named, for messages.
   var path: String
   var patience: Double
   var migrator = ResultSchema.migrator
 
-  private enum Contents {
-    case nothing, current, older
+  /// What it means, from the root on, so that SQLite takes it for nothing else.
+  let file: String
+
+  init(path: String, patience: Double) throws(StoreError) {
+    self.path = path
+    self.patience = patience
+    do {
+      file = try WrittenPath.file(path, in: FileManager.default.currentDirectoryPath)
+    } catch {
+      throw StoreError(
+        .notADatabase, file: path, "the path \(error.problem)",
+        advice: "Name a database file with --db.")
+    }
   }
 
-  /// Never makes or changes the database.
+  private enum Contents {
+    case nothing, current
+    /// Its tables or its views are not those of this program.
+    case older
+  }
+
+  /// Never makes or changes the database: an older one is brought up to date in a temporary copy.
   func openForReading() throws(StoreError) -> DatabaseQueue {
-    guard FileManager.default.fileExists(atPath: path) else {
+    guard FileManager.default.fileExists(atPath: file) else {
       throw StoreError(
         .missing, file: path, "there is no such file",
         advice: "Run an experiment first, or name another file with --db.")
@@ -29,9 +48,10 @@ struct DatabaseInspection {
           .missing, file: path, "the file is empty",
           advice: "Run an experiment first, or name another file with --db.")
       case .older:
-        throw StoreError(
-          .olderSchema, file: path, "it was written by an older version of this program",
-          advice: "Bring it up to date by running any experiment with --db \"\(path)\".")
+        let copy = try DatabaseQueue(path: "")
+        try queue.backup(to: copy)
+        try migrate(copy)
+        return copy
       }
     }
   }
@@ -49,28 +69,35 @@ struct DatabaseInspection {
   }
 
   private func openOrMake() throws -> DatabaseQueue {
-    if let size = try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int,
-      size > 0
-    {
+    if let size = size(of: file), size > 0 {
       _ = try contents(of: readOnlyQueue())  // before the journal mode changes the file
     }
     var configuration = Configuration()
     configuration.busyMode = .timeout(patience)
     configuration.journalMode = .wal
-    let queue = try DatabaseQueue(path: path, configuration: configuration)
+    let queue = try DatabaseQueue(path: file, configuration: configuration)
     // A cell is minutes of work and a transaction a few milliseconds: survive a power cut as well.
     try queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
     do {
-      try migrator.migrate(queue)
+      try migrate(queue)
     } catch {
       // Another process may have made the same step at the same moment.
-      guard try queue.read(migrator.hasCompletedMigrations) else { throw error }
+      guard try queue.read(isCurrent) else { throw error }
     }
     return queue
   }
 
-  /// Again and again while another process is in the way: changing the journal mode and recovering a file are refused
-  /// at once, whatever the busy timeout.
+  private func migrate(_ queue: DatabaseQueue) throws {
+    try migrator.migrate(queue)
+    try queue.write(ResultViews.renew)
+  }
+
+  private func isCurrent(_ database: Database) throws -> Bool {
+    try migrator.hasCompletedMigrations(database) && ResultViews.areCurrent(in: database)
+  }
+
+  /// Again and again while another process is in the way: changing the journal mode and recovering a file are
+  /// refused at once, whatever the busy timeout.
   private func patiently<Value>(_ body: () throws -> Value) throws -> Value {
     let clock = ContinuousClock()
     let deadline = clock.now + .seconds(patience)
@@ -90,7 +117,7 @@ struct DatabaseInspection {
     configuration.busyMode = .timeout(patience)
     configuration.readonly = true
     func open() throws -> DatabaseQueue {
-      let queue = try DatabaseQueue(path: path, configuration: configuration)
+      let queue = try DatabaseQueue(path: file, configuration: configuration)
       _ = try queue.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM sqlite_master") }
       return queue
     }
@@ -108,7 +135,7 @@ struct DatabaseInspection {
     {
       // A folder that cannot be written: no other program can be changing the file there.
       let allowed = CharacterSet.urlPathAllowed.subtracting(["?", "#", "%"])
-      let escaped = path.addingPercentEncoding(withAllowedCharacters: allowed) ?? path
+      let escaped = file.addingPercentEncoding(withAllowedCharacters: allowed) ?? file
       return try DatabaseQueue(path: "file:\(escaped)?immutable=1", configuration: configuration)
     }
   }
@@ -117,22 +144,27 @@ struct DatabaseInspection {
   private func rollBack() throws {
     var configuration = Configuration()
     configuration.busyMode = .timeout(patience)
-    let queue = try DatabaseQueue(path: path, configuration: configuration)
+    let queue = try DatabaseQueue(path: file, configuration: configuration)
     _ = try queue.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM sqlite_master") }
     try queue.close()
   }
 
-  /// True where everything is in the file itself and nobody can write beside it.
+  /// True where everything is in the file itself, the WAL beside it empty if there is one, and nobody can write there.
   private var isSettled: Bool {
-    let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
-    return FileManager.default.isReadableFile(atPath: path)
+    let folder = URL(fileURLWithPath: file).deletingLastPathComponent().path
+    return FileManager.default.isReadableFile(atPath: file)
       && !FileManager.default.isWritableFile(atPath: folder)
-      && !FileManager.default.fileExists(atPath: path + "-wal")
+      && (size(of: file + "-wal") ?? 0) == 0
+  }
+
+  private func size(of file: String) -> Int? {
+    try? FileManager.default.attributesOfItem(atPath: file)[.size] as? Int
   }
 
   private func contents(of queue: DatabaseQueue) throws -> Contents {
     try queue.read { database in
-      // A process that is making the schema at this moment, or was killed there, has left no more than GRDB's own table.
+      // A process that is making the schema at this moment, or was killed there, has left no more than GRDB's
+      // own table.
       let isEmpty =
         try Int.fetchOne(
           database,
@@ -150,20 +182,20 @@ struct DatabaseInspection {
           .newerSchema, file: path, "it was written by a newer version of this program",
           advice: "Update tca-lab, or name another file with --db.")
       }
-      return try migrator.hasCompletedMigrations(database) ? .current : .older
+      return try isCurrent(database) ? .current : .older
     }
   }
 
   private func refuseFolder() throws(StoreError) {
     var isFolder: ObjCBool = false
-    if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
+    if FileManager.default.fileExists(atPath: file, isDirectory: &isFolder), isFolder.boolValue {
       throw StoreError(
         .notADatabase, file: path, "it is a folder", advice: "Name a file in it with --db.")
     }
   }
 
   private func makeFolder() throws(StoreError) {
-    let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
+    let folder = URL(fileURLWithPath: file).deletingLastPathComponent()
     do {
       try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     } catch {

@@ -1,52 +1,94 @@
 import Foundation
 import GRDB
+import JSON
 import Records
 
 extension ResultStore: ResultSink {
-  /// Opens a run; the experiment's plan becomes the given cells, in their order.
+  /// Opens a run with the plan that it has: the given cells, in their order.
   ///
-  /// Cells that an earlier plan had and this one has not keep their figures in the tables. Every cell that another one
-  /// refers to (`fullIdentity`, `matchedIdentity`) has to be stored or in the plan.
+  /// A plan is stored once, however many runs have it, and none is ever changed. Every cell that another one refers
+  /// to (`fullIdentity`, `matchedIdentity`) has to be stored or in the plan.
   public func beginRun(
     of experiment: ExperimentRecord, cells: [PlannedCell], provenance: Provenance
   ) throws -> Int64 {
     try write { database in
-      let experimentID = try register(experiment, in: database)
-      let run = try insertRun(of: experiment, experimentID, provenance, in: database)
-      for planned in cells { try register(planned.cell, in: database) }
       try database.execute(
-        sql: "DELETE FROM experiment_cell WHERE experiment_id = ?", arguments: [experimentID])
-      let insertion = try database.cachedStatement(
         sql: """
-          INSERT OR IGNORE INTO experiment_cell
-            (experiment_id, position, cell_id, model, label, task_label, full_cell_id,
-            matched_cell_id)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-          """)
-      for (position, planned) in cells.enumerated() {
-        try insertion.execute(arguments: [
-          experimentID, position, cellID(planned.cell.identity, in: database),
-          planned.cell.model, planned.label, planned.taskLabel,
-          cellID(planned.fullIdentity, in: database),
-          planned.matchedIdentity.map { try cellID($0, in: database) },
-        ])
-      }
-      return run
+          INSERT INTO experiment (name, question) VALUES (CAST(?1 AS TEXT), CAST(?2 AS TEXT))
+          ON CONFLICT (name) DO UPDATE SET question = excluded.question
+          """, arguments: [WholeText(experiment.name), WholeText(experiment.question)])
+      var run = try provenance.columns()
+      run["experiment_id"] = try Int64.fetchOne(
+        database, sql: "SELECT id FROM experiment WHERE name = ?", arguments: [experiment.name]
+      )?.databaseValue
+      run["plan_id"] = try planID(of: cells, in: database).databaseValue
+      run["identity"] = UUID().uuidString.lowercased().databaseValue
+      run["machine"] = MachineIdentity.of(provenance).databaseValue
+      run["process"] = RunningProcess.current?.description.databaseValue
+      run["started_at"] = try startTime(in: database).databaseValue
+      run["spec"] = experiment.spec.databaseValue
+      try database.insert(run, into: "run")
+      return database.lastInsertedRowID
     }
+  }
+
+  /// The row of this plan, which is added where it is new.
+  private func planID(of cells: [PlannedCell], in database: Database) throws -> Int64 {
+    let identity = PlanIdentity.of(cells)
+    if let known = try Int64.fetchOne(
+      database, sql: "SELECT id FROM plan WHERE identity = ?", arguments: [identity])
+    {
+      return known
+    }
+    for planned in cells { try register(planned.cell, in: database) }
+    try database.insert(["identity": identity.databaseValue], into: "plan")
+    let plan = database.lastInsertedRowID
+    for (position, planned) in cells.enumerated() {
+      try database.insert(
+        [
+          "plan_id": plan.databaseValue, "position": position.databaseValue,
+          "cell_id": cellID(planned.cell.identity, in: database).databaseValue,
+          "model": planned.cell.model.databaseValue, "label": planned.label.databaseValue,
+          "task_label": planned.taskLabel.databaseValue,
+          "full_cell_id": cellID(planned.fullIdentity, in: database).databaseValue,
+          "matched_cell_id": try planned.matchedIdentity.map { try cellID($0, in: database) }
+            .databaseValue,
+        ], into: "plan_cell")
+    }
+    return plan
+  }
+
+  private func register(_ cell: CellRecord, in database: Database) throws {
+    let known = try database.cachedStatement(sql: "SELECT 1 FROM cell WHERE identity = ?")
+    guard try Int.fetchOne(known, arguments: [cell.identity]) == nil else { return }
+    var columns = try cell.columns()
+    columns["protocol"] = columns.removeValue(forKey: "task_protocol")
+    try database.insert(columns, into: "cell")
+  }
+
+  /// Now, or just after the newest run where a clock says otherwise: the order of this file's runs is the order in
+  /// which they were started.
+  private func startTime(in database: Database) throws -> String {
+    let time = timestamp()
+    guard
+      let newest = try String.fetchOne(database, sql: "SELECT max(started_at) FROM run"),
+      newest >= time, let newestDate = try? Date(newest, strategy: Self.timeFormat)
+    else { return time }
+    return newestDate.addingTimeInterval(0.001).formatted(Self.timeFormat)
   }
 
   public func storedKinds(of identities: [String]) throws -> [String: Set<ResultKind>] {
     try read { database in
-      let selection = try database.cachedStatement(
+      let rows = try Row.fetchCursor(
+        database,
         sql: """
-          SELECT DISTINCT kind FROM cell_kind
-          JOIN cell ON cell.id = cell_kind.cell_id WHERE cell.identity = ?
-          """)
+          SELECT DISTINCT cell.identity, kind FROM json_each(?) AS asked
+          JOIN cell ON cell.identity = asked.value
+          JOIN cell_kind ON cell_kind.cell_id = cell.id
+          """, arguments: [JSONValue.array(identities.map(JSONValue.string))])
       var stored: [String: Set<ResultKind>] = [:]
-      for identity in identities {
-        let kinds = try Row.fetchAll(selection, arguments: [identity])
-          .map { try $0.word("kind") as ResultKind }
-        if !kinds.isEmpty { stored[identity] = Set(kinds) }
+      while let row = try rows.next() {
+        stored[try row.value("identity"), default: []].insert(try row.value("kind"))
       }
       return stored
     }
@@ -54,29 +96,47 @@ extension ResultStore: ResultSink {
 
   /// Adds the figures of one cell; throws, and adds nothing, where one of them is not a number.
   public func store(_ results: CellResults, run: Int64) throws {
-    try results.check(file: path)
     try write { database in
       let cell = try cellID(results.identity, in: database)
-      try insert(results.measurements, cell: cell, run: run, group: nil, in: database)
-      try insert(results.heads, cell: cell, run: run, in: database)
-      try insert(results.units, cell: cell, run: run, in: database)
+      try naming(results.identity) {
+        for measurement in results.measurements {
+          try database.insert(measurement, ["cell_id": cell, "run_id": run], into: "measurement")
+        }
+        for head in results.heads {
+          try database.insert(head, ["cell_id": cell, "run_id": run], into: "head_measurement")
+        }
+        try insert(results.units, cell: cell, run: run, in: database)
+      }
       try mark(results.kinds, cell: cell, run: run, in: database)
     }
   }
 
   /// Adds a timing group; marks latency as stored for every cell with a counted sample.
   public func store(_ group: TimingGroup, run: Int64) throws {
-    try group.check(file: path)
     try write { database in
-      try database.execute(
-        sql: "INSERT INTO timing_group (run_id, threads, stored_at) VALUES (?, ?, ?)",
-        arguments: [run, group.threads, timestamp()])
+      try database.insert(
+        [
+          "run_id": run.databaseValue, "threads": group.threads.databaseValue,
+          "stored_at": timestamp().databaseValue,
+        ], into: "timing_group")
       let groupID = database.lastInsertedRowID
-      try insert(group.samples, group: groupID, in: database)
+      for (position, sample) in group.samples.enumerated() {
+        var columns = try sample.columns()
+        columns["identity"] = nil
+        columns["cell_id"] = try cellID(sample.identity, in: database).databaseValue
+        columns["timing_group_id"] = groupID.databaseValue
+        columns["position"] = position.databaseValue
+        try naming(sample.identity) { try database.insert(columns, into: "timing") }
+      }
       for (identity, measurements) in group.measurements.sorted(by: { $0.key < $1.key }) {
-        try insert(
-          measurements, cell: cellID(identity, in: database), run: run, group: groupID,
-          in: database)
+        let cell = try cellID(identity, in: database)
+        for measurement in measurements {
+          try naming(identity) {
+            try database.insert(
+              measurement, ["cell_id": cell, "run_id": run, "timing_group_id": groupID],
+              into: "measurement")
+          }
+        }
       }
       for identity in Set(group.samples.filter { !$0.isWarmup }.map(\.identity)).sorted() {
         try mark([.latency], cell: cellID(identity, in: database), run: run, in: database)
@@ -84,11 +144,17 @@ extension ResultStore: ResultSink {
     }
   }
 
-  public func storeFailure(of identity: String, reason: String, run: Int64) throws {
+  public func storeFailure(
+    of identity: String, kinds: Set<ResultKind>, reason: String, run: Int64
+  ) throws {
     try write { database in
-      try database.execute(
-        sql: "INSERT INTO failure (run_id, cell_id, reason, failed_at) VALUES (?, ?, ?, ?)",
-        arguments: [run, cellID(identity, in: database), reason, timestamp()])
+      try database.insert(
+        [
+          "run_id": run.databaseValue,
+          "cell_id": cellID(identity, in: database).databaseValue,
+          "kinds": JSONValue.array(kinds.sorted().map { .string($0.rawValue) }).databaseValue,
+          "reason": reason.databaseValue, "failed_at": timestamp().databaseValue,
+        ], into: "failure")
     }
   }
 
@@ -96,7 +162,7 @@ extension ResultStore: ResultSink {
     try write { database in
       try database.execute(
         sql: "UPDATE run SET ended_at = ?, ending = ? WHERE id = ?",
-        arguments: [timestamp(), ending.rawValue, run])
+        arguments: [timestamp(), ending, run])
       guard database.changesCount == 1 else {
         throw StoreError(
           .unknownName, file: path, "it holds no run \(run)", advice: "Run the experiment again.")
@@ -109,56 +175,41 @@ extension ResultStore: ResultSink {
     of identity: String
   ) throws -> Double? {
     try read { database in
-      let row = try Row.fetchOne(
+      try Double?.fetchOne(
         database,
         sql: """
-          SELECT value FROM measurement JOIN cell ON cell.id = measurement.cell_id
+          SELECT value FROM newest_measurement JOIN cell ON cell.id = cell_id
           WHERE cell.identity = ? AND name = ? AND statistic = ? AND setting IS ? AND phase IS ?
-          ORDER BY measurement.id DESC LIMIT 1
           """,
-        arguments: [identity, name, statistic, setting?.rawValue, phase?.rawValue])
-      return try row?.decode(Double?.self, forColumn: "value")
+        arguments: [identity, name, statistic, setting, phase]) ?? nil
     }
   }
 
   public func storedCalibration(_ identity: String) throws -> CalibrationRecord? {
-    try read { database in
-      try Row.fetchOne(
-        database,
-        sql: "SELECT * FROM calibration WHERE identity = ? ORDER BY id DESC LIMIT 1",
-        arguments: [identity]
-      ).map(CalibrationRecord.init(row:))
-    }
+    try read { try storedCalibration(identity, in: $0) }
+  }
+
+  private func storedCalibration(
+    _ identity: String, in database: Database
+  ) throws -> CalibrationRecord? {
+    try CalibrationRecord.fetchOne(
+      database,
+      sql: "SELECT * FROM calibration WHERE identity = ? ORDER BY stored_at DESC, id DESC",
+      arguments: [identity])
   }
 
   /// Adds a calibration unless the newest one of its identity is the same.
   public func store(_ calibration: CalibrationRecord) throws {
     try write { database in
-      let newest = try Row.fetchOne(
-        database,
-        sql: "SELECT evidence FROM calibration WHERE identity = ? ORDER BY id DESC LIMIT 1",
-        arguments: [calibration.identity])
-      let evidence = calibration.evidence.canonicalText
-      if try newest?.decode(String.self, forColumn: "evidence") == evidence { return }
-      try database.execute(
-        sql: """
-          INSERT INTO calibration (identity, strategy, model, model_digest, corpus, corpus_digest,
-            tokens, options, evidence, stored_at)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-          """,
-        arguments: [
-          calibration.identity, calibration.strategy, calibration.model, calibration.modelDigest,
-          calibration.corpus, calibration.corpusDigest, calibration.tokens,
-          calibration.options.canonicalText, evidence, timestamp(),
-        ])
+      let newest = try storedCalibration(calibration.identity, in: database)
+      if newest?.evidence == calibration.evidence { return }
+      var columns = try calibration.columns()
+      columns["stored_at"] = timestamp().databaseValue
+      try database.insert(columns, into: "calibration")
     }
   }
 
-  /// ISO 8601 in UTC, to the millisecond.
-  func timestamp() -> String {
-    now().formatted(
-      Date.ISO8601FormatStyle(includingFractionalSeconds: true, timeZone: .gmt))
-  }
+  // MARK: Rows
 
   /// The row of a cell, by its identity.
   func cellID(_ identity: String, in database: Database) throws -> Int64 {
@@ -169,5 +220,61 @@ extension ResultStore: ResultSink {
         advice: "Run the experiment again.")
     }
     return id
+  }
+
+  private func insert(
+    _ units: [ScoredUnit], cell: Int64, run: Int64, in database: Database
+  ) throws {
+    for (sample, units) in Dictionary(grouping: units, by: \.sample).sorted(by: { $0.key < $1.key })
+    {
+      try database.insert(
+        [
+          "run_id": run.databaseValue, "cell_id": cell.databaseValue,
+          "number": sample.databaseValue,
+        ], into: "sample")
+      let sampleID = database.lastInsertedRowID
+      for unit in units {
+        var columns = try unit.columns()
+        columns["sample"] = nil
+        columns["number"] = columns.removeValue(forKey: "index")
+        columns["sample_id"] = sampleID.databaseValue
+        try database.insert(columns, into: "unit")
+      }
+    }
+  }
+
+  func mark(_ kinds: Set<ResultKind>, cell: Int64, run: Int64, in database: Database) throws {
+    let insertion = try database.cachedStatement(
+      sql: "INSERT OR IGNORE INTO cell_kind (cell_id, kind, run_id) VALUES (?, ?, ?)")
+    for kind in kinds.sorted() { try insertion.execute(arguments: [cell, kind, run]) }
+  }
+
+  /// Says of which cell a figure is not a number.
+  private func naming(_ identity: String, _ body: () throws -> Void) throws {
+    do {
+      try body()
+    } catch let error as InvalidFigure {
+      throw StoreError(
+        .invalidFigure, file: path,
+        "\(error) of cell \(identity) is not a number; nothing was stored",
+        advice: "A figure that does not exist has no value; this one was computed wrongly.")
+    }
+  }
+
+  /// ISO 8601 in UTC, to the millisecond.
+  private func timestamp() -> String { now().formatted(Self.timeFormat) }
+
+  private static let timeFormat = Date.ISO8601FormatStyle(
+    includingFractionalSeconds: true, timeZone: .gmt)
+}
+
+extension Database {
+  /// Adds a record's row, with references beside its columns.
+  fileprivate func insert(
+    _ record: some ColumnRecord, _ references: [String: Int64], into table: String
+  ) throws {
+    try insert(
+      record.columns().merging(references.mapValues(\.databaseValue)) { own, _ in own },
+      into: table)
   }
 }

@@ -12,7 +12,7 @@ public final class ResultStore: Sendable {
   public enum Access: Sendable {
     /// Makes the file and its folder where they are missing, and brings an older schema up to date.
     case writing
-    /// Changes nothing; the file has to be there.
+    /// Changes nothing; the file has to be there. An older one is read through a copy that is up to date.
     case reading
   }
 
@@ -22,6 +22,8 @@ public final class ResultStore: Sendable {
   let patience: Double
   let now: @Sendable () -> Date
   private let opened: FileIdentity?
+  /// What `path` means.
+  private let file: String
 
   /// Opens a database.
   ///
@@ -35,17 +37,15 @@ public final class ResultStore: Sendable {
     self.path = path
     self.patience = patience
     self.now = now
-    var configuration = Configuration()
-    configuration.busyMode = .timeout(patience)
-    configuration.label = "results"
-    let inspection = DatabaseInspection(path: path, patience: patience)
+    let inspection = try DatabaseInspection(path: path, patience: patience)
+    file = inspection.file
     switch access {
     case .reading:
       queue = try inspection.openForReading()
       opened = nil
     case .writing:
       queue = try inspection.openForWriting()
-      opened = FileIdentity(path)
+      opened = FileIdentity(inspection.file)
     }
   }
 
@@ -58,7 +58,7 @@ public final class ResultStore: Sendable {
 
   /// One transaction that changes something, or nothing if it throws.
   func write<Value>(_ body: (Database) throws -> Value) throws(StoreError) -> Value {
-    guard opened == nil || FileIdentity(path) == opened else {
+    guard opened == nil || FileIdentity(file) == opened else {
       throw StoreError(
         .replaced, file: path,
         "the file was moved, deleted or replaced while this program was using it",
@@ -87,8 +87,20 @@ extension StoreError {
     switch error {
     case let error as StoreError: error
     case let error as DatabaseError: StoreError(error, file: file, waited: seconds)
+    case let error as RowDecodingError: .damaged(file, place(of: error))
     default: .damaged(file, "\(error)")
     }
+  }
+}
+
+extension StoreError {
+  /// The column and its value; the error itself goes on to the whole row and query.
+  private static func place(of error: RowDecodingError) -> String {
+    let text = "\(error)"
+    guard let place = text.firstMatch(of: /database value (.+?) - column: "(.+?)"/) else {
+      return text
+    }
+    return "column \(place.2) holds \(place.1.prefix(80))"
   }
 }
 

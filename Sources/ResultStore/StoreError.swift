@@ -3,7 +3,7 @@ import GRDB
 /// What is wrong with a result database, or with what was to be stored in it, and what to do about it.
 public struct StoreError: Error, Sendable, Hashable, CustomStringConvertible {
   public enum Problem: String, Sendable, Hashable, CaseIterable {
-    case missing, notADatabase, foreign, newerSchema, olderSchema, readOnly, locked, full, damaged
+    case missing, notADatabase, foreign, newerSchema, readOnly, locked, full, damaged
     case unreachable, replaced, unknownName, invalidFigure, other
   }
 

@@ -3,9 +3,11 @@ import Foundation
 import Records
 import Tokenization
 
-/// Attention alone, for models that are made-up attention inputs: a prompt of contextLength tokens, then decode steps.
+/// Attention alone, for models that are made-up attention inputs: a prompt of contextLength tokens,
+/// then decode steps.
 ///
-/// What it gives are errors against dense attention on the same inputs, times and bytes; there is nothing to predict.
+/// What it gives are errors against dense attention on the same inputs, times and bytes; there is
+/// nothing to predict.
 public struct AttentionTask: ExperimentTask {
   public struct Configuration: Codable, Hashable, Sendable {
     var samples: Int
@@ -35,8 +37,8 @@ public struct AttentionTask: ExperimentTask {
 
   public init(_ configuration: Configuration, folder: URL) { self.configuration = configuration }
 
-  /// A token's id is the number of its stream; where the numbering starts follows from the seed, so that another seed
-  /// gives other inputs of the same heads.
+  /// A token's id is the number of its stream; where the numbering starts follows from the seed, so
+  /// that another seed gives other inputs of the same heads.
   package func samples(contextLength: Int, seed: Int) -> [TaskSample] {
     var generator = SeededGenerator(seed: seed, purpose: "attention streams")
     let first = generator.index(below: 1 << 30)

@@ -4,7 +4,7 @@ import ProgramFiles
 
 /// A long text that tasks cut their samples from and strategies are calibrated on.
 public struct Corpus: Sendable, Hashable {
-  /// As it was asked for: a shipped text's name, or a path.
+  /// A shipped text's name or a path, as given.
   public let name: String
   public let text: String
   /// SHA-256 of the file's bytes.
@@ -14,9 +14,9 @@ public struct Corpus: Sendable, Hashable {
   public static let shippedNames = [
     "emma", "persuasion", "northangerabbey", "sensesensibility", "sqlite3-header",
   ]
-  /// What strategies are calibrated on where nothing else is said.
+  /// What strategies are calibrated on by default.
   public static let calibrationDefault = "emma"
-  /// What tasks read where nothing else is said.
+  /// What tasks read by default.
   public static let evaluationDefault = "persuasion"
 
   /// A file. Throws for one that cannot be read or is no UTF-8.
@@ -24,8 +24,8 @@ public struct Corpus: Sendable, Hashable {
     try self.init(name: path, bytes: TextFile.bytes(at: path))
   }
 
-  /// The shipped text of that name, or else the file at that path, which starts at `folder` if it is relative. A shipped
-  /// text's name comes first: write `./emma` for a file.
+  /// The shipped text of that name, or else the file at that path, which starts at `folder` if it
+  /// is relative. A shipped text's name comes first: write `./emma` for a file.
   public init(named name: String, folder: URL) throws(TextError) {
     try self.init(name: name, bytes: Self.bytes(of: name, folder: folder))
   }
@@ -38,8 +38,7 @@ public struct Corpus: Sendable, Hashable {
 
   private static func bytes(of name: String, folder: URL) throws(TextError) -> [UInt8] {
     guard shippedNames.contains(name) else {
-      return try TextFile.bytes(
-        at: name.hasPrefix("/") ? name : folder.appendingPathComponent(name).path)
+      return try TextFile.bytes(at: name, in: folder.path)
     }
     let path: String
     do {
@@ -50,8 +49,8 @@ public struct Corpus: Sendable, Hashable {
     return try TextFile.bytes(at: path)
   }
 
-  /// The text with hard-wrapped lines joined: a single line break becomes a space, two stay, three or more become two.
-  /// A carriage return before a line feed belongs to the break.
+  /// The text with hard-wrapped lines joined: a single line break becomes a space, two stay, three
+  /// or more become two. A carriage return before a line feed belongs to the break.
   public var withJoinedLines: String { Self.joiningLines(of: text) }
 
   static func joiningLines(of text: String) -> String {

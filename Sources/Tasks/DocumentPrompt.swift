@@ -1,24 +1,19 @@
 import Tokenization
 
-/// A document with a question after it, from a template, cut in the middle where it is too long.
+/// A document with a question after it, cut in the middle where it is too long.
 struct DocumentPrompt {
   let tokens: [Int32]
   /// How many of them, at the end, come after the document.
   let questionTokens: Int
 
-  /// - Parameters:
-  ///   - template: with `{context}`, and the names of `values` in braces.
-  ///   - room: the most tokens that the prompt may have, at least 2. Of a longer one the first and the last room/2 stay, as they
-  ///     are: the question, at the end, is whole if it fits a half.
-  init(
-    template: String, context: String, values: [String: String], tokenizer: Tokenizer, room: Int
-  ) {
+  /// False where the cut took a part of the question.
+  let isQuestionWhole: Bool
+
+  /// - Parameter room: the most tokens that the prompt may have, at least 2. Of a longer one the
+  ///   first and the last room/2 stay as they are: the question, at the end, is whole if it fits a
+  ///   half.
+  init(_ prompt: QuestionPrompt, tokenizer: Tokenizer, room: Int) {
     precondition(room >= 2, "DocumentPrompt: a room of \(room) tokens")
-    let parts = template.split(
-      separator: "{context}", maxSplits: 1, omittingEmptySubsequences: false)
-    let filled = parts.map { Self.fill(String($0), values) }
-    let prompt = QuestionPrompt(
-      text: filled[0] + context, question: filled.count > 1 ? filled[1] : "")
     let all = prompt.tokens(tokenizer)
     let question = prompt.questionTokens(in: all, tokenizer)
     if all.count > room {
@@ -32,26 +27,22 @@ struct DocumentPrompt {
       isQuestionWhole = true
     }
   }
+}
 
-  /// False where the cut took a part of the question.
-  let isQuestionWhole: Bool
-
-  /// Every `{name}` by its value, in one pass: a value may hold braces.
-  private static func fill(_ template: String, _ values: [String: String]) -> String {
-    var result = ""
-    var rest = template[...]
-    while let open = rest.firstIndex(of: "{") {
-      result += rest[..<open]
-      rest = rest[open...]
-      let name = values.keys.first { rest.hasPrefix("{\($0)}") }
-      if let name, let value = values[name] {
-        result += value
-        rest = rest.dropFirst(name.count + 2)
-      } else {
-        result += "{"
-        rest = rest.dropFirst()
-      }
+extension String {
+  /// A template's prompt: the document in place of `{context}`, and a value in every place of its
+  /// own after it. A value may hold braces.
+  func filled(context: String, _ place: String, with value: String) -> QuestionPrompt {
+    let parts = pieces(around: "{context}").map {
+      $0.pieces(around: place).joined(separator: value)
     }
-    return result + rest
+    return QuestionPrompt(text: parts[0] + context, question: parts.dropFirst().joined())
+  }
+
+  /// What stands before, between and after the places of a part, found scalar by scalar: a
+  /// combining mark after the part hides none.
+  func pieces(around part: String) -> [String] {
+    unicodeScalars.split(separator: part.unicodeScalars, omittingEmptySubsequences: false)
+      .map { String($0) }
   }
 }

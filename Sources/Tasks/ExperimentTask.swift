@@ -4,39 +4,45 @@ import JSON
 import Records
 import Tokenization
 
-/// One kind of question put to a model: makes prompts of a given length, and scores what comes back.
+/// One kind of question put to a model: makes prompts of a given length, and scores what comes
+/// back.
 ///
-/// A task is one file with a configuration, and one line in ``TaskRegistry/builtIn``. It never sees a model or a
-/// strategy; the runner takes its samples through the model and measures.
+/// A task is one file with a configuration, and one line in ``TaskRegistry/builtIn``. It never sees
+/// a model or a strategy; the runner takes its samples through the model and measures.
 public protocol ExperimentTask: Sendable {
-  /// The parameters of the description, by their names; keys that only the runner reads may be left out.
+  /// The parameters of the description, by their names; keys that only the runner reads may be left
+  /// out.
   associatedtype Configuration: Codable & Hashable & Sendable
 
   static var description: TaskDescription { get }
 
-  /// Reads the texts that the configuration names; relative paths start at `folder`. Throws a ``TextError`` for one that cannot be used.
+  /// Reads the texts that the configuration names; relative paths start at `folder`. Throws a
+  /// ``TextError`` for a text that cannot be used.
   init(_ configuration: Configuration, folder: URL) throws
 
-  /// What the configuration cannot be at a context length: each with its parameter (or `contextLength`). None by default.
+  /// Why the configuration does not suit a context length, each problem with its parameter (or
+  /// `contextLength`). None by default.
   static func problems(
     of configuration: Configuration, contextLength: Int
   ) -> [ConfigurationError]
 
-  /// What is wrong in the files that the configuration names; relative paths start at `folder`. Asked when a spec is
-  /// checked, so that nothing is found out in the middle of a run. None by default: texts need no more than to be read.
+  /// What is wrong in the files that the configuration names; relative paths start at `folder`.
+  /// Asked when a spec is checked, so that a run does not fail half-way. None by default: a plain
+  /// text only has to be readable.
   static func fileProblems(of configuration: Configuration, folder: URL) -> [ConfigurationError]
 
-  /// Parameters with one spelling for what means the same at a context length, so that it has one identity. Unchanged
-  /// by default.
+  /// Parameters in one spelling, so that what means the same at a context length has one identity.
+  /// Unchanged by default.
   static func canonical(
     _ parameters: [String: JSONValue], contextLength: Int
   ) -> [String: JSONValue]
 
-  /// The samples, the same for the same arguments. Prompt, late and forced tokens and the greedy ones together are at
-  /// most `contextLength`. Throws a ``TaskError`` where the text is too short for that.
+  /// The samples, the same for the same arguments. Prompt, late, forced and greedy tokens together
+  /// are at most `contextLength`. Throws a ``TaskError`` where the text is too short.
   func samples(tokenizer: Tokenizer, contextLength: Int, seed: Int) throws -> [TaskSample]
 
-  /// The score in 0…1 of what the model wrote after a sample; nil, the default, where tokens are scored instead.
+  /// The score in 0…1 of what the model wrote after a sample; nil, the default, where tokens are
+  /// scored instead.
   func score(_ answer: String, of sample: TaskSample) -> Double?
 }
 
@@ -56,30 +62,33 @@ extension ExperimentTask {
   public func score(_ answer: String, of sample: TaskSample) -> Double? { nil }
 }
 
-/// One prompt of a task, and what is done after it: forced tokens, or late tokens and then greedy ones.
+/// One prompt of a task, and what follows it: forced tokens, or late tokens and then greedy ones.
 public struct TaskSample: Sendable, Hashable {
-  /// 0-based; among the samples of the same place for tasks that have places, in its file for tasks that read one.
+  /// 0-based: among the samples of the same place for tasks that have places, in the file for tasks
+  /// that read one.
   public var index: Int
-  /// Where it is from: the window's first token in the text, the needle's depth in 0…1, or the length of a document in
-  /// the unit that its benchmark counts.
+  /// Where it comes from: the window's first token in the text, the needle's depth in 0…1, or the
+  /// length of a document in the unit of its benchmark.
   public var place: Double
   /// Prefilled in one pass, the strategy's selection and compaction included. Never empty.
   public var prompt: [Int32]
-  /// A question that the selection has not seen: decoded after the prompt.
+  /// A question that the selection does not see: decoded after the prompt.
   public var lateTokens: [Int32] = []
-  /// Decoded after the prompt whatever the model would say: a text that is scored.
+  /// A text to be scored: decoded after the prompt whatever the model would say.
   public var forced: [Int32] = []
   /// The place in prompt + forced from which tokens are scored, at least 1; nil where none is.
   public var scoredFrom: Int?
-  /// How many tokens the model adds by itself, the most likely each time: fewer where a stop token comes.
+  /// How many tokens the model adds by itself, the likeliest each time; a stop token ends them
+  /// earlier.
   public var greedyTokens = 0
   /// The greedy tokens end before one of these.
   public var stopTokens: Set<Int32> = []
   /// The first greedy token is the most likely one that is no stop token.
   public var isNeverEmpty = false
-  /// The right answers, in the order in which they are asked for; how they count is up to the task's score.
+  /// The right answers, in the order in which they are asked for; the task's score says how they
+  /// count.
   public var answers: [String] = []
-  /// The score of somebody who guesses, in 0…1; nil where it is the task's.
+  /// The score of a guess, in 0…1; nil for the task's own chance level.
   public var chanceLevel: Double?
 
   public init(index: Int, place: Double, prompt: [Int32]) {
@@ -88,7 +97,7 @@ public struct TaskSample: Sendable, Hashable {
     self.prompt = prompt
   }
 
-  /// What is asked for, as one text; nil where nothing is.
+  /// The right answers as one text; nil without any.
   public var expected: String? { answers.isEmpty ? nil : answers.joined(separator: " | ") }
 
   /// The tokens that are scored, in order.

@@ -1,9 +1,10 @@
 import Tokenization
 
-/// A corpus as needles are hidden in it: its text with lines joined, its tokens, and where sentences begin and end.
+/// A corpus to hide needles in: its text with lines joined, its tokens, and where sentences begin
+/// and end.
 ///
-/// Offsets are in UTF-8 bytes. Characters that the vocabulary cannot write are left out of the text, so that the bytes of
-/// the tokens are the bytes of the text.
+/// Offsets are in UTF-8 bytes. Characters that the vocabulary cannot write are left out of the
+/// text, so that the bytes of the tokens are the bytes of the text.
 struct Haystack {
   let tokenizer: Tokenizer
   let name: String
@@ -12,7 +13,7 @@ struct Haystack {
   let tokenStarts: [Int]
   /// Where sentences end, after the closing quotes, ascending.
   let sentenceEnds: [Int]
-  /// Where the next sentence begins, after white space; as many as ends, the text's end for the last.
+  /// For each end, where the next sentence begins after white space; for the last, the text's end.
   let sentenceStarts: [Int]
 
   var tokenCount: Int { tokenStarts.count - 1 }
@@ -60,15 +61,16 @@ struct Haystack {
 
 /// Finds where sentences end in a text.
 ///
-/// A sentence ends after `.`, `!`, `?` (or their full-width forms) with the closing quotes and brackets behind them, if
-/// white space follows and what comes then does not begin with a small Latin letter; not after a title (`Mr.`) or a single
-/// capital letter (an initial). It ends before an empty line as well.
+/// A sentence ends after `.`, `!`, `?` (or their full-width forms) with the closing quotes and
+/// brackets behind them, if white space follows and the next word does not begin with a lower-case
+/// Latin letter; not after a title (`Mr.`) or a single capital letter (an initial). It also ends
+/// before an empty line.
 struct SentenceScanner {
   private let bytes: [UInt8]
 
   init(_ bytes: [UInt8]) { self.bytes = bytes }
 
-  /// Ends, and the beginnings that follow them.
+  /// Where sentences end, and for each end where the next sentence begins.
   func sentences() -> (ends: [Int], starts: [Int]) {
     var ends: [Int] = []
     var starts: [Int] = []

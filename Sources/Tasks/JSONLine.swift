@@ -6,17 +6,23 @@ struct JSONLine {
   let file: String
   /// Counted from 1.
   let number: Int
+  /// Keys that are not looked at have null.
   let members: [String: JSONValue]
 
   /// The lines of a text that are not empty.
-  static func lines(of corpus: Corpus) throws(TextError) -> [JSONLine] {
+  ///
+  /// - Parameter keys: those that are looked at; what the others hold is not checked.
+  static func lines(
+    of corpus: Corpus, reading keys: Set<String>
+  ) throws(TextError) -> [JSONLine] {
     var lines: [JSONLine] = []
     let rows = corpus.text.utf8.split(
       separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
     for (index, row) in rows.enumerated() {
       let isBlank = row.allSatisfy { $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }
       if !isBlank {
-        lines.append(try JSONLine(Array(row), file: corpus.name, number: index + 1))
+        lines.append(
+          try JSONLine(Array(row), reading: keys, file: corpus.name, number: index + 1))
       }
     }
     guard !lines.isEmpty else {
@@ -25,12 +31,14 @@ struct JSONLine {
     return lines
   }
 
-  private init(_ bytes: [UInt8], file: String, number: Int) throws(TextError) {
+  private init(
+    _ bytes: [UInt8], reading keys: Set<String>, file: String, number: Int
+  ) throws(TextError) {
     self.file = file
     self.number = number
     let value: JSONValue
     do {
-      value = try JSONValue(parsing: bytes)
+      value = try JSONValue(parsing: bytes, reading: keys)
     } catch {
       throw TextError(
         file: file,

@@ -2,20 +2,23 @@ import Attention
 import Foundation
 import Tokenization
 
-/// A user's own questions: a JSON Lines file of
-/// `{"context": …, "question": …, "answers": […], "metric": "exact", "contains", "f1" or "choice"}`.
+/// A user's own questions: a JSON Lines file of `{"context": …, "question": …, "answers": […],
+/// "metric": "exact", "contains", "f1" or "choice"}`.
 ///
-/// The prompt is the template filled in, as plain completion; one that does not fit loses its middle, which must be the
-/// document's. Greedy tokens answer, until the model ends its text. Each line has its own metric, the best of its answers:
+/// The prompt is the template filled in, as plain completion; one that does not fit loses its
+/// middle, which must be part of the document. The answer is greedy tokens until the model ends its
+/// text. Each line has its own metric, and the best of its answers counts:
 ///
-/// - `exact`: 1 where the first line written is the answer, whatever the case, without punctuation and articles;
-/// - `contains`: 1 where the answer stands anywhere in what is written, whatever the case;
-/// - `f1`: F1 of the words of the first line written, without punctuation and articles;
-/// - `choice`: the line has `"choices"`, 2 to 26 texts, which follow the question as `A. …`, `B. …`; answers are letters; 1
-///   where the first such letter that stands alone in what is written is one of them. Chance: answers over choices.
+/// - `exact`: 1 if the first line written is the answer, apart from case, punctuation and articles;
+/// - `contains`: 1 if the answer is anywhere in what is written, in any case;
+/// - `f1`: F1 of the words of the first line written, apart from case, punctuation and articles;
+/// - `choice`: the line has `"choices"`, 2 to 26 texts, which follow the question as `A. …`, `B.
+///   …`; answers are letters; 1 if the first such letter that stands alone in what is written is
+///   one of them. Chance: answers over choices.
 ///
-/// `queryAware` false splits the same tokens: all that comes after the document is decoded late. Other keys of a line are not
-/// looked at. A place is the line's number.
+/// `queryAware` false splits the same tokens: all that comes after the document is decoded late.
+/// Other keys of a line are not looked at. A place is the line's number. An empty context is
+/// allowed: a question asked without a document.
 public struct JSONLinesTask: ExperimentTask {
   public struct Configuration: Codable, Hashable, Sendable {
     public var file: String
@@ -50,18 +53,36 @@ public struct JSONLinesTask: ExperimentTask {
   private static func questions(
     of configuration: Configuration, folder: URL
   ) throws(TextError) -> [OwnQuestion] {
-    try JSONLine.lines(of: Corpus(named: configuration.file, folder: folder)).map {
-      line throws(TextError) in try OwnQuestion(line)
+    try JSONLine.lines(
+      of: Corpus(named: configuration.file, folder: folder), reading: OwnQuestion.keys
+    ).map {
+      line throws(TextError) in
+      let question = try OwnQuestion(line)
+      let prompt = prompt(question, configuration)
+      guard !prompt.text.isEmpty || !prompt.question.isEmpty else {
+        throw line.error(
+          "\"context\" and \"question\" are \"\", and the template adds nothing: there is nothing to ask; fill one of them"
+        )
+      }
+      return question
     }
+  }
+
+  private static func prompt(
+    _ question: OwnQuestion, _ configuration: Configuration
+  ) -> QuestionPrompt {
+    configuration.template.filled(
+      context: question.context, "{question}", with: question.text)
   }
 
   public static func problems(
     of configuration: Configuration, contextLength: Int
   ) -> [ConfigurationError] {
     var problems: [ConfigurationError] = []
-    let parts = configuration.template.split(
-      separator: "{context}", omittingEmptySubsequences: false)
-    if parts.count != 2 || !parts[1].contains("{question}") || parts[0].contains("{question}") {
+    let questions = configuration.template.pieces(around: "{context}").map {
+      $0.pieces(around: "{question}").count - 1
+    }
+    if questions.count != 2 || questions[0] > 0 || questions[1] == 0 {
       problems.append(
         ConfigurationError(
           "template",
@@ -100,16 +121,20 @@ public struct JSONLinesTask: ExperimentTask {
       configuration.samples, of: questions.count, seed: seed, task: Self.description.name
     ).map { index in
       let question = questions[index]
+      let room = contextLength - configuration.answerTokens
       let prompt = DocumentPrompt(
-        template: configuration.template, context: question.context,
-        values: ["question": question.text], tokenizer: tokenizer,
-        room: contextLength - configuration.answerTokens)
-      guard prompt.isQuestionWhole, prompt.questionTokens < prompt.tokens.count else {
-        throw TaskError(
+        Self.prompt(question, configuration), tokenizer: tokenizer, room: room)
+      func problem(_ text: String) -> TaskError {
+        TaskError(
           task: Self.description.name,
-          problem:
-            "\(configuration.file): line \(question.line): the question does not fit the half of a prompt of \(contextLength - configuration.answerTokens) tokens; use a longer context"
-        )
+          problem: "\(configuration.file): line \(question.line): \(text)")
+      }
+      guard prompt.isQuestionWhole else {
+        throw problem(
+          "the question does not fit the half of a prompt of \(room) tokens; use a longer context")
+      }
+      guard !prompt.tokens.isEmpty else {
+        throw problem("the model's vocabulary can write no character of the prompt")
       }
       var sample = TaskSample(
         index: index, place: Double(question.line), tokens: prompt.tokens,

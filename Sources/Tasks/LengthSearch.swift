@@ -2,8 +2,8 @@
 enum LengthSearch {
   /// The prompt of the largest size that fits, or nil where even the least size is too long.
   ///
-  /// Doubles the size until a prompt is too long, then halves the gap. Tokens need not grow with every step of the size;
-  /// what is returned fits in any case.
+  /// Doubles the size until a prompt is too long, then halves the gap. Tokens need not grow with
+  /// every step of the size; what is returned fits in any case.
   ///
   /// - Parameters:
   ///   - least: the smallest size that makes sense.

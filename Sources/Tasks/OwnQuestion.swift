@@ -1,6 +1,5 @@
 import Records
 
-
 /// One line of a user's own file.
 struct OwnQuestion: Hashable {
   enum Metric: String, CaseIterable { case exact, contains, f1, choice }
@@ -13,6 +12,8 @@ struct OwnQuestion: Hashable {
   let answers: [String]
   let metric: Metric
   let choices: [String]
+
+  static let keys: Set = ["context", "question", "answers", "metric", "choices"]
 
   init(_ line: JSONLine) throws(TextError) {
     self.line = line.number
@@ -30,7 +31,8 @@ struct OwnQuestion: Hashable {
       choices = []
       text = question
       answers = try line.texts("answers")
-      if let empty = answers.first(where: { WordMatch.words(of: $0).isEmpty }), metric != .contains
+      if let empty = answers.first(where: { WordMatch.words(of: PythonText($0)).isEmpty }),
+        metric != .contains
       {
         throw line.error(
           "\"answers\" holds \"\(empty)\", which has no word to compare; allowed: texts with words")
@@ -48,7 +50,9 @@ struct OwnQuestion: Hashable {
     let letters = Self.letters(choices.count)
     text = ([question] + zip(letters, choices).map { "\($0). \($1)" }).joined(separator: "\n")
     answers = try line.texts("answers")
-    if let wrong = answers.first(where: { !letters.contains($0) }) {
+    // As a `String` the Kelvin sign equals "K".
+    let allowed = letters.map { PythonText($0) }
+    if let wrong = answers.first(where: { !allowed.contains(PythonText($0)) }) {
       throw line.error(
         "\"answers\" holds \"\(wrong)\"; allowed: \(letters.joined(separator: ", ")), the letters of the choices"
       )
@@ -60,17 +64,27 @@ struct OwnQuestion: Hashable {
   }
 
   func score(_ written: String) -> Double {
+    let written = PythonText(written)
+    let answers = answers.map { PythonText($0) }
     switch metric {
     case .exact: return answers.contains { WordMatch.isExact(written.firstLine, $0) } ? 1 : 0
     case .contains:
-      let written = written.lowercased()
-      return answers.contains { written.holds($0.lowercased()) } ? 1 : 0
+      let written = written.lowercased
+      return answers.contains { written.contains($0.lowercased) } ? 1 : 0
     case .f1: return answers.map { WordMatch.f1(written.firstLine, $0) }.max() ?? 0
     case .choice:
-      let letters = Self.letters(choices.count)
-      let first = written.split { !$0.isLetter && !$0.isNumber }
-        .first { letters.contains(String($0)) }
-      return first.map { answers.contains(String($0)) } == true ? 1 : 0
+      let letters = Self.letters(choices.count).map { PythonText($0) }
+      let first = written.split { !Self.touchesLetter($0) }.first(where: letters.contains)
+      return first.map(answers.contains) == true ? 1 : 0
+    }
+  }
+
+  /// True for what a letter that stands alone has not beside it: letters, numbers and the marks
+  /// that change them.
+  private static func touchesLetter(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.properties.generalCategory {
+    case .nonspacingMark, .spacingMark, .enclosingMark: true
+    default: scalar != "_" && PythonText.isWordPart(scalar)
     }
   }
 

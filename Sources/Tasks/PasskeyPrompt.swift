@@ -3,17 +3,17 @@ import Tokenization
 
 /// One passkey prompt of an exact length.
 ///
-/// Tokens are not additive: a text put together of parts has other tokens at the seams than its parts have. So the whole
-/// prompt is tokenised for each haystack end that comes into question, from the one that ought to fit outwards, and the
-/// first with exactly the wanted number of tokens is taken: first ends of words, then other ends of tokens, inside a word
-/// or after white space.
-/// Where none fits (a step of two tokens may leap over the number), the haystack begins one sentence later, and so on; where
-/// that doesn't help either (a text in which every character takes three tokens), the first haystack is cut short and
-/// filled up with " a" until it fits.
+/// Tokens are not additive: where two texts are joined, the whole has other tokens than the two
+/// had. So the whole prompt is tokenised for each possible end of the haystack, from the likeliest
+/// outwards, and the first that gives exactly the wanted number of tokens is taken: first ends of
+/// words, then other ends of tokens, inside a word or after white space. Where none fits (one more
+/// word may add two tokens), the haystack begins one sentence later, and so on. Where that does not
+/// help either (a text in which every character takes three tokens), the first haystack is cut
+/// short and filled up with " a" until it fits.
 struct PasskeyPrompt {
   let key: String
   let tokens: [Int32]
-  /// The index of the token with which the final line begins; before it stand two line feeds.
+  /// The index of the token with which the final line begins, after two line feeds.
   let finalLineStart: Int
 
   private static let finalLine = "The pass key is"
@@ -66,8 +66,8 @@ struct PasskeyPrompt {
     )
   }
 
-  /// The index of the token that begins `byteCount` bytes before the end. A line feed and a letter are never in one
-  /// word, so there is one, unless the vocabulary has a special token across the two.
+  /// The index of the token that begins `byteCount` bytes before the end. A token never joins a
+  /// line feed and a letter, so there is one, unless the vocabulary has a special token that does.
   private static func tokenIndex(
     _ byteCount: Int, beforeTheEndOf tokens: [Int32], _ tokenizer: Tokenizer
   ) throws(TaskError) -> Int {
@@ -86,7 +86,7 @@ struct PasskeyPrompt {
   }
 }
 
-/// A stretch of the haystack from one sentence on, whose end is looked for.
+/// A stretch of the haystack that begins with a sentence and whose end is being looked for.
 private struct Seam {
   let haystack: Haystack
   /// The byte with which the sentence begins.
@@ -122,8 +122,8 @@ private struct Seam {
     return haystack.tokenizer.encode(String(decoding: bytes, as: UTF8.self))
   }
 
-  /// The sentence end nearest to the depth, and where the next sentence begins; the haystack's beginning is one, and the
-  /// earlier of two equally near ones is taken.
+  /// The sentence end nearest to the depth (the earlier of two equally near ones; the haystack's
+  /// beginning counts as one), and where the next sentence begins.
   private func cut(upTo token: Int) -> (end: Int, next: Int) {
     let to = haystack.tokenStarts[token]
     let first = Double(haystack.token(at: start))
@@ -145,7 +145,7 @@ private struct Seam {
     return best
   }
 
-  /// White space follows the token, and none ends it.
+  /// The token is followed by white space and does not end with any.
   private func isWordEnd(_ token: Int) -> Bool {
     let offset = haystack.tokenStarts[token]
     return isSpace(haystack.bytes[offset]) && !isSpace(haystack.bytes[offset - 1])

@@ -5,17 +5,18 @@ import Tokenization
 
 /// A key in a haystack: plain completion, no chat template.
 ///
-/// A prompt is a stretch of the corpus (lines joined) from a sentence's beginning, cut in two at the sentence end nearest
-/// to the depth:
+/// A prompt is a stretch of the corpus (lines joined) from a sentence's beginning, cut in two at
+/// the sentence end nearest to the depth:
 ///
 ///     haystack + "\n\nThe pass key is K.\n\n" + haystack + "\n\nThe pass key is"
 ///
-/// It has exactly contextLength − 8 tokens, a BOS token included where the model asks for one; how that comes about is in
-/// ``PasskeyPrompt``. K has five digits, the first not 0. Each depth and sample index has a key and a haystack of its own,
-/// drawn from the seed, whatever other depths and samples there are. Eight greedy tokens answer; solved if the first run
-/// of digits in them equals K.
+/// It has exactly contextLength − 8 tokens, a BOS token included where the model asks for one (see
+/// ``PasskeyPrompt``). K has five digits, the first not 0. Each depth and sample index has a key
+/// and a haystack of its own, drawn from the seed independently of the others. The answer is eight
+/// greedy tokens; it is right if their first run of digits equals K.
 ///
-/// `queryAware` false splits the same tokens: all before the final line are the prompt, the final line comes late.
+/// `queryAware` false splits the same tokens: those before the final line are the prompt, the final
+/// line comes late.
 public struct PasskeyTask: ExperimentTask {
   public struct Configuration: Codable, Hashable, Sendable {
     public var corpus: String

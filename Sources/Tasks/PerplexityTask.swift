@@ -6,12 +6,14 @@ import Tokenization
 
 /// Perplexity over windows of a text.
 ///
-/// The text, its lines joined if asked for, is tokenised once, without BOS, and cut into ⌊T/n⌋ consecutive windows of
-/// n = contextLength tokens. The samples are the first windows of a seeded shuffle, so more samples keep the earlier
-/// ones. The last `scoredTokens` tokens of a window are scored, each given all before it:
+/// The text, with its lines joined if asked for, is tokenised once, without BOS, and its T tokens
+/// are cut into ⌊T/n⌋ consecutive windows of n = contextLength tokens. The samples are the first
+/// windows of a seeded shuffle, so more samples keep the earlier ones. The last `scoredTokens`
+/// tokens of a window are scored, each given all before it:
 ///
 /// - `prefill`: the whole window is the prompt;
-/// - `continuation`: the others are the prompt, prefilled and compacted once, and the scored tokens are decoded.
+/// - `continuation`: the others are the prompt, prefilled and compacted once, and the scored tokens
+///   are decoded.
 public struct PerplexityTask: ExperimentTask {
   public struct Configuration: Codable, Hashable, Sendable {
     public enum ScoringProtocol: String, Codable, Sendable, CaseIterable {
@@ -37,8 +39,8 @@ public struct PerplexityTask: ExperimentTask {
       self.joinLines = joinLines
     }
 
-    /// How many tokens at the end of a window are scored: n/2 for `prefill`, min(256, n/4) for `continuation` where
-    /// nothing is said, at least 1.
+    /// How many tokens at the end of a window are scored: by default n/2 for `prefill` and min(256,
+    /// n/4) for `continuation`, at least 1.
     public func scoredTokens(of contextLength: Int) -> Int {
       if let scoredTokens { return scoredTokens }
       switch self.protocol {

@@ -1,6 +1,7 @@
 import Tokenization
 
-/// A prompt in two parts: what a selection may see, and the question with what leads to the answer.
+/// A prompt in two parts: what a selection may see, and the question with the beginning of its
+/// answer.
 struct QuestionPrompt: Hashable {
   /// Everything before the question.
   var text: String
@@ -26,10 +27,11 @@ extension TaskSample {
   /// A sample whose question is decoded after the prompt unless the task is query-aware.
   ///
   /// - Parameters:
-  ///   - tokens: of prompt and question.
-  ///   - questionTokens: how many of them, at the end, are the question; fewer than all.
+  ///   - tokens: of prompt and question, at least one.
+  ///   - questionTokens: how many of them, at the end, are the question. Where all are, the first
+  ///     is the prompt all the same: a pass begins with a prefill.
   init(index: Int, place: Double, tokens: [Int32], questionTokens: Int, queryAware: Bool) {
-    let late = queryAware ? 0 : questionTokens
+    let late = queryAware ? 0 : min(questionTokens, tokens.count - 1)
     self.init(index: index, place: place, prompt: Array(tokens.dropLast(late)))
     lateTokens = Array(tokens.suffix(late))
   }

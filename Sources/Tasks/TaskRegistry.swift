@@ -27,7 +27,8 @@ public struct TaskRegistry: Sendable {
   /// - Parameters:
   ///   - parameters: checked against the description; what is left out has its default.
   ///   - folder: where relative paths start.
-  /// - Throws: a ``TaskError`` for an unknown name or unfit parameters, a ``TextError`` for its text.
+  /// - Throws: a ``TaskError`` for an unknown name or unfit parameters, a ``TextError`` for its
+  ///   text.
   public func task(
     named name: String, parameters: JSONValue, folder: URL
   ) throws -> any ExperimentTask {
@@ -35,7 +36,8 @@ public struct TaskRegistry: Sendable {
     return try make(type, parameters, folder)
   }
 
-  /// What a task has against its parameters at a context length; empty for parameters that the description refuses.
+  /// What a task has against its parameters at a context length; empty for parameters that the
+  /// description refuses.
   public func problems(
     of name: String, parameters: JSONValue, contextLength: Int
   ) -> [ConfigurationError] {
@@ -43,7 +45,8 @@ public struct TaskRegistry: Sendable {
     return problems(type, parameters, contextLength)
   }
 
-  /// What is wrong in the files that a task's parameters name; empty for parameters that the description refuses.
+  /// What is wrong in the files that a task's parameters name; empty for parameters that the
+  /// description refuses.
   public func fileProblems(
     of name: String, parameters: JSONValue, folder: URL
   ) -> [ConfigurationError] {
@@ -51,7 +54,8 @@ public struct TaskRegistry: Sendable {
     return fileProblems(type, parameters, folder)
   }
 
-  /// Parameters with one spelling for what means the same; see ``ExperimentTask/canonical(_:contextLength:)``.
+  /// Parameters with one spelling for what means the same; see
+  /// ``ExperimentTask/canonical(_:contextLength:)``.
   package func canonical(
     _ parameters: [String: JSONValue], of name: String, contextLength: Int
   ) -> [String: JSONValue] {

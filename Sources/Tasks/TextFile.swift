@@ -1,10 +1,12 @@
 import Foundation
+import Records
 
 /// Text files as this program reads them: UTF-8, byte for byte.
 public enum TextFile {
   /// The whole text: nothing trimmed, no line end changed, a byte order mark kept.
   ///
-  /// - Throws: a ``TextError`` for a file that cannot be read, and for bytes that are no UTF-8, with the offset.
+  /// - Throws: a ``TextError`` for a file that cannot be read, and for bytes that are no UTF-8,
+  ///   with the offset.
   public static func text(at path: String) throws(TextError) -> String {
     try text(of: bytes(at: path), name: path)
   }
@@ -23,7 +25,14 @@ public enum TextFile {
     }
   }
 
-  static func bytes(at path: String) throws(TextError) -> [UInt8] {
+  /// - Parameter folder: where a relative path starts; empty for the working directory.
+  static func bytes(at written: String, in folder: String = "") throws(TextError) -> [UInt8] {
+    let path: String
+    do {
+      path = try WrittenPath.file(written, in: folder)
+    } catch {
+      throw TextError(file: written, problem: error.problem)
+    }
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
       throw TextError(file: path, problem: "there is no such file")

@@ -1,33 +1,50 @@
-import Foundation
-
-/// The head geometry of a model's attention, the same in every layer.
+/// The heads of a model's attention, and the geometry of each layer.
 ///
 /// Query head `h` reads KV head `h / queryHeadsPerKVHead` (grouped-query attention).
 public struct AttentionShape: Sendable, Hashable {
-  public var layers: Int
   public var queryHeads: Int
   public var kvHeads: Int
   public var headDimension: Int
-  /// How positions are written into queries and keys; nil where no rotation is known (tensors of a user).
-  public var rotary: RotaryEmbedding?
+  /// By layer.
+  public var geometry: [LayerGeometry]
 
   /// Traps unless every count is positive and `queryHeads` is a multiple of `kvHeads`.
-  public init(
-    layers: Int, queryHeads: Int, kvHeads: Int, headDimension: Int, rotary: RotaryEmbedding? = nil
-  ) {
+  public init(queryHeads: Int, kvHeads: Int, headDimension: Int, geometry: [LayerGeometry]) {
     precondition(
-      layers > 0 && queryHeads > 0 && kvHeads > 0 && headDimension > 0
+      !geometry.isEmpty && queryHeads > 0 && kvHeads > 0 && headDimension > 0
         && queryHeads % kvHeads == 0,
-      "AttentionShape: \(layers) layers, \(queryHeads) query heads, \(kvHeads) KV heads, d \(headDimension)"
-    )
-    self.layers = layers
+      """
+      AttentionShape: \(geometry.count) layers, \(queryHeads) query heads, \(kvHeads) KV heads, \
+      d \(headDimension)
+      """)
     self.queryHeads = queryHeads
     self.kvHeads = kvHeads
     self.headDimension = headDimension
-    self.rotary = rotary
+    self.geometry = geometry
   }
 
+  /// Layers that are all alike: one rotary embedding, the usual scale, no window.
+  public init(
+    layers: Int, queryHeads: Int, kvHeads: Int, headDimension: Int, rotary: RotaryEmbedding? = nil
+  ) {
+    let geometry = LayerGeometry(headDimension: headDimension, rotary: rotary)
+    self.init(
+      queryHeads: queryHeads, kvHeads: kvHeads, headDimension: headDimension,
+      geometry: Array(repeating: geometry, count: layers))
+  }
+
+  public var layers: Int { geometry.count }
+
+  /// Whether positions are rotated into the queries and keys of any layer.
+  public var isRotated: Bool { geometry.contains { $0.rotary != nil } }
+
   public var queryHeadsPerKVHead: Int { queryHeads / kvHeads }
+
+  /// Columns of the queries and of the attention output of all heads.
+  public var queryColumns: Int { queryHeads * headDimension }
+
+  /// Columns of the keys, and of the values, of all KV heads.
+  public var keyColumns: Int { kvHeads * headDimension }
 
   /// The query heads that read a KV head.
   public func queryHeads(of kvHead: Int) -> Range<Int> {
@@ -35,31 +52,4 @@ public struct AttentionShape: Sendable, Hashable {
   }
 
   public func kvHead(of queryHead: Int) -> Int { queryHead / queryHeadsPerKVHead }
-}
-
-/// Rotary position embedding: dimension pair i of a head turns by `position * frequencies[i]`.
-public struct RotaryEmbedding: Sendable, Hashable {
-  public enum Layout: String, Sendable, Hashable, Codable {
-    /// Pairs (0, 1), (2, 3), …: how GGUF stores the llama architecture.
-    case interleaved
-    /// Pairs (0, d/2), (1, d/2 + 1), …: how most other architectures are stored.
-    case halfSplit
-  }
-
-  public var layout: Layout
-  /// Radians per position, one for each dimension pair.
-  public var frequencies: [Double]
-
-  /// `base^(-2i/d)` for pair i.
-  public init(base: Double, dimensions: Int, layout: Layout) {
-    self.layout = layout
-    frequencies = (0..<dimensions / 2).map { pair in
-      pow(base, -2 * Double(pair) / Double(dimensions))
-    }
-  }
-
-  public init(frequencies: [Double], layout: Layout) {
-    self.frequencies = frequencies
-    self.layout = layout
-  }
 }

@@ -1,5 +1,6 @@
 extension Range<Int> {
-  /// The first number for which `isReached` holds, or `upperBound` if it holds for none; logarithmic.
+  /// The first number for which `isReached` holds, or `upperBound` if it holds for none;
+  /// logarithmic.
   ///
   /// - Parameter isReached: false up to some number, true from there on.
   @inlinable

@@ -1,43 +1,48 @@
 /// The cached keys, values and token positions of one KV head in one layer.
 ///
-/// Slots are ordered by token position, which a token keeps when others leave. Rows are (slots x headDimension),
-/// row-major, keys rotated. Storage is counted in whole pages and really given back when tokens leave.
-/// Tokens of the ``cold`` tier have no slot: `count`, `positions`, `keys` and `values` are of those held exactly.
-/// A reference, because the forward pass and a strategy's view of it must be the same cache; it has one owner and
-/// is not `Sendable`.
+/// Slots are ordered by token position, which a token keeps when others leave. Rows are
+/// (slots x headDimension), row-major, keys rotated. Storage is allocated in whole pages and freed
+/// when tokens leave. Tokens of the ``cold`` tier have no slot: `count`, `positions`, `keys` and
+/// `values` are of those held exactly. A reference, because the forward pass and a strategy's view
+/// of it must be the same cache; it has one owner and is not `Sendable`.
 public final class KVHead {
-  /// Storage is grown by at least this many tokens at a time.
+  /// Storage grows by at least this many tokens at a time.
   public static let pageTokens = 64
 
   public let headDimension: Int
+  /// The attention scale of the layer: the logit of a query q and a key k is `scale · q·k`.
+  public let scale: Double
   /// Tokens held.
   public private(set) var count = 0
   /// Keys of all slots, those before `firstRow` and after `firstRow + count` unused.
   public private(set) var keyStorage: [Float] = []
   public private(set) var valueStorage: [Float] = []
   public private(set) var positionStorage: [Int32] = []
-  /// Tokens held in few bits, if there are any.
+  /// The quantised tokens, if there are any.
   public private(set) var cold: ColdTier?
-  /// The storage row of slot 0: tokens that leave at the front leave a gap rather than move all others.
+  /// The storage row of slot 0: tokens that leave at the front leave a gap rather than move all
+  /// others.
   public private(set) var firstRow = 0
 
-  public init(headDimension: Int) { self.headDimension = headDimension }
+  /// - Parameter scale: the one of the layer's geometry; 1/√headDimension if not given.
+  public init(headDimension: Int, scale: Double? = nil) {
+    self.headDimension = headDimension
+    self.scale = scale ?? LayerGeometry.usualScale(headDimension: headDimension)
+  }
 
   /// Token positions by slot, ascending.
   public var positions: ArraySlice<Int32> { positionStorage[firstRow..<firstRow + count] }
 
   /// The held keys (count x headDimension).
-  public var keys: Rows {
-    Rows(
-      elements: keyStorage, firstElement: firstRow * headDimension, count: count,
-      width: headDimension)
-  }
+  public var keys: Rows { rows(of: keyStorage, scale: scale) }
 
   /// The held values (count x headDimension).
-  public var values: Rows {
+  public var values: Rows { rows(of: valueStorage, scale: 1) }
+
+  private func rows(of storage: [Float], scale: Double) -> Rows {
     Rows(
-      elements: valueStorage, firstElement: firstRow * headDimension, count: count,
-      width: headDimension)
+      elements: storage, firstElement: firstRow * headDimension, count: count,
+      width: headDimension, scale: scale)
   }
 
   public func position(ofSlot slot: Int) -> Int {
@@ -56,10 +61,10 @@ public final class KVHead {
     return (0..<count).bisected { Int(positionStorage[firstRow + $0]) >= position }
   }
 
-  /// Tokens held, exactly or in few bits.
+  /// Tokens held, exactly or quantised.
   public var heldCount: Int { count + (cold?.count ?? 0) }
 
-  /// Positions of the tokens held, exactly or in few bits, ascending.
+  /// Positions of the tokens held, exactly or quantised, ascending.
   public var heldPositions: [Int32] {
     guard let cold, cold.count > 0 else { return Array(positions) }
     return (positions + cold.positions).sorted()
@@ -71,25 +76,31 @@ public final class KVHead {
       + (cold?.allocatedBytes ?? 0)
   }
 
-  /// Bytes of keys and values of the tokens held; those of a cold tier with their ranges and positions.
+  /// Bytes of keys and values of the tokens held; those of a cold tier with their ranges and
+  /// positions.
   public var logicalBytes: Int {
     count * 2 * headDimension * MemoryLayout<Float>.size + (cold?.allocatedBytes ?? 0)
   }
 
   // MARK: Writing
 
-  /// Appends rows of `keys` and `values` (tokens x any columns), this head's columns starting at `column`, as
-  /// positions `firstPosition`, `firstPosition + 1`, …; traps unless they follow those held.
+  /// Appends rows of `keys` and `values` (tokens x any columns), this head's columns starting at
+  /// `column`, as positions `firstPosition`, `firstPosition + 1`, …; traps unless they follow those
+  /// held.
   public func append(keys: Matrix, values: Matrix, column: Int, firstPosition: Int) {
     precondition(
       keys.rows == values.rows && keys.columns == values.columns
         && column + headDimension <= keys.columns,
-      "KVHead.append: keys \(keys.rows) x \(keys.columns), values \(values.rows) x \(values.columns), column \(column)"
-    )
+      """
+      KVHead.append: keys \(keys.rows) x \(keys.columns), values \(values.rows) x \
+      \(values.columns), column \(column)
+      """)
     precondition(
       count == 0 || firstPosition > position(ofSlot: count - 1),
-      "KVHead.append: position \(firstPosition) does not follow \(count == 0 ? -1 : position(ofSlot: count - 1))"
-    )
+      """
+      KVHead.append: position \(firstPosition) does not follow \
+      \(count == 0 ? -1 : position(ofSlot: count - 1))
+      """)
     makeRoom(for: keys.rows)
     let firstElement = (firstRow + count) * headDimension
     Self.copyColumns(of: keys, column, headDimension, into: &keyStorage, at: firstElement)
@@ -100,7 +111,7 @@ public final class KVHead {
     count += keys.rows
   }
 
-  /// Frees every token.
+  /// Drops every token and frees the memory.
   public func removeAll() {
     count = 0
     firstRow = 0
@@ -110,10 +121,11 @@ public final class KVHead {
     cold = nil
   }
 
-  /// Adds whole pages to the cold tier; their tokens are to leave the slots with the next ``retain(_:newestQuery:keepsSlack:)``.
-  /// Traps unless they follow those in it and have its format.
+  /// Adds whole pages to the cold tier; their tokens are to leave the slots with the next
+  /// ``retain(_:newestQuery:keepsSlack:)``. Traps unless they follow those in it and have its
+  /// format.
   public func appendCold(pages: [UInt8], positions: [Int32], format: ColdFormat) {
-    var tier = cold ?? ColdTier(format, headDimension: headDimension)
+    var tier = cold ?? ColdTier(format, headDimension: headDimension, scale: scale)
     precondition(
       tier.format == format, "KVHead.appendCold: \(format) pages to a tier of \(tier.format)")
     cold = nil
@@ -121,16 +133,16 @@ public final class KVHead {
     cold = tier
   }
 
-  /// Keeps the tokens that the query at `newestQuery` would attend to under `selection`; the others leave and
-  /// their memory is freed.
+  /// Keeps the tokens that the query at `newestQuery` would attend to under `selection`; the others
+  /// leave and their memory is freed.
   ///
-  /// - Parameter keepsSlack: true to leave up to two pages allocated, so that a cache which loses a few tokens at every
-  ///   step does not move all others each time.
+  /// - Parameter keepsSlack: true to leave up to two pages allocated, so that a cache which loses a
+  ///   few tokens at every step does not move all others each time.
   public func retain(_ selection: Selection, newestQuery: Int, keepsSlack: Bool = true) {
     let kept = keptSlots(selection, newestQuery: newestQuery)
     let keptCount = kept.reduce(0) { $0 + $1.count }
     guard keptCount < count else { return }
-    // Rows move towards the end where fewer of them lie; a fresh allocation moves all of them.
+    // Rows move towards the end with fewer of them; a new allocation moves all of them.
     let moveForward = count - (kept.first.map { $0.lowerBound == 0 ? $0.upperBound : 0 } ?? 0)
     let moveBack = count - (kept.last.map { $0.upperBound == count ? $0.count : 0 } ?? 0)
     let capacity = positionStorage.count
@@ -237,7 +249,7 @@ public final class KVHead {
     }
   }
 
-  /// Copies within an array in the order that keeps overlapping rows whole.
+  /// Copies within an array, in the order that is safe for overlapping ranges.
   private static func move<Element>(
     _ storage: inout [Element], from: Int, to: Int, count: Int
   ) {

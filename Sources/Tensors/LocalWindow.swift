@@ -1,8 +1,9 @@
 /// The most recent tokens that a query always attends to: a window that slides with the query.
 ///
-/// The query at position q sees every key from `start(forQuery: q) = max(0, ⌊q/alignment⌋·alignment − width)` to q.
-/// With alignment 1 the window holds `width + 1` keys, the query's own included; with alignment b it holds
-/// `width + 1` to `width + b`, so that whole blocks stay outside of it.
+/// The query at position q sees every key from `start(forQuery: q) = max(0,
+/// ⌊q/alignment⌋·alignment − width)` to q. With alignment 1 the window holds `width + 1` keys, the
+/// query's own included; with alignment b it holds `width + 1` to `width + b`, so that whole blocks
+/// stay outside of it.
 public struct LocalWindow: Sendable, Hashable {
   public let width: Int
   public let alignment: Int

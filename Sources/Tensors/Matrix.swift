@@ -1,7 +1,7 @@
 /// A row-major matrix of floats (rows x columns).
 ///
-/// A value with copy-on-write storage: the forward pass keeps each matrix uniquely owned, so writing happens in
-/// place; a second owner costs a copy, never a wrong number.
+/// A value with copy-on-write storage: the forward pass keeps each matrix uniquely owned, so
+/// writing happens in place; a second owner costs a copy, never a wrong number.
 public struct Matrix: Sendable, Equatable {
   /// `rows * columns` floats, row after row.
   public var elements: [Float]
@@ -45,8 +45,9 @@ public struct Matrix: Sendable, Equatable {
   public mutating func replaceRows(from first: Int, with source: Matrix, rows range: Range<Int>) {
     precondition(
       source.columns == columns && first >= 0 && first + range.count <= rows,
-      "Matrix.replaceRows: \(range.count) x \(source.columns) at row \(first) of \(rows) x \(columns)"
-    )
+      """
+      Matrix.replaceRows: \(range.count) x \(source.columns) at row \(first) of \(rows) x \(columns)
+      """)
     let from = source.elements.span.extracting(
       range.lowerBound * columns..<range.upperBound * columns)
     let offset = first * columns

@@ -1,15 +1,17 @@
 /// Consecutive rows of a row-major buffer (count x width), shared without copying.
 ///
-/// Meant to be made, read and dropped within one call: while it lives, writing to the buffer it came from costs
-/// a copy (never a wrong number).
+/// Meant to be made, read and dropped within one call: while it lives, writing to the buffer it
+/// came from costs a copy (never a wrong number).
 public struct Rows: Sendable {
   /// The whole buffer; the rows begin at `firstElement`.
   public let elements: [Float]
   public let firstElement: Int
   public let count: Int
   public let width: Int
+  /// The attention scale, where the rows are keys: the logit of a query q is `scale · q·row`.
+  public let scale: Double
 
-  public init(elements: [Float], firstElement: Int, count: Int, width: Int) {
+  public init(elements: [Float], firstElement: Int, count: Int, width: Int, scale: Double) {
     precondition(
       firstElement >= 0 && firstElement + count * width <= elements.count,
       "Rows: \(count) x \(width) from \(firstElement) of \(elements.count) elements")
@@ -17,6 +19,7 @@ public struct Rows: Sendable {
     self.firstElement = firstElement
     self.count = count
     self.width = width
+    self.scale = scale
   }
 
   /// All elements, (count x width).

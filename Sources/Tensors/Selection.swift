@@ -1,15 +1,15 @@
-/// The keys that a query attends to, or that a cache keeps: sorted, disjoint runs of token positions and a local
-/// window that slides with the query.
+/// The keys that a query attends to, or that a cache retains: sorted, disjoint runs of token
+/// positions and a local window that slides with the query.
 ///
-/// A query at q attends to each p ≤ q that lies in a run or in its window, once however many name it, and so always
-/// to itself. Positions that a cache no longer holds contribute nothing. A sink is one run, a block one run, a
-/// scattered token a run of length 1.
+/// A query at q attends to each p ≤ q in a run or in its window, counted once, and so always to
+/// itself. Positions that a cache no longer holds contribute nothing. A sink is one run, a block
+/// one run, a scattered token a run of length 1.
 public struct Selection: Sendable, Hashable {
   /// Ascending, not empty, not touching one another.
   public private(set) var runs: [Range<Int>]
   public var window: LocalWindow
 
-  /// No runs: what the window alone shows.
+  /// No runs: the window alone.
   public init(window: LocalWindow = .currentToken) {
     runs = []
     self.window = window
@@ -20,7 +20,8 @@ public struct Selection: Sendable, Hashable {
 
   public var isEverything: Bool { window == .everything }
 
-  /// Adds positions; runs that touch or overlap become one. Cheap when called in ascending order, linear else.
+  /// Adds positions; runs that touch or overlap become one. Cheap when called in ascending order,
+  /// otherwise linear.
   public mutating func keep(_ run: Range<Int>) {
     guard !run.isEmpty else { return }
     guard let last = runs.last, run.lowerBound <= last.upperBound else {
@@ -46,7 +47,7 @@ public struct Selection: Sendable, Hashable {
   /// Adds one token.
   public mutating func keep(_ position: Int) { keep(position..<position + 1) }
 
-  /// Removes every run; the storage stays for the next selection.
+  /// Removes every run, but keeps the storage.
   public mutating func removeRuns() { runs.removeAll(keepingCapacity: true) }
 
   /// Removes positions in `range` from the runs.

@@ -8,17 +8,18 @@ import Synchronization
   import Darwin
 #endif
 
-/// Where the threads of a ``WorkerPool`` meet: the current job, the items still to take and those still running.
+/// Where the threads of a ``WorkerPool`` meet: the current job, the items still to take and those
+/// still running.
 ///
-/// A job is open while `ticket` says that items remain. A worker takes an item by lowering the ticket, and only then
-/// reads the job: as long as that item is unfinished the caller cannot return and replace it. A worker that
-/// comes late finds no items, or those of a later job, and both are right; so the caller never waits for a worker
-/// that has not started.
+/// A job is open while `ticket` says that items remain. A worker takes an item by lowering the
+/// ticket, and only then reads the job: as long as that item is unfinished the caller cannot return
+/// and replace it. A late worker finds no items, or those of a later job, and both are fine; so the
+/// caller never waits for a worker that has not started.
 ///
-/// `@unchecked`: the job is written by the caller that holds `turn` while no item is open, and read after taking
-/// one; everything else is atomic or guarded by `bed`.
+/// `@unchecked`: the job is written by the caller that holds `turn` while no item is open, and read
+/// after taking one; everything else is atomic or guarded by `sleepLock`.
 final class JobBoard: @unchecked Sendable {
-  /// How long a thread watches for news before it sleeps.
+  /// How long a thread polls before it sleeps.
   static let watching = Duration.microseconds(80)
 
   private struct Job {
@@ -35,7 +36,7 @@ final class JobBoard: @unchecked Sendable {
   private let isClosed = Atomic<Bool>(false)
   private let job = UnsafeMutablePointer<Job>.allocate(capacity: 1)
   private let turn = Lock()
-  private let bed = Lock()
+  private let sleepLock = Lock()
   private let workAppeared = Signal()
   private let workFinished = Signal()
 
@@ -48,7 +49,7 @@ final class JobBoard: @unchecked Sendable {
 
   // MARK: The caller
 
-  /// The worker that this thread is at the moment, or nil if it is none of this board's.
+  /// The number of the worker that this thread is, or nil if it is not one of this board's.
   var workerOfThisThread: Int? {
     guard let membership = Membership.current, membership.board == ObjectIdentifier(self) else {
       return nil
@@ -56,7 +57,8 @@ final class JobBoard: @unchecked Sendable {
     return membership.worker
   }
 
-  /// Runs a job to its end with the calling thread as worker 0. With `isShared` false it does all of it.
+  /// Runs a job to its end with the calling thread as worker 0. With `isShared` false it does all
+  /// of it.
   func run(count: Int, isShared: Bool, _ body: (_ item: Int, _ worker: Int) -> Void) {
     precondition(count <= UInt32.max, "WorkerPool.run: \(count) items")
     turn.lock()
@@ -79,22 +81,23 @@ final class JobBoard: @unchecked Sendable {
     job.pointee = next
     unfinished.store(next.count, ordering: .relaxed)
     let number = (ticket.load(ordering: .relaxed) >> 32) &+ 1
-    // Sequentially consistent with the sleepers' count: either this thread sees the sleeper, or it sees the ticket.
+    // Sequentially consistent with the sleepers' count: either this thread sees the sleeper, or it
+    // sees the ticket.
     ticket.store(number << 32 | UInt64(next.count), ordering: .sequentiallyConsistent)
     if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
-      bed.lock()
+      sleepLock.lock()
       workAppeared.wakeAll()
-      bed.unlock()
+      sleepLock.unlock()
     }
   }
 
   private func waitUntilFinished() {
     if watch({ unfinished.load(ordering: .acquiring) == 0 }) { return }
-    bed.lock()
+    sleepLock.lock()
     callerSleeps.store(true, ordering: .sequentiallyConsistent)
-    while unfinished.load(ordering: .sequentiallyConsistent) != 0 { workFinished.wait(bed) }
+    while unfinished.load(ordering: .sequentiallyConsistent) != 0 { workFinished.wait(sleepLock) }
     callerSleeps.store(false, ordering: .relaxed)
-    bed.unlock()
+    sleepLock.unlock()
   }
 
   // MARK: The workers
@@ -105,21 +108,21 @@ final class JobBoard: @unchecked Sendable {
       while !isClosed.load(ordering: .acquiring) {
         takeItems(as: worker)
         if watch({ hasNews }) { continue }
-        bed.lock()
+        sleepLock.lock()
         sleepers.add(1, ordering: .sequentiallyConsistent)
-        while !hasNews { workAppeared.wait(bed) }
+        while !hasNews { workAppeared.wait(sleepLock) }
         sleepers.subtract(1, ordering: .relaxed)
-        bed.unlock()
+        sleepLock.unlock()
       }
     }
   }
 
-  /// Sends every worker home. The pool calls it once, when no run is under way.
+  /// Ends every worker's loop. The pool calls it once, when no run is under way.
   func close() {
-    bed.lock()
+    sleepLock.lock()
     isClosed.store(true, ordering: .sequentiallyConsistent)
     workAppeared.wakeAll()
-    bed.unlock()
+    sleepLock.unlock()
   }
 
   private var hasNews: Bool {
@@ -150,15 +153,15 @@ final class JobBoard: @unchecked Sendable {
   private func report(_ items: Int) {
     let left = unfinished.subtract(items, ordering: .sequentiallyConsistent).newValue
     if left == 0 && callerSleeps.load(ordering: .sequentiallyConsistent) {
-      bed.lock()
+      sleepLock.lock()
       workFinished.wakeAll()
-      bed.unlock()
+      sleepLock.unlock()
     }
   }
 
-  /// Asks until the answer is yes, for ``watching`` at most; gives the last answer.
+  /// Polls a condition until it holds, for ``watching`` at most; returns its last value.
   ///
-  /// Reading the clock takes some 50 ns, which keeps the askers from pulling the cache line from each other.
+  /// Reading the clock takes about 50 ns, which keeps pollers from contending for the cache line.
   private func watch(_ isTrue: () -> Bool) -> Bool {
     if isTrue() { return true }
     let end = ContinuousClock.now + Self.watching

@@ -40,7 +40,7 @@ final class Signal: @unchecked Sendable {  // the condition variable is the sync
     condition.deallocate()
   }
 
-  /// Gives the lock back, sleeps, and holds the lock again on return. It may return for no reason.
+  /// Releases the lock, sleeps, and holds the lock again on return. May wake spuriously.
   func wait(_ lock: Lock) { pthread_cond_wait(condition, lock.mutex) }
   func wakeAll() { pthread_cond_broadcast(condition) }
 }

@@ -10,12 +10,13 @@ import Synchronization
 
 /// The threads of the program: one pool, made from `--threads`, shared by every kernel.
 ///
-/// A run divides into numbered items that the workers take one after the other; the calling thread is worker 0 and
-/// takes items too. Between runs a worker watches for the next one for ``JobBoard/watching`` and then sleeps, so that
-/// a decode step of some 200 short runs pays about a microsecond for each, and an idle pool costs nothing.
+/// A run consists of numbered items that the workers take in turn; the calling thread is worker 0
+/// and takes items too. Between runs a worker polls for ``JobBoard/watching`` and then sleeps, so
+/// that a decode step of some 200 short runs pays about a microsecond for each, and an idle pool
+/// costs nothing.
 ///
-/// A result must not depend on the number of threads: an item writes what no other item writes, and does it in
-/// one order.
+/// A result must not depend on the number of threads: an item writes what no other item writes, and
+/// does it in one order.
 public final class WorkerPool: Sendable {
   /// Workers, counting the calling thread.
   public let threadCount: Int
@@ -58,12 +59,15 @@ public final class WorkerPool: Sendable {
     for thread in threads { thread.join() }
   }
 
-  /// Calls `body` once for every item in `0..<count`, on all workers at once, and returns when all are done.
+  /// Calls `body` once for every item in `0..<count`, on all workers at once, and returns when all
+  /// are done.
   ///
-  /// - Items are handed out in ascending order, each to the next free worker: put the long ones first.
-  /// - `worker` is in `0..<threadCount`, and no two calls with the same worker overlap: it may index scratch.
-  /// - A call from inside a `body` of the same pool runs its items one after the other on that worker. Calls from
-  ///   several threads take turns.
+  /// - Items are handed out in ascending order, each to the next free worker: put the long ones
+  ///   first.
+  /// - `worker` is in `0..<threadCount`, and no two calls with the same worker overlap: it may
+  ///   index scratch.
+  /// - A call from inside a `body` of the same pool runs its items one after the other on that
+  ///   worker. Calls from several threads take turns.
   /// - `body` must be safe to call from several threads.
   public func run(count: Int, _ body: (_ item: Int, _ worker: Int) -> Void) {
     guard count > 0 else { return }
@@ -76,8 +80,8 @@ public final class WorkerPool: Sendable {
 
   /// Calls `body` for consecutive ranges that together are `0..<total`.
   ///
-  /// The ranges follow from `total` and `minimumChunk` alone, never from the number of threads: all but the last
-  /// have the same length, a multiple of `minimumChunk`, and there are at most 64.
+  /// The ranges follow from `total` and `minimumChunk` alone, never from the number of threads: all
+  /// but the last have the same length, a multiple of `minimumChunk`, and there are at most 64.
   public func runRanges(
     total: Int, minimumChunk: Int, _ body: (_ range: Range<Int>, _ worker: Int) -> Void
   ) {
@@ -99,7 +103,9 @@ public enum WorkerPoolError: Error, Equatable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .threadCountOutOfRange(let count):
-      "the number of threads is \"\(count)\"; allowed are 1 to 1024 (a thread for each core is best)"
+      """
+      the number of threads is "\(count)"; allowed are 1 to 1024 (a thread for each core is best)
+      """
     case .threadRefused(let worker, let code):
       "the system refused thread \(worker + 1) (\(String(cString: strerror(code)))); "
         + "ask for fewer threads or raise the limit on processes"

@@ -1,7 +1,8 @@
-/// The 256 printable scalars in which byte-level vocabularies spell bytes (GPT-2's `bytes_to_unicode`).
+/// The 256 printable scalars in which byte-level vocabularies spell bytes (GPT-2's
+/// `bytes_to_unicode`).
 ///
-/// A byte that is a printable Latin-1 character stands for itself: 0x21...0x7E, 0xA1...0xAC, 0xAE...0xFF. The others,
-/// in ascending order, are U+0100 and up: a space is `Ġ`, a line feed `Ċ`.
+/// A byte that is a printable Latin-1 character maps to itself: 0x21...0x7E, 0xA1...0xAC,
+/// 0xAE...0xFF. The others, in ascending order, are U+0100 and up: a space is `Ġ`, a line feed `Ċ`.
 enum ByteAlphabet {
   /// The scalar of each byte.
   static let scalars: [Unicode.Scalar] = {

@@ -1,7 +1,8 @@
-/// Byte-pair encoding of one word: the pair of lowest rank merges first, of equal ones the leftmost, until none is left.
+/// Byte-pair encoding of one word: the pair of lowest rank merges first, the leftmost on ties,
+/// until no pair merges.
 ///
-/// Neighbours are a linked list and pairs wait in a heap, so a word of n bytes costs O(n log n), however long it is.
-/// Holds scratch that later words use again.
+/// Neighbours are a linked list and pairs wait in a heap, so a word of n bytes costs O(n log n),
+/// however long it is. Keeps scratch memory for later words.
 struct BytePairMerger {
   private let table: MergeTable
   /// -1 where a symbol was merged into the one before it.
@@ -14,8 +15,8 @@ struct BytePairMerger {
 
   init(_ table: MergeTable) { self.table = table }
 
-  /// Appends the tokens of a word. A byte that the vocabulary has no token for is left out, and its neighbours become
-  /// neighbours of each other, as in the tokenizers library.
+  /// Appends the tokens of a word. A byte without a token is dropped, so that its neighbours become
+  /// adjacent, as in the tokenizers library.
   mutating func append(_ word: ArraySlice<UInt8>, to ids: inout [Int32]) {
     tokens.removeAll(keepingCapacity: true)
     for byte in word where table.byteTokens[Int(byte)] >= 0 {
@@ -39,7 +40,7 @@ struct BytePairMerger {
 
     while let candidate = heap.popFirst() {
       let place = candidate.place
-      // A pair that changed since it was put into the heap has another rank: a rank belongs to one pair.
+      // Ranks are unique to a pair, so a stale heap entry shows by its rank.
       guard ranks[place] == candidate.rank, tokens[place] >= 0 else { continue }
       let right = next[place]
       guard let merge = table.merge(tokens[place], tokens[right]) else { continue }

@@ -1,10 +1,10 @@
 /// The form in which a chat model expects a user's turn.
 ///
-/// GGUF files carry it as a Jinja program (`tokenizer.chat_template`). Nothing is run here: the ChatML template, with or
-/// without a default system prompt, is recognised by its text. SmolLM2's is that with
-/// "You are a helpful AI assistant named SmolLM, trained by Hugging Face".
+/// GGUF files carry it as a Jinja program (`tokenizer.chat_template`). Nothing is run here: the
+/// ChatML template, with or without a default system prompt, is recognised by its text. SmolLM2's
+/// is that with "You are a helpful AI assistant named SmolLM, trained by Hugging Face".
 public struct ChatTemplate: Sendable, Hashable {
-  /// What the template says to the model where the conversation does not begin with a system turn.
+  /// The system turn that the template adds where a conversation begins without one.
   public let defaultSystemPrompt: String?
 
   /// - Throws: `unsupported` for a template that is not ChatML, and for none.
@@ -17,13 +17,15 @@ public struct ChatTemplate: Sendable, Hashable {
     guard let prompt = Self.defaultSystemPrompt(of: template) else {
       throw TokenizationError(
         .unsupported,
-        "the chat template \(quoted(template)) is not known; known is ChatML, as SmolLM2 has it; use the model without chat"
-      )
+        """
+        the chat template \(quoted(template)) is not known; known is ChatML, as SmolLM2 has it; \
+        use the model without chat
+        """)
     }
     defaultSystemPrompt = prompt.isEmpty ? nil : prompt
   }
 
-  /// One user turn and the beginning of the answer; special tokens are written out for the tokenizer to find.
+  /// One user turn and the beginning of the answer, special tokens as literal text.
   public func render(user: String) -> String {
     let system = defaultSystemPrompt.map { Self.turn("system", $0) } ?? ""
     return system + Self.turn("user", user) + "<|im_start|>assistant\n"
@@ -55,7 +57,7 @@ public struct ChatTemplate: Sendable, Hashable {
       text.count > systemBeginning.count + systemEnd.count
     else { return nil }
     let prompt = text.dropFirst(systemBeginning.count).dropLast(systemEnd.count)
-    // A quote or an escape would need a reader of Jinja literals.
+    // A quote or an escape would need a parser of Jinja literals.
     return prompt.contains("'") || prompt.contains("\\") ? nil : String(prompt)
   }
 

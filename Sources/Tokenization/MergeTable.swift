@@ -1,7 +1,7 @@
-/// Which neighbours merge into which token, and which pair goes first; and the token that a lone byte starts as.
+/// The merges of byte-pair encoding by pair, with their ranks, and the token of each single byte.
 struct MergeTable: Sendable {
   struct Merge: Sendable {
-    /// 0 goes first.
+    /// Lower ranks merge first.
     var rank: Int32
     var merged: Int32
   }
@@ -10,16 +10,18 @@ struct MergeTable: Sendable {
   /// The token of each byte; -1 where the vocabulary has none.
   let byteTokens: [Int32]
 
-  /// - Throws: `damaged` for a merge that names an unknown token, makes one, or comes twice, and for a vocabulary
-  ///   without a token for a byte that ordinary text has.
+  /// - Throws: `damaged` for a merge that names an unknown token, makes one, or comes twice, and
+  ///   for a vocabulary without a token for a byte that ordinary text has.
   init(_ vocabulary: Vocabulary) throws(TokenizationError) {
     let ids = try Self.ids(of: vocabulary)
     byteTokens = ByteAlphabet.scalars.map { ids[Array(String($0).utf8)] ?? -1 }
     for byte in UInt8.min...UInt8.max where byteTokens[Int(byte)] < 0 && Self.isNeeded(byte) {
       throw TokenizationError(
         .damaged,
-        "the vocabulary has no token \(quoted(String(ByteAlphabet.scalars[Int(byte)]))) for the byte \"\(byte)\""
-      )
+        """
+        the vocabulary has no token \(quoted(String(ByteAlphabet.scalars[Int(byte)]))) for the \
+        byte "\(byte)"
+        """)
     }
     var merges: [UInt64: Merge] = [:]
     merges.reserveCapacity(vocabulary.merges.count)
@@ -34,8 +36,10 @@ struct MergeTable: Sendable {
       else {
         throw TokenizationError(
           .damaged,
-          "merge \(rank), \(quoted(text)): both parts and the two together must be tokens of the vocabulary"
-        )
+          """
+          merge \(rank), \(quoted(text)): both parts and the two together must be tokens of the \
+          vocabulary
+          """)
       }
       let merge = Merge(rank: Int32(clamping: rank), merged: merged)
       guard merges.updateValue(merge, forKey: Self.key(left, right)) == nil else {
@@ -70,9 +74,9 @@ struct MergeTable: Sendable {
     return ids
   }
 
-  /// True for bytes without which plain text cannot be written: line feed, printable ASCII, and the continuation bytes
-  /// of UTF-8. Real vocabularies lack others, which their training text did not have: SmolLM2's has no token for six
-  /// control characters and the lead bytes 0xF1 and 0xF2.
+  /// True for bytes without which plain text cannot be written: line feed, printable ASCII, and the
+  /// continuation bytes of UTF-8. Real vocabularies lack others, which their training text did not
+  /// have: SmolLM2's has no token for six control characters and the lead bytes 0xF1 and 0xF2.
   private static func isNeeded(_ byte: UInt8) -> Bool {
     byte == 0x0A || (0x20...0x7E).contains(byte) || (0x80...0xBF).contains(byte)
   }

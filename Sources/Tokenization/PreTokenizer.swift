@@ -1,11 +1,12 @@
-/// How a text is cut into words, inside which bytes are merged; named as in GGUF's `tokenizer.ggml.pre`.
+/// How a text is split into words, within which bytes merge; named as in GGUF's
+/// `tokenizer.ggml.pre`.
 public enum PreTokenizer: String, Sendable, Hashable, CaseIterable {
-  /// Every `\p{N}` stands alone; what lies between is cut as `gpt2` does, each stretch by itself.
+  /// Every `\p{N}` is a word; the stretches between are split as by `gpt2`.
   case smollm
   /// `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
   case gpt2 = "gpt-2"
 
-  /// - Throws: `unsupported` with the names that there are.
+  /// - Throws: `unsupported`, with the names that are known.
   public init(named name: String) throws(TokenizationError) {
     guard let known = Self(rawValue: name) else {
       let names = Self.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
@@ -16,7 +17,7 @@ public enum PreTokenizer: String, Sendable, Hashable, CaseIterable {
     self = known
   }
 
-  /// Calls `body` with the byte range of each word of `range`, in order; the words make up the range.
+  /// Calls `body` with the byte range of each word of `range`, in order; the words cover the range.
   func forEachWord(in text: ScalarText, _ range: Range<Int>, _ body: (Range<Int>) -> Void) {
     switch self {
     case .gpt2: Self.forEachGPT2Word(in: text, range, body)
@@ -81,7 +82,8 @@ public enum PreTokenizer: String, Sendable, Hashable, CaseIterable {
     return offset
   }
 
-  /// `\s+(?!\S)|\s+`: all white space, without the last scalar if something follows and others remain.
+  /// `\s+(?!\S)|\s+`: all white space, except its last scalar if something follows and others
+  /// remain.
   private static func endOfSpaces(in text: ScalarText, _ rest: Range<Int>) -> Int {
     var offset = rest.lowerBound
     var last = offset

@@ -1,4 +1,5 @@
-/// What a pre-tokenizer's pattern sees in a scalar, by the Unicode version of the Swift runtime (17 in Swift 6.3).
+/// The class of a scalar in a pre-tokenizer's pattern, by the Unicode version of the Swift runtime
+/// (17 in Swift 6.3).
 enum ScalarClass {
   /// `\p{L}`
   case letter
@@ -31,11 +32,11 @@ enum ScalarClass {
   }
 }
 
-/// A UTF-8 text with its scalars within reach. The bytes must come from a `String`, so that they are well formed.
+/// The scalars of a UTF-8 text. The bytes must come from a `String`, so that they are well formed.
 struct ScalarText {
   let bytes: [UInt8]
 
-  /// The class of the scalar that begins at `offset`, and how many bytes it has.
+  /// The class of the scalar at `offset`, and its length in bytes.
   func scalarClass(at offset: Int) -> (scalarClass: ScalarClass, length: Int) {
     let lead = bytes[offset]
     if lead < 0x80 { return (ScalarClass(Unicode.Scalar(lead)), 1) }

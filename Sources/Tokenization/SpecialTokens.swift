@@ -1,4 +1,4 @@
-/// The tokens that stand in a text as they are written, such as `<|im_end|>`, and how to find them.
+/// Tokens that are matched literally in a text, such as `<|im_end|>`.
 struct SpecialTokens: Sendable {
   struct Token: Sendable {
     var id: Int32
@@ -19,7 +19,7 @@ struct SpecialTokens: Sendable {
     self.tokens = tokens.map { $0.sorted { $0.bytes.count > $1.bytes.count } }
   }
 
-  /// The first special token in a text at or after `offset`, the longest of those that begin there.
+  /// The first special token in a text at or after `offset`; the longest, if several begin there.
   func first(in text: [UInt8], from offset: Int) -> (range: Range<Int>, id: Int32)? {
     for start in offset..<text.count where !tokens[Int(text[start])].isEmpty {
       for token in tokens[Int(text[start])] where text[start...].starts(with: token.bytes) {

@@ -1,14 +1,15 @@
-/// Makes text of tokens as they come, without ever showing a part of a character.
+/// Turns tokens into text as they arrive, never emitting part of a character.
 ///
-/// All that ``append(_:)`` and ``finish()`` return, joined, is what ``Tokenizer/decode(_:)`` makes of the same ids.
+/// What ``append(_:)`` and ``finish()`` return, joined, equals ``Tokenizer/decode(_:)`` of the same
+/// ids.
 public struct TextStream: Sendable {
   private let tokenizer: Tokenizer
-  /// The beginning of a character whose other bytes have not come.
+  /// The first bytes of a character whose other bytes have not arrived.
   private var pending: [UInt8] = []
 
   public init(_ tokenizer: Tokenizer) { self.tokenizer = tokenizer }
 
-  /// The characters that are complete with this token; empty if it ends inside the first of them.
+  /// The characters that this token completes; empty if it completes none.
   public mutating func append(_ id: Int32) -> String {
     pending += tokenizer.bytes(of: id)
     let complete = pending.count - Self.openBytes(at: pending)
@@ -16,13 +17,13 @@ public struct TextStream: Sendable {
     return String(decoding: pending[..<complete], as: UTF8.self)
   }
 
-  /// What is left, with U+FFFD for a character that was never completed.
+  /// The rest, with U+FFFD for a character that was never completed.
   public mutating func finish() -> String {
     defer { pending = [] }
     return String(decoding: pending, as: UTF8.self)
   }
 
-  /// How many bytes at the end may yet become a character: 0 to 3.
+  /// The number of trailing bytes that may be the start of an unfinished character: 0 to 3.
   private static func openBytes(at bytes: [UInt8]) -> Int {
     for count in 1...3 where count <= bytes.count {
       let lead = bytes[bytes.count - count]

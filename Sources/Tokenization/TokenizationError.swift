@@ -8,7 +8,7 @@ public struct TokenizationError: Error, Equatable, CustomStringConvertible {
   }
 
   public let reason: Reason
-  /// The file that it came from; nil where nobody said.
+  /// The file it came from; nil where unknown.
   public var file: String?
   /// What is wrong, with the value in quotes, and what is allowed.
   public let problem: String
@@ -22,7 +22,8 @@ public struct TokenizationError: Error, Equatable, CustomStringConvertible {
   public var description: String { file.map { "\($0): \(problem)" } ?? problem }
 }
 
-/// A text from a file in quotes, fit for a terminal: everything but printable scalars is escaped, long ones are cut.
+/// A text from a file in quotes, fit for a terminal: everything but printable scalars is escaped,
+/// long ones are cut.
 func quoted(_ text: String) -> String {
   var result = "\""
   for scalar in text.unicodeScalars.prefix(60) {

@@ -1,21 +1,21 @@
 /// Byte-level byte-pair encoding: text to token ids and back.
 ///
-/// A text is cut at the special tokens that are written in it; what lies between is cut into words by the vocabulary's
-/// ``PreTokenizer``, and the bytes of each word are merged by rank (Sennrich et al. 2016, arXiv 1508.07909; bytes as in
-/// GPT-2). Nothing is normalised, trimmed or added, except a BOS token where the vocabulary asks for one.
+/// A text is split at the special tokens in it; the stretches between are split into words by the
+/// vocabulary's ``PreTokenizer``, and the bytes of each word are merged by rank (Sennrich et al.
+/// 2016, arXiv 1508.07909; bytes as in GPT-2). Nothing is normalised, trimmed or added, except a
+/// BOS token where the vocabulary asks for one.
 public struct Tokenizer: Sendable {
   public let vocabulary: Vocabulary
-  /// The tokens after which a model has nothing to say: EOS, and control tokens with a usual name for it.
+  /// The tokens that end an answer: EOS, and control tokens with a usual name for it.
   public let endTokens: Set<Int32>
-  /// Bytes without a token: a text's characters that have one lose it in ``encode(_:addsBOS:)``. Rare control
-  /// characters, as a rule.
+  /// Bytes without a token, usually rare control characters; ``encode(_:addsBOS:)`` drops them.
   public var bytesWithoutToken: [UInt8] {
     (UInt8.min...UInt8.max).filter { merges.byteTokens[Int($0)] < 0 }
   }
 
   private let merges: MergeTable
   private let specials: SpecialTokens
-  /// The bytes of all tokens one after another; those of token i begin at `pieceStarts[i]`.
+  /// The bytes of all tokens, concatenated; those of token i begin at `pieceStarts[i]`.
   private let pieces: [UInt8]
   private let pieceStarts: [Int]
 
@@ -46,7 +46,7 @@ public struct Tokenizer: Sendable {
 
   /// The ids of a text. 1 MB of prose takes about 0.1 s.
   ///
-  /// - Parameter addsBOS: whether the BOS token goes first; by default as the vocabulary says.
+  /// - Parameter addsBOS: whether to put the BOS token first; by default as the vocabulary says.
   public func encode(_ text: String, addsBOS: Bool? = nil) -> [Int32] {
     var ids: [Int32] = []
     if let bos = vocabulary.bosToken, addsBOS ?? vocabulary.addsBOS { ids.append(bos) }
@@ -66,7 +66,7 @@ public struct Tokenizer: Sendable {
     return ids
   }
 
-  /// The text of ids; bytes that are no UTF-8, and ids outside the vocabulary, become U+FFFD.
+  /// The text of ids; invalid UTF-8, and ids outside the vocabulary, become U+FFFD.
   ///
   /// Special tokens come out as they are written.
   public func decode(_ ids: [Int32]) -> String {
@@ -75,23 +75,23 @@ public struct Tokenizer: Sendable {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// The bytes that a token adds to a text: a token may hold a part of a character. U+FFFD for an id outside the
-  /// vocabulary.
+  /// The bytes that a token adds to a text: a token may hold a part of a character. U+FFFD for an
+  /// id outside the vocabulary.
   public func bytes(of id: Int32) -> ArraySlice<UInt8> {
     guard vocabulary.tokens.indices.contains(Int(id)) else { return [0xEF, 0xBF, 0xBD] }
     return pieces[pieceStarts[Int(id)]..<pieceStarts[Int(id) + 1]]
   }
 }
 
-/// Encodes the words of one text, each different one once.
+/// Encodes the words of one text, each distinct word once.
 private struct WordEncoder {
-  /// Longer words hardly come twice.
+  /// Longer words rarely repeat.
   private static let longestKept = 48
 
   private let text: ScalarText
   private var merger: BytePairMerger
   private var known: [ArraySlice<UInt8>: Range<Int>] = [:]
-  /// The ids of the known words one after another.
+  /// The ids of the known words, concatenated.
   private var knownIDs: [Int32] = []
 
   init(text: ScalarText, merges: MergeTable) {

@@ -1,19 +1,20 @@
-/// The tokens of a model and how text is made of them, checked: what a GGUF file says under `tokenizer.ggml`.
+/// A model's tokens and merges, checked: what a GGUF file says under `tokenizer.ggml`.
 public struct Vocabulary: Sendable, Hashable {
   /// What a token is for (GGUF's numbers).
   public enum TokenType: Int, Sendable, Hashable, CaseIterable {
     case normal = 1
     case unknown, control, userDefined, unused, byte
 
-    /// True for tokens that are found in a text as they are written, before anything else is done to it.
+    /// True for tokens that are matched literally, before the text is split.
     var isSpecial: Bool { self == .control || self == .userDefined || self == .unknown }
   }
 
-  /// By id; in a byte-level vocabulary normal tokens are spelled in the 256 scalars of GPT-2's byte alphabet.
+  /// By id; in a byte-level vocabulary normal tokens are spelled in the 256 scalars of GPT-2's byte
+  /// alphabet.
   public let tokens: [String]
   /// By id.
   public let tokenTypes: [TokenType]
-  /// Two tokens with a space between, the first to merge first.
+  /// Two tokens with a space between, in order of rank.
   public let merges: [String]
   public let preTokenizer: PreTokenizer
   public let bosToken: Int32?
@@ -24,8 +25,8 @@ public struct Vocabulary: Sendable, Hashable {
   /// Checks everything that can be checked without merging.
   ///
   /// - Parameter tokenTypes: as many as tokens, values 1...6.
-  /// - Throws: `unsupported` for an unknown pre-tokenizer; `damaged` for duplicate or empty tokens, types of another
-  ///   number or value, and ids out of range.
+  /// - Throws: `unsupported` for an unknown pre-tokenizer; `damaged` for duplicate or empty tokens,
+  ///   types of another number or value, and ids out of range.
   public init(
     tokens: [String], tokenTypes: [Int], merges: [String], preTokenizer: String, bosToken: Int?,
     eosToken: Int?, addsBOS: Bool

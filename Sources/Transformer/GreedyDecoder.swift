@@ -2,93 +2,82 @@ import Attention
 import Kernels
 import Tensors
 
-/// Greedy decoding of one sequence: the prompt, then a token at a time, always the likeliest (of equals the lowest id).
+/// Greedy decoding of one sequence: a token at a time, always the likeliest (the lowest id of
+/// equally likely ones).
 ///
-/// One decoder, one sequence: it drives one ``LayerAttention`` from its empty start.
+///     var decoder = try GreedyDecoder(model, attention: session, prompt: tokens)
+///     try decoder.decode(atMost: 100) { token in
+///       written.append(token)
+///       return !endTokens.contains(token)
+///     }
 public struct GreedyDecoder {
-  public let model: LlamaModel
-  public let attention: any LayerAttention
+  private let model: any DecoderModel
+  private let attention: any LayerAttention
+  /// The last row predicts the next token.
+  private var hidden: Matrix
   /// Tokens that the model has seen: the position of the next one.
-  public private(set) var position = 0
+  public private(set) var position: Int
   /// The logits that the newest token was chosen from (vocabularySize).
   public private(set) var logits: [Float] = []
 
-  public init(model: LlamaModel, attention: any LayerAttention) {
+  /// Goes on after a pass.
+  ///
+  /// - Parameters:
+  ///   - hidden: what the pass gave; its last row is the last token's (rows x hiddenSize).
+  ///   - position: how many tokens `attention` has seen.
+  public init(
+    _ model: any DecoderModel, attention: any LayerAttention, after hidden: Matrix, position: Int
+  ) {
     self.model = model
     self.attention = attention
+    self.hidden = hidden
+    self.position = position
   }
 
-  /// Runs the prompt and chooses the token after it. Call it first, once.
-  public mutating func prefill(
-    _ prompt: [Int32], afterLayer: ((Int) -> Void)? = nil
-  ) throws(ModelError) -> Int32 {
-    precondition(position == 0, "GreedyDecoder.prefill: \(position) tokens have been seen")
-    let last = max(prompt.count - 1, 0)..<prompt.count
-    return try advance(prompt, phase: .prefill, keeping: last, afterLayer: afterLayer)
-  }
-
-  /// Runs one token, the last one chosen or another, and chooses the token after it.
-  public mutating func step(_ token: Int32) throws(ModelError) -> Int32 {
-    try advance([token], phase: .decode, keeping: 0..<1, afterLayer: nil)
-  }
-
-  private mutating func advance(
-    _ tokens: [Int32], phase: AttentionPhase, keeping: Range<Int>, afterLayer: ((Int) -> Void)?
-  ) throws(ModelError) -> Int32 {
+  /// Runs a prompt, at least one token, from the empty start of `attention`.
+  ///
+  /// - Parameter afterLayer: called with a layer's index when it is done.
+  public init(
+    _ model: any DecoderModel, attention: any LayerAttention, prompt: [Int32],
+    afterLayer: ((Int) -> Void)? = nil
+  ) throws {
     let hidden = try model.forward(
-      tokens, firstPosition: position, phase: phase, attention: attention, keeping: keeping,
-      afterLayer: afterLayer)
-    position += tokens.count
-    model.logits(of: hidden, row: 0, into: &logits)
+      prompt, firstPosition: 0, phase: .prefill, attention: attention,
+      keeping: max(prompt.count - 1, 0)..<prompt.count, afterLayer: afterLayer)
+    self.init(model, attention: attention, after: hidden, position: prompt.count)
+  }
+
+  /// The token that is likeliest to come next.
+  ///
+  /// - Parameter excluded: tokens that are not chosen.
+  public mutating func choose(excluding excluded: Set<Int32> = []) -> Int32 {
+    model.logits(of: hidden, row: hidden.rows - 1, into: &logits)
+    for token in excluded { logits[Int(token)] = -.infinity }
     // A vocabulary has at least one token, and finite hidden states give no NaN.
     return Int32(Softmax.argmax(logits.span) ?? 0)
   }
 
-  /// What was decoded after a prompt, and how long it took.
-  public struct Continuation: Sendable, Hashable {
-    /// Chosen tokens, the end token included where one came.
-    public var tokens: [Int32] = []
-    public var hasReachedEnd = false
-    /// Nanoseconds of the prefill with the last position's logits.
-    public var prefillTime: UInt64 = 0
-    /// Nanoseconds of each decode step: the step that ran `tokens[i]` and chose `tokens[i + 1]`.
-    public var stepTimes: [UInt64] = []
-
-    public init() {}
+  /// Runs a token, the one chosen or another.
+  public mutating func run(_ token: Int32) throws {
+    hidden = try model.forward(
+      [token], firstPosition: position, phase: .decode, attention: attention, keeping: 0..<1)
+    position += 1
   }
 
-  /// Runs a prompt and decodes until an end token, `maximumTokens` tokens, or the end of the model's context.
+  /// Chooses tokens and runs each but the last: until there are `count` of them, the model's
+  /// context is full, or `receive` wants no more.
   ///
   /// - Parameters:
-  ///   - endTokens: empty to go on whatever comes.
-  ///   - onToken: called with each token as it is chosen.
+  ///   - excluded: tokens that are not chosen first.
+  ///   - receive: called with each token as it is chosen; false ends the decoding.
   public mutating func decode(
-    _ prompt: [Int32], maximumTokens: Int, endTokens: Set<Int32> = [],
-    afterLayer: ((Int) -> Void)? = nil, onToken: ((Int32) -> Void)? = nil
-  ) throws(ModelError) -> Continuation {
-    var result = Continuation()
-    guard maximumTokens > 0 else { return result }
-    var start = ContinuousClock.now
-    var token = try prefill(prompt, afterLayer: afterLayer)
-    result.prefillTime = Self.nanoseconds(since: &start)
-    while true {
-      result.tokens.append(token)
-      onToken?(token)
-      result.hasReachedEnd = endTokens.contains(token)
-      if result.hasReachedEnd || result.tokens.count == maximumTokens
-        || position == model.configuration.contextLength
-      {
-        return result
-      }
-      start = ContinuousClock.now
-      token = try step(token)
-      result.stepTimes.append(Self.nanoseconds(since: &start))
+    atMost count: Int, firstExcluding excluded: Set<Int32> = [],
+    _ receive: (Int32) throws -> Bool
+  ) throws {
+    for index in 0..<count {
+      let token = choose(excluding: index == 0 ? excluded : [])
+      guard try receive(token), index + 1 < count, position < model.contextLength else { return }
+      try run(token)
     }
-  }
-
-  private static func nanoseconds(since start: inout ContinuousClock.Instant) -> UInt64 {
-    let now = ContinuousClock.now
-    defer { start = now }
-    return (now - start).nanoseconds
   }
 }

@@ -12,13 +12,13 @@ public struct ModelError: Error, CustomStringConvertible, Sendable {
     case unsupportedArchitecture(String)
     /// A metadata value that contradicts others, or that this program does not implement.
     case setting(key: String, value: String, allowed: String)
-    /// A setting of the architecture that is unknown here and so might change the result.
+    /// A setting that is not implemented and might change the result.
     case unknownSetting(key: String, value: String)
     case missingTensor(String)
     /// Shapes in GGUF's order: columns first.
     case tensorShape(name: String, found: [Int], expected: [Int])
     /// A tensor that the computation would ignore.
-    case unknownTensor(String)
+    case unknownTensor(String, architecture: String)
     /// A norm's weight that is infinite or not a number.
     case weightNotFinite(tensor: String, index: Int, value: String)
     case noTokens
@@ -46,32 +46,49 @@ public struct ModelError: Error, CustomStringConvertible, Sendable {
     case .unreadable(let text):
       text
     case .unsupportedArchitecture(let name):
-      "the architecture is \(Self.quoted(name)); supported is \(Self.list(LlamaModel.architectures))"
+      """
+      the architecture is \(Self.quoted(name)); supported is \
+      \(Self.list(Architecture.supported.map(\.name)))
+      """
     case .setting(let key, let value, let allowed):
       "metadata \(Self.quoted(key)) is \(Self.quoted(value)); allowed is \(allowed)"
     case .unknownSetting(let key, let value):
-      "metadata \(Self.quoted(key)) (\(Self.quoted(value))) is a setting that this program does not implement, and ignoring it could "
-        + "change the model's output; use a file without it"
+      """
+      metadata \(Self.quoted(key)) (\(Self.quoted(value))) is a setting that this program does not \
+      implement, and ignoring it could change the model's output; use a file without it
+      """
     case .missingTensor(let name):
       "tensor \"\(name)\" is missing; the file is incomplete or its layer count is wrong"
     case .tensorShape(let name, let found, let expected):
-      "tensor \"\(name)\" has shape \"\(Self.shape(found))\"; the metadata asks for \(Self.shape(expected)) "
-        + "(GGUF's order, columns first)"
-    case .unknownTensor(let name):
-      "tensor \(Self.quoted(name)) is no part of the llama architecture as implemented here (no biases, no experts, no scaled "
-        + "rotary frequencies), and ignoring it would change the model's output"
+      """
+      tensor "\(name)" has shape "\(Self.shape(found))"; the metadata asks for \
+      \(Self.shape(expected)) (GGUF's order, columns first)
+      """
+    case .unknownTensor(let name, let architecture):
+      """
+      tensor \(Self.quoted(name)) is no part of the architecture "\(architecture)" as implemented \
+      here, and ignoring it would change the model's output
+      """
     case .weightNotFinite(let tensor, let index, let value):
-      "tensor \"\(tensor)\" has the value \"\(value)\" at index \(index); allowed are finite numbers: the file is "
-        + "damaged"
+      """
+      tensor "\(tensor)" has the value "\(value)" at index \(index); allowed are finite numbers: \
+      the file is damaged
+      """
     case .noTokens:
       "there are no tokens to run; at least 1 is needed"
     case .tokenOutOfRange(let token, let index, let vocabularySize):
       "token \(index) is \"\(token)\"; allowed are 0 to \(vocabularySize - 1)"
     case .contextExceeded(let firstPosition, let tokenCount, let contextLength):
-      "\(tokenCount) tokens from position \(firstPosition) end at \"\(firstPosition + tokenCount)\"; the model's "
-        + "context is \(contextLength) tokens: use a shorter text or a model with a longer context"
+      """
+      \(tokenCount) tokens from position \(firstPosition) end at "\(firstPosition + tokenCount)"; \
+      the model's context is \(contextLength) tokens: use a shorter text or a model with a longer \
+      context
+      """
     case .outputNotFinite(let position):
-      "the output at position \(position) is not a finite number; the file's weights are probably damaged"
+      """
+      the output at position \(position) is not a finite number; the file's weights are probably \
+      damaged
+      """
     }
   }
 
@@ -79,7 +96,7 @@ public struct ModelError: Error, CustomStringConvertible, Sendable {
     sizes.map(String.init).joined(separator: " x ")
   }
 
-  /// Text from a file, fit for a terminal.
+  /// Text from a file, safe for a terminal.
   private static func quoted(_ text: String) -> String { GGUFValue.string(text).shortText }
 
   private static func list(_ names: [String]) -> String {

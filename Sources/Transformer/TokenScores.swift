@@ -2,14 +2,14 @@ import Attention
 import Kernels
 import Tensors
 
-/// How likely a model finds the tokens of a text, and what it would say next.
+/// The log-probability of each token of a text, and the likeliest next tokens.
 public struct TokenScores: Sendable, Hashable {
   /// ln p(token i | tokens before it) for i = 1, 2, …: one fewer than there are tokens.
   public var logProbabilities: [Double] = []
   /// The likeliest next tokens after the last one, best first.
   public var next: [RankedToken] = []
-  /// Natural log of the sum of exponentials of the last position's logits: a token's log-probability is its logit less
-  /// this.
+  /// Natural log of the sum of exponentials of the last position's logits: a token's
+  /// log-probability is its logit less this.
   public var logSumExp = 0.0
 
   public struct RankedToken: Sendable, Hashable {
@@ -24,21 +24,22 @@ public struct TokenScores: Sendable, Hashable {
   }
 }
 
-extension LlamaModel {
+extension DecoderModel {
   /// Runs `tokens` as one prompt from position 0 and scores each but the first.
   ///
-  /// - Parameter nextCount: how many of the likeliest next tokens to give.
+  /// - Parameter nextCount: how many of the likeliest next tokens to return.
   public func score(
     _ tokens: [Int32], attention: any LayerAttention, nextCount: Int = 0,
     afterLayer: ((Int) -> Void)? = nil
-  ) throws(ModelError) -> TokenScores {
+  ) throws -> TokenScores {
     let hidden = try forward(
       tokens, firstPosition: 0, phase: .prefill, attention: attention, keeping: tokens.indices,
       afterLayer: afterLayer)
     var scores = TokenScores()
     forEachLogits(of: hidden) { row, logits in
       if row + 1 < tokens.count {
-        scores.logProbabilities.append(Self.logProbability(of: tokens[row + 1], logits))
+        scores.logProbabilities.append(
+          Double(logits[Int(tokens[row + 1])]) - Softmax.logSumExp(logits))
       } else {
         scores.logSumExp = Softmax.logSumExp(logits)
         scores.next = Softmax.top(nextCount, of: logits).map {
@@ -47,34 +48,5 @@ extension LlamaModel {
       }
     }
     return scores
-  }
-
-  /// Runs `tokens` through decode steps, as many together as the attention allows without another result, at most
-  /// ``decodedTogether``: what a teacher-forced text costs.
-  ///
-  /// - Returns: hidden states of all of them (tokens x hiddenSize).
-  public func decode(
-    _ tokens: [Int32], firstPosition: Int, attention: any LayerAttention
-  ) throws(ModelError) -> Matrix {
-    var hidden = Matrix(rows: tokens.count, columns: configuration.hiddenSize)
-    var row = 0
-    while row < tokens.count {
-      let together = attention.queriesDecodedTogether(from: firstPosition + row)
-      let count = max(1, min(together, Self.decodedTogether, tokens.count - row))
-      let step = try forward(
-        Array(tokens[row..<row + count]), firstPosition: firstPosition + row, phase: .decode,
-        attention: attention, keeping: 0..<count)
-      hidden.replaceRows(from: row, with: step, rows: 0..<count)
-      row += count
-    }
-    return hidden
-  }
-
-  /// The largest decode step of ``decode(_:firstPosition:attention:)``: beyond this, tokens no longer get cheaper.
-  public static let decodedTogether = 128
-
-  /// ln p(token) of a row of logits.
-  public static func logProbability(of token: Int32, _ logits: Span<Float>) -> Double {
-    Double(logits[Int(token)]) - Softmax.logSumExp(logits)
   }
 }

@@ -1,6 +1,5 @@
 import Attention
 import JSON
-import LabTestSupport
 import Tensors
 import Testing
 import Threads
@@ -9,16 +8,7 @@ import Threads
 struct AttentionSessionTests {
   static let shape = AttentionShape(layers: 1, queryHeads: 6, kvHeads: 2, headDimension: 16)
 
-  static func session(
-    _ name: String, _ parameters: [String: JSONValue] = [:], workspace: Workspace? = nil
-  ) throws -> any StrategySession {
-    let entry = try #require(StrategyRegistry.builtIn.entry(named: name))
-    return try entry.makeSession(
-      parameters: .object(parameters), shape: shape,
-      workspace: workspace ?? Workspace(workers: WorkerPool()))
-  }
-
-  static let tca: [String: JSONValue] = [
+  static let tca: JSONValue = [
     "blockSize": 16, "localWindow": 32, "heads": [0, 1, 3, 4, 2, 6],
   ]
 
@@ -35,15 +25,15 @@ struct AttentionSessionTests {
   @Test("Keeping everything equals dense attention, prompt and decode")
   func everythingIsDense() throws {
     let sequence = TestSequence(Self.shape, tokens: 180, seed: 1)
-    let all: [(String, [String: JSONValue])] = [
+    let all: [(String, JSONValue)] = [
       ("tca", ["heads": [-1, -1, -1, -1, -1, -1], "blockSize": 16, "localWindow": 32]),
       ("tca", ["heads": [3, 3, 3, 3, 3, 3], "blockSize": 16, "localWindow": 4096]),
       ("streaming-llm", ["budget": ["tokens": 180]]),
-      ("streaming-llm", ["budget": ["density": 1, "promptTokens": 180]]),
+      ("streaming-llm", ["budget": ["density": 1]]),
     ]
     for (name, parameters) in all {
-      let session = try Self.session(name, parameters)
-      let dense = try Self.session("full")
+      let session = try AttentionSession(name, parameters, promptTokens: 180)
+      let dense = try AttentionSession("full")
       for step in [0..<150] + (150..<180).map({ $0..<$0 + 1 }) {
         let phase: AttentionPhase = step.lowerBound == 0 ? .prefill : .decode
         let output = sequence.run(session, step, phase)
@@ -58,15 +48,15 @@ struct AttentionSessionTests {
   @Test("Memory falls when tokens leave, after the prompt and in decode")
   func memory() throws {
     let sequence = TestSequence(Self.shape, tokens: 1400, seed: 2)
-    let dense = try Self.session("full")
+    let dense = try AttentionSession("full")
     sequence.run(dense, 0..<1000, .prefill)
     let tokenBytes = (2 * 16 + 1) * 4
     #expect(dense.residentBytes == 2 * 1000 * tokenBytes)
     #expect(dense.logicalBytes == 2 * 1000 * 2 * 16 * 4)
     for (name, parameters) in [
       ("tca", Self.tca), ("streaming-llm", ["localWindow": 60]),
-    ] {
-      let session = try Self.session(name, parameters)
+    ] as [(String, JSONValue)] {
+      let session = try AttentionSession(name, parameters)
       sequence.run(session, 0..<1000, .prefill)
       for kvHead in 0..<2 {
         let held = session.held(kvHead).count
@@ -87,8 +77,8 @@ struct AttentionSessionTests {
   @Test("A prompt that fits the window loses nothing", arguments: [1, 2, 31, 47])
   func shortPrompt(prompt: Int) throws {
     let sequence = TestSequence(Self.shape, tokens: prompt, seed: prompt)
-    let session = try Self.session("tca", Self.tca)
-    let dense = try Self.session("full")
+    let session = try AttentionSession("tca", Self.tca)
+    let dense = try AttentionSession("full")
     let output = sequence.run(session, 0..<prompt, .prefill)
     #expect(output == sequence.run(dense, 0..<prompt, .prefill))
     #expect(session.held(0) == Array(0..<prompt))
@@ -101,11 +91,11 @@ struct AttentionSessionTests {
     let steps = [0..<96] + (96..<130).map { $0..<$0 + 1 }
     func phase(_ step: Range<Int>) -> AttentionPhase { step.lowerBound == 0 ? .prefill : .decode }
     let alone = try sequences.map { sequence in
-      let session = try Self.session("tca", Self.tca)
+      let session = try AttentionSession("tca", Self.tca)
       return steps.map { sequence.run(session, $0, phase($0)) }
     }
     let together = try sequences.map { _ in
-      try Self.session("tca", Self.tca, workspace: workspace)
+      try AttentionSession("tca", Self.tca, workspace: workspace)
     }
     for (index, step) in steps.enumerated() {
       for (place, sequence) in sequences.enumerated() {
@@ -119,7 +109,7 @@ struct AttentionSessionTests {
   func secondPrompt() async {
     await #expect(processExitsWith: .failure) {
       let sequence = TestSequence(AttentionSessionTests.shape, tokens: 4, seed: 1)
-      let session = try AttentionSessionTests.session("full")
+      let session = try AttentionSession("full")
       sequence.run(session, 0..<2, .decode)
       sequence.run(session, 0..<4, .prefill)
     }
@@ -129,7 +119,7 @@ struct AttentionSessionTests {
   func tooManyTogether() async {
     await #expect(processExitsWith: .failure) {
       let sequence = TestSequence(AttentionSessionTests.shape, tokens: 40, seed: 1)
-      let session = try AttentionSessionTests.session("tca", AttentionSessionTests.tca)
+      let session = try AttentionSession("tca", AttentionSessionTests.tca)
       sequence.run(session, 0..<20, .prefill)
       sequence.run(session, 20..<40, .decode)
     }

@@ -73,36 +73,36 @@ private struct GoldenBaselines: Decodable {
 @Suite("Baselines against independent references")
 struct BaselineGoldenTests {
   private static let golden = Result { try GoldenBaselines.load() }
-  private static let entries: [any RegisteredStrategy] = [
-    StrategyEntry<Knorm>(), StrategyEntry<KeyDiff>(), StrategyEntry<SnapKV>(),
-    StrategyEntry<TOVA>(), StrategyEntry<LagKV>(), StrategyEntry<ExpectedAttention>(),
-    StrategyEntry<PyramidKV>(), StrategyEntry<AdaKV>(), StrategyEntry<H2O>(),
-    StrategyEntry<StreamingLLM>(),
+  private static let strategies = [
+    "knorm", "keydiff", "snapkv", "tova", "lagkv", "expected-attention", "pyramidkv", "adakv",
+    "h2o", "streaming-llm",
   ]
   /// kvpress has no H2O that evicts step by step, and a pyramid of other sizes.
   private static let notInLibrary = ["h2o", "pyramidkv"]
 
   private static func session(
-    _ entry: any RegisteredStrategy, _ parameters: JSONValue,
+    _ name: String, _ parameters: JSONValue, promptTokens: Int,
     rotary: GoldenBaselines.Eviction.Rotary? = nil, layers: Int = 1, threads: Int = 1
-  ) throws -> any StrategySession {
+  ) throws -> AttentionSession {
     var shape = GoldenTCA.shape
-    shape.layers = layers
-    shape.rotary = rotary.map {
-      RotaryEmbedding(base: $0.base, dimensions: shape.headDimension, layout: $0.layout)
-    }
-    return try entry.makeSession(
-      parameters: parameters, shape: shape,
+    let geometry = LayerGeometry(
+      headDimension: shape.headDimension,
+      rotary: rotary.map {
+        RotaryEmbedding(base: $0.base, dimensions: shape.headDimension, layout: $0.layout)
+      })
+    shape.geometry = Array(repeating: geometry, count: layers)
+    return try AttentionSession(
+      name, parameters, shape: shape, promptTokens: promptTokens,
       workspace: Workspace(workers: try WorkerPool(threadCount: threads)))
   }
 
+  @discardableResult
   private static func run(
-    _ session: any StrategySession, _ tokens: Range<Int>, _ phase: AttentionPhase,
-    layer: Int = 0
-  ) throws {
+    _ session: AttentionSession, _ tokens: Range<Int>, _ phase: AttentionPhase, layer: Int = 0
+  ) throws -> AttentionOutcome {
     let q = try GoldenTCA.rows("q", tokens)
     var output = Matrix(rows: q.rows, columns: q.columns)
-    session.attend(
+    return session.attend(
       layer: layer, phase: phase, queries: q, keys: try GoldenTCA.rows("k", tokens),
       values: try GoldenTCA.rows("v", tokens), firstPosition: tokens.lowerBound, output: &output)
   }
@@ -112,12 +112,11 @@ struct BaselineGoldenTests {
     let golden = try Self.golden.get()
     #expect(
       Set(golden.eviction.map(\.strategy)).union(["streaming-llm"])
-        == Set(Self.entries.map(\.description.name)))
+        == Set(Self.strategies))
     for example in golden.eviction {
-      let entry = try #require(Self.entries.first { $0.description.name == example.strategy })
       let session = try Self.session(
-        entry, example.parameters, rotary: example.rotary, layers: example.layers ?? 1,
-        threads: threads)
+        example.strategy, example.parameters, promptTokens: golden.promptTokens,
+        rotary: example.rotary, layers: example.layers ?? 1, threads: threads)
       let layer = example.layer ?? 0
       try Self.run(session, 0..<golden.promptTokens, .prefill, layer: layer)
       for (head, kept) in example.kept.enumerated() {
@@ -134,10 +133,10 @@ struct BaselineGoldenTests {
     let examples = try GoldenBaselines.Library.load().eviction
     #expect(
       Set(examples.map(\.strategy))
-        == Set(Self.entries.map(\.description.name)).subtracting(Self.notInLibrary))
+        == Set(Self.strategies).subtracting(Self.notInLibrary))
     for example in examples {
-      let entry = try #require(Self.entries.first { $0.description.name == example.strategy })
-      let session = try Self.session(entry, example.parameters, rotary: example.rotary)
+      let session = try Self.session(
+        example.strategy, example.parameters, promptTokens: prompt, rotary: example.rotary)
       try Self.run(session, 0..<prompt, .prefill)
       let smaller = try #require(example.keptOneLess)
       for (head, kept) in example.kept.enumerated() {
@@ -154,7 +153,8 @@ struct BaselineGoldenTests {
     #expect(!golden.tovaDecode.isEmpty)
     for example in golden.tovaDecode {
       let session = try Self.session(
-        StrategyEntry<TOVA>(), ["budget": ["tokens": .integer(example.tokens)]])
+        "tova", ["budget": ["tokens": .integer(example.tokens)]],
+        promptTokens: golden.promptTokens)
       try Self.run(session, 0..<golden.promptTokens, .prefill)
       // The cut that follows a step comes with the next one.
       let next = example.heldAfter + 1
@@ -171,7 +171,8 @@ struct BaselineGoldenTests {
     #expect(!golden.h2oDecode.isEmpty)
     for example in golden.h2oDecode {
       let session = try Self.session(
-        StrategyEntry<H2O>(), ["budget": ["tokens": .integer(example.tokens)]], threads: threads)
+        "h2o", ["budget": ["tokens": .integer(example.tokens)]],
+        promptTokens: golden.promptTokens, threads: threads)
       try Self.run(session, 0..<golden.promptTokens, .prefill)
       // The cut that follows a step comes with the next one.
       let next = example.heldAfter + 1
@@ -188,22 +189,24 @@ struct BaselineGoldenTests {
     let pageSize = 16
     for pages in Set(golden.quest.map(\.pages)) {
       let session = try Self.session(
-        StrategyEntry<Quest>(), ["budget": ["tokens": .integer(pages * pageSize)]])
+        "quest", ["budget": ["tokens": .integer(pages * pageSize)]],
+        promptTokens: golden.promptTokens)
+      let log = SelectionLog(session)
       try Self.run(session, 0..<golden.promptTokens, .prefill)
       for token in golden.promptTokens..<304 {
-        try Self.run(session, token..<token + 1, .decode)
+        let outcome = try Self.run(session, token..<token + 1, .decode)
         guard let step = golden.quest.first(where: { $0.token == token && $0.pages == pages })
         else { continue }
         for (head, chosen) in step.chosen.enumerated() {
           let attended = (0...token).filter {
-            session.lastSelections[head].attends(to: $0, fromQuery: token)
+            log.last[head].attends(to: $0, fromQuery: token)
           }
           let expected: [Int] = chosen.flatMap { page -> [Int] in
             let end = min((page + 1) * pageSize, token + 1)
             return Array(page * pageSize..<end)
           }
           #expect(attended == expected, "\(pages) pages, token \(token), head \(head)")
-          #expect(session.pairs[head].nominal == attended.count)
+          #expect(outcome.pairs[head].nominal == attended.count)
         }
       }
       #expect(session.held(0) == Array(0..<304))

@@ -2,33 +2,21 @@ import Attention
 import JSON
 import Tensors
 import Testing
-import Threads
 
 @Suite("Baselines")
 struct BaselineTests {
   static let prompt = 120
-  static let evicting: [any RegisteredStrategy] = [
-    StrategyEntry<Knorm>(), StrategyEntry<KeyDiff>(), StrategyEntry<SnapKV>(),
-    StrategyEntry<TOVA>(), StrategyEntry<LagKV>(), StrategyEntry<RandomEviction>(),
-    StrategyEntry<ExpectedAttention>(), StrategyEntry<PyramidKV>(),
+  static let evicting = [
+    "knorm", "keydiff", "snapkv", "tova", "lagkv", "random", "expected-attention", "pyramidkv",
   ]
-
-  static func session(
-    _ entry: any RegisteredStrategy, _ parameters: JSONValue = [:],
-    shape: AttentionShape = AttentionSessionTests.shape
-  ) throws -> any StrategySession {
-    try entry.makeSession(
-      parameters: parameters, shape: shape, workspace: Workspace(workers: WorkerPool()))
-  }
 
   // MARK: Budgets
 
-  @Test("A cache holds its budget after the prompt, whatever the windows", arguments: 0..<8)
-  func budget(index: Int) throws {
-    let entry = Self.evicting[index]
+  @Test("A cache holds its budget after the prompt, whatever the windows", arguments: evicting)
+  func budget(name: String) throws {
     let sequence = TestSequence(AttentionSessionTests.shape, tokens: Self.prompt, seed: 1)
     for tokens in [1, 2, 5, 63, 64, 65, 119, 120, 500] {
-      let session = try Self.session(entry, ["budget": ["tokens": .integer(tokens)]])
+      let session = try AttentionSession(name, ["budget": ["tokens": .integer(tokens)]])
       sequence.run(session, 0..<Self.prompt, .prefill)
       for head in 0..<2 {
         #expect(session.held(head).count == min(tokens, Self.prompt), "\(tokens)")
@@ -37,15 +25,14 @@ struct BaselineTests {
     }
   }
 
-  @Test("Without a budget a share of the prompt stays, at least one token", arguments: 0..<8)
-  func fraction(index: Int) throws {
-    let entry = Self.evicting[index]
+  @Test("Without a budget a share of the prompt stays, at least one token", arguments: evicting)
+  func fraction(name: String) throws {
     for (prompt, fraction, kept) in [(120, nil, 60), (1, 0, 1), (7, 0.3, 2), (7, 0, 1), (9, 1, 9)]
       as [(Int, Double?, Int)]
     {
       let sequence = TestSequence(AttentionSessionTests.shape, tokens: prompt, seed: 1)
-      let session = try Self.session(
-        entry, fraction.map { ["retainedFraction": .number($0)] } ?? [:])
+      let session = try AttentionSession(
+        name, fraction.map { ["retainedFraction": .number($0)] } ?? [:], promptTokens: prompt)
       sequence.run(session, 0..<prompt, .prefill)
       #expect(session.held(1).count == kept, "\(prompt) \(String(describing: fraction))")
     }
@@ -54,10 +41,9 @@ struct BaselineTests {
   @Test("The prompt is dense, and generated tokens stay unless the method evicts in decode")
   func decode() throws {
     let sequence = TestSequence(AttentionSessionTests.shape, tokens: 150, seed: 2)
-    for entry in Self.evicting {
-      let name = entry.description.name
-      let session = try Self.session(entry, ["budget": ["tokens": 30]])
-      let dense = try AttentionSessionTests.session("full")
+    for name in Self.evicting {
+      let session = try AttentionSession(name, ["budget": ["tokens": 30]])
+      let dense = try AttentionSession("full")
       #expect(
         sequence.run(session, 0..<Self.prompt, .prefill)
           == sequence.run(dense, 0..<Self.prompt, .prefill))
@@ -70,17 +56,17 @@ struct BaselineTests {
         #expect(session.held(0) == expected, "\(name)")
       }
     }
-    let once = try Self.session(
-      StrategyEntry<TOVA>(), ["budget": ["tokens": 30], "decode": false])
+    let once = try AttentionSession(
+      "tova", ["budget": ["tokens": 30], "decode": false])
     sequence.run(once, 0..<Self.prompt, .prefill)
     sequence.run(once, Self.prompt..<150, .decode)
     #expect(once.held(0).count == 60)
   }
 
-  @Test("Memory falls with the tokens that leave", arguments: 0..<8)
-  func memory(index: Int) throws {
+  @Test("Memory falls with the tokens that leave", arguments: evicting)
+  func memory(name: String) throws {
     let sequence = TestSequence(AttentionSessionTests.shape, tokens: 1000, seed: 2)
-    let session = try Self.session(Self.evicting[index], ["budget": ["tokens": 100]])
+    let session = try AttentionSession(name, ["budget": ["tokens": 100]])
     sequence.run(session, 0..<1000, .prefill)
     #expect(session.logicalBytes == 2 * 100 * 2 * 16 * 4)
     #expect(session.residentBytes <= 2 * 128 * (2 * 16 + 1) * 4)
@@ -89,7 +75,7 @@ struct BaselineTests {
   @Test("TOVA with a budget of tokens keeps to it without a prompt")
   func decodeOnly() throws {
     let sequence = TestSequence(AttentionSessionTests.shape, tokens: 40, seed: 3)
-    let session = try Self.session(StrategyEntry<TOVA>(), ["budget": ["tokens": 8]])
+    let session = try AttentionSession("tova", ["budget": ["tokens": 8]])
     for token in 0..<40 {
       sequence.run(session, token..<token + 1, .decode)
       #expect(session.held(0).count == min(token + 1, 9))
@@ -97,11 +83,10 @@ struct BaselineTests {
     }
   }
 
-  @Test("Keys of length 0 and values that are all the same do no harm", arguments: 0..<8)
-  func degenerate(index: Int) throws {
-    let entry = Self.evicting[index]
-    let session = try Self.session(
-      entry, entry.description.name == "lagkv" ? ["lag": 8] : [:])
+  @Test("Keys of length 0 and values that are all the same do no harm", arguments: evicting)
+  func degenerate(name: String) throws {
+    let session = try AttentionSession(
+      name, name == "lagkv" ? ["lag": 8] : [:])
     let zeros = Matrix(rows: 64, columns: 32)
     var output = Matrix(rows: 64, columns: 96)
     session.attend(
@@ -109,73 +94,53 @@ struct BaselineTests {
       values: zeros, firstPosition: 0, output: &output)
     #expect(session.held(0).count == 32)
     // All scores are equal: the earliest stay, and what is forced.
-    if ["knorm", "keydiff", "tova"].contains(entry.description.name) {
+    if ["knorm", "keydiff", "tova"].contains(name) {
       let expected = Array(0..<31) + [63]
       #expect(session.held(0) == expected)
     }
   }
 
   @Test("Budgets that set nothing, and sizes out of range, are refused by name")
-  func refused() throws {
-    var bad: [(any RegisteredStrategy, String, JSONValue)] = [
-      (StrategyEntry<SnapKV>(), "observationWindow", ["observationWindow": 0]),
-      (StrategyEntry<SnapKV>(), "kernel", ["kernel": 0]),
-      (StrategyEntry<SnapKV>(), "pooling", ["pooling": "sum"]),
-      (StrategyEntry<PyramidKV>(), "observationWindow", ["observationWindow": 0]),
-      (StrategyEntry<PyramidKV>(), "steepness", ["steepness": 0]),
-      (StrategyEntry<AdaKV>(), "kernel", ["kernel": 0]),
-      (StrategyEntry<AdaKV>(), "floorFraction", ["floorFraction": 1.1]),
-      (StrategyEntry<AdaKV>(), "allocation", ["allocation": "even"]),
-      (StrategyEntry<H2O>(), "heavyFraction", ["heavyFraction": -0.1]),
-      (StrategyEntry<H2O>(), "recentFraction", ["recentFraction": 1.1]),
-      (StrategyEntry<H2O>(), "budget", ["budget": ["density": 0.4, "promptTokens": 100]]),
-      (StrategyEntry<H2O>(), "budget", ["budget": ["mass": 0.4]]),
-      (StrategyEntry<LagKV>(), "lag", ["lag": 0]), (StrategyEntry<LagKV>(), "sinks", ["sinks": -1]),
-      (StrategyEntry<RandomEviction>(), "sinks", ["sinks": -1]),
-      (StrategyEntry<RandomEviction>(), "seed", ["seed": -1]),
-      (StrategyEntry<ExpectedAttention>(), "sinks", ["sinks": -1]),
-      (StrategyEntry<ExpectedAttention>(), "futurePositions", ["futurePositions": 0]),
-      (StrategyEntry<ExpectedAttention>(), "epsilon", ["epsilon": -0.1]),
-      (StrategyEntry<AShape>(), "localWindow", ["localWindow": 0]),
-      (StrategyEntry<AShape>(), "budget", ["budget": ["mass": 0.5]]),
-      (StrategyEntry<TriShape>(), "lastQueries", ["lastQueries": 0]),
-      (StrategyEntry<Quest>(), "pageSize", ["pageSize": 0]),
-      (StrategyEntry<Quest>(), "budget", ["budget": ["mass": 0.5]]),
-      (StrategyEntry<Quest>(), "budget", ["budget": ["density": 0.5, "promptTokens": 9]]),
+  func refused() {
+    var bad: [(name: String, parameter: String, parameters: JSONValue)] = [
+      ("snapkv", "observationWindow", ["observationWindow": 0]),
+      ("snapkv", "kernel", ["kernel": 0]),
+      ("snapkv", "pooling", ["pooling": "sum"]),
+      ("pyramidkv", "observationWindow", ["observationWindow": 0]),
+      ("pyramidkv", "steepness", ["steepness": 0]),
+      ("adakv", "kernel", ["kernel": 0]),
+      ("adakv", "floorFraction", ["floorFraction": 1.1]),
+      ("adakv", "allocation", ["allocation": "even"]),
+      ("h2o", "heavyFraction", ["heavyFraction": -0.1]),
+      ("h2o", "recentFraction", ["recentFraction": 1.1]),
+      ("h2o", "budget", ["budget": ["density": 0.4]]),
+      ("h2o", "budget", ["budget": ["mass": 0.4]]),
+      ("lagkv", "lag", ["lag": 0]), ("lagkv", "sinks", ["sinks": -1]),
+      ("random", "sinks", ["sinks": -1]),
+      ("random", "seed", ["seed": -1]),
+      ("expected-attention", "sinks", ["sinks": -1]),
+      ("expected-attention", "futurePositions", ["futurePositions": 0]),
+      ("expected-attention", "epsilon", ["epsilon": -0.1]),
+      ("a-shape", "localWindow", ["localWindow": 0]),
+      ("a-shape", "budget", ["budget": ["mass": 0.5]]),
+      ("tri-shape", "lastQueries", ["lastQueries": 0]),
+      ("quest", "pageSize", ["pageSize": 0]),
+      ("quest", "budget", ["budget": ["mass": 0.5]]),
+      ("quest", "budget", ["budget": ["density": 0.5]]),
     ]
-    for entry in Self.evicting {
+    for name in Self.evicting {
       bad += [
-        (entry, "budget", ["budget": ["density": 0.4, "promptTokens": 100]]),
-        (entry, "budget", ["budget": ["mass": 0.4]]),
-        (entry, "retainedFraction", ["retainedFraction": 1.5]),
+        (name, "budget", ["budget": ["density": 0.4]]),
+        (name, "budget", ["budget": ["mass": 0.4]]),
+        (name, "retainedFraction", ["retainedFraction": 1.5]),
       ]
     }
-    for (entry, parameter, parameters) in bad {
+    for (name, parameter, parameters) in bad {
       let error = #expect(throws: ConfigurationError.self, "\(parameters.canonicalText)") {
-        try entry.check(parameters: parameters, shape: AttentionSessionTests.shape)
+        try AttentionSession(name, parameters)
       }
       #expect(error?.parameter == parameter, "\(parameters.canonicalText)")
     }
-  }
-
-  @Test("Described defaults are those of the types")
-  func defaults() throws {
-    #expect(try StrategyEntry<Knorm>().configuration([:]) == Knorm.Configuration())
-    #expect(try StrategyEntry<KeyDiff>().configuration([:]) == KeyDiff.Configuration())
-    #expect(try StrategyEntry<SnapKV>().configuration([:]) == SnapKV.Configuration())
-    #expect(try StrategyEntry<PyramidKV>().configuration([:]) == PyramidKV.Configuration())
-    #expect(try StrategyEntry<AdaKV>().configuration([:]) == AdaKV.Configuration())
-    #expect(try StrategyEntry<H2O>().configuration([:]) == H2O.Configuration())
-    #expect(try StrategyEntry<TOVA>().configuration([:]) == TOVA.Configuration())
-    #expect(try StrategyEntry<LagKV>().configuration([:]) == LagKV.Configuration())
-    #expect(
-      try StrategyEntry<ExpectedAttention>().configuration([:])
-        == ExpectedAttention.Configuration())
-    #expect(
-      try StrategyEntry<RandomEviction>().configuration([:]) == RandomEviction.Configuration())
-    #expect(try StrategyEntry<AShape>().configuration([:]) == AShape.Configuration())
-    #expect(try StrategyEntry<TriShape>().configuration([:]) == TriShape.Configuration())
-    #expect(try StrategyEntry<Quest>().configuration([:]) == Quest.Configuration())
   }
 
   // MARK: Shared budgets
@@ -186,8 +151,8 @@ struct BaselineTests {
     let shape = AttentionShape(layers: layers, queryHeads: 6, kvHeads: 2, headDimension: 16)
     let sequence = TestSequence(shape, tokens: Self.prompt, seed: 8)
     for tokens in [1, 8, 9, 20, 33, 64, 65, 80, 119, 120, 1 << 30] {
-      let session = try Self.session(
-        StrategyEntry<PyramidKV>(),
+      let session = try AttentionSession(
+        "pyramidkv",
         ["observationWindow": 8, "budget": ["tokens": .integer(tokens)]], shape: shape)
       for layer in 0..<layers { sequence.run(session, 0..<Self.prompt, .prefill, layer: layer) }
       let held = (0..<layers).map { session.held(0, layer: $0).count }
@@ -215,8 +180,8 @@ struct BaselineTests {
         let parameters: [String: JSONValue] = [
           "observationWindow": 8, "budget": ["tokens": .integer(tokens)],
         ]
-        let session = try Self.session(
-          StrategyEntry<AdaKV>(),
+        let session = try AttentionSession(
+          "adakv",
           .object(
             parameters.merging([
               "allocation": .string(allocation), "floorFraction": .number(floor),
@@ -234,7 +199,7 @@ struct BaselineTests {
         // Memory goes by what each head holds.
         #expect(session.logicalBytes == 3 * budget * 2 * 16 * 4)
         guard floor == 1 else { continue }
-        let snap = try Self.session(StrategyEntry<SnapKV>(), .object(parameters), shape: shape)
+        let snap = try AttentionSession("snapkv", .object(parameters), shape: shape)
         #expect(sequence.run(snap, 0..<Self.prompt, .prefill) == output)
         #expect((0..<3).map { snap.held($0) } == held)
       }
@@ -249,8 +214,8 @@ struct BaselineTests {
       (["budget": ["tokens": 30]], 30), (["budget": ["tokens": 1]], 1),
       (["heavyFraction": 0.25, "recentFraction": 0.05], 36), ([:], 24),
     ] as [(JSONValue, Int)] {
-      let session = try Self.session(StrategyEntry<H2O>(), parameters)
-      let dense = try AttentionSessionTests.session("full")
+      let session = try AttentionSession("h2o", parameters)
+      let dense = try AttentionSession("full")
       #expect(
         sequence.run(session, 0..<Self.prompt, .prefill)
           == sequence.run(dense, 0..<Self.prompt, .prefill))
@@ -258,7 +223,7 @@ struct BaselineTests {
       for token in Self.prompt..<150 { sequence.run(session, token..<token + 1, .decode) }
       #expect(session.held(0).count == held + 1 && session.held(1).count == held + 1)
     }
-    let session = try Self.session(StrategyEntry<H2O>(), ["budget": ["tokens": 8]])
+    let session = try AttentionSession("h2o", ["budget": ["tokens": 8]])
     for token in 0..<40 {
       sequence.run(session, token..<token + 1, .decode)
       #expect(session.held(0).count == min(token + 1, 9))
@@ -271,7 +236,7 @@ struct BaselineTests {
   func random() throws {
     let sequence = TestSequence(AttentionSessionTests.shape, tokens: 100, seed: 1)
     func held(_ parameters: JSONValue) throws -> [[Int]] {
-      let session = try Self.session(StrategyEntry<RandomEviction>(), parameters)
+      let session = try AttentionSession("random", parameters)
       sequence.run(session, 0..<100, .prefill)
       return [session.held(0), session.held(1)]
     }
@@ -299,12 +264,12 @@ struct BaselineTests {
     let sizes: [String: JSONValue] = [
       "initialTokens": .integer(first), "localWindow": .integer(recent),
     ]
-    let a = try Self.session(StrategyEntry<AShape>(), .object(sizes))
-    let tri = try Self.session(
-      StrategyEntry<TriShape>(),
+    let a = try AttentionSession("a-shape", .object(sizes))
+    let tri = try AttentionSession(
+      "tri-shape",
       .object(sizes.merging(["lastQueries": .integer(last)]) { _, new in new }))
     for (session, dense) in [(a, 0), (tri, last)] {
-      let output = sequence.run(session, 0..<Self.prompt, .prefill)
+      let (output, outcome) = sequence.attend(session, 0..<Self.prompt, .prefill)
       var pairs = 0
       for query in 0..<Self.prompt {
         let attended = (0...query).filter {
@@ -318,9 +283,9 @@ struct BaselineTests {
           }
         }
       }
-      #expect(session.pairs.allSatisfy { $0.nominal == pairs })
+      #expect(outcome.pairs.allSatisfy { $0.nominal == pairs })
       let step = sequence.run(session, Self.prompt..<130, .decode)
-      let full = try AttentionSessionTests.session("full")
+      let full = try AttentionSession("full")
       sequence.run(full, 0..<Self.prompt, .prefill)
       #expect(step == sequence.run(full, Self.prompt..<130, .decode))
     }
@@ -330,16 +295,17 @@ struct BaselineTests {
   func shapeBudget() throws {
     let sequence = TestSequence(AttentionSessionTests.shape, tokens: 120, seed: 5)
     for (tokens, first) in [(1, 0), (31, 0), (32, 1), (64, 2), (120, 3)] {
-      let session = try Self.session(
-        StrategyEntry<AShape>(), ["budget": ["tokens": .integer(tokens)]])
+      let session = try AttentionSession(
+        "a-shape", ["budget": ["tokens": .integer(tokens)]])
+      let log = SelectionLog(session)
       sequence.run(session, 0..<120, .prefill)
-      #expect(session.lastSelections[0].attendedCount(fromQuery: 119) == tokens)
-      #expect(session.lastSelections[0].runTokenCount == first)
+      #expect(log.last[0].attendedCount(fromQuery: 119) == tokens)
+      #expect(log.last[0].runTokenCount == first)
     }
-    let session = try Self.session(
-      StrategyEntry<AShape>(), ["budget": ["density": 0.5, "promptTokens": 120]])
-    sequence.run(session, 0..<120, .prefill)
-    let density = Double(session.pairs[0].nominal) / (120 * 121 / 2)
+    let session = try AttentionSession(
+      "a-shape", ["budget": ["density": 0.5]], promptTokens: 120)
+    let outcome = sequence.attend(session, 0..<120, .prefill).outcome
+    let density = Double(outcome.pairs[0].nominal) / (120 * 121 / 2)
     #expect(density <= 0.5 && density > 0.48)
   }
 
@@ -352,13 +318,13 @@ struct BaselineTests {
     ] {
       let shape = AttentionShape(layers: layers, queryHeads: 6, kvHeads: 2, headDimension: 16)
       let sequence = TestSequence(shape, tokens: 101, seed: 6)
-      let session = try Self.session(
-        StrategyEntry<Quest>(), ["tokenBudget": 16, "denseLayers": .integer(dense)], shape: shape)
+      let session = try AttentionSession(
+        "quest", ["tokenBudget": 16, "denseLayers": .integer(dense)], shape: shape)
       for layer in 0..<layers { sequence.run(session, 0..<100, .prefill, layer: layer) }
       for layer in 0..<layers {
-        sequence.run(session, 100..<101, .decode, layer: layer)
+        let outcome = sequence.attend(session, 100..<101, .decode, layer: layer).outcome
         // Two pages of 16 and the current one, which begins at 96.
-        #expect(session.pairs[0].nominal == (isSparse[layer] ? 37 : 101))
+        #expect(outcome.pairs[0].nominal == (isSparse[layer] ? 37 : 101))
       }
     }
   }
@@ -366,12 +332,12 @@ struct BaselineTests {
   @Test("A budget smaller than a page is a window", arguments: [1, 2, 15])
   func questWindow(tokens: Int) throws {
     let sequence = TestSequence(AttentionSessionTests.shape, tokens: 50, seed: 6)
-    let session = try Self.session(
-      StrategyEntry<Quest>(), ["budget": ["tokens": .integer(tokens)]])
+    let session = try AttentionSession(
+      "quest", ["budget": ["tokens": .integer(tokens)]])
     sequence.run(session, 0..<48, .prefill)
     for token in 48..<50 {
-      sequence.run(session, token..<token + 1, .decode)
-      #expect(session.pairs.allSatisfy { $0.nominal == tokens })
+      let outcome = sequence.attend(session, token..<token + 1, .decode).outcome
+      #expect(outcome.pairs.allSatisfy { $0.nominal == tokens })
     }
   }
 }

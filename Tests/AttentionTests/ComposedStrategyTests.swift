@@ -1,6 +1,5 @@
 import Attention
 import JSON
-import LabTestSupport
 import Tensors
 import Testing
 
@@ -8,8 +7,8 @@ import Testing
 struct ComposedStrategyTests {
   private static let shape = AttentionSessionTests.shape
 
-  private static func part(_ name: String, _ parameters: [String: JSONValue] = [:]) -> JSONValue {
-    .object(parameters.merging(["name": .string(name)]) { $1 })
+  private static func part(_ name: String, _ parameters: JSONValue = [:]) -> JSONValue {
+    .object((parameters.objectValue ?? [:]).merging(["name": .string(name)]) { $1 })
   }
 
   /// Everything that a run gives: outputs of the prompt and of each step, and what is held at the end.
@@ -21,13 +20,13 @@ struct ComposedStrategyTests {
   }
 
   private static func run(
-    _ name: String, _ parameters: [String: JSONValue], prompt: Int = 100, tokens: Int = 140,
+    _ name: String, _ parameters: JSONValue, prompt: Int = 100, tokens: Int = 140,
     together: Int = 4
   ) throws -> Run {
-    let session = try AttentionSessionTests.session(name, parameters)
+    let session = try AttentionSession(name, parameters, promptTokens: prompt)
     let sequence = TestSequence(shape, tokens: tokens, seed: 5)
     if session.readsFuture {
-      let recorder = FutureRecorder(try AttentionSessionTests.session("full"))
+      let recorder = FutureRecorder(try AttentionSession("full"))
       sequence.run(recorder, 0..<prompt, .prefill)
       sequence.run(recorder, prompt..<tokens, .decode)
       session.foresee(recorder.future)
@@ -38,8 +37,9 @@ struct ComposedStrategyTests {
     var position = prompt
     while position < tokens {
       let count = min(session.queriesDecodedTogether(from: position), tokens - position, together)
-      run.outputs.append(sequence.run(session, position..<position + count, .decode))
-      run.attended.append(session.pairs.map(\.nominal))
+      let step = sequence.attend(session, position..<position + count, .decode)
+      run.outputs.append(step.output)
+      run.attended.append(step.outcome.pairs.map(\.nominal))
       position += count
     }
     run.held = [session.held(0), session.held(1)]
@@ -47,7 +47,7 @@ struct ComposedStrategyTests {
   }
 
   /// Sizes that bind on 100 tokens.
-  private static let small: [String: [String: JSONValue]] = [
+  private static let small: [String: JSONValue] = [
     "tca": AttentionSessionTests.tca, "streaming-llm": ["localWindow": 20],
     "a-shape": ["initialTokens": 5, "localWindow": 12],
     "tri-shape": ["initialTokens": 5, "localWindow": 12, "lastQueries": 9],
@@ -67,13 +67,14 @@ struct ComposedStrategyTests {
     let description = try #require(StrategyRegistry.builtIn.entry(named: name)).description
     // Only what this strategy knows of the small sizes.
     let known = description.parameters.map(\.name) + ["budget"]
-    let parameters = (Self.small[name] ?? [:]).filter { known.contains($0.key) }
+    let parameters = JSONValue.object(
+      (Self.small[name]?.objectValue ?? [:]).filter { known.contains($0.key) })
     let value = Self.part(name, parameters)
     let phases = Dictionary(
       uniqueKeysWithValues: description.phases.map { ($0.rawValue, value) })
     // One by one: what has left a window leaves the cache at the next retention, sooner in steps of one.
     let alone = try Self.run(name, parameters, together: 1)
-    let composed = try Self.run("composed", phases, together: 1)
+    let composed = try Self.run("composed", .object(phases), together: 1)
     #expect(composed == alone)
   }
 
@@ -85,12 +86,11 @@ struct ComposedStrategyTests {
     let part = Self.part("streaming-llm", ["positions": "cacheRelative"])
     for phase in ["prefill", "decode"] {
       let error = #expect(throws: ConfigurationError.self) {
-        try StrategyEntry<ComposedStrategy>().check(
-          parameters: .object([phase: part]), shape: shape)
+        try AttentionSession("composed", .object([phase: part]), shape: shape)
       }
       #expect(error?.parameter == phase)
     }
-    try StrategyEntry<ComposedStrategy>().check(parameters: ["retention": part], shape: shape)
+    _ = try AttentionSession("composed", ["retention": part], shape: shape)
   }
 
   @Test("Each part acts in its own phase only")
@@ -153,9 +153,8 @@ struct ComposedStrategyTests {
 
   @Test("Decode steps are taken together up to the next eviction and no further")
   func together() throws {
-    func together(_ parameters: [String: JSONValue], from position: Int) throws -> Int {
-      try AttentionSessionTests.session("composed", parameters)
-        .queriesDecodedTogether(from: position)
+    func together(_ parameters: JSONValue, from position: Int) throws -> Int {
+      try AttentionSession("composed", parameters).queriesDecodedTogether(from: position)
     }
     let tca = Self.part("tca", AttentionSessionTests.tca)
     #expect(try together(["retention": tca], from: 100) == 12)
@@ -173,9 +172,9 @@ struct ComposedStrategyTests {
 
   @Test("Bytes of a part's state count as its own would")
   func bytes() throws {
-    let parameters: [String: JSONValue] = ["pageSize": 16, "budget": ["tokens": 32]]
-    let quest = try AttentionSessionTests.session("quest", parameters)
-    let composed = try AttentionSessionTests.session(
+    let parameters: JSONValue = ["pageSize": 16, "budget": ["tokens": 32]]
+    let quest = try AttentionSession("quest", parameters)
+    let composed = try AttentionSession(
       "composed", ["decode": Self.part("quest", parameters)])
     let sequence = TestSequence(Self.shape, tokens: 100, seed: 1)
     sequence.run(quest, 0..<100, .prefill)
@@ -198,10 +197,9 @@ struct ComposedStrategyTests {
   ]
 
   @Test("What is no composition is refused, the part named", arguments: refusals)
-  func refused(parameter: String, parameters: JSONValue) throws {
-    let entry = try #require(StrategyRegistry.builtIn.entry(named: "composed"))
+  func refused(parameter: String, parameters: JSONValue) {
     let error = #expect(throws: ConfigurationError.self) {
-      try entry.check(parameters: parameters, shape: Self.shape)
+      try AttentionSession("composed", parameters, shape: Self.shape)
     }
     #expect(error?.parameter == parameter, "\(error.map(String.init(describing:)) ?? "")")
   }
@@ -209,12 +207,13 @@ struct ComposedStrategyTests {
   @Test("A composition says of itself what its parts make of it")
   func description() throws {
     let entry = try #require(StrategyRegistry.builtIn.entry(named: "composed"))
-    let causal = entry.description(
-      with: ["prefill": ["name": "streaming-llm"], "retention": ["name": "tca"]])
+    let causal = try entry.configure(
+      ["prefill": ["name": "streaming-llm"], "retention": ["name": "tca"]]
+    ).description
     #expect(causal.phases == [.prefill, .retention] && !causal.selectionLooksAhead)
-    let ahead = entry.description(with: ["prefill": ["name": "tca"]])
+    let ahead = try entry.configure(["prefill": ["name": "tca"]]).description
     #expect(ahead.phases == [.prefill] && ahead.selectionLooksAhead)
-    let off = entry.description(with: ["prefill": ["name": "tca", "prefill": false]])
+    let off = try entry.configure(["prefill": ["name": "tca", "prefill": false]]).description
     #expect(!off.selectionLooksAhead)
   }
 }

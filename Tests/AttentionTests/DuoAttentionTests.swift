@@ -9,14 +9,14 @@ struct DuoAttentionTests {
   static let prompt = 100
   static let tokens = 130
 
-  private func session(_ parameters: [String: JSONValue]) throws -> any StrategySession {
-    try BaselineTests.session(
-      StrategyEntry<DuoAttention>(),
-      .object(["sinks": 3, "localWindow": 12].merging(parameters) { $1 }), shape: Self.shape)
+  private func session(_ parameters: [String: JSONValue]) throws -> AttentionSession {
+    try AttentionSession(
+      "duo-attention", .object(["sinks": 3, "localWindow": 12].merging(parameters) { $1 }),
+      shape: Self.shape)
   }
 
   /// The heads of a session that hold everything, layer after layer.
-  private func fullHeads(_ session: any StrategySession) -> [Bool] {
+  private func fullHeads(_ session: AttentionSession) -> [Bool] {
     let sequence = TestSequence(Self.shape, tokens: Self.prompt, seed: 1)
     for layer in 0..<2 { sequence.run(session, 0..<Self.prompt, .prefill, layer: layer) }
     return (0..<4).map { session.held($0 % 2, layer: $0 / 2).count == Self.prompt }
@@ -47,7 +47,8 @@ struct DuoAttentionTests {
     var position = 0
     while position < Self.tokens {
       let range = position..<(position == 0 ? Self.prompt : position + 1)
-      let output = sequence.run(session, range, position == 0 ? .prefill : .decode)
+      let (output, outcome) = sequence.attend(
+        session, range, position == 0 ? .prefill : .decode)
       for head in 0..<6 {
         var pairs = 0
         for (row, query) in range.enumerated() {
@@ -59,7 +60,7 @@ struct DuoAttentionTests {
             #expect(abs(Double(output[row, head * 16 + i]) - expected[i]) < 1e-5)
           }
         }
-        #expect(session.pairs[head].nominal == pairs)
+        #expect(outcome.pairs[head].nominal == pairs)
       }
       position = range.upperBound
     }
@@ -67,8 +68,8 @@ struct DuoAttentionTests {
     #expect(session.held(1) == Array(0..<Self.tokens))
   }
 
-  @Test("What does not fit is refused by name, and defaults are those of the type")
-  func refused() throws {
+  @Test("What does not fit is refused by name")
+  func refused() {
     let bad: [(String, [String: JSONValue])] = [
       ("heads", [:]), ("heads", ["heads": [0, 1, 1]]), ("heads", ["heads": [0, 1, 1, 1.5]]),
       ("sinks", ["heads": [0, 1, 1, 0], "sinks": -1]),
@@ -80,6 +81,5 @@ struct DuoAttentionTests {
       let error = #expect(throws: ConfigurationError.self) { try session(parameters) }
       #expect(error?.parameter == parameter)
     }
-    #expect(try StrategyEntry<DuoAttention>().configuration([:]) == DuoAttention.Configuration())
   }
 }

@@ -1,10 +1,7 @@
 import Attention
 import Calibration
 import Foundation
-import GGUF
 import JSON
-import Kernels
-import LabTestSupport
 import Tensors
 import Testing
 import Threads
@@ -40,14 +37,8 @@ struct GoldenTCATests {
     "Importance, block scores, budgets and selected tokens are the golden ones", arguments: 0..<4)
   func selection(head: Int) throws {
     let golden = try GoldenTCA.load().heads[head]
-    let q = try GoldenTCA.rows("q", 0..<256)
-    let k = try GoldenTCA.rows("k", 0..<256)
-    let cache = KVHead(headDimension: 16)
-    cache.append(keys: k, values: k, column: head / 2 * 16, firstPosition: 0)
-    var weights = [Float](repeating: 0, count: 256)
-    AttentionWeights.meanSoftmax(
-      queries: q, firstPosition: 0, columns: head * 16..<(head + 1) * 16, count: 1, newest: 255,
-      keys: cache.keys, into: &weights)
+    let view = TestSequence(try GoldenTCA.attention(tokens: 256)).view()
+    let weights = view.meanSoftmaxRow(ofHead: head, lastQueries: 1)
     let expected = try GoldenTCA.tensor("importance")[head * 256..<(head + 1) * 256]
     for (a, b) in zip(weights, expected) { #expect(abs(a - b) <= 1e-6) }
 
@@ -114,10 +105,13 @@ struct GoldenTCATests {
   }
 
   static func calibrate() throws -> TCAEvidence {
-    let configuration = TCA.Configuration(blockSize: 16, localWindow: 32)
+    let tca = TCA {
+      $0.blockSize = 16
+      $0.localWindow = 32
+    }
     let workspace = Workspace(workers: try WorkerPool(threadCount: 2))
     let attention = CalibratingAttention(
-      TCACalibrator(.init(configuration), for: GoldenTCA.shape), shape: GoldenTCA.shape,
+      TCACalibrator(tca.calibrationOptions, for: GoldenTCA.shape), shape: GoldenTCA.shape,
       workspace: workspace)
     var output = Matrix(rows: 256, columns: 64)
     attention.attend(
@@ -129,26 +123,23 @@ struct GoldenTCATests {
 
   // MARK: The strategy at work
 
-  static func session(_ parameters: [String: JSONValue] = [:]) throws -> any StrategySession {
-    var all: [String: JSONValue] = [
-      "blockSize": 16, "localWindow": 32, "heads": .array(heads.map(JSONValue.integer)),
-    ]
-    all.merge(parameters) { $1 }
-    let entry = try #require(StrategyRegistry.builtIn.entry(named: "tca"))
-    return try entry.makeSession(
-      parameters: .object(all), shape: GoldenTCA.shape,
+  static func session() throws -> AttentionSession {
+    try AttentionSession(
+      "tca",
+      ["blockSize": 16, "localWindow": 32, "heads": .array(heads.map(JSONValue.integer))],
+      shape: GoldenTCA.shape, promptTokens: 256,
       workspace: Workspace(workers: try WorkerPool(threadCount: 2)))
   }
 
   static func run(
-    _ session: any StrategySession, _ tokens: Range<Int>, _ phase: AttentionPhase
-  ) throws -> Matrix {
+    _ session: AttentionSession, _ tokens: Range<Int>, _ phase: AttentionPhase
+  ) throws -> (output: Matrix, outcome: AttentionOutcome) {
     var output = Matrix(rows: tokens.count, columns: 64)
-    session.attend(
+    let outcome = session.attend(
       layer: 0, phase: phase, queries: try GoldenTCA.rows("q", tokens),
       keys: try GoldenTCA.rows("k", tokens), values: try GoldenTCA.rows("v", tokens),
       firstPosition: tokens.lowerBound, output: &output)
-    return output
+    return (output, outcome)
   }
 
   static func worst(_ output: Matrix, _ name: String) throws -> Float {
@@ -169,10 +160,10 @@ struct GoldenTCATests {
   func prefill() throws {
     let golden = try GoldenTCA.load()
     let session = try Self.session()
-    let output = try Self.run(session, 0..<256, .prefill)
+    let (output, outcome) = try Self.run(session, 0..<256, .prefill)
     #expect(try Self.worst(output, "out_tca_sliding") < 1e-5)
     for head in 0..<4 {
-      #expect(session.pairs[head].nominal == golden.heads[head].attendedPairsSliding)
+      #expect(outcome.pairs[head].nominal == golden.heads[head].attendedPairsSliding)
     }
     for group in golden.gqa {
       let held = session.caches[0][group.kvHead].positions.map(Int.init)
@@ -182,15 +173,15 @@ struct GoldenTCATests {
 
   @Test("The dropped mass of every query is the golden one")
   func droppedMass() throws {
-    let full = FullAttention()
     let dense = AttentionSession(
-      full, shape: GoldenTCA.shape, workspace: Workspace(workers: WorkerPool()))
+      FullAttention(), shape: GoldenTCA.shape, workspace: Workspace(workers: WorkerPool()))
     let session = try Self.session()
-    #expect(try Self.worst(try Self.run(dense, 0..<256, .prefill), "out_full") < 1e-5)
-    _ = try Self.run(session, 0..<256, .prefill)
+    let (output, whole) = try Self.run(dense, 0..<256, .prefill)
+    #expect(try Self.worst(output, "out_full") < 1e-5)
+    let sparse = try Self.run(session, 0..<256, .prefill).outcome
     let gamma = try GoldenTCA.tensor("gamma_sliding")
     for index in gamma.indices {
-      let mass = 1 - exp(Double(session.logSumExp[index]) - Double(dense.logSumExp[index]))
+      let mass = 1 - exp(Double(sparse.logSumExp[index]) - Double(whole.logSumExp[index]))
       #expect(abs(max(0, mass) - Double(gamma[index])) < 3e-6)
     }
   }
@@ -200,17 +191,18 @@ struct GoldenTCATests {
   func decode(together: Int) throws {
     let golden = try GoldenTCA.load()
     let session = try Self.session()
+    let log = SelectionLog(session)
     _ = try Self.run(session, 0..<256, .prefill)
     var output = Matrix(rows: 48, columns: 64)
     var position = 256
     while position < 304 {
       let count = min(together, session.queriesDecodedTogether(from: position), 304 - position)
-      let step = try Self.run(session, position..<position + count, .decode)
+      let step = try Self.run(session, position..<position + count, .decode).output
       for row in 0..<count {
         for column in 0..<64 { output[position - 256 + row, column] = step[row, column] }
       }
       for head in 0..<4 {
-        let chosen = Self.positions(session.lastSelections[head])
+        let chosen = Self.positions(log.last[head])
         guard let eviction = golden.heads[head].decode.first(where: { $0.i == position }) else {
           continue
         }
@@ -241,13 +233,14 @@ struct GoldenTCATests {
     let dense = AttentionSession(
       FullAttention(), shape: GoldenTCA.shape, workspace: Workspace(workers: WorkerPool()))
     _ = try Self.run(dense, 0..<256, .prefill)
-    #expect(try Self.worst(try Self.run(dense, 256..<304, .decode), "out_decode_full") < 1e-5)
+    #expect(
+      try Self.worst(try Self.run(dense, 256..<304, .decode).output, "out_decode_full") < 1e-5)
   }
 
   @Test("The file of the attend command holds the same results")
   func attendFile() throws {
     let session = try Self.session()
-    let output = try Self.run(session, 0..<256, .prefill)
+    let (output, outcome) = try Self.run(session, 0..<256, .prefill)
     let kept = try GoldenTCA.tensor("kept", of: "attend-tca-expected")
     for kvHead in 0..<2 {
       let held = Set(session.held(kvHead))
@@ -257,7 +250,7 @@ struct GoldenTCATests {
     }
     let expected = try GoldenTCA.tensor("out", of: "attend-tca-expected")
     let sums = try GoldenTCA.tensor("lse", of: "attend-tca-expected")
-    for index in sums.indices { #expect(abs(session.logSumExp[index] - sums[index]) < 1e-5) }
+    for index in sums.indices { #expect(abs(outcome.logSumExp[index] - sums[index]) < 1e-5) }
     for head in 0..<4 {
       for row in 0..<256 {
         for i in 0..<16 {

@@ -1,11 +1,8 @@
 import Attention
 import Foundation
 import JSON
-import Kernels
-import LabTestSupport
 import Tensors
 import Testing
-import Threads
 
 @Suite("The oracle of eviction")
 struct OracleEvictionTests {
@@ -21,11 +18,9 @@ struct OracleEvictionTests {
   }
 
   private static func session(
-    _ name: String, _ parameters: [String: JSONValue] = [:]
-  ) throws -> any StrategySession {
-    let entry = try #require(StrategyRegistry.builtIn.entry(named: name))
-    return try entry.makeSession(
-      parameters: .object(parameters), shape: shape, workspace: Workspace(workers: WorkerPool()))
+    _ name: String, _ parameters: JSONValue = [:]
+  ) throws -> AttentionSession {
+    try AttentionSession(name, parameters, shape: shape, promptTokens: prompt)
   }
 
   private static func run(_ session: any LayerAttention, step: Int = 1) {
@@ -81,7 +76,7 @@ struct OracleEvictionTests {
   }
 
   private static func kept(
-    _ name: String, _ parameters: [String: JSONValue]
+    _ name: String, _ parameters: JSONValue
   ) throws -> [[[Int]]] {
     let session = try session(name, parameters)
     if session.readsFuture { session.foresee(try future()) }

@@ -1,8 +1,6 @@
 import Attention
 import Foundation
 import JSON
-import Kernels
-import LabTestSupport
 import Tensors
 import Testing
 
@@ -27,21 +25,6 @@ struct OracleTests {
     return exponentials.map { $0 / sum }
   }
 
-  private static func view(phase: AttentionPhase = .prefill) -> LayerView {
-    let d = shape.headDimension
-    let sequence = Self.sequence
-    let heads = (0..<shape.kvHeads).map { kvHead in
-      let head = KVHead(headDimension: d)
-      head.append(
-        keys: sequence.attention.keys, values: sequence.attention.values, column: kvHead * d,
-        firstPosition: 0)
-      return head
-    }
-    return LayerView(
-      layer: 0, shape: shape, phase: phase, queries: sequence.attention.queries,
-      firstQueryPosition: 0, heads: heads)
-  }
-
   private static func attended(_ selection: Selection, by query: Int) -> [Int] {
     (0...query).filter { selection.attends(to: $0, fromQuery: query) }
   }
@@ -49,7 +32,7 @@ struct OracleTests {
   @Test(
     "Top-k is the query's own key and the best others by a full sort", arguments: [1, 2, 7, 40])
   func topK(keys: Int) {
-    let view = Self.view()
+    let view = Self.sequence.view()
     for head in 0..<Self.shape.queryHeads {
       for query in [0, 1, 6, 39, 40, 41, 149] {
         let weights = Self.weights(head: head, query: query, of: view)
@@ -65,7 +48,7 @@ struct OracleTests {
 
   @Test("Top-p is the fewest keys that hold the mass", arguments: [0.1, 0.5, 0.9, 0.99])
   func topP(mass: Double) {
-    let view = Self.view()
+    let view = Self.sequence.view()
     for head in 0..<Self.shape.queryHeads {
       for query in [0, 1, 6, 40, 149] {
         let weights = Self.weights(head: head, query: query, of: view)
@@ -92,25 +75,25 @@ struct OracleTests {
       (true, true, bound, 20), (false, true, causal, 20), (true, false, bound, 101),
     ]
     for (prefill, decode, prompt, step) in cases {
-      let session = try AttentionSessionTests.session(
+      let session = try AttentionSession(
         "oracle-top-k",
         [
           "budget": ["tokens": 20], "prefill": .boolean(prefill), "decode": .boolean(decode),
         ])
-      Self.sequence.run(session, 0..<100, .prefill)
-      #expect(session.pairs.allSatisfy { $0.nominal == prompt })
-      Self.sequence.run(session, 100..<101, .decode)
-      #expect(session.pairs.allSatisfy { $0.nominal == step })
+      let first = Self.sequence.attend(session, 0..<100, .prefill).outcome
+      #expect(first.pairs.allSatisfy { $0.nominal == prompt })
+      let next = Self.sequence.attend(session, 100..<101, .decode).outcome
+      #expect(next.pairs.allSatisfy { $0.nominal == step })
       #expect(session.tokensHeld == 2 * 101)
     }
   }
 
   @Test("A density gives each query as many keys as it allows over the prompt")
   func density() throws {
-    let session = try AttentionSessionTests.session(
-      "oracle-top-k", ["budget": ["density": 0.3, "promptTokens": 100]])
-    Self.sequence.run(session, 0..<100, .prefill)
-    let density = Double(session.pairs[0].nominal) / Double(100 * 101 / 2)
+    let session = try AttentionSession(
+      "oracle-top-k", ["budget": ["density": 0.3]])
+    let outcome = Self.sequence.attend(session, 0..<100, .prefill).outcome
+    let density = Double(outcome.pairs[0].nominal) / Double(100 * 101 / 2)
     #expect(density <= 0.3 && density > 0.28)
   }
 
@@ -120,7 +103,7 @@ struct OracleTests {
       ("oracle-top-k", ["mass": 0.5]), ("oracle-top-p", ["tokens": 5]),
     ] as [(String, JSONValue)] {
       let error = #expect(throws: ConfigurationError.self) {
-        try AttentionSessionTests.session(name, ["budget": budget])
+        try AttentionSession(name, ["budget": budget])
       }
       #expect(error?.parameter == "budget")
     }

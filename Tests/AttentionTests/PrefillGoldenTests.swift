@@ -1,8 +1,6 @@
-import Attention
 import Foundation
 import JSON
 import LabTestSupport
-import Tensors
 import Testing
 
 /// The stored selections of `scripts/vectors/prefill_sparsity.py`: float64, whole masks and full sorts.
@@ -30,14 +28,7 @@ struct PrefillGoldenTests {
     for example in golden.cases {
       let tokens = 0..<example.promptTokens
       let sequence = TestSequence(try GoldenTCA.attention(tokens: tokens.count))
-      let attended =
-        switch example.strategy {
-        case "minference":
-          try PrefillWatch.attended(MInference.self, example.parameters, sequence)
-        case "flex-prefill":
-          try PrefillWatch.attended(FlexPrefill.self, example.parameters, sequence)
-        default: try PrefillWatch.attended(XAttention.self, example.parameters, sequence)
-        }
+      let attended = try PrefillWatch.attended(example.strategy, example.parameters, sequence)
       let size = example.parameters["blockSize"]?.integerValue ?? 64
       let place = "\(example.strategy) \(example.parameters.canonicalText), \(tokens.count) tokens"
       for (head, blocks) in example.runs.enumerated() {

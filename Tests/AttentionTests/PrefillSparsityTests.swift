@@ -1,46 +1,28 @@
 import Attention
 import JSON
-import LabTestSupport
 import Tensors
 import Testing
 import Threads
 
-/// What each prompt query attended to: found by changing nothing and asking the strategy itself, block by block.
+/// What each prompt query attended to.
 enum PrefillWatch {
   /// By query head and query.
-  static func attended<Strategy: AttentionStrategy>(
-    _ type: Strategy.Type, _ parameters: JSONValue, _ sequence: TestSequence, threads: Int = 1
+  static func attended(
+    _ name: String, _ parameters: JSONValue, _ sequence: TestSequence, threads: Int = 1
   ) throws -> [[Set<Int>]] {
-    let strategy = try Strategy(
-      StrategyEntry<Strategy>().configuration(parameters), for: sequence.shape)
     let tokens = sequence.attention.queries.rows
-    let shape = sequence.shape
-    let heads = (0..<shape.kvHeads).map { index in
-      let head = KVHead(headDimension: shape.headDimension)
-      head.append(
-        keys: sequence.attention.keys, values: sequence.attention.values,
-        column: index * shape.headDimension, firstPosition: 0)
-      return head
-    }
-    let layer = LayerView(
-      layer: 0, shape: shape, phase: .prefill, queries: sequence.attention.queries,
-      firstQueryPosition: 0, heads: heads)
-    let workspace = Workspace(workers: try WorkerPool(threadCount: threads))
-    var state = strategy.makeState(layer: 0)
-    var attended = [[Set<Int>]](
-      repeating: Array(repeating: [], count: tokens), count: shape.queryHeads)
-    for block in strategy.prefillGranularity.blocks(of: tokens) {
-      var selections = HeadSelections(heads: shape.queryHeads)
-      strategy.selectForPrefill(
-        layer, queries: block, into: &selections, state: &state, workspace: workspace)
-      for head in 0..<shape.queryHeads {
-        for query in block {
-          attended[head][query] = Set(
-            (0...query).filter { selections[head].attends(to: $0, fromQuery: query) })
+    let session = try AttentionSession(
+      name, parameters, shape: sequence.shape, promptTokens: tokens,
+      workspace: Workspace(workers: try WorkerPool(threadCount: threads)))
+    let log = SelectionLog(session)
+    sequence.run(session, 0..<tokens, .prefill)
+    return (0..<sequence.shape.queryHeads).map { head in
+      log.blocks.flatMap { queries, selections in
+        queries.map { query in
+          Set((0...query).filter { selections[head].attends(to: $0, fromQuery: query) })
         }
       }
     }
-    return attended
   }
 
   static func density(_ attended: [[Set<Int>]]) -> Double {
@@ -73,7 +55,7 @@ struct PrefillSparsityTests {
   func verticalSlash(tokens: Int, sizes: (Int, Int)) throws {
     let sequence = Self.sequence(tokens)
     let attended = try PrefillWatch.attended(
-      MInference.self,
+      "minference",
       [
         "verticals": .integer(sizes.0), "slashes": .integer(sizes.1), "blockSize": 16,
         "lastQueries": 24,
@@ -90,7 +72,7 @@ struct PrefillSparsityTests {
   func leastSizes() throws {
     let sequence = Self.sequence(193)
     func attended(_ parameters: JSONValue) throws -> [[Set<Int>]] {
-      try PrefillWatch.attended(MInference.self, parameters, sequence)
+      try PrefillWatch.attended("minference", parameters, sequence)
     }
     let least = try attended(["verticals": 30, "slashes": 50, "blockSize": 16])
     #expect(try attended(["verticals": 0, "slashes": 0, "blockSize": 16]) == least)
@@ -105,7 +87,7 @@ struct PrefillSparsityTests {
     let sequence = Self.sequence(tokens)
     for top in [1, 3, 100] {
       let attended = try PrefillWatch.attended(
-        MInference.self,
+        "minference",
         ["pattern": "block-sparse", "topBlocks": .integer(top), "blockSize": 16], sequence)
       for (head, reference) in Self.references(sequence).enumerated() {
         #expect(
@@ -118,7 +100,7 @@ struct PrefillSparsityTests {
   func heads() throws {
     let sequence = Self.sequence(311)
     let attended = try PrefillWatch.attended(
-      MInference.self,
+      "minference",
       ["heads": [-1, 1, 2, 3], "topBlocks": 2, "scale": 0.07, "blockSize": 16], sequence)
     let references = Self.references(sequence)
     for query in 0..<311 {
@@ -143,7 +125,7 @@ struct PrefillSparsityTests {
       for tau in [0, 0.2, 1] {
         for minBlocks in [1, 2] {
           let attended = try PrefillWatch.attended(
-            FlexPrefill.self,
+            "flex-prefill",
             [
               "gamma": .number(gamma), "tau": .number(tau), "blockSize": 16,
               "minBudget": .integer(16 * minBlocks - 3),
@@ -178,7 +160,7 @@ struct PrefillSparsityTests {
   func maxBudget() throws {
     let sequence = Self.sequence(311)
     let attended = try PrefillWatch.attended(
-      FlexPrefill.self,
+      "flex-prefill",
       ["gamma": 0.99, "tau": 0, "minBudget": 0, "maxBudget": 32, "blockSize": 16], sequence)
     // Two blocks of columns and two of diagonals.
     for head in attended { #expect(head.allSatisfy { $0.count <= 64 }) }
@@ -191,7 +173,7 @@ struct PrefillSparsityTests {
     let sequence = Self.sequence(tokens)
     for stride in [1, 4, 8, 16] {
       let attended = try PrefillWatch.attended(
-        XAttention.self,
+        "xattention",
         ["threshold": .number(threshold), "stride": .integer(stride), "blockSize": 16], sequence)
       for (head, reference) in Self.references(sequence).enumerated() {
         #expect(
@@ -206,7 +188,7 @@ struct PrefillSparsityTests {
   func thresholds() throws {
     let sequence = Self.sequence(193)
     let attended = try PrefillWatch.attended(
-      XAttention.self,
+      "xattention",
       ["thresholds": [0, 0.4, 0.8, 1], "stride": 8, "blockSize": 16], sequence)
     for (head, threshold) in [0, 0.4, 0.8, 1].enumerated() {
       let reference = ReferencePrefill(attention: sequence.attention, head: head)
@@ -222,7 +204,7 @@ struct PrefillSparsityTests {
     let reference = ReferencePrefill(attention: sequence.attention, head: 0)
     for threads in [1, 3] {
       let attended = try PrefillWatch.attended(
-        XAttention.self, ["threshold": 0.6], sequence, threads: threads)
+        "xattention", ["threshold": 0.6], sequence, threads: threads)
       #expect(attended[0] == reference.xAttention(stride: 16, threshold: 0.6, blockSize: 128))
     }
   }
@@ -232,20 +214,11 @@ struct PrefillSparsityTests {
   private static func budgeted(
     _ name: String, _ density: Double, _ sequence: TestSequence, _ extra: [String: JSONValue] = [:]
   ) throws -> Double {
-    let tokens = sequence.attention.queries.rows
     var parameters: [String: JSONValue] = [
-      "blockSize": 16,
-      "budget": ["density": .number(density), "promptTokens": .integer(tokens)],
+      "blockSize": 16, "budget": ["density": .number(density)],
     ]
     parameters.merge(extra) { $1 }
-    let attended =
-      switch name {
-      case "minference":
-        try PrefillWatch.attended(MInference.self, .object(parameters), sequence)
-      case "flex-prefill":
-        try PrefillWatch.attended(FlexPrefill.self, .object(parameters), sequence)
-      default: try PrefillWatch.attended(XAttention.self, .object(parameters), sequence)
-      }
+    let attended = try PrefillWatch.attended(name, .object(parameters), sequence)
     for head in attended {
       for (query, keys) in head.enumerated() where !keys.contains(query) {
         Issue.record("\(name): query \(query) does not attend to itself")
@@ -288,69 +261,60 @@ struct PrefillSparsityTests {
     let sequence = Self.sequence(311)
     #expect(
       try PrefillWatch.attended(
-        XAttention.self, ["blockSize": 16, "budget": ["mass": 0.6]], sequence)
-        == PrefillWatch.attended(XAttention.self, ["blockSize": 16, "threshold": 0.6], sequence))
+        "xattention", ["blockSize": 16, "budget": ["mass": 0.6]], sequence)
+        == PrefillWatch.attended("xattention", ["blockSize": 16, "threshold": 0.6], sequence))
     #expect(
       try PrefillWatch.attended(
-        FlexPrefill.self, ["blockSize": 16, "budget": ["mass": 0.6]], sequence)
+        "flex-prefill", ["blockSize": 16, "budget": ["mass": 0.6]], sequence)
         == PrefillWatch.attended(
-          FlexPrefill.self, ["blockSize": 16, "gamma": 0.6, "minBudget": 0], sequence))
+          "flex-prefill", ["blockSize": 16, "gamma": 0.6, "minBudget": 0], sequence))
   }
 
   @Test("Parameters out of range, and budgets that set nothing, are refused by name")
-  func refused() throws {
-    let bad: [(any RegisteredStrategy, String, JSONValue)] = [
-      (StrategyEntry<MInference>(), "budget", ["budget": ["tokens": 5]]),
-      (StrategyEntry<MInference>(), "budget", ["budget": ["mass": 0.5]]),
-      (StrategyEntry<MInference>(), "heads", ["pattern": "search"]),
-      (StrategyEntry<MInference>(), "heads", ["heads": [1, 2]]),
-      (StrategyEntry<MInference>(), "heads", ["heads": [1, 2, 3, 7]]),
-      (StrategyEntry<MInference>(), "heads", ["heads": [1, 2, 3, -2]]),
-      (StrategyEntry<MInference>(), "blockSize", ["blockSize": 0]),
-      (StrategyEntry<MInference>(), "lastQueries", ["lastQueries": 0]),
-      (StrategyEntry<MInference>(), "topBlocks", ["topBlocks": 0]),
-      (StrategyEntry<MInference>(), "verticals", ["verticals": -1]),
-      (StrategyEntry<MInference>(), "scale", ["scale": -0.5]),
-      (StrategyEntry<MInference>(), "pattern", ["pattern": "dense"]),
-      (StrategyEntry<FlexPrefill>(), "budget", ["budget": ["tokens": 5]]),
-      (StrategyEntry<FlexPrefill>(), "gamma", ["gamma": 1.2]),
-      (StrategyEntry<FlexPrefill>(), "tau", ["tau": -1]),
-      (StrategyEntry<FlexPrefill>(), "minBudget", ["minBudget": -1]),
-      (StrategyEntry<FlexPrefill>(), "maxBudget", ["maxBudget": 0]),
-      (StrategyEntry<FlexPrefill>(), "maxBudget", ["maxBudget": 512]),
-      (StrategyEntry<FlexPrefill>(), "blockSize", ["blockSize": 0]),
-      (StrategyEntry<XAttention>(), "budget", ["budget": ["tokens": 5]]),
-      (StrategyEntry<XAttention>(), "stride", ["stride": 12]),
-      (StrategyEntry<XAttention>(), "stride", ["stride": 256]),
-      (StrategyEntry<XAttention>(), "threshold", ["threshold": 2]),
-      (StrategyEntry<XAttention>(), "thresholds", ["thresholds": [0.5]]),
-      (StrategyEntry<XAttention>(), "thresholds", ["thresholds": [0.5, 1, 2, 0]]),
-      (StrategyEntry<XAttention>(), "thresholds", ["calibrationCorpus": "emma"]),
+  func refused() {
+    let bad: [(name: String, parameter: String, parameters: JSONValue)] = [
+      ("minference", "budget", ["budget": ["tokens": 5]]),
+      ("minference", "budget", ["budget": ["mass": 0.5]]),
+      ("minference", "heads", ["pattern": "search"]),
+      ("minference", "heads", ["heads": [1, 2]]),
+      ("minference", "heads", ["heads": [1, 2, 3, 7]]),
+      ("minference", "heads", ["heads": [1, 2, 3, -2]]),
+      ("minference", "blockSize", ["blockSize": 0]),
+      ("minference", "lastQueries", ["lastQueries": 0]),
+      ("minference", "topBlocks", ["topBlocks": 0]),
+      ("minference", "verticals", ["verticals": -1]),
+      ("minference", "scale", ["scale": -0.5]),
+      ("minference", "pattern", ["pattern": "dense"]),
+      ("flex-prefill", "budget", ["budget": ["tokens": 5]]),
+      ("flex-prefill", "gamma", ["gamma": 1.2]),
+      ("flex-prefill", "tau", ["tau": -1]),
+      ("flex-prefill", "minBudget", ["minBudget": -1]),
+      ("flex-prefill", "maxBudget", ["maxBudget": 0]),
+      ("flex-prefill", "maxBudget", ["maxBudget": 512]),
+      ("flex-prefill", "blockSize", ["blockSize": 0]),
+      ("xattention", "budget", ["budget": ["tokens": 5]]),
+      ("xattention", "stride", ["stride": 12]),
+      ("xattention", "stride", ["stride": 256]),
+      ("xattention", "threshold", ["threshold": 2]),
+      ("xattention", "thresholds", ["thresholds": [0.5]]),
+      ("xattention", "thresholds", ["thresholds": [0.5, 1, 2, 0]]),
+      ("xattention", "thresholds", ["calibrationCorpus": "emma"]),
     ]
-    for (entry, parameter, parameters) in bad {
+    for (name, parameter, parameters) in bad {
       let error = #expect(throws: ConfigurationError.self, "\(parameters.canonicalText)") {
-        try entry.check(parameters: parameters, shape: Self.shape)
+        try AttentionSession(name, parameters, shape: Self.shape)
       }
       #expect(error?.parameter == parameter, "\(parameters.canonicalText)")
     }
-  }
-
-  @Test("The defaults of descriptions are those of the types")
-  func defaults() throws {
-    #expect(try StrategyEntry<MInference>().configuration([:]) == MInference.Configuration())
-    #expect(try StrategyEntry<FlexPrefill>().configuration([:]) == FlexPrefill.Configuration())
-    #expect(try StrategyEntry<XAttention>().configuration([:]) == XAttention.Configuration())
   }
 
   @Test(
     "Keys and queries that are all zero do no harm",
     arguments: ["minference", "flex-prefill", "xattention"])
   func degenerate(name: String) throws {
-    let entry = try #require(StrategyRegistry.builtIn.entry(named: name))
-    for budget: JSONValue in [.null, ["density": 0.4, "promptTokens": 200]] {
-      let session = try entry.makeSession(
-        parameters: ["blockSize": 16, "budget": budget], shape: Self.shape,
-        workspace: Workspace(workers: WorkerPool()))
+    for budget: JSONValue in [.null, ["density": 0.4]] {
+      let session = try AttentionSession(
+        name, ["blockSize": 16, "budget": budget], shape: Self.shape, promptTokens: 200)
       var output = Matrix(rows: 200, columns: 64)
       session.attend(
         layer: 0, phase: .prefill, queries: Matrix(rows: 200, columns: 64),

@@ -1,6 +1,5 @@
 import Foundation
 import LabTestSupport
-import Tensors
 
 /// MInference, FlexPrefill and XAttention in double precision, from whole matrices, full sorts and loops over all pairs:
 /// which keys each query attends to.

@@ -4,9 +4,9 @@ import LabTestSupport
 import Tensors
 
 /// TCA-Attention the obvious way: sets of positions, weights in Double, every rule written out once as the paper's
-/// description has it, nothing shared with the strategy but its configuration.
+/// description has it, nothing shared with the strategy but its parameters.
 struct ReferenceTCA {
-  let configuration: TCA.Configuration
+  let strategy: TCA
   let attention: ReferenceAttention
   let layer: Int
   /// By query head, the tokens chosen so far; nil for a head that keeps everything.
@@ -15,23 +15,23 @@ struct ReferenceTCA {
   private(set) var cache: [Set<Int>]
   private(set) var tokens = 0
 
-  init(_ configuration: TCA.Configuration, _ attention: ReferenceAttention, layer: Int = 0) {
-    self.configuration = configuration
+  init(_ strategy: TCA, _ attention: ReferenceAttention, layer: Int = 0) {
+    self.strategy = strategy
     self.attention = attention
     self.layer = layer
     cache = Array(repeating: [], count: attention.shape.kvHeads)
     chosen = (0..<attention.shape.queryHeads).map { candidate($0) < 0 ? nil : [] }
   }
 
-  private var b: Int { configuration.blockSize }
+  private var b: Int { strategy.blockSize }
   private var shape: AttentionShape { attention.shape }
 
   func evictableEnd(_ query: Int) -> Int {
-    max(0, query / b * b - configuration.localWindow)
+    max(0, query / b * b - strategy.localWindow)
   }
 
   private func candidate(_ head: Int) -> Int {
-    configuration.heads?[layer * shape.queryHeads + head] ?? -1
+    strategy.heads?[layer * shape.queryHeads + head] ?? -1
   }
 
   // MARK: The prompt
@@ -41,7 +41,7 @@ struct ReferenceTCA {
     tokens = count
     let end = evictableEnd(count - 1)
     let importance = (0..<shape.queryHeads).map { head in
-      let first = max(0, count - configuration.importanceQueries)
+      let first = max(0, count - strategy.importanceQueries)
       var sum = [Double](repeating: 0, count: count)
       for query in first..<count {
         for (key, weight) in weights(head, query, 0...query) { sum[key] += weight }
@@ -52,17 +52,17 @@ struct ReferenceTCA {
       let row = merged(head) { importance[$0] }
       chosen[head] = Self.select(
         Array(row[..<end]), shares: Self.shares(candidate(head), blockSize: b),
-        configuration: configuration)
+        strategy: strategy)
     }
     let attended = (0..<shape.queryHeads).map { head in
       (0..<count).map { query -> Set<Int> in
-        let set = configuration.prefill ? visible(head) : nil
+        let set = strategy.prefill ? visible(head) : nil
         return Set((0...query).filter { set?.contains($0) ?? true || $0 >= evictableEnd(query) })
       }
     }
     for kvHead in 0..<shape.kvHeads {
       cache[kvHead] = Set(0..<count)
-      if configuration.retention { keep(kvHead, windowFrom: end) }
+      if strategy.retention { keep(kvHead, windowFrom: end) }
     }
     return attended
   }
@@ -83,10 +83,10 @@ struct ReferenceTCA {
         let kept = Self.thin(
           importance, from: block.lowerBound,
           budget: Self.decodeBudget(Self.shares(candidate(head), blockSize: b)),
-          sinks: configuration.sinks)
+          sinks: strategy.sinks)
         chosen[head]?.formUnion(kept)
       }
-      if configuration.retention {
+      if strategy.retention {
         // The newest token always stays; without a window it would not.
         for kvHead in 0..<shape.kvHeads { keep(kvHead, windowFrom: min(end, query - 1)) }
       }
@@ -95,7 +95,7 @@ struct ReferenceTCA {
     tokens += 1
     return (0..<shape.queryHeads).map { head in
       let held = cache[shape.kvHead(of: head)]
-      guard configuration.decode, let set = visible(head) else { return held }
+      guard strategy.decode, let set = visible(head) else { return held }
       return held.filter { set.contains($0) || $0 >= end }
     }
   }
@@ -104,7 +104,7 @@ struct ReferenceTCA {
 
   /// What a head may attend to outside of its window; nil for everything.
   private func visible(_ head: Int) -> Set<Int>? {
-    configuration.groupAttends == .own ? chosen[head] : union(shape.kvHead(of: head))
+    strategy.groupAttends == .own ? chosen[head] : union(shape.kvHead(of: head))
   }
 
   private func union(_ kvHead: Int) -> Set<Int>? {
@@ -123,7 +123,7 @@ struct ReferenceTCA {
 
   /// A head's own importance, or its group's mean.
   private func merged(_ head: Int, _ importance: (Int) -> [Double]) -> [Double] {
-    guard configuration.groupMerge == .aggregate else { return importance(head) }
+    guard strategy.groupMerge == .aggregate else { return importance(head) }
     let members = shape.queryHeads(of: shape.kvHead(of: head))
     let rows = members.map(importance)
     return rows[0].indices.map { index in
@@ -174,23 +174,23 @@ struct ReferenceTCA {
   /// G.
   static func select(
     _ importance: [Double], shares: [(count: Int, share: Double)],
-    configuration: TCA.Configuration
+    strategy: TCA
   ) -> Set<Int> {
-    let b = configuration.blockSize
+    let b = strategy.blockSize
     let blocks = importance.count / b
     let scores = (0..<blocks).map { block in
       let s = importance[block * b..<(block + 1) * b]
       let sum = s.reduce(0, +)
       let squares = s.reduce(0) { $0 + $1 * $1 }
       let herfindahl = sum == 0 ? 1 / Double(b) : squares / (sum * sum)
-      return (1 - configuration.balance) * sum + configuration.balance * (1 - herfindahl)
+      return (1 - strategy.balance) * sum + strategy.balance * (1 - herfindahl)
     }
     let order = (0..<blocks).sorted { scores[$0] != scores[$1] ? scores[$0] > scores[$1] : $0 < $1 }
     var kept: Set<Int> = []
     for (block, budget) in zip(order, budgets(shares, blocks: blocks)) {
       kept.formUnion(ranked(block * b..<(block + 1) * b, importance).prefix(budget))
     }
-    replaceBySinks(&kept, sinks: Array(0..<min(configuration.sinks, importance.count)), importance)
+    replaceBySinks(&kept, sinks: Array(0..<min(strategy.sinks, importance.count)), importance)
     return kept
   }
 

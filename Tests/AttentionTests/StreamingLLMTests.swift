@@ -14,15 +14,15 @@ struct StreamingLLMTests {
     arguments: [(4, 20), (0, 1), (1, 1), (3, 500), (200, 7)])
   func attendsAndHolds(sinks: Int, window: Int) throws {
     let sequence = TestSequence(AttentionSessionTests.shape, tokens: Self.tokens, seed: sinks)
-    let session = try AttentionSessionTests.session(
+    let session = try AttentionSession(
       "streaming-llm", ["sinks": .integer(sinks), "localWindow": .integer(window)])
     func attended(_ query: Int) -> [Int] {
       (0...query).filter { $0 < sinks || $0 > query - window }
     }
-    let output = sequence.run(session, 0..<Self.prompt, .prefill)
+    let (output, outcome) = sequence.attend(session, 0..<Self.prompt, .prefill)
     for head in 0..<6 {
       #expect(
-        session.pairs[head].nominal
+        outcome.pairs[head].nominal
           == (0..<Self.prompt).reduce(0) { $0 + attended($1).count })
       for query in 0..<Self.prompt {
         Self.expect(output, row: query, head, query, attended(query), sequence)
@@ -30,9 +30,9 @@ struct StreamingLLMTests {
     }
     #expect(session.held(1) == attended(Self.prompt - 1))
     for query in Self.prompt..<Self.tokens {
-      let output = sequence.run(session, query..<query + 1, .decode)
+      let (output, outcome) = sequence.attend(session, query..<query + 1, .decode)
       for head in 0..<6 {
-        #expect(session.pairs[head].nominal == attended(query).count)
+        #expect(outcome.pairs[head].nominal == attended(query).count)
         Self.expect(output, row: 0, head, query, attended(query), sequence)
       }
       // What the last query saw, and the new token.
@@ -53,7 +53,7 @@ struct StreamingLLMTests {
   @Test(
     "A budget of tokens is what the cache holds after the prompt", arguments: [1, 2, 4, 5, 60, 100])
   func tokenBudget(budget: Int) throws {
-    let session = try AttentionSessionTests.session(
+    let session = try AttentionSession(
       "streaming-llm", ["budget": ["tokens": .integer(budget)]])
     let sequence = TestSequence(AttentionSessionTests.shape, tokens: 100, seed: 1)
     sequence.run(session, 0..<100, .prefill)
@@ -66,14 +66,14 @@ struct StreamingLLMTests {
     "A density is reached as closely from below as whole tokens allow",
     arguments: [0.02, 0.05, 0.1, 0.4, 0.9, 1])
   func density(_ density: Double) throws {
-    let session = try AttentionSessionTests.session(
+    let session = try AttentionSession(
       "streaming-llm",
-      ["budget": ["density": .number(density), "promptTokens": .integer(Self.prompt)]])
+      ["budget": ["density": .number(density)]], promptTokens: Self.prompt)
     let sequence = TestSequence(AttentionSessionTests.shape, tokens: Self.prompt, seed: 1)
-    sequence.run(session, 0..<Self.prompt, .prefill)
+    let outcome = sequence.attend(session, 0..<Self.prompt, .prefill).outcome
     let n = Self.prompt
     let causal = Double(n * (n + 1) / 2)
-    let reached = Double(session.pairs[0].nominal) / causal
+    let reached = Double(outcome.pairs[0].nominal) / causal
     #expect(reached <= density)
     // One token more for every query would be too many.
     #expect(density == 1 || reached + Double(n) / causal > density)
@@ -82,9 +82,9 @@ struct StreamingLLMTests {
   @Test("With prefill false the prompt is dense and the cache is cut all the same")
   func densePrompt() throws {
     let sequence = TestSequence(AttentionSessionTests.shape, tokens: Self.prompt, seed: 3)
-    let session = try AttentionSessionTests.session(
+    let session = try AttentionSession(
       "streaming-llm", ["sinks": 4, "localWindow": 16, "prefill": false])
-    let dense = try AttentionSessionTests.session("full")
+    let dense = try AttentionSession("full")
     #expect(
       sequence.run(session, 0..<Self.prompt, .prefill)
         == sequence.run(dense, 0..<Self.prompt, .prefill))
@@ -94,9 +94,9 @@ struct StreamingLLMTests {
   @Test("Steps together give what they give one by one", arguments: [3, 64])
   func together(count: Int) throws {
     let sequence = TestSequence(AttentionSessionTests.shape, tokens: Self.tokens, seed: 4)
-    let parameters: [String: JSONValue] = ["sinks": 2, "localWindow": 9]
-    let single = try AttentionSessionTests.session("streaming-llm", parameters)
-    let several = try AttentionSessionTests.session("streaming-llm", parameters)
+    let parameters: JSONValue = ["sinks": 2, "localWindow": 9]
+    let single = try AttentionSession("streaming-llm", parameters)
+    let several = try AttentionSession("streaming-llm", parameters)
     sequence.run(single, 0..<50, .prefill)
     sequence.run(several, 0..<50, .prefill)
     var position = 50
@@ -170,16 +170,17 @@ struct StreamingLLMTests {
   func cacheRelative(
     sizes: (sinks: Int, window: Int, prefill: Bool), layout: RotaryEmbedding.Layout
   ) throws {
-    var shape = AttentionSessionTests.shape
-    shape.rotary = RotaryEmbedding(base: 100, dimensions: 16, layout: layout)
+    let rotary = RotaryEmbedding(base: 100, dimensions: 16, layout: layout)
+    let shape = AttentionShape(
+      layers: 1, queryHeads: 6, kvHeads: 2, headDimension: 16, rotary: rotary)
     let raw = Unrotated(
-      rotary: try #require(shape.rotary),
+      rotary: rotary,
       sequence: TestSequence(shape, tokens: Self.tokens, seed: sizes.window, deviation: 0.8))
     let queries = raw.rotated(raw.sequence.attention.queries)
     let keys = raw.rotated(raw.sequence.attention.keys)
     for steps in [1, 7] {
-      let session = try BaselineTests.session(
-        StrategyEntry<StreamingLLM>(),
+      let session = try AttentionSession(
+        "streaming-llm",
         [
           "sinks": .integer(sizes.sinks), "localWindow": .integer(sizes.window),
           "prefill": .boolean(sizes.prefill), "positions": "cacheRelative",
@@ -189,7 +190,7 @@ struct StreamingLLMTests {
       while position < Self.tokens {
         let range = position..<(position == 0 ? Self.prompt : min(position + steps, Self.tokens))
         var output = Matrix(rows: range.count, columns: 96)
-        session.attend(
+        let outcome = session.attend(
           layer: 0, phase: position == 0 ? .prefill : .decode,
           queries: TestSequence.rows(range, of: queries),
           keys: TestSequence.rows(range, of: keys),
@@ -207,10 +208,10 @@ struct StreamingLLMTests {
             for i in 0..<16 {
               #expect(abs(Double(output[row, head * 16 + i]) - expected.output[i]) < 1e-5)
             }
-            let sum = Double(session.logSumExp[head * range.count + row])
+            let sum = Double(outcome.logSumExp[head * range.count + row])
             #expect(abs(sum - expected.logSumExp) < 1e-5)
           }
-          #expect(session.pairs[head].nominal == pairs)
+          #expect(outcome.pairs[head].nominal == pairs)
         }
         position = range.upperBound
       }
@@ -224,9 +225,9 @@ struct StreamingLLMTests {
   func sameLogits() throws {
     let sequence = TestSequence(AttentionSessionTests.shape, tokens: Self.tokens, seed: 5)
     let sizes: [String: JSONValue] = ["sinks": 3, "localWindow": 12]
-    let absolute = try AttentionSessionTests.session("streaming-llm", sizes)
-    let relative = try AttentionSessionTests.session(
-      "streaming-llm", sizes.merging(["positions": "cacheRelative"]) { $1 })
+    let absolute = try AttentionSession("streaming-llm", .object(sizes))
+    let relative = try AttentionSession(
+      "streaming-llm", .object(sizes.merging(["positions": "cacheRelative"]) { $1 }))
     #expect(absolute.logitsAreDense && relative.logitsAreDense)
     #expect(
       sequence.run(absolute, 0..<Self.prompt, .prefill)
@@ -235,13 +236,14 @@ struct StreamingLLMTests {
 
   @Test("A budget of attention mass and sizes out of range are refused by name")
   func refused() {
-    let bad: [(String, [String: JSONValue])] = [
+    let bad: [(String, JSONValue)] = [
       ("budget", ["budget": ["mass": 0.9]]), ("sinks", ["sinks": -1]),
-      ("localWindow", ["localWindow": 0]),
+      ("localWindow", ["localWindow": 0]), ("sinks", ["sinks": .integer(.max)]),
+      ("localWindow", ["localWindow": .integer(.max)]),
     ]
     for (parameter, parameters) in bad {
       let error = #expect(throws: ConfigurationError.self) {
-        try AttentionSessionTests.session("streaming-llm", parameters)
+        try AttentionSession("streaming-llm", parameters)
       }
       #expect(error?.parameter == parameter)
     }
@@ -250,8 +252,8 @@ struct StreamingLLMTests {
   @Test("The largest sizes there are do no harm")
   func hugeSizes() throws {
     let sequence = TestSequence(AttentionSessionTests.shape, tokens: 20, seed: 4)
-    let session = try AttentionSessionTests.session(
-      "streaming-llm", ["sinks": .integer(.max), "localWindow": .integer(.max)])
+    let session = try AttentionSession(
+      "streaming-llm", ["sinks": .integer(1 << 30), "localWindow": .integer(1 << 30)])
     sequence.run(session, 0..<19, .prefill)
     sequence.run(session, 19..<20, .decode)
     #expect(session.held(0) == Array(0..<20))

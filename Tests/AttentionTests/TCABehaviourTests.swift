@@ -15,7 +15,10 @@ struct TCABehaviourTests {
     var layer = 0
     var prompt = 100
     var decoded = 40
-    var configuration = TCA.Configuration(blockSize: 16, localWindow: 32)
+    var strategy = TCA {
+      $0.blockSize = 16
+      $0.localWindow = 32
+    }
     var seed = 1
 
     var shape: AttentionShape {
@@ -24,7 +27,7 @@ struct TCABehaviourTests {
     }
 
     var description: String {
-      "\(queryHeads)/\(kvHeads) heads of \(headDimension), \(prompt)+\(decoded) tokens, seed \(seed), \(configuration)"
+      "\(queryHeads)/\(kvHeads) heads of \(headDimension), \(prompt)+\(decoded) tokens, seed \(seed), \(strategy)"
     }
   }
 
@@ -35,16 +38,16 @@ struct TCABehaviourTests {
       var new = Case()
       new.seed = cases.count + 1
       change(&new)
-      if new.configuration.heads == nil {
+      if new.strategy.heads == nil {
         var generator = SeededGenerator(seed: new.seed, purpose: "heads")
         let group = new.shape.queryHeadsPerKVHead
         var heads = (0..<(new.layer + 1) * new.queryHeads).map { _ in
           generator.index(below: 14)
         }
-        if new.configuration.groupMerge == .aggregate {
+        if new.strategy.groupMerge == .aggregate {
           heads = heads.indices.map { heads[$0 / group * group] }
         }
-        new.configuration.heads = heads
+        new.strategy.heads = heads
       }
       cases.append(new)
     }
@@ -61,70 +64,70 @@ struct TCABehaviourTests {
       $0.kvHeads = 1
       $0.headDimension = 8
     }
-    add { $0.configuration.groupMerge = .aggregate }
+    add { $0.strategy.groupMerge = .aggregate }
     add {
-      $0.configuration.groupMerge = .aggregate
-      $0.configuration.importanceQueries = 9
+      $0.strategy.groupMerge = .aggregate
+      $0.strategy.importanceQueries = 9
     }
     add { $0.layer = 2 }
-    add { $0.configuration.groupAttends = .union }
-    add { $0.configuration.sinks = 4 }
+    add { $0.strategy.groupAttends = .union }
+    add { $0.strategy.sinks = 4 }
     add {
-      $0.configuration.sinks = 4
+      $0.strategy.sinks = 4
       $0.prompt = 20
       $0.decoded = 60
     }
     add {
-      $0.configuration.sinks = 20
+      $0.strategy.sinks = 20
       $0.prompt = 20
       $0.decoded = 60
     }
-    add { $0.configuration.importanceQueries = 7 }
-    add { $0.configuration.importanceQueries = 1000 }
-    add { $0.configuration.balance = 0 }
-    add { $0.configuration.balance = 1 }
-    add { $0.configuration.prefill = false }
-    add { $0.configuration.decode = false }
-    add { $0.configuration.retention = false }
+    add { $0.strategy.importanceQueries = 7 }
+    add { $0.strategy.importanceQueries = 1000 }
+    add { $0.strategy.balance = 0 }
+    add { $0.strategy.balance = 1 }
+    add { $0.strategy.prefill = false }
+    add { $0.strategy.decode = false }
+    add { $0.strategy.retention = false }
     add {
-      $0.configuration.retention = false
-      $0.configuration.groupMerge = .aggregate
+      $0.strategy.retention = false
+      $0.strategy.groupMerge = .aggregate
     }
     add {
-      $0.configuration.retention = false
-      $0.configuration.decode = false
+      $0.strategy.retention = false
+      $0.strategy.decode = false
     }
-    add { $0.configuration.localWindow = 0 }
+    add { $0.strategy.localWindow = 0 }
     add {
-      $0.configuration.localWindow = 0
+      $0.strategy.localWindow = 0
       $0.prompt = 96
     }
     add {
-      $0.configuration.localWindow = 0
-      $0.configuration.sinks = 2
+      $0.strategy.localWindow = 0
+      $0.strategy.sinks = 2
     }
     add {
-      $0.configuration.blockSize = 1
-      $0.configuration.localWindow = 5
+      $0.strategy.blockSize = 1
+      $0.strategy.localWindow = 5
     }
     add {
-      $0.configuration.blockSize = 1
-      $0.configuration.localWindow = 0
+      $0.strategy.blockSize = 1
+      $0.strategy.localWindow = 0
     }
     add {
-      $0.configuration.blockSize = 2
-      $0.configuration.localWindow = 8
+      $0.strategy.blockSize = 2
+      $0.strategy.localWindow = 8
     }
     add {
-      $0.configuration.blockSize = 64
-      $0.configuration.localWindow = 64
+      $0.strategy.blockSize = 64
+      $0.strategy.localWindow = 64
       $0.prompt = 300
     }
-    add { $0.configuration.heads = [-1, -1, -1, -1, -1, -1] }
-    add { $0.configuration.heads = [3, -1, 5, 0, 0, 0] }
+    add { $0.strategy.heads = [-1, -1, -1, -1, -1, -1] }
+    add { $0.strategy.heads = [3, -1, 5, 0, 0, 0] }
     add {
-      $0.configuration.heads = [3, -1, 5, 0, 0, 0]
-      $0.configuration.groupAttends = .union
+      $0.strategy.heads = [3, -1, 5, 0, 0, 0]
+      $0.strategy.groupAttends = .union
     }
     return cases
   }()
@@ -137,42 +140,45 @@ struct TCABehaviourTests {
     let total = testCase.prompt + testCase.decoded
     let sequence = TestSequence(shape, tokens: total, seed: testCase.seed)
     let attention = sequence.attention
-    var reference = ReferenceTCA(testCase.configuration, attention, layer: testCase.layer)
+    var reference = ReferenceTCA(testCase.strategy, attention, layer: testCase.layer)
+    try ConfiguredStrategy(testCase.strategy).check(promptTokens: total, shape: shape)
     let session = AttentionSession(
-      try TCA(testCase.configuration, for: shape), shape: shape,
+      testCase.strategy, shape: shape,
       workspace: Workspace(workers: try WorkerPool(threadCount: 2)))
 
     if testCase.prompt > 0 {
       let attended = reference.prefill(testCase.prompt)
-      let output = sequence.run(session, 0..<testCase.prompt, .prefill, layer: testCase.layer)
+      let (output, outcome) = sequence.attend(
+        session, 0..<testCase.prompt, .prefill, layer: testCase.layer)
       for head in 0..<shape.queryHeads {
         #expect(
-          session.pairs[head].nominal == attended[head].reduce(0) { $0 + $1.count },
+          outcome.pairs[head].nominal == attended[head].reduce(0) { $0 + $1.count },
           "head \(head) of \(testCase)")
         for query in 0..<testCase.prompt {
           Self.expectOutput(
             output, row: query, head: head, query: query, attended[head][query], attention,
-            session, tokens: testCase.prompt)
+            outcome, tokens: testCase.prompt)
         }
       }
       Self.expectCache(session, reference, testCase)
     }
     for query in testCase.prompt..<total {
       let attended = reference.decode()
-      let output = sequence.run(session, query..<query + 1, .decode, layer: testCase.layer)
+      let (output, outcome) = sequence.attend(
+        session, query..<query + 1, .decode, layer: testCase.layer)
       for head in 0..<shape.queryHeads {
         #expect(
-          session.pairs[head].nominal == attended[head].count,
+          outcome.pairs[head].nominal == attended[head].count,
           "query \(query), head \(head) of \(testCase)")
         Self.expectOutput(
-          output, row: 0, head: head, query: query, attended[head], attention, session, tokens: 1)
+          output, row: 0, head: head, query: query, attended[head], attention, outcome, tokens: 1)
       }
       Self.expectCache(session, reference, testCase)
     }
   }
 
   private static func expectCache(
-    _ session: AttentionSession<TCA>, _ reference: ReferenceTCA, _ testCase: Case
+    _ session: AttentionSession, _ reference: ReferenceTCA, _ testCase: Case
   ) {
     for kvHead in session.caches[testCase.layer].indices {
       #expect(
@@ -183,7 +189,7 @@ struct TCABehaviourTests {
 
   private static func expectOutput(
     _ output: Matrix, row: Int, head: Int, query: Int, _ attended: Set<Int>,
-    _ attention: ReferenceAttention, _ session: AttentionSession<TCA>, tokens: Int
+    _ attention: ReferenceAttention, _ outcome: AttentionOutcome, tokens: Int
   ) {
     let expected = attention.attend(head: head, query: query, to: attended.sorted())
     let d = attention.shape.headDimension
@@ -191,7 +197,7 @@ struct TCABehaviourTests {
       let difference = abs(Double(output[row, head * d + i]) - expected.output[i])
       #expect(difference < 1e-5, "query \(query), head \(head)")
     }
-    let sum = Double(session.logSumExp[head * tokens + row])
+    let sum = Double(outcome.logSumExp[head * tokens + row])
     #expect(abs(sum - expected.logSumExp) < 1e-5, "query \(query), head \(head)")
   }
 }

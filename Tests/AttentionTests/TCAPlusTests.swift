@@ -1,5 +1,4 @@
 import Kernels
-import LabTestSupport
 import Records
 import Tensors
 import Testing
@@ -12,11 +11,14 @@ struct TCAPlusTests {
   static let shape = AttentionShape(layers: 2, queryHeads: 6, kvHeads: 2, headDimension: 16)
 
   static func strategy(
-    _ configuration: TCAPlus.Configuration, heads: [Int]? = nil
+    heads: [Int] = [Int](repeating: 8, count: 12), _ change: (inout TCAPlus) -> Void
   ) throws -> TCAPlus {
-    var configuration = configuration
-    configuration.heads = heads ?? [Int](repeating: 8, count: 12)
-    return try TCAPlus(configuration, for: shape)
+    let strategy = TCAPlus {
+      $0.heads = heads
+      change(&$0)
+    }
+    try ConfiguredStrategy(strategy).check(promptTokens: 400, shape: shape)
+    return strategy
   }
 
   // MARK: The plan
@@ -77,17 +79,22 @@ struct TCAPlusTests {
   // MARK: At work
 
   private func session(
-    _ configuration: TCAPlus.Configuration, heads: [Int]? = nil
-  ) throws -> AttentionSession<TCAPlus> {
+    heads: [Int] = [Int](repeating: 8, count: 12), _ change: (inout TCAPlus) -> Void
+  ) throws -> AttentionSession {
     AttentionSession(
-      try Self.strategy(configuration, heads: heads), shape: Self.shape,
+      try Self.strategy(heads: heads, change), shape: Self.shape,
       workspace: Workspace(workers: WorkerPool()))
   }
 
   @Test("Nothing is lost: exact and cold tokens together are all, in fewer bytes")
   func holdsAll() throws {
     for tier in [TCAPlus.Tier.q4, .q8] {
-      let session = try session(.init(localWindow: 32, sinks: 2, denseQueries: 8, coldTier: tier))
+      let session = try session {
+        $0.localWindow = 32
+        $0.sinks = 2
+        $0.denseQueries = 8
+        $0.coldTier = tier
+      }
       let sequence = TestSequence(Self.shape, tokens: 400, seed: 3)
       sequence.feed(session, prompt: 300, decode: 100)
       for head in session.caches.joined() {
@@ -104,7 +111,12 @@ struct TCAPlusTests {
 
   @Test("Without a cold tier what is not kept is freed, generated tokens too")
   func evicts() throws {
-    let session = try session(.init(localWindow: 32, sinks: 2, denseQueries: 8, coldTier: .none))
+    let session = try session {
+      $0.localWindow = 32
+      $0.sinks = 2
+      $0.denseQueries = 8
+      $0.coldTier = .none
+    }
     let sequence = TestSequence(Self.shape, tokens: 400, seed: 3)
     sequence.feed(session, prompt: 300, decode: 100)
     for head in session.caches.joined() {
@@ -117,7 +129,7 @@ struct TCAPlusTests {
   @Test("A share of −1 keeps its head exact while others have a cold tier")
   func mixedHeads() throws {
     let heads = [-1, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3]
-    let session = try session(.init(localWindow: 32), heads: heads)
+    let session = try session(heads: heads) { $0.localWindow = 32 }
     TestSequence(Self.shape, tokens: 300, seed: 4)
       .feed(session, prompt: 200, decode: 100)
     #expect(session.caches[0][0].cold == nil && session.caches[0][0].count == 300)
@@ -128,8 +140,11 @@ struct TCAPlusTests {
   func headBudgets() throws {
     let heads = [2, 2, 2, 8, 8, 8, 5, 5, 5, 5, 5, 5]
     for budgets in TCAPlus.HeadBudgets.allCases {
-      let session = try session(
-        .init(localWindow: 32, headBudgets: budgets, budget: .tokens(200)), heads: heads)
+      let session = try session(heads: heads) {
+        $0.localWindow = 32
+        $0.headBudgets = budgets
+        $0.budget = .tokens(200)
+      }
       TestSequence(Self.shape, tokens: 400, seed: 5)
         .feed(session, prompt: 400, decode: 0)
       let counts = session.caches.joined().map(\.count)
@@ -146,7 +161,11 @@ struct TCAPlusTests {
   @Test("No token leaves while a narrower window can make room for it")
   func windowGivesWay() throws {
     for budget in [95, 105, 110, 115, 120, 140, 200] {
-      let session = try session(.init(localWindow: 64, sinks: 2, budget: .tokens(budget)))
+      let session = try session {
+        $0.localWindow = 64
+        $0.sinks = 2
+        $0.budget = .tokens(budget)
+      }
       TestSequence(Self.shape, tokens: 400, seed: 7).feed(session, prompt: 400, decode: 0)
       #expect(session.logicalBytes <= budget * 4 * 128)
       // With a window of r tokens the others, two sinks apart, fill pages of 768 bytes, the rest is exact.
@@ -160,31 +179,37 @@ struct TCAPlusTests {
   }
 
   @Test("Uniform shares are the mean, a head that keeps everything counting as 1")
-  func uniformShares() throws {
+  func uniformShares() {
     let heads = [-1, 0, 0, 8, 2, 2, 4, 4, 4, 6, 6, 6]
-    var configuration = TCAPlus.Configuration(headBudgets: .uniform, heads: heads)
+    var strategy = TCAPlus {
+      $0.headBudgets = .uniform
+      $0.heads = heads
+    }
     let mean = (1 + 0.25 + 0.0625 + 0.125) / 4
-    #expect(try TCAPlus.shares(configuration, Self.shape) == [mean, mean, mean, mean])
-    configuration.headBudgets = .calibrated
-    #expect(try TCAPlus.shares(configuration, Self.shape) == [nil, 0.25, 0.0625, 0.125])
-    configuration = .init(headBudgets: .uniform, heads: [Int](repeating: -1, count: 12))
-    #expect(try TCAPlus.shares(configuration, Self.shape) == [nil, nil, nil, nil])
+    #expect(strategy.shares(Self.shape) == [mean, mean, mean, mean])
+    strategy.headBudgets = .calibrated
+    #expect(strategy.shares(Self.shape) == [nil, 0.25, 0.0625, 0.125])
+    strategy.headBudgets = .uniform
+    strategy.heads = [Int](repeating: -1, count: 12)
+    #expect(strategy.shares(Self.shape) == [nil, nil, nil, nil])
   }
 
   @Test("Decode reads the cold pages with the most attention, as many as its density says")
   func reselection() throws {
     for density in [0, 0.1, 0.5, 1] {
-      let strategy = try Self.strategy(
-        .init(localWindow: 32, importanceQueries: 16, decodeDensity: density))
-      let session = AttentionSession(
-        strategy, shape: Self.shape, workspace: Workspace(workers: WorkerPool()))
+      let session = try session {
+        $0.localWindow = 32
+        $0.importanceQueries = 16
+        $0.decodeDensity = density
+      }
+      let log = SelectionLog(session)
       let sequence = TestSequence(Self.shape, tokens: 401, seed: 6)
       sequence.feed(session, prompt: 400, decode: 1)
       let d = Self.shape.headDimension
       for kvHead in 0..<2 {
         let cache = session.caches[1][kvHead]
         let tier = try #require(cache.cold)
-        let attended = session.lastSelections[3 * kvHead]
+        let attended = log.last[3 * kvHead]
         let read = tier.positions.map { attended.attends(to: Int($0), fromQuery: 400) }
         let pages = (0..<tier.pageCount).filter { read[32 * $0] }
         #expect(pages.count == Int((density * Double(tier.pageCount)).rounded(.up)))
@@ -207,14 +232,12 @@ struct TCAPlusTests {
 
   @Test("Parameters that do not fit are refused by name")
   func refusals() {
-    func parameter(_ change: (inout TCAPlus.Configuration) -> Void) -> String? {
-      var configuration = TCAPlus.Configuration(heads: [Int](repeating: 0, count: 12))
-      change(&configuration)
-      do throws(ConfigurationError) {
-        _ = try TCAPlus(configuration, for: Self.shape)
+    func parameter(_ change: (inout TCAPlus) -> Void) -> String? {
+      do {
+        _ = try Self.strategy(change)
         return nil
       } catch {
-        return error.parameter
+        return (error as? ConfigurationError)?.parameter
       }
     }
     #expect(parameter { _ in } == nil)

@@ -9,11 +9,13 @@ struct TCASelectorTests {
     Set(selection.runs.flatMap { Array($0) })
   }
 
-  private static func configuration(
-    _ blockSize: Int, balance: Double, sinks: Int
-  ) -> TCA.Configuration {
-    TCA.Configuration(
-      blockSize: blockSize, localWindow: 0, balance: balance, sinks: sinks)
+  private static func strategy(_ blockSize: Int, balance: Double, sinks: Int) -> TCA {
+    TCA {
+      $0.blockSize = blockSize
+      $0.localWindow = 0
+      $0.balance = balance
+      $0.sinks = sinks
+    }
   }
 
   @Test(
@@ -22,19 +24,19 @@ struct TCASelectorTests {
   func equalsReference(blockSize: Int, balance: Double) {
     for (round, levels) in [3, 40, 100_000].enumerated() {
       for sinks in [0, 1, 5] {
-        let configuration = Self.configuration(blockSize, balance: balance, sinks: sinks)
+        let strategy = Self.strategy(blockSize, balance: balance, sinks: sinks)
         var generator = SeededGenerator(seed: round, purpose: "importance \(blockSize)")
         // Multiples of a power of two, so that sums are exact and few levels make many ties.
         let importance = (0..<blockSize * 13).map { _ in
           Float(generator.index(below: levels)) * 0x1p-20
         }
         for candidate in 0..<TCACandidate.count {
-          let selection = configuration.selector.select(
+          let selection = strategy.selector.select(
             importance[...], candidate: TCACandidate(index: candidate, blockSize: blockSize))
           let expected = ReferenceTCA.select(
             importance.map(Double.init),
             shares: ReferenceTCA.shares(candidate, blockSize: blockSize),
-            configuration: configuration)
+            strategy: strategy)
           #expect(
             Self.positions(selection) == expected,
             "candidate \(candidate), \(levels) levels, \(sinks) sinks")
@@ -45,12 +47,12 @@ struct TCASelectorTests {
 
   @Test("A block that leaves the window keeps its top, sinks first", arguments: [0, 3, 16, 40])
   func block(sinks: Int) {
-    let configuration = Self.configuration(16, balance: 0.5, sinks: sinks)
+    let strategy = Self.strategy(16, balance: 0.5, sinks: sinks)
     var generator = SeededGenerator(seed: sinks, purpose: "block")
     let importance = (0..<16).map { _ in Float(generator.index(below: 6)) }
     for first in [0, 16, 32] {
       for budget in 1...16 {
-        let selection = configuration.selector.selectBlock(
+        let selection = strategy.selector.selectBlock(
           importance[...], at: Array(first..<first + 16), budget: budget)
         #expect(
           Self.positions(selection)
@@ -69,7 +71,7 @@ struct TCASelectorTests {
     for candidate in 0..<TCACandidate.count {
       let candidate = TCACandidate(index: candidate, blockSize: 16)
       let counts = [0, 1, 4, 30, 64, 1000].map { sinks in
-        Self.configuration(16, balance: 0.5, sinks: sinks).selector
+        Self.strategy(16, balance: 0.5, sinks: sinks).selector
           .select(importance[...], candidate: candidate).runTokenCount
       }
       #expect(Set(counts).count == 1)

@@ -1,12 +1,18 @@
 import Attention
+import Calibration
 import Foundation
+import JSON
 import LabTestSupport
 import Records
 import Tensors
+import Testing
+import Threads
 
 /// Random queries and keys, and their attention in double precision.
 struct CalibrationSequence {
   let attention: ReferenceAttention
+
+  init(_ attention: ReferenceAttention) { self.attention = attention }
 
   init(_ shape: AttentionShape, tokens: Int, seed: Int) {
     var generator = SeededGenerator(seed: seed, purpose: "calibration")
@@ -44,5 +50,36 @@ struct CalibrationSequence {
         layer: layer, phase: .prefill, queries: attention.queries, keys: attention.keys,
         values: attention.values, firstPosition: 0, output: &output)
     }
+  }
+}
+
+extension CalibratedStrategy {
+  /// A strategy as a spec says it, sized for a prompt of so many tokens.
+  static func of(
+    _ parameters: JSONValue, shape: AttentionShape, promptTokens: Int = 304
+  ) throws -> Self {
+    let entry = try #require(StrategyRegistry.builtIn.entry(named: about.name))
+    return try #require(
+      try entry.configure(parameters).forPrompt(of: promptTokens, shape: shape) as? Self)
+  }
+
+  /// What its offline phase finds out of a sequence.
+  func evidence(
+    _ sequence: CalibrationSequence, workspace: Workspace = Workspace(workers: WorkerPool())
+  ) throws -> JSONValue {
+    let pass = makePass(shape: sequence.attention.shape, workspace: workspace)
+    sequence.run(pass)
+    return try pass.evidence()
+  }
+}
+
+extension ConfiguredStrategy {
+  /// Throws what a plan would, before the offline phase.
+  func checkBeforeCalibration(
+    for shape: AttentionShape, contextLength: Int
+  ) throws -> ConfiguredStrategy {
+    let assumed = try assumingCalibrated(for: shape, contextLength: contextLength)
+    try assumed.check(promptTokens: contextLength, shape: shape)
+    return assumed
   }
 }

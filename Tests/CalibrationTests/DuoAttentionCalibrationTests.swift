@@ -4,7 +4,6 @@ import Foundation
 import JSON
 import Tensors
 import Testing
-import Threads
 
 @Suite("How a spec's duo-attention is calibrated")
 struct DuoAttentionCalibrationTests {
@@ -12,15 +11,15 @@ struct DuoAttentionCalibrationTests {
     AttentionShape(layers: 2, queryHeads: 6, kvHeads: 2, headDimension: 8, rotary: rotary)
   }
 
+  private static func strategy(_ parameters: JSONValue) throws -> DuoAttention {
+    try DuoAttention.of(parameters, shape: shape(nil))
+  }
+
   private static func evidence(_ shape: AttentionShape, tokens: Int) throws -> JSONValue {
-    let calibration = DuoAttentionCalibration()
-    let request = try #require(
-      try calibration.request(parameters: [:], contextLength: tokens))
+    let strategy = try strategy([:])
+    let request = try #require(try strategy.calibrationRequest(contextLength: tokens))
     #expect(request.tokens == tokens && request.corpus == "emma")
-    let pass = try calibration.makePass(
-      request, shape: shape, workspace: Workspace(workers: WorkerPool()))
-    CalibrationSequence(shape, tokens: tokens, seed: 3).run(pass)
-    return try pass.evidence()
+    return try strategy.evidence(CalibrationSequence(shape, tokens: tokens, seed: 3))
   }
 
   /// Turns a row by some positions, as a matrix of the formula.
@@ -85,27 +84,24 @@ struct DuoAttentionCalibrationTests {
 
   @Test("Scores become the parameter heads; damaged evidence is refused, given heads need none")
   func resolving() throws {
-    let calibration = DuoAttentionCalibration()
     let evidence: JSONValue = [
       "tokens": 30, "layers": 2, "kvHeads": 2, "scores": [0.1, 0.5, 0.25, 1],
     ]
-    #expect(
-      try calibration.resolve(parameters: ["sparsity": 0.25], evidence: evidence)
-        == ["sparsity": 0.25, "heads": [0.1, 0.5, 0.25, 1]])
+    let (resolved, remark) = try Self.strategy(["sparsity": 0.25]).calibrated(by: evidence)
+    #expect(resolved.sparsity == 0.25 && resolved.heads == [0.1, 0.5, 0.25, 1] && remark == nil)
     for damaged: JSONValue in [
       [:], ["tokens": 30, "layers": 2, "kvHeads": 2, "scores": [0.1]],
       ["tokens": 30, "layers": 1, "kvHeads": 1, "scores": [1.5]],
     ] {
       #expect(throws: CalibrationError.damagedEvidence(strategy: "duo-attention")) {
-        try calibration.resolve(parameters: [:], evidence: damaged)
+        try Self.strategy([:]).calibrated(by: damaged)
       }
     }
     #expect(
-      try calibration.request(parameters: ["heads": [0, 1]], contextLength: 8192) == nil)
-    #expect(
-      try calibration.request(parameters: [:], contextLength: 8192)?.tokens == 2048)
+      try Self.strategy(["heads": [0, 1]]).calibrationRequest(contextLength: 8192) == nil)
+    #expect(try Self.strategy([:]).calibrationRequest(contextLength: 8192)?.tokens == 2048)
     #expect(throws: ConfigurationError.self) {
-      try calibration.request(parameters: ["calibrationLength": 9000], contextLength: 8192)
+      try Self.strategy(["calibrationLength": 9000]).calibrationRequest(contextLength: 8192)
     }
   }
 }

@@ -46,19 +46,16 @@ struct PrefillCalibrationTests {
     return matrix
   }
 
-  private static func evidence(
-    _ calibration: any CalibratedStrategy, _ parameters: JSONValue, threads: Int = 1
+  private static func evidence<Strategy: CalibratedStrategy>(
+    _ type: Strategy.Type, _ parameters: JSONValue, threads: Int = 1
   ) throws -> JSONValue {
-    let request = try #require(
-      try calibration.request(parameters: parameters, contextLength: 304))
-    let pass = try calibration.makePass(
-      request, shape: shape, workspace: Workspace(workers: try WorkerPool(threadCount: threads)))
-    let queries = try tensor("q")
-    var output = Matrix(rows: queries.rows, columns: queries.columns)
-    pass.attend(
-      layer: 0, phase: .prefill, queries: queries, keys: try tensor("k"), values: try tensor("v"),
-      firstPosition: 0, output: &output)
-    return try pass.evidence()
+    let strategy = try Strategy.of(parameters, shape: shape)
+    _ = try #require(try strategy.calibrationRequest(contextLength: 304))
+    let sequence = CalibrationSequence(
+      ReferenceAttention(
+        shape: shape, queries: try tensor("q"), keys: try tensor("k"), values: try tensor("v")))
+    return try strategy.evidence(
+      sequence, workspace: Workspace(workers: try WorkerPool(threadCount: threads)))
   }
 
   private static let xattention: JSONValue = [
@@ -71,19 +68,18 @@ struct PrefillCalibrationTests {
   @Test("XAttention's thresholds are those of the reference, on any number of threads")
   func thresholds() throws {
     let golden = try Golden.load().xattention.thresholds
-    let found = try Self.evidence(XAttentionCalibration(), Self.xattention)
+    let found = try Self.evidence(XAttention.self, Self.xattention)
     let evidence = try found.decode(as: XAttentionEvidence.self)
     #expect(evidence.thresholds.count == golden.count)
     for (found, expected) in zip(evidence.thresholds, golden) {
       #expect(abs(found - expected) < 2e-6, "\(found), \(expected)")
     }
-    #expect(try Self.evidence(XAttentionCalibration(), Self.xattention, threads: 3) == found)
+    #expect(try Self.evidence(XAttention.self, Self.xattention, threads: 3) == found)
 
-    let resolved = try XAttentionCalibration().resolve(
-      parameters: Self.xattention, evidence: found)
-    #expect(
-      try StrategyEntry<XAttention>().configuration(resolved).thresholds == evidence.thresholds)
-    try StrategyEntry<XAttention>().check(parameters: resolved, shape: Self.shape)
+    let resolved = try XAttention.of(Self.xattention, shape: Self.shape)
+      .calibrated(by: found).strategy
+    #expect(resolved.thresholds == evidence.thresholds)
+    try ConfiguredStrategy(resolved).check(promptTokens: 304, shape: Self.shape)
   }
 
   @Test("A threshold is the share of score down to the weakest block that attention needs")
@@ -97,7 +93,7 @@ struct PrefillCalibrationTests {
   @Test("MInference's search measures what the reference measures and takes the best")
   func search() throws {
     let golden = try Golden.load().minference.masses
-    let found = try Self.evidence(MInferenceCalibration(), Self.minference)
+    let found = try Self.evidence(MInference.self, Self.minference)
     let evidence = try found.decode(as: MInferenceEvidence.self)
     for (entry, expected) in zip(evidence.entries, golden) {
       #expect(entry.mass.count == expected.count)
@@ -106,21 +102,20 @@ struct PrefillCalibrationTests {
       }
       #expect(entry.choice == expected.indices.max { expected[$0] < expected[$1] })
     }
-    #expect(try Self.evidence(MInferenceCalibration(), Self.minference, threads: 3) == found)
+    #expect(try Self.evidence(MInference.self, Self.minference, threads: 3) == found)
 
-    let resolved = try MInferenceCalibration().resolve(
-      parameters: Self.minference, evidence: found)
-    let configuration = try StrategyEntry<MInference>().configuration(resolved)
-    #expect(configuration.heads == evidence.entries.map(\.choice))
-    try StrategyEntry<MInference>().check(parameters: resolved, shape: Self.shape)
+    let resolved = try MInference.of(Self.minference, shape: Self.shape)
+      .calibrated(by: found).strategy
+    #expect(resolved.heads == evidence.entries.map(\.choice))
+    try ConfiguredStrategy(resolved).check(promptTokens: 304, shape: Self.shape)
   }
 
   @Test("With a density every candidate is brought to it before they are compared")
   func equalDensities() throws {
     for density in [0.3, 0.5] {
-      let found = try Self.evidence(
-        MInferenceCalibration(),
-        Self.minference.setting("budget", to: ["density": .number(density)]))
+      var parameters = Self.minference.objectValue ?? [:]
+      parameters["budget"] = ["density": .number(density)]
+      let found = try Self.evidence(MInference.self, .object(parameters))
       let evidence = try found.decode(as: MInferenceEvidence.self)
       for entry in evidence.entries {
         #expect(entry.density.allSatisfy { $0 <= density && $0 > density - 0.07 }, "\(entry)")
@@ -139,45 +134,48 @@ struct PrefillCalibrationTests {
 
   @Test("Calibration is asked for where a spec asks for it, and nowhere else")
   func requests() throws {
-    func asks(_ calibration: any CalibratedStrategy, _ parameters: JSONValue) throws -> Int? {
-      try calibration.request(parameters: parameters, contextLength: 8192)?.tokens
+    func asks<Strategy: CalibratedStrategy>(
+      _ type: Strategy.Type, _ parameters: JSONValue
+    ) throws -> Int? {
+      try Strategy.of(parameters, shape: Self.shape).calibrationRequest(contextLength: 8192)?.tokens
     }
-    let minference = MInferenceCalibration()
-    #expect(try asks(minference, [:]) == nil)
-    #expect(try asks(minference, ["pattern": "block-sparse"]) == nil)
-    #expect(try asks(minference, ["pattern": "search"]) == 4096)
-    #expect(try asks(minference, ["pattern": "search", "calibrationLength": 700]) == 700)
-    #expect(try asks(minference, ["pattern": "search", "heads": [1]]) == nil)
-    let xattention = XAttentionCalibration()
-    #expect(try asks(xattention, [:]) == nil)
-    #expect(try asks(xattention, ["calibrationCorpus": "emma"]) == 4096)
-    #expect(try asks(xattention, ["calibrationCorpus": "emma", "thresholds": [1]]) == nil)
+    #expect(try asks(MInference.self, [:]) == nil)
+    #expect(try asks(MInference.self, ["pattern": "block-sparse"]) == nil)
+    #expect(try asks(MInference.self, ["pattern": "search"]) == 4096)
+    #expect(try asks(MInference.self, ["pattern": "search", "calibrationLength": 700]) == 700)
+    #expect(try asks(MInference.self, ["pattern": "search", "heads": [1]]) == nil)
+    #expect(try asks(XAttention.self, [:]) == nil)
+    #expect(try asks(XAttention.self, ["calibrationCorpus": "emma"]) == 4096)
+    #expect(
+      try asks(XAttention.self, ["calibrationCorpus": "emma", "thresholds": [1]]) == nil)
     #expect(
       try asks(
-        xattention,
-        ["calibrationCorpus": "emma", "budget": ["density": 0.3, "promptTokens": 64]]) == nil)
+        XAttention.self, ["calibrationCorpus": "emma", "budget": ["density": 0.3]]) == nil)
     let error = #expect(throws: ConfigurationError.self) {
-      try asks(xattention, ["calibrationCorpus": "emma", "calibrationLength": 9000])
+      try asks(
+        XAttention.self, ["calibrationCorpus": "emma", "calibrationLength": 9000])
     }
     #expect(error?.parameter == "calibrationLength")
   }
 
   @Test("What stands in for a result before calibration can be checked")
   func provisional() throws {
-    for entry in CalibrationRegistry.builtIn.entries {
-      let strategy = try #require(StrategyRegistry.builtIn.entry(named: entry.strategy))
+    var calibrated: Set<String> = []
+    for entry in StrategyRegistry.builtIn.entries {
       for parameters: JSONValue in [[:], ["pattern": "search"], ["calibrationCorpus": "emma"]] {
-        try strategy.check(
-          parameters: entry.provisional(parameters: parameters, shape: Self.shape),
-          shape: Self.shape)
+        let configured = try entry.configure(parameters)
+        if configured.strategy is any CalibratedStrategy { calibrated.insert(configured.name) }
+        if configured.name != "composed" {
+          _ = try configured.checkBeforeCalibration(for: Self.shape, contextLength: 4096)
+        }
       }
     }
+    #expect(calibrated == ["tca", "tca-plus", "minference", "xattention", "duo-attention"])
   }
 
   @Test("Damaged evidence is an error, not a choice")
   func damaged() {
-    let calibrations: [any CalibratedStrategy] = [MInferenceCalibration(), XAttentionCalibration()]
-    for calibration in calibrations {
+    func expectDamage(_ strategy: some CalibratedStrategy) {
       let damaged: [JSONValue] = [
         [:], ["tokens": 9], "x",
         ["tokens": 9, "layers": 1, "queryHeads": 2, "entries": [], "thresholds": [0.5]],
@@ -187,10 +185,12 @@ struct PrefillCalibrationTests {
         ],
       ]
       for evidence in damaged {
-        #expect(throws: CalibrationError.damagedEvidence(strategy: calibration.strategy)) {
-          try calibration.resolve(parameters: [:], evidence: evidence)
-        }
+        #expect(
+          throws: CalibrationError.damagedEvidence(strategy: type(of: strategy).about.name)
+        ) { try strategy.calibrated(by: evidence) }
       }
     }
+    expectDamage(MInference())
+    expectDamage(XAttention())
   }
 }

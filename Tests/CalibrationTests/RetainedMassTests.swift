@@ -1,5 +1,4 @@
 import Kernels
-import LabTestSupport
 import Tensors
 import Testing
 

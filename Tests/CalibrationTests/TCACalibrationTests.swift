@@ -1,37 +1,26 @@
 import Attention
 import Calibration
 import JSON
-import Tensors
 import Testing
-import Threads
 
 @Suite("How a spec's tca is calibrated")
 struct TCACalibrationTests {
-  static let calibration = TCACalibration()
+  static let shape = TCACalibratorTests.shape
 
-  static func evidence(_ parameters: JSONValue, tokens: Int) throws -> JSONValue {
-    let request = try #require(
-      try calibration.request(parameters: parameters, contextLength: tokens))
-    let sequence = CalibrationSequence(TCACalibratorTests.shape, tokens: tokens, seed: tokens)
-    let pass = try calibration.makePass(
-      request, shape: TCACalibratorTests.shape, workspace: Workspace(workers: WorkerPool()))
-    sequence.run(pass)
-    return try pass.evidence()
+  static func strategy(_ parameters: JSONValue) throws -> TCA {
+    try TCA.of(parameters, shape: shape)
   }
 
-  @Test("Every calibrated strategy is registered under its name")
-  func registry() {
-    for entry in CalibrationRegistry.builtIn.entries {
-      #expect(StrategyRegistry.builtIn.entry(named: entry.strategy) != nil)
-      #expect(CalibrationRegistry.builtIn.entry(for: entry.strategy)?.strategy == entry.strategy)
-    }
-    #expect(CalibrationRegistry.builtIn.entry(for: "full") == nil)
+  static func evidence(_ parameters: JSONValue, tokens: Int) throws -> JSONValue {
+    let strategy = try strategy(parameters)
+    _ = try #require(try strategy.calibrationRequest(contextLength: tokens))
+    return try strategy.evidence(CalibrationSequence(shape, tokens: tokens, seed: tokens))
   }
 
   @Test("Nothing is asked for where heads are given")
   func givenHeads() throws {
     #expect(
-      try Self.calibration.request(parameters: ["heads": [1, 2]], contextLength: 8192) == nil)
+      try Self.strategy(["heads": [1, 2]]).calibrationRequest(contextLength: 8192) == nil)
   }
 
   @Test(
@@ -40,11 +29,11 @@ struct TCACalibrationTests {
       (["blockSize": 128, "localWindow": 256], 8192, 2048),
       (["blockSize": 128, "localWindow": 1024], 8192, 2304),
       ([:], 16384, 8448), ([:], 8192, 8192), (["localWindow": 256], 512, 512),
-      (["blockSize": 1, "localWindow": .integer(.max)], 8192, 8192),
+      (["blockSize": 1, "localWindow": .integer(1 << 30)], 8192, 8192),
       (["calibrationLength": 700], 8192, 700),
     ] as [(JSONValue, Int, Int)])
   func length(parameters: JSONValue, context: Int, expected: Int) throws {
-    let request = try Self.calibration.request(parameters: parameters, contextLength: context)
+    let request = try Self.strategy(parameters).calibrationRequest(contextLength: context)
     #expect(request?.tokens == expected)
     #expect(request?.corpus == "emma")
   }
@@ -52,7 +41,7 @@ struct TCACalibrationTests {
   @Test("Options are those that decide the evidence; threshold and criterion share one pass")
   func options() throws {
     func request(_ parameters: JSONValue) throws -> CalibrationRequest? {
-      try Self.calibration.request(parameters: parameters, contextLength: 8192)
+      try Self.strategy(parameters).calibrationRequest(contextLength: 8192)
     }
     let base = try request(["localWindow": 256])
     let same: [JSONValue] = [
@@ -72,7 +61,8 @@ struct TCACalibrationTests {
   }
 
   @Test("Lengths beyond the context and sizes that do not fit are refused by name")
-  func refused() {
+  func refused() throws {
+    let entry = try #require(StrategyRegistry.builtIn.entry(named: "tca"))
     let bad: [(String, JSONValue)] = [
       ("calibrationLength", ["calibrationLength": 9000]),
       ("calibrationLength", ["calibrationLength": 1]),
@@ -81,7 +71,8 @@ struct TCACalibrationTests {
     ]
     for (parameter, parameters) in bad {
       let error = #expect(throws: ConfigurationError.self) {
-        try Self.calibration.request(parameters: parameters, contextLength: 8192)
+        try entry.configure(parameters).checkBeforeCalibration(
+          for: Self.shape, contextLength: 8192)
       }
       #expect(error?.parameter == parameter)
     }
@@ -99,11 +90,10 @@ struct TCACalibrationTests {
       for threshold in [0.2, 0.6, 0.9] {
         var members = parameters.objectValue ?? [:]
         members["threshold"] = .number(threshold)
-        let resolved = try Self.calibration.resolve(
-          parameters: .object(members), evidence: evidence)
-        try StrategyEntry<TCA>().check(parameters: resolved, shape: TCACalibratorTests.shape)
-        #expect(resolved["threshold"]?.doubleValue == threshold)
-        let heads = try #require(resolved["heads"]?.arrayValue).compactMap(\.integerValue)
+        let resolved = try Self.strategy(.object(members)).calibrated(by: evidence).strategy
+        try ConfiguredStrategy(resolved).check(promptTokens: 200, shape: Self.shape)
+        #expect(resolved.threshold == threshold)
+        let heads = try #require(resolved.heads)
         let kept = zip(0..., heads).reduce(0) { sum, head in
           let entry = decoded.entries[head.0 / decoded.queryHeadsPerEntry]
           return sum + (head.1 < 0 ? 200 : entry.kept[head.1])
@@ -117,23 +107,21 @@ struct TCACalibrationTests {
   @Test("Heads that keep everything are remarked on, and why")
   func remarks() throws {
     let short: JSONValue = ["blockSize": 16, "localWindow": 32]
-    let none = try Self.evidence(short, tokens: 48)
+    let none = try Self.strategy(short).calibrated(by: Self.evidence(short, tokens: 48))
     #expect(
-      try Self.calibration.remark(parameters: short, evidence: none)
+      none.remark
         == "tca keeps everything: none of the 48 calibration tokens leaves the local window of 32; calibrate on more than 48 or use a smaller localWindow"
     )
-    #expect(
-      try Self.calibration.resolve(parameters: short, evidence: none)["heads"]
-        == [-1, -1, -1, -1, -1, -1])
+    #expect(none.strategy.heads == [-1, -1, -1, -1, -1, -1])
 
     let strict: JSONValue = ["blockSize": 16, "localWindow": 32, "threshold": 1]
     let some = try Self.evidence(strict, tokens: 200)
     #expect(
-      try Self.calibration.remark(parameters: strict, evidence: some)
+      try Self.strategy(strict).calibrated(by: some).remark
         == "tca: 6 of 6 query heads keep everything, since none of their candidates reaches meanMass 1.0"
     )
     let mild: JSONValue = ["blockSize": 16, "localWindow": 32, "threshold": 0.1]
-    #expect(try Self.calibration.remark(parameters: mild, evidence: some) == nil)
+    #expect(try Self.strategy(mild).calibrated(by: some).remark == nil)
   }
 
   @Test("Damaged evidence is an error, not a choice")
@@ -152,7 +140,7 @@ struct TCACalibrationTests {
     ]
     for evidence in bad {
       #expect(throws: CalibrationError.damagedEvidence(strategy: "tca")) {
-        try Self.calibration.resolve(parameters: parameters, evidence: evidence)
+        try Self.strategy(parameters).calibrated(by: evidence)
       }
     }
   }

@@ -1,7 +1,6 @@
 import Attention
 import Calibration
 import JSON
-import LabTestSupport
 import Tensors
 import Testing
 import Threads
@@ -10,12 +9,17 @@ import Threads
 struct TCACalibratorTests {
   static let shape = AttentionShape(layers: 1, queryHeads: 6, kvHeads: 2, headDimension: 16)
 
+  static let small = TCA {
+    $0.blockSize = 16
+    $0.localWindow = 32
+  }
+
   static func calibrate(
-    _ configuration: TCA.Configuration, _ sequence: CalibrationSequence, threads: Int = 2
+    _ strategy: TCA, _ sequence: CalibrationSequence, threads: Int = 2
   ) throws -> TCAEvidence {
     let shape = sequence.attention.shape
     let pass = CalibratingAttention(
-      TCACalibrator(.init(configuration), for: shape), shape: shape,
+      TCACalibrator(strategy.calibrationOptions, for: shape), shape: shape,
       workspace: Workspace(workers: try WorkerPool(threadCount: threads)))
     sequence.run(pass)
     return pass.finish()
@@ -23,33 +27,60 @@ struct TCACalibratorTests {
 
   struct Case: Sendable {
     var tokens: Int
-    var configuration: TCA.Configuration
+    var strategy: TCA
   }
 
   @Test(
     "Each candidate's figures are those of whole attention matrices in double precision",
     arguments: [
-      Case(tokens: 150, configuration: .init(blockSize: 16, localWindow: 32)),
-      Case(tokens: 49, configuration: .init(blockSize: 16, localWindow: 32)),
-      Case(tokens: 96, configuration: .init(blockSize: 16, localWindow: 0)),
-      Case(tokens: 200, configuration: .init(blockSize: 64, localWindow: 64, balance: 0)),
-      Case(tokens: 40, configuration: .init(blockSize: 2, localWindow: 4, balance: 1)),
+      Case(tokens: 150, strategy: small),
+      Case(tokens: 49, strategy: small),
+      Case(
+        tokens: 96,
+        strategy: TCA {
+          $0.blockSize = 16
+          $0.localWindow = 0
+        }),
+      Case(
+        tokens: 200,
+        strategy: TCA {
+          $0.blockSize = 64
+          $0.localWindow = 64
+          $0.balance = 0
+        }),
+      Case(
+        tokens: 40,
+        strategy: TCA {
+          $0.blockSize = 2
+          $0.localWindow = 4
+          $0.balance = 1
+        }),
       Case(
         tokens: 150,
-        configuration: .init(blockSize: 16, localWindow: 32, sinks: 4, importanceQueries: 9)),
+        strategy: TCA {
+          $0.blockSize = 16
+          $0.localWindow = 32
+          $0.sinks = 4
+          $0.importanceQueries = 9
+        }),
       Case(
-        tokens: 150, configuration: .init(blockSize: 16, localWindow: 32, groupMerge: .aggregate)),
+        tokens: 150,
+        strategy: TCA {
+          $0.blockSize = 16
+          $0.localWindow = 32
+          $0.groupMerge = .aggregate
+        }),
     ])
   func figures(_ testCase: Case) throws {
     let sequence = CalibrationSequence(Self.shape, tokens: testCase.tokens, seed: testCase.tokens)
-    let evidence = try Self.calibrate(testCase.configuration, sequence)
-    let isAggregate = testCase.configuration.groupMerge == .aggregate
+    let evidence = try Self.calibrate(testCase.strategy, sequence)
+    let isAggregate = testCase.strategy.groupMerge == .aggregate
     #expect(evidence.queryHeadsPerEntry == (isAggregate ? 3 : 1))
     #expect(evidence.entries.count == (isAggregate ? 2 : 6))
     for (place, entry) in evidence.entries.enumerated() {
       let size = evidence.queryHeadsPerEntry
       let expected = ReferenceCalibration(
-        testCase.configuration, sequence, heads: place * size..<(place + 1) * size)
+        testCase.strategy, sequence, heads: place * size..<(place + 1) * size)
       for candidate in 0..<TCACandidate.count {
         let figures = expected.figures(candidate)
         #expect(entry.kept[candidate] == figures.kept)
@@ -65,19 +96,19 @@ struct TCACalibratorTests {
   @Test("Any number of threads finds the same")
   func threads() throws {
     let sequence = CalibrationSequence(Self.shape, tokens: 150, seed: 3)
-    let configuration = TCA.Configuration(blockSize: 16, localWindow: 32)
-    let one = try Self.calibrate(configuration, sequence, threads: 1)
-    #expect(try Self.calibrate(configuration, sequence, threads: 3) == one)
+    let strategy = Self.small
+    let one = try Self.calibrate(strategy, sequence, threads: 1)
+    #expect(try Self.calibrate(strategy, sequence, threads: 3) == one)
   }
 
   @Test("Dense attention is unchanged, and a layer's cache is freed once it was seen")
   func dense() throws {
     let shape = AttentionShape(layers: 2, queryHeads: 6, kvHeads: 2, headDimension: 16)
     let sequence = CalibrationSequence(shape, tokens: 80, seed: 4)
-    let configuration = TCA.Configuration(blockSize: 16, localWindow: 32)
+    let strategy = Self.small
     let workspace = Workspace(workers: WorkerPool())
     let pass = CalibratingAttention(
-      TCACalibrator(.init(configuration), for: shape), shape: shape, workspace: workspace)
+      TCACalibrator(strategy.calibrationOptions, for: shape), shape: shape, workspace: workspace)
     let dense = AttentionSession(FullAttention(), shape: shape, workspace: workspace)
     let queries = sequence.attention.queries
     for layer in 0..<2 {
@@ -99,7 +130,7 @@ struct TCACalibratorTests {
   func unfinished() async {
     await #expect(processExitsWith: .failure) {
       let calibrator = TCACalibrator(
-        .init(TCA.Configuration(blockSize: 16, localWindow: 32)), for: TCACalibratorTests.shape)
+        TCACalibratorTests.small.calibrationOptions, for: TCACalibratorTests.shape)
       _ = calibrator.finish()
     }
   }
@@ -137,7 +168,7 @@ struct TCACalibratorTests {
   func roundTrip() throws {
     let sequence = CalibrationSequence(Self.shape, tokens: 100, seed: 8)
     let evidence = try Self.calibrate(
-      TCA.Configuration(blockSize: 16, localWindow: 32), sequence)
+      Self.small, sequence)
     let text = try JSONValue(encoding: evidence).canonicalText
     #expect(try JSONValue(parsing: text).decode(as: TCAEvidence.self) == evidence)
   }
@@ -152,26 +183,26 @@ private struct ReferenceCalibration {
     func value(_ criterion: TCA.Criterion) -> Double { values[criterion] ?? .nan }
   }
 
-  let configuration: TCA.Configuration
+  let strategy: TCA
   let tokens: Int
   /// By head and query.
   let matrices: [[[Double]]]
 
-  init(_ configuration: TCA.Configuration, _ sequence: CalibrationSequence, heads: Range<Int>) {
-    self.configuration = configuration
+  init(_ strategy: TCA, _ sequence: CalibrationSequence, heads: Range<Int>) {
+    self.strategy = strategy
     let n = sequence.attention.queries.rows
     tokens = n
     matrices = heads.map { head in (0..<n).map { sequence.weights(head: head, query: $0) } }
   }
 
   private func windowStart(_ query: Int) -> Int {
-    let b = configuration.blockSize
-    return max(0, query / b * b - configuration.localWindow)
+    let b = strategy.blockSize
+    return max(0, query / b * b - strategy.localWindow)
   }
 
   func figures(_ candidate: Int) -> Figures {
     let end = windowStart(tokens - 1)
-    let first = max(0, tokens - configuration.importanceQueries)
+    let first = max(0, tokens - strategy.importanceQueries)
     var importance = [Float](repeating: 0, count: end)
     for key in 0..<end {
       let sum = matrices.reduce(0) { sum, matrix in
@@ -179,9 +210,9 @@ private struct ReferenceCalibration {
       }
       importance[key] = Float(sum / Double((tokens - first) * matrices.count))
     }
-    let selection = configuration.selector.select(
+    let selection = strategy.selector.select(
       importance[...],
-      candidate: TCACandidate(index: candidate, blockSize: configuration.blockSize))
+      candidate: TCACandidate(index: candidate, blockSize: strategy.blockSize))
     let kept = Set(selection.runs.flatMap { Array($0) })
 
     var masses: [Double] = []
@@ -193,7 +224,7 @@ private struct ReferenceCalibration {
         let mass = (0...query).filter { $0 >= start || kept.contains($0) }
           .reduce(0) { $0 + matrix[query][$1] }
         if start > 0 { masses.append(mass) }
-        if query >= tokens - configuration.blockSize { last.append(mass) }
+        if query >= tokens - strategy.blockSize { last.append(mass) }
       }
       let means = (0..<tokens).map { key in
         (key..<tokens).reduce(0) { $0 + matrix[$1][key] } / Double(tokens - key)

@@ -3,14 +3,12 @@ import Foundation
 import JSON
 import Tensors
 import Testing
-import Threads
 
 @testable import Calibration
 
 /// The offline phase of tca-plus against the definition, query by query in Double.
 @Suite("Calibration of tca-plus")
 struct TCAPlusCalibrationTests {
-  static let calibration = TCAPlusCalibration()
   static let shape = AttentionShape(layers: 1, queryHeads: 6, kvHeads: 2, headDimension: 16)
 
   @Test("Masses are those that nine pairs in ten keep", arguments: TCAPlus.Importance.allCases)
@@ -21,13 +19,10 @@ struct TCAPlusCalibrationTests {
       "localWindow": 32, "sinks": 2, "importanceQueries": 16, "calibrationLength": 150,
       "importance": .string(importance.rawValue),
     ]
-    let request = try #require(
-      try Self.calibration.request(parameters: parameters, contextLength: tokens))
-    let pass = try Self.calibration.makePass(
-      request, shape: Self.shape, workspace: Workspace(workers: WorkerPool()))
+    let strategy = try TCAPlus.of(parameters, shape: Self.shape)
+    _ = try #require(try strategy.calibrationRequest(contextLength: tokens))
     let sequence = CalibrationSequence(Self.shape, tokens: tokens, seed: 8)
-    sequence.run(pass)
-    let evidence = try pass.evidence().decode(as: TCAPlusEvidence.self)
+    let evidence = try strategy.evidence(sequence).decode(as: TCAPlusEvidence.self)
     #expect(evidence.tokens == tokens && evidence.queryHeadsPerKVHead == 3)
 
     let sampled = (1...16).map { $0 * tokens / 16 - 1 }
@@ -82,21 +77,22 @@ struct TCAPlusCalibrationTests {
     #expect(evidence.choose(threshold: 0.6) == [4, 4, -1, -1, -1, -1])
     #expect(evidence.choose(threshold: 0.29) == [0, 0, -1, -1, 8, 8])
     let value = try JSONValue(encoding: evidence)
-    let resolved = try Self.calibration.resolve(
-      parameters: ["threshold": 0.6, "budget": ["matching": "tca"]], evidence: value)
-    #expect(resolved["heads"] == [4, 4, -1, -1, -1, -1])
+    let resolved = try TCAPlus.of(
+      ["threshold": 0.6, "budget": ["matching": "tca"]], shape: Self.shape
+    ).calibrated(by: value).strategy
+    #expect(resolved.heads == [4, 4, -1, -1, -1, -1])
     masses.removeLast()
     let damaged = try JSONValue(
       encoding: TCAPlusEvidence(tokens: 10, queryHeadsPerKVHead: 2, quantileMass: [masses]))
     #expect(throws: CalibrationError.damagedEvidence(strategy: "tca-plus")) {
-      try Self.calibration.resolve(parameters: [:], evidence: damaged)
+      try TCAPlus().calibrated(by: damaged)
     }
   }
 
   @Test("Only what decides the evidence asks for another pass")
   func options() throws {
     func request(_ parameters: JSONValue) throws -> CalibrationRequest? {
-      try Self.calibration.request(parameters: parameters, contextLength: 8192)
+      try TCAPlus.of(parameters, shape: Self.shape).calibrationRequest(contextLength: 8192)
     }
     let base = try request([:])
     #expect(base?.tokens == 2048 && base?.corpus == "emma")

@@ -26,9 +26,9 @@ struct ModelCommandTests {
     try #require(value?.arrayValue).map { try #require($0.integerValue) }
   }
 
-  private func dense() throws -> any StrategySession {
-    try #require(StrategyRegistry.builtIn.entry(named: "full")).makeSession(
-      parameters: [:], shape: model.model.shape, workspace: model.model.workspace)
+  private func dense() -> AttentionSession {
+    AttentionSession(
+      FullAttention(), shape: model.model.shape, workspace: model.model.workspace)
   }
 
   @Test("Tokenize prints the ids of a text or of a file, byte for byte")
@@ -181,6 +181,43 @@ struct ModelCommandTests {
     #expect(inspected["metadata"]?["general.architecture"]?.stringValue?.contains("llama") == true)
   }
 
+  // MARK: Fetching
+
+  @Test(
+    "Pull can be interrupted while it downloads, and leaves nothing", .timeLimit(.minutes(1)),
+    arguments: [SIGINT, SIGTERM])
+  func interruptedPull(signal: Int32) throws {
+    try lab.write("#!/bin/sh\ntouch '\(lab.path("asked"))'\nexec sleep 600\n", to: "python3")
+    try FileManager.default.setAttributes(
+      [.posixPermissions: 0o755], ofItemAtPath: lab.path("python3"))
+    let pull = try lab.start(
+      ["models", "pull", "smollm2-135m-instruct"], path: "\(lab.folder.path):/usr/bin:/bin")
+    while !lab.exists("asked") { usleep(10_000) }
+    pull.send(signal)
+    let result = try pull.wait()
+    #expect(result.status == 128 + signal)
+    #expect(result.err.contains("interrupted; nothing was kept"), "\(result.err)")
+    #expect(try FileManager.default.subpathsOfDirectory(atPath: lab.path("cache")) == ["tca-lab"])
+  }
+
+  // MARK: Threads
+
+  @Test("More threads than cores are used with a warning, by option and by spec")
+  func threads() throws {
+    let cores = ProcessInfo.processInfo.activeProcessorCount
+    let many = cores + 1
+    let warning = "warning: \"\(many)\" threads on \(cores) cores"
+    let text = ["score", "--model", "model.gguf", "--text-file", "text.txt"]
+    #expect(try lab.start(text + ["--threads", "\(many)"]).wait().err.contains(warning))
+    #expect(try !lab.start(text + ["--threads", "\(cores)"]).wait().err.contains("warning"))
+    try lab.writeSpec(strategies: [Lab.streaming])
+    let spec = try lab.read("spec.json").replacing("\"threads\": 2", with: "\"threads\": \(many)")
+    try lab.write(spec, to: "spec.json")
+    let validated = try lab.run("validate", "spec.json")
+    #expect(validated.status == 0 && validated.err.contains(warning), "\(validated.err)")
+    #expect(try lab.run("run", "spec.json", "--db", "t.sqlite").err.contains(warning))
+  }
+
   // MARK: Files that cannot be used
 
   @Test(
@@ -190,6 +227,7 @@ struct ModelCommandTests {
     let whole = try Data(contentsOf: lab.folder.appendingPathComponent("model.gguf"))
     try whole.prefix(whole.count / 2).write(
       to: lab.folder.appendingPathComponent("half.gguf"))
+    try whole.write(to: lab.folder.appendingPathComponent("m-00001-of-00002.gguf"))
     try Data([65, 66, 0xff, 67]).write(to: lab.folder.appendingPathComponent("bad.txt"))
     try lab.write("[1, 2, \"x\"]", to: "words.json")
     try lab.write("[1, 99999]", to: "large.json")
@@ -206,6 +244,10 @@ struct ModelCommandTests {
       (["score", "--model", "model.gguf", "--tokens-file", "words.json"], ["words.json"]),
       (["score", "--model", "model.gguf", "--tokens-file", "large.json"], ["99999"]),
       (["tokenize", "--model", "half.gguf", "--text", "a"], ["half.gguf"]),
+      (
+        ["generate", "--model", "m-00001-of-00002.gguf", "--prompt", "a"],
+        ["m-00001-of-00002.gguf: is part 1 of 2 of a split model"]
+      ),
       (["generate", "--model", "half.gguf", "--prompt", "a"], ["half.gguf"]),
       (["models", "inspect", "novel.txt"], ["novel.txt"]),
       (["attend", "--input", "nowhere.safetensors", "--output", "o"], ["nowhere.safetensors"]),

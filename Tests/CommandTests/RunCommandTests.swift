@@ -164,6 +164,42 @@ struct RunCommandTests {
     #expect(try lab.reproducible("often.sqlite") == expected)
   }
 
+  @Test("A second process on one database says that it is not alone")
+  func twoProcesses() throws {
+    try lab.writeSpec(
+      contexts: "256",
+      tasks: [#"{"name": "perplexity", "corpus": "persuasion", "samples": 500}"#])
+    let first = try lab.start(["run", "spec.json", "--db", "a.sqlite"])
+    #expect(first.waitForLog("perplexity"))
+    let second = try lab.start(["run", "spec.json", "--db", "a.sqlite"])
+    #expect(second.waitForLog("is running \"tiny\" on this database too (run 1"), "\(second.log)")
+    for run in [first, second] { run.send(SIGKILL) }
+    for run in [first, second] { _ = try run.wait() }
+    // Both were killed: the third is alone.
+    try lab.writeSpec(strategies: [Lab.streaming], rest: #", "metrics": ["quality"]"#)
+    let third = try lab.run("run", "spec.json", "--db", "a.sqlite")
+    #expect(third.status == 0 && !third.err.contains("on this database too"), "\(third.err)")
+  }
+
+  @Test("NULs in a question and in a file's answers are stored and read whole")
+  func wholeText() throws {
+    try lab.write(
+      #"{"context": "The hare slept.", "question": "Who?", "answers": ["hare\u0000 or tortoise"], "metric": "contains"}"#,
+      to: "answers.jsonl")
+    try lab.writeSpec(
+      contexts: "256", strategies: [Lab.streaming],
+      tasks: [#"{"name": "jsonl", "file": "answers.jsonl", "answerTokens": 4}"#],
+      rest: #", "metrics": ["quality"], "question": "What is\u0000 stored?""#)
+    let run = try lab.run("run", "spec.json", "--db", "a.sqlite")
+    #expect(run.status == 0, "\(run.err)")
+    let results = try lab.results("a.sqlite")
+    #expect(results.experiment.question == "What is\u{0} stored?")
+    #expect(results.rows.allSatisfy { $0.units.map(\.expected) == ["hare\u{0} or tortoise"] })
+    let fields = try lab.run("report", "tiny", "--db", "a.sqlite", "--output", "out")
+    #expect(fields.status == 0, "\(fields.err)")
+    #expect(try lab.read("out/unit.csv").contains("hare\u{0} or tortoise"))
+  }
+
   @Test("A plan tells tasks of one name apart")
   func planOfTasks() throws {
     try lab.writeSpec(

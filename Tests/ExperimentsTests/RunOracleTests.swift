@@ -60,6 +60,19 @@ struct RunOracleTests {
     #expect(failure?.reason.contains("nothing follows the prompt") == true)
   }
 
+  @Test("Interrupted in the run that an oracle goes by, nothing has failed")
+  func interrupted() throws {
+    let lab = try RunLab()
+    let spec = RunLab.spec(
+      strategies: [#"{"name": "oracle-eviction", "budget": {"fraction": 0.4}}"#],
+      tasks: [RunLab.perplexity("continuation")], rest: #", "metrics": ["latency"]"#)
+    let checkpoints = try lab.run(spec).checkpoints
+    for stop in 1...checkpoints {
+      let summary = try lab.run(spec, into: "\(stop).sqlite", interruptedAt: stop).summary
+      #expect(summary.isInterrupted && summary.failed == 0, "\(stop) of \(checkpoints)")
+    }
+  }
+
   @Test("A spec with an oracle, or a composition of one, refuses the prefill protocol at its place")
   func prefillProtocol() throws {
     let lab = try RunLab()

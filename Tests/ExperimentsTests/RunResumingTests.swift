@@ -58,6 +58,25 @@ struct RunResumingTests {
     #expect(!last.summary.isInterrupted)
   }
 
+  @Test(
+    "An interruption is never a cell's failure, wherever it comes: an oracle looks ahead in a timed pass"
+  )
+  func interruptedInTiming() throws {
+    let lab = try RunLab()
+    let spec = RunLab.spec(
+      strategies: [#"{"name": "oracle-eviction", "budget": {"fraction": 0.4}}"#, RunLab.tca],
+      tasks: [RunLab.perplexity("continuation")], rest: #", "metrics": ["latency"]"#)
+    let undisturbed = try lab.run(spec)
+    #expect(undisturbed.checkpoints > 10)
+    for stop in 1...undisturbed.checkpoints {
+      let database = "stopped-\(stop).sqlite"
+      let run = try lab.run(spec, into: database, interruptedAt: stop)
+      #expect(run.summary.isInterrupted && run.summary.failed == 0, "\(stop)")
+      #expect(try lab.runs(database).map(\.ending) == [.interrupted], "\(stop)")
+      #expect(try lab.results(database).rows.allSatisfy { $0.failure == nil }, "\(stop)")
+    }
+  }
+
   @Test("Interrupted again and again in one database, a little later each time")
   func interruptedRepeatedly() throws {
     let lab = try RunLab()

@@ -1,3 +1,4 @@
+import Foundation
 import GGUF
 import Kernels
 import LabTestSupport
@@ -30,6 +31,48 @@ struct GGUFFileTests {
       #expect(mapped.metadata == inMemory.metadata)
       let rows = try mapped.weightMatrix("matrix.weight").dequantizedRows(0..<2)
       #expect(rows == (try inMemory.weightMatrix("matrix.weight").dequantizedRows(0..<2)))
+    }
+  }
+
+  @Test("A part of a split model is told as such, by its metadata or by its name")
+  func parts() throws {
+    let advice =
+      "of a split model; only whole files are read: join the parts (llama.cpp: llama-gguf-split --merge FIRST_PART.gguf WHOLE.gguf)"
+    var writer = SmallFile.writer()
+    writer.add("split.no", .uint16(1))
+    writer.add("split.count", .uint16(2))
+    let second = try SmallFile.open(writer.encoded())
+    let error = #expect(throws: GGUFError.self) { try second.requireWhole() }
+    #expect(error?.problem == "is part 2 of 2 \(advice)" && error?.reason == .unsupported)
+
+    try TemporaryFolder.use { folder in
+      let path = folder + "/m-00001-of-00003.gguf"
+      try SmallFile.writer().write(to: path)
+      let named = #expect(throws: GGUFError.self) { try GGUFFile(path: path).requireWhole() }
+      #expect(named?.description == "\(path): is part 1 of 3 \(advice)")
+      // A file cut in pieces by its bytes: the first ends too early, the others begin with anything.
+      let other = folder + "/m-00002-of-00003.gguf"
+      try Data("noise, noise, noise".utf8).write(to: URL(fileURLWithPath: other))
+      let cut = #expect(throws: GGUFError.self) { try GGUFFile(path: other) }
+      #expect(cut?.reason == .notGGUF)
+      #expect(cut?.problem.hasSuffix("; by its name it is part 2 of 3 \(advice)") == true)
+    }
+  }
+
+  @Test("A whole model is no part, whatever its name", arguments: [nil, 1, 0])
+  func whole(count: Int?) throws {
+    try TemporaryFolder.use { folder in
+      var writer = SmallFile.writer()
+      if let count { writer.add("split.count", .uint16(UInt16(count))) }
+      let names =
+        count == nil
+        ? ["m.gguf", "m-00001-of-00001.gguf", "m-00003-of-00002.gguf", "m-1-of-2.gguf"]
+        : ["m-00001-of-00002.gguf"]
+      for name in names {
+        let path = folder + "/" + name
+        try writer.write(to: path)
+        try GGUFFile(path: path).requireWhole()
+      }
     }
   }
 

@@ -137,6 +137,27 @@ struct JSONValueTests {
     #expect(JSONValue.null != .string("null"))
   }
 
+  @Test("Keys and strings that differ in their normal form alone are different")
+  func normalForms() throws {
+    let (one, two) = ("\u{E9}", "e\u{301}")
+    let text = "{\"\(two)\":2,\"\(one)\":1}"
+    let document = try JSONDocument(parsing: text)
+    let value = document.value
+    #expect(value[one] == 1 && value[two] == 2)
+    #expect(value.canonicalText.utf8.elementsEqual(text.utf8))
+    #expect(document.position(of: JSONPath([.key(one)])) == JSONPosition(line: 1, column: 9))
+    #expect(document.position(of: JSONPath([.key(two)])) == JSONPosition(line: 1, column: 2))
+    #expect(JSONValue.string(one) != .string(two))
+    #expect(
+      Set<JSONValue>([.string(one), .string(two), .object([one: 1]), .object([two: 1])]).count == 4)
+    #expect(value.objectValue?.count == 1, "a dictionary has room for one")
+    let twice = #expect(throws: JSONError.self) {
+      try JSONValue(parsing: "{\"\(one)\":2,\"\(one)\":1}")
+    }
+    #expect(twice?.message.contains("twice, first in line 1, column 2") == true)
+    #expect([one, two, "z"].map(ExactText.init).sorted().map(\.text.utf8.count) == [3, 1, 2])
+  }
+
   @Test("Accessors answer for their own kind only")
   func accessors() {
     let value: JSONValue = ["a": [1, 2.5], "b": "text", "c": true, "d": .null]

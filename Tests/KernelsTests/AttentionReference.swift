@@ -25,7 +25,7 @@ struct AttentionReference {
     where selections[head].attends(to: cache.position(ofSlot: slot), fromQuery: position) {
       var sum = 0.0
       for i in 0..<d { sum += Double(query[i]) * Double(keys.row(slot)[i]) }
-      logits.append((slot, sum / Double(d).squareRoot()))
+      logits.append((slot, sum * cache.scale))
     }
     let maximum = logits.map(\.logit).max() ?? 0
     let total = logits.reduce(0) { $0 + exp($1.logit - maximum) }
@@ -51,7 +51,7 @@ struct AttentionCase {
   var readBack: [KVHead]?
 
   /// `tokens` queries after `past` cached tokens. With `holes`, some past tokens have left, others for each KV head;
-  /// of those, a share of `kept` has stayed.
+  /// of those, a share of `kept` has stayed. Every other seed has another attention scale than 1/√d.
   init(
     seed: Int, group: Int, kvHeads: Int, dimension: Int, past: Int, tokens: Int,
     holes: Bool = false, kept: Double = 0.5, logitScale: Float = 2
@@ -60,7 +60,8 @@ struct AttentionCase {
     shape = AttentionShape(
       layers: 1, queryHeads: group * kvHeads, kvHeads: kvHeads, headDimension: dimension)
     let columns = kvHeads * dimension
-    heads = (0..<kvHeads).map { _ in KVHead(headDimension: dimension) }
+    let scale = (seed % 2 == 0 ? 1 : 0.8) / Double(dimension).squareRoot()
+    heads = (0..<kvHeads).map { _ in KVHead(headDimension: dimension, scale: scale) }
     queries = numbers.matrix(tokens, group * columns, scale: logitScale)
     firstPosition = past
     for (index, head) in heads.enumerated() {
@@ -154,7 +155,7 @@ struct AttentionCase {
 extension KVHead {
   /// All tokens held, exactly, with the rows that the cold tier gives back.
   var readBack: KVHead {
-    let result = KVHead(headDimension: headDimension)
+    let result = KVHead(headDimension: headDimension, scale: scale)
     let tier = cold.map { (positions: $0.positions, rows: ColdScores.rows(of: $0)) }
     for position in heldPositions {
       let row: (Matrix, Matrix)

@@ -10,7 +10,7 @@ struct AttentionWeightsTests {
     let logits = (0..<visible).map { index in
       var sum = 0.0
       for i in 0..<keys.width { sum += Double(query[i]) * Double(keys.row(index)[i]) }
-      return sum / Double(keys.width).squareRoot()
+      return sum * keys.scale
     }
     let maximum = logits.max() ?? 0
     let total = logits.reduce(0) { $0 + exp($1 - maximum) }
@@ -20,7 +20,7 @@ struct AttentionWeightsTests {
   static func keys(_ count: Int, _ width: Int, _ numbers: inout TestNumbers) -> Rows {
     Rows(
       elements: numbers.floats((count + 3) * width, scale: 3), firstElement: 2 * width,
-      count: count, width: width)
+      count: count, width: width, scale: 0.8 / Double(width).squareRoot())
   }
 
   @Test(

@@ -8,6 +8,9 @@ import Threads
 /// The cold tier against the rows that were written and against attention over the rows that are read back.
 @Suite("Cold tier")
 struct ColdTierTests {
+  /// Another attention scale than the usual one.
+  static func attentionScale(_ dimension: Int) -> Double { 0.8 / Double(dimension).squareRoot() }
+
   /// A head of random rows, all cold but the last `exact` tokens.
   static func head(
     _ tokens: Int, dimension: Int, exact: Int, format: ColdFormat, scale: Float = 1, seed: Int
@@ -15,7 +18,7 @@ struct ColdTierTests {
     var numbers = TestNumbers(seed: seed)
     let keys = numbers.matrix(tokens, dimension, scale: scale)
     let values = numbers.matrix(tokens, dimension, scale: scale)
-    let head = KVHead(headDimension: dimension)
+    let head = KVHead(headDimension: dimension, scale: attentionScale(dimension))
     head.append(keys: keys, values: values, column: 0, firstPosition: 0)
     let kept = Selection(window: LocalWindow(width: exact - 1))
     head.cool(.everything, except: kept, newestQuery: tokens - 1, format: format)
@@ -161,7 +164,7 @@ struct ColdTierTests {
           let logits = (0..<tier.count).map { token in
             (0..<dimension).reduce(0.0) {
               $0 + Double(queries[query, $1]) * Double(keys[token, $1])
-            } / Double(dimension).squareRoot()
+            } * Self.attentionScale(dimension)
           }
           let total = logits.reduce(0) { $0 + exp($1) }
           let boundTotal = (0..<7).reduce(0) { $0 + exp2(Double(bounds[query * 7 + $1])) }
@@ -186,7 +189,7 @@ struct ColdTierTests {
   func sampledMass() {
     var numbers = TestNumbers(seed: 4)
     let (tokens, d) = (150, 24)
-    let head = KVHead(headDimension: d)
+    let head = KVHead(headDimension: d, scale: Self.attentionScale(d))
     head.append(
       keys: numbers.matrix(tokens, d, scale: 2), values: numbers.matrix(tokens, d), column: 0,
       firstPosition: 0)
@@ -203,7 +206,7 @@ struct ColdTierTests {
           exp(
             (0..<d).reduce(0.0) {
               $0 + Double(queries[position, d + $1]) * Double(head.keys.row(key)[$1])
-            } / Double(d).squareRoot())
+            } * Self.attentionScale(d))
         }
         let total = weights.reduce(0, +)
         for key in 0..<(window?.start(forQuery: position) ?? position + 1) {

@@ -66,7 +66,7 @@ struct LayerTests {
       for (index, position) in positions.enumerated() {
         var row = Matrix(rows: 1, columns: 64, elements: golden.floats("rope.x"))
         table.rotate(
-          &row, headDimension: 64, firstPosition: Int(position), workers: try Self.pool())
+          &row, firstPosition: Int(position), workers: try Self.pool())
         for i in 0..<64 {
           // The golden angles are Float products: at position p they are off by up to p · 2^−24.
           let tolerance = 1e-6 + Float(position) * 0x1p-23
@@ -92,7 +92,7 @@ struct LayerTests {
         let input = numbers.matrix(70, 3 * headDimension)
         var output = input
         table.rotate(
-          &output, headDimension: headDimension, firstPosition: first, workers: try Self.pool())
+          &output, firstPosition: first, workers: try Self.pool())
         for row in [0, 1, 3, 4, 69] {
           for head in 0..<3 {
             let offset = head * headDimension
@@ -213,7 +213,7 @@ struct LayerTests {
       var norm = input
       Normalization.rms(input, weight: weight, epsilon: 1e-5, into: &norm, workers: pool)
       var rotated = input
-      table.rotate(&rotated, headDimension: 64, firstPosition: 5, workers: pool)
+      table.rotate(&rotated, firstPosition: 5, workers: pool)
       var gate = input
       Activation.siluMultiply(gate: &gate, up: other, workers: pool)
       return [norm, rotated, gate]

@@ -115,6 +115,13 @@ struct ModelsPullTests {
     #expect(pip.cached() == [])
   }
 
+  @Test("A download that does not listen is ended all the same", .timeLimit(.minutes(1)))
+  func deaf() throws {
+    try pip.answer("trap '' TERM INT; while true; do sleep 0.1; done")
+    #expect(pip.problem(isInterrupted: true)?.reason == .interrupted)
+    #expect(pip.cached() == [])
+  }
+
   @Test("What a killed pull left behind is removed after a day")
   func leftovers() throws {
     let manager = FileManager.default

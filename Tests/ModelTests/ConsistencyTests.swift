@@ -42,9 +42,13 @@ extension RealModelTests {
       let tokens = try Golden.load().logits[1].ids
       let results = try [1, 2].map { threads in
         let model = try LocalModel.load(threadCount: threads)
-        var decoder = GreedyDecoder(model: model, attention: model.denseSession())
-        let continuation = try decoder.decode(tokens, maximumTokens: 3)
-        return (continuation.tokens, decoder.logits.map(\.bitPattern))
+        var decoder = try GreedyDecoder(model, attention: model.denseSession(), prompt: tokens)
+        var chosen: [Int32] = []
+        try decoder.decode(atMost: 3) { token in
+          chosen.append(token)
+          return true
+        }
+        return (chosen, decoder.logits.map(\.bitPattern))
       }
       #expect(results[0].0 == results[1].0)
       #expect(results[0].1 == results[1].1)
@@ -63,7 +67,7 @@ extension RealModelTests {
       #expect(abs(logits(model, last, 0)[Int(expected.token)] - expected.logit) < 1e-3)
     }
 
-    private func logits(_ model: LlamaModel, _ hidden: Matrix, _ row: Int) -> [Float] {
+    private func logits(_ model: BlueprintDecoder, _ hidden: Matrix, _ row: Int) -> [Float] {
       var logits: [Float] = []
       model.logits(of: hidden, row: row, into: &logits)
       return logits

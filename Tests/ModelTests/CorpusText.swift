@@ -1,7 +1,7 @@
 import Foundation
 import GGUF
-import ModelLibrary
 import LabTestSupport
+import ModelLibrary
 import Tokenization
 
 extension LocalModel {

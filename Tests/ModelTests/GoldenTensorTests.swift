@@ -9,7 +9,7 @@ extension RealModelTests {
   /// What happens inside the forward pass of the 16-token prompt, number by number.
   @Suite("Golden tensors") struct GoldenTensorTests {
     let golden: SafetensorsFile
-    let model: LlamaModel
+    let model: BlueprintDecoder
     let tokens: [Int32]
 
     init() throws {
@@ -50,7 +50,7 @@ extension RealModelTests {
       "The residual stream of the first layer is the reference's, before and after its two halves")
     func residualStream() throws {
       let layer = model.weights.layers[0]
-      var pass = ForwardScratch(tokens: tokens.count, model.configuration)
+      var pass = ForwardScratch(tokens: tokens.count, model.blueprint)
       model.embed(tokens, into: &pass.residual)
       try expect(pass.residual.elements, equal: "p16.emb")
       model.attend(0, layer, phase: .prefill, model.denseSession(), firstPosition: 0, &pass)

@@ -26,15 +26,15 @@ enum LocalModel {
 
   static var isPresent: Bool { FileManager.default.fileExists(atPath: path) }
 
-  static func load(threadCount: Int = 2) throws -> LlamaModel {
+  static func load(threadCount: Int = 2) throws -> BlueprintDecoder {
     let workspace = Workspace(workers: try WorkerPool(threadCount: threadCount))
-    return try LlamaModel(try GGUFFile(path: path), workspace: workspace, name: fileName)
+    return try BlueprintDecoder(try GGUFFile(path: path), workspace: workspace, name: fileName)
   }
 }
 
-extension LlamaModel {
+extension BlueprintDecoder {
   /// A fresh sequence under dense attention.
-  func denseSession() -> AttentionSession<FullAttention> {
+  func denseSession() -> AttentionSession {
     AttentionSession(FullAttention(), shape: shape, workspace: workspace)
   }
 }

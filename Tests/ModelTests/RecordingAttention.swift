@@ -20,11 +20,12 @@ final class RecordingAttention: LayerAttention {
   func attend(
     layer: Int, phase: AttentionPhase, queries: Matrix, keys: Matrix, values: Matrix,
     firstPosition: Int, output: inout Matrix
-  ) {
-    base.attend(
+  ) -> AttentionOutcome {
+    let outcome = base.attend(
       layer: layer, phase: phase, queries: queries, keys: keys, values: values,
       firstPosition: firstPosition, output: &output)
     layers.append(Layer(queries: queries, keys: keys, values: values, output: output))
+    return outcome
   }
 
   func queriesDecodedTogether(from position: Int) -> Int {

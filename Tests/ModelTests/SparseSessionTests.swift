@@ -15,13 +15,15 @@ extension RealModelTests {
       let tokens = try prompt(300)
       let model = try LocalModel.load()
       let dense = try lastLogits(model, tokens, model.denseSession())
-      let wide = try StreamingLLM(
-        StreamingLLM.Configuration(sinks: 0, localWindow: 300), for: model.shape)
-      let keeping = try TCA(
-        TCA.Configuration(
-          blockSize: 64, localWindow: 64,
-          heads: [Int](repeating: TCACandidate.keepEverything, count: 270)),
-        for: model.shape)
+      let wide = StreamingLLM {
+        $0.sinks = 0
+        $0.localWindow = 300
+      }
+      let keeping = TCA {
+        $0.blockSize = 64
+        $0.localWindow = 64
+        $0.heads = [Int](repeating: TCACandidate.keepEverything, count: 270)
+      }
       for session: any LayerAttention in [
         AttentionSession(wide, shape: model.shape, workspace: model.workspace),
         AttentionSession(keeping, shape: model.shape, workspace: model.workspace),
@@ -35,12 +37,18 @@ extension RealModelTests {
     @Test("StreamingLLM holds its sinks and window through decoding, not more")
     func streaming() throws {
       let model = try LocalModel.load()
-      let strategy = try StreamingLLM(
-        StreamingLLM.Configuration(sinks: 4, localWindow: 124), for: model.shape)
+      let strategy = StreamingLLM {
+        $0.sinks = 4
+        $0.localWindow = 124
+      }
       let session = AttentionSession(strategy, shape: model.shape, workspace: model.workspace)
-      var decoder = GreedyDecoder(model: model, attention: session)
-      let result = try decoder.decode(try prompt(400), maximumTokens: 20)
-      #expect(result.tokens.count == 20)
+      var decoder = try GreedyDecoder(model, attention: session, prompt: prompt(400))
+      var count = 0
+      try decoder.decode(atMost: 20) { _ in
+        count += 1
+        return true
+      }
+      #expect(count == 20)
       #expect(session.tokensHeld <= 30 * 3 * (4 + 124 + 1))
       for head in session.caches.joined() {
         #expect(head.positions.starts(with: [0, 1, 2, 3]))
@@ -52,23 +60,23 @@ extension RealModelTests {
     func tca() throws {
       let model = try LocalModel.load()
       // Every head keeps the fewest tokens that a candidate can.
-      let strategy = try TCA(
-        TCA.Configuration(
-          blockSize: 64, localWindow: 128, heads: [Int](repeating: 0, count: 270)),
-        for: model.shape)
+      let strategy = TCA {
+        $0.blockSize = 64
+        $0.localWindow = 128
+        $0.heads = [Int](repeating: 0, count: 270)
+      }
       let session = AttentionSession(strategy, shape: model.shape, workspace: model.workspace)
-      var decoder = GreedyDecoder(model: model, attention: session)
-      var token = try decoder.prefill(try prompt(512))
+      var decoder = try GreedyDecoder(model, attention: session, prompt: prompt(512))
       let held = session.tokensHeld
       #expect(held < 30 * 3 * 512 * 2 / 3)
-      for _ in 0..<80 { token = try decoder.step(token) }
+      for _ in 0..<80 { try decoder.run(decoder.choose()) }
       // Two blocks have left the window meanwhile: the cache has grown by less than was decoded.
       #expect(session.tokensHeld < held + 30 * 3 * 40)
       #expect(!decoder.logits.contains { !$0.isFinite })
     }
 
     private func lastLogits(
-      _ model: LlamaModel, _ tokens: [Int32], _ attention: any LayerAttention
+      _ model: BlueprintDecoder, _ tokens: [Int32], _ attention: any LayerAttention
     ) throws -> [Float] {
       let hidden = try model.forward(
         tokens, firstPosition: 0, phase: .prefill, attention: attention,

@@ -19,14 +19,16 @@ extension RealModelTests {
       let probe = ApproximationProbe(
         .isolated, dense: model.denseSession(), sparse: [session], keepsShadow: false)
       var keptByQueryHeads: [Int] = []
-      _ = try model.forward(
-        try LocalModel.tokens(Self.tokens, of: "persuasion", fromCharacter: 3000),
-        firstPosition: 0, phase: .prefill, attention: probe, keeping: 0..<0,
-        afterLayer: { _ in
-          keptByQueryHeads += session.lastSelections.selections.map {
+      session.observer = { _, decision, selections in
+        if case .attending = decision {
+          keptByQueryHeads += selections.selections.map {
             $0.attendedCount(fromQuery: Self.tokens - 1)
           }
-        })
+        }
+      }
+      _ = try model.forward(
+        try LocalModel.tokens(Self.tokens, of: "persuasion", fromCharacter: 3000),
+        firstPosition: 0, phase: .prefill, attention: probe, keeping: 0..<0)
 
       #expect(probe.failures == [nil])
       let heads = probe.finish()[0]
@@ -40,20 +42,19 @@ extension RealModelTests {
       #expect(heads.allSatisfy { $0.boundRatio ?? 0 <= 1 })
     }
 
-    private func calibrated(on corpus: String, _ model: LlamaModel) throws -> AttentionSession<TCA>
-    {
-      var configuration = TCA.Configuration(
-        threshold: 0.9, blockSize: 128, localWindow: 256, criterion: .meanMass)
-      let calibration = CalibratingAttention(
-        TCACalibrator(TCACalibrator.Options(configuration), for: model.shape),
-        shape: model.shape, workspace: model.workspace)
+    private func calibrated(on corpus: String, _ model: BlueprintDecoder) throws -> AttentionSession {
+      let strategy = TCA {
+        $0.threshold = 0.9
+        $0.blockSize = 128
+        $0.localWindow = 256
+        $0.criterion = .meanMass
+      }
+      let pass = strategy.makePass(shape: model.shape, workspace: model.workspace)
       _ = try model.forward(
         try LocalModel.tokens(Self.tokens, of: corpus, fromCharacter: 3000), firstPosition: 0,
-        phase: .prefill, attention: calibration, keeping: 0..<0)
-      configuration.heads = calibration.finish().choose(
-        threshold: configuration.threshold, criterion: configuration.criterion)
-      return AttentionSession(
-        try TCA(configuration, for: model.shape), shape: model.shape, workspace: model.workspace)
+        phase: .prefill, attention: pass, keeping: 0..<0)
+      let calibrated = try strategy.calibrated(by: pass.evidence()).strategy
+      return AttentionSession(calibrated, shape: model.shape, workspace: model.workspace)
     }
 
     private func mean(_ heads: [HeadMeasurement], _ value: (HeadMeasurement) -> Double) -> Double {

@@ -113,7 +113,7 @@ struct PlanTests {
           #"{"name": "tca"}, {"name": "streaming-llm", "budget": {"matching": "tca"}}, {"name": "streaming-llm", "budget": {"fraction": 0.5}}"#,
         tasks: #"{"name": "perplexity"}"#, rest: #", "seed": 7"#)
     ).cells
-    #expect(NumericsVersion.current == 3)
+    #expect(NumericsVersion.current == 4)
     #expect(
       cells.map(\.cell.identity) == [
         "048f6031ffbde3e27a53ad1b6e52d456a32b0fbad25ed2162c632941af964897",

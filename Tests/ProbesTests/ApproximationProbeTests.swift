@@ -80,7 +80,9 @@ struct ApproximationProbeTests {
     near(\.asOptional.lastQueryError, "lastQueryError")
     near(\.asOptional.outputCosine, "outputCosine")
     near(\.droppedMass, "droppedMass", tolerance: 3e-6)
-    near(\.droppedMassP95, "droppedMassP95", tolerance: 3e-6)
+    near(
+      \.droppedMassP95, "droppedMassP95",
+      tolerance: 3e-6 + 0.005 * (expected.droppedMassP95 ?? 0))
     near(\.droppedMassMaximum, "droppedMassMaximum", tolerance: 3e-6)
     // A ratio at γ = 1e-4 carries the 2e-6 of γ a hundredfold.
     near(\.boundRatio, "boundRatio", tolerance: 1e-2)
@@ -92,9 +94,9 @@ struct ApproximationProbeTests {
   @Test(
     "Every figure equals the one computed in Double over the attention matrix",
     arguments: ErrorSetting.allCases)
-  func figures(setting: ErrorSetting) throws {
+  func figures(setting: ErrorSetting) {
     let sequence = MadeUpSequence(shape: probeShape, tokens: 45, seed: 1)
-    let probe = ApproximationProbe(setting, dense: fullSession(), sparse: [try streamingSession()])
+    let probe = ApproximationProbe(setting, dense: fullSession(), sparse: [streamingSession()])
     sequence.run(probe, prompt: 30)
     let heads = probe.finish()[0]
     #expect(probe.failures == [nil])
@@ -116,13 +118,13 @@ struct ApproximationProbeTests {
   }
 
   @Test("Decoding several tokens together gives the same figures as one by one")
-  func groupedDecode() throws {
+  func groupedDecode() {
     let sequence = MadeUpSequence(shape: probeShape, tokens: 45, seed: 2)
     let single = ApproximationProbe(
-      .propagated, dense: fullSession(), sparse: [try streamingSession()])
+      .propagated, dense: fullSession(), sparse: [streamingSession()])
     sequence.run(single, prompt: 20)
     let grouped = ApproximationProbe(
-      .propagated, dense: fullSession(), sparse: [try streamingSession()])
+      .propagated, dense: fullSession(), sparse: [streamingSession()])
     sequence.run(grouped, prompt: 20, step: 25)
     for (one, other) in zip(single.finish()[0], grouped.finish()[0]) {
       #expect(abs(one.relativeOutputError - other.relativeOutputError) < 1e-6)
@@ -132,28 +134,28 @@ struct ApproximationProbeTests {
   }
 
   @Test("Isolated gives the dense output on, propagated the sparse one")
-  func outputs() throws {
+  func outputs() {
     let sequence = MadeUpSequence(shape: probeShape, tokens: 40, seed: 3)
     let dense = sequence.run(fullSession(), prompt: 33)
-    let sparse = sequence.run(try streamingSession(), prompt: 33)
+    let sparse = sequence.run(streamingSession(), prompt: 33)
     let isolated = ApproximationProbe(
-      .isolated, dense: fullSession(), sparse: [try streamingSession()])
+      .isolated, dense: fullSession(), sparse: [streamingSession()])
     let propagated = ApproximationProbe(
-      .propagated, dense: fullSession(), sparse: [try streamingSession()])
+      .propagated, dense: fullSession(), sparse: [streamingSession()])
     #expect(sequence.run(isolated, prompt: 33) == dense)
     #expect(sequence.run(propagated, prompt: 33) == sparse)
     #expect(dense != sparse)
   }
 
   @Test("One dense pass serves several strategies as it serves each alone")
-  func severalStrategies() throws {
+  func severalStrategies() {
     let sequence = MadeUpSequence(shape: probeShape, tokens: 40, seed: 4)
-    let narrow = { try streamingSession(sinks: 1, localWindow: 4) }
-    let wide = { try streamingSession(sinks: 4, localWindow: 12) }
+    let narrow = { streamingSession(sinks: 1, localWindow: 4) }
+    let wide = { streamingSession(sinks: 4, localWindow: 12) }
     let together = ApproximationProbe(
-      .isolated, dense: fullSession(), sparse: [try narrow(), try wide()])
+      .isolated, dense: fullSession(), sparse: [narrow(), wide()])
     sequence.run(together, prompt: 33)
-    let alone = try [narrow(), wide()].map { session in
+    let alone = [narrow(), wide()].map { session in
       let probe = ApproximationProbe(.isolated, dense: fullSession(), sparse: [session])
       sequence.run(probe, prompt: 33)
       return probe.finish()[0]
@@ -163,18 +165,18 @@ struct ApproximationProbeTests {
   }
 
   @Test("Samples combine as documented: means of figures, maxima, pooled masses")
-  func samples() throws {
+  func samples() {
     let sequences = [5, 6].map { MadeUpSequence(shape: probeShape, tokens: 40, seed: $0) }
-    let single = try sequences.map { sequence in
+    let single = sequences.map { sequence in
       let probe = ApproximationProbe(
-        .isolated, dense: fullSession(), sparse: [try streamingSession()])
+        .isolated, dense: fullSession(), sparse: [streamingSession()])
       sequence.run(probe, prompt: 40)
       return probe.finish()[0]
     }
     let probe = ApproximationProbe(
-      .isolated, dense: fullSession(), sparse: [try streamingSession()])
+      .isolated, dense: fullSession(), sparse: [streamingSession()])
     sequences[0].run(probe, prompt: 40)
-    probe.beginSample(dense: fullSession(), sparse: [try streamingSession()])
+    probe.beginSample(dense: fullSession(), sparse: [streamingSession()])
     sequences[1].run(probe, prompt: 40)
     for (both, (a, b)) in zip(probe.finish()[0], zip(single[0], single[1])) {
       func isMean(_ figure: (HeadMeasurement) -> Double) -> Bool {
@@ -195,7 +197,7 @@ struct ApproximationProbeTests {
   }
 
   @Test("Full attention against itself: no error, no dropped mass, no bound ratio, all retained")
-  func full() throws {
+  func full() {
     let sequence = MadeUpSequence(shape: probeShape, tokens: 20, seed: 7)
     let probe = ApproximationProbe(.propagated, dense: fullSession(), sparse: [fullSession()])
     sequence.run(probe, prompt: 17)
@@ -211,12 +213,12 @@ struct ApproximationProbeTests {
   @Test("An output that its dropped mass does not explain is reported with its place")
   func brokenBound() throws {
     let sequence = MadeUpSequence(shape: probeShape, tokens: 20, seed: 8)
-    let wrong = AlteredSession(fullSession())
-    wrong.alter = { layer, firstPosition, output in
-      if layer == 1 && firstPosition == 0 { output[7, 3 * 16 + 5] += 0.01 }
-    }
+    let wrong = fullSession()
+    // Its own value counts for so much in head 3's output for token 7.
+    let weight = sequence.reference(layer: 1).attentionMass(head: 3, query: 7, on: [7])
+    wrong.spoil(layer: 1, kvHead: 1, token: 7, before: 7) { $0 + Float(0.01 / weight) }
     let probe = ApproximationProbe(
-      .isolated, dense: fullSession(), sparse: [try streamingSession(), wrong])
+      .isolated, dense: fullSession(), sparse: [streamingSession(), wrong])
     sequence.run(probe, prompt: 17)
     #expect(probe.failures[0] == nil)
     let failure = try #require(probe.failures[1])
@@ -229,17 +231,25 @@ struct ApproximationProbeTests {
       ))
   }
 
+  /// A shape whose keys can be seen at other positions than their own.
+  private static var rotary: AttentionShape {
+    var shape = probeShape
+    shape.rotary = RotaryEmbedding(base: 10_000, dimensions: 16, layout: .interleaved)
+    return shape
+  }
+
   @Test(
     "An output that is no number is reported, with or without a dropped mass",
     arguments: [true, false])
   func notANumber(logitsAreDense: Bool) throws {
     let sequence = MadeUpSequence(shape: probeShape, tokens: 20, seed: 9)
-    let wrong = AlteredSession(fullSession())
-    wrong.logitsAreDense = logitsAreDense
-    wrong.alter = { layer, firstPosition, output in
-      if firstPosition == 18 { output[0, 0] = .nan }
+    // Everything is in the window: the output is the dense one.
+    let wrong = streamingSession(localWindow: 100, shape: Self.rotary) {
+      if !logitsAreDense { $0.positions = .cacheRelative }
     }
-    let probe = ApproximationProbe(.propagated, dense: fullSession(), sparse: [wrong])
+    #expect(wrong.logitsAreDense == logitsAreDense)
+    wrong.spoil(layer: 0, kvHead: 0, token: 18, before: 18) { _ in .nan }
+    let probe = ApproximationProbe(.propagated, dense: fullSession(Self.rotary), sparse: [wrong])
     sequence.run(probe, prompt: 17)
     let failure = try #require(probe.failures[0])
     #expect(failure.query == 18 && failure.layer == 0 && failure.phase == .decode)
@@ -247,11 +257,11 @@ struct ApproximationProbeTests {
   }
 
   @Test("Dropped mass and bound ratio are null where the logits are not the dense ones")
-  func otherLogits() throws {
+  func otherLogits() {
     let sequence = MadeUpSequence(shape: probeShape, tokens: 20, seed: 10)
-    let relative = AlteredSession(try streamingSession())
-    relative.logitsAreDense = false
-    let probe = ApproximationProbe(.isolated, dense: fullSession(), sparse: [relative])
+    let relative = streamingSession(shape: Self.rotary) { $0.positions = .cacheRelative }
+    let probe = ApproximationProbe(
+      .isolated, dense: fullSession(Self.rotary), sparse: [relative])
     sequence.run(probe, prompt: 17)
     for head in probe.finish()[0] {
       #expect(head.droppedMass == nil && head.droppedMassP95 == nil)
@@ -261,16 +271,16 @@ struct ApproximationProbeTests {
   }
 
   @Test("Without a shadow the dense cache of a layer is freed once it has attended")
-  func shadow() throws {
+  func shadow() {
     let sequence = MadeUpSequence(shape: probeShape, tokens: 30, seed: 11)
     let freed = fullSession()
-    let sparse = try streamingSession()
+    let sparse = streamingSession()
     let probe = ApproximationProbe(.isolated, dense: freed, sparse: [sparse], keepsShadow: false)
     sequence.run(probe, prompt: 30)
     #expect(freed.residentBytes == 0)
     #expect(sparse.residentBytes > 0)
     let kept = fullSession()
-    let other = ApproximationProbe(.isolated, dense: kept, sparse: [try streamingSession()])
+    let other = ApproximationProbe(.isolated, dense: kept, sparse: [streamingSession()])
     sequence.run(other, prompt: 30)
     #expect(kept.tokensHeld == 2 * 2 * 30)
     #expect(probe.finish() == other.finish())
@@ -286,28 +296,27 @@ struct ApproximationProbeTests {
   }
 
   /// Takes at most 13 decode steps from position 35 on: its block ends there.
-  private func carefulSession() throws -> any StrategySession {
-    AttentionSession(
-      try TCA(
-        .init(blockSize: 16, localWindow: 16, heads: Array(repeating: 0, count: 12)),
-        for: probeShape),
-      shape: probeShape, workspace: Workspace(workers: .init()))
+  private func carefulSession() -> AttentionSession {
+    session(
+      TCA {
+        $0.blockSize = 16
+        $0.localWindow = 16
+        $0.heads = Array(repeating: 0, count: 12)
+      })
   }
 
   /// Evicts before every decode step, and so takes one at a time.
-  private func evictingSession() throws -> any StrategySession {
-    AttentionSession(
-      try TOVA(.init(budget: .tokens(20)), for: probeShape), shape: probeShape,
-      workspace: Workspace(workers: .init()))
+  private func evictingSession() -> AttentionSession {
+    session(ScoredRetention(TOVA(), budget: .tokens(20)))
   }
 
   @Test("A step of any size gives the figures of single steps, in both settings")
-  func steps() throws {
+  func steps() {
     let sequence = MadeUpSequence(shape: probeShape, tokens: 90, seed: 9)
     for setting in ErrorSetting.allCases {
       for make in [carefulSession, evictingSession] {
-        let single = ApproximationProbe(setting, dense: fullSession(), sparse: [try make()])
-        let together = ApproximationProbe(setting, dense: fullSession(), sparse: [try make()])
+        let single = ApproximationProbe(setting, dense: fullSession(), sparse: [make()])
+        let together = ApproximationProbe(setting, dense: fullSession(), sparse: [make()])
         let expected = sequence.run(single, prompt: 35, step: 1)
         let found = sequence.run(together, prompt: 35, step: 20)
         for (one, other) in zip(found, expected) {
@@ -327,13 +336,13 @@ struct ApproximationProbeTests {
   }
 
   @Test("Isolated, the dense output and a strategy's figures do not depend on who else is measured")
-  func companions() throws {
+  func companions() {
     let sequence = MadeUpSequence(shape: probeShape, tokens: 90, seed: 9)
     let alone = ApproximationProbe(
-      .isolated, dense: fullSession(), sparse: [try streamingSession()])
+      .isolated, dense: fullSession(), sparse: [streamingSession()])
     let outputs = sequence.run(alone, prompt: 35, step: 20)
     let together = ApproximationProbe(
-      .isolated, dense: fullSession(), sparse: [try carefulSession(), try streamingSession()])
+      .isolated, dense: fullSession(), sparse: [carefulSession(), streamingSession()])
     #expect(sequence.run(together, prompt: 35, step: 20) == outputs)
     #expect(together.finish()[1] == alone.finish()[0])
   }

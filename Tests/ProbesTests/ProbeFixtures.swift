@@ -79,16 +79,26 @@ struct MadeUpSequence {
 
 let probeShape = AttentionShape(layers: 2, queryHeads: 6, kvHeads: 2, headDimension: 16)
 
-func fullSession(_ shape: AttentionShape = probeShape) -> any StrategySession {
-  AttentionSession(FullAttention(), shape: shape, workspace: Workspace(workers: WorkerPool()))
+func session(
+  _ strategy: some AttentionStrategy, shape: AttentionShape = probeShape
+) -> AttentionSession {
+  AttentionSession(strategy, shape: shape, workspace: Workspace(workers: WorkerPool()))
+}
+
+func fullSession(_ shape: AttentionShape = probeShape) -> AttentionSession {
+  session(FullAttention(), shape: shape)
 }
 
 func streamingSession(
-  sinks: Int = 2, localWindow: Int = 6, shape: AttentionShape = probeShape
-) throws -> any StrategySession {
-  AttentionSession(
-    try StreamingLLM(.init(sinks: sinks, localWindow: localWindow), for: shape), shape: shape,
-    workspace: Workspace(workers: WorkerPool()))
+  sinks: Int = 2, localWindow: Int = 6, shape: AttentionShape = probeShape,
+  _ change: (inout StreamingLLM) -> Void = { _ in }
+) -> AttentionSession {
+  let strategy = StreamingLLM {
+    $0.sinks = sinks
+    $0.localWindow = localWindow
+    change(&$0)
+  }
+  return session(strategy, shape: shape)
 }
 
 /// What StreamingLLM shows the query at a position.
@@ -96,42 +106,30 @@ func streamed(_ query: Int, sinks: Int = 2, localWindow: Int = 6) -> [Int] {
   (0...query).filter { $0 < sinks || $0 > query - localWindow }
 }
 
-/// A session with one thing changed on its way out.
-final class AlteredSession: StrategySession {
-  let base: any StrategySession
-  var logitsAreDense = true
-  /// Called with the output of each call.
-  var alter: (_ layer: Int, _ firstPosition: Int, _ output: inout Matrix) -> Void = { _, _, _ in }
-
-  init(_ base: any StrategySession) {
-    self.base = base
-    logitsAreDense = base.logitsAreDense
-  }
-
-  var description: StrategyDescription { base.description }
-
-  var readsFuture: Bool { base.readsFuture }
-  func foresee(_ future: FutureAttention) { base.foresee(future) }
-
-  var shape: AttentionShape { base.shape }
-  var caches: [[KVHead]] { base.caches }
-  var logSumExp: [Float] { base.logSumExp }
-  var pairs: [PairCounts] { base.pairs }
-  var coldFormat: ColdFormat? { base.coldFormat }
-  var stateBytes: Int { base.stateBytes }
-  var lastSelections: HeadSelections { base.lastSelections }
-  var times: [AttentionPhase: StageTimes] { base.times }
-  func queriesDecodedTogether(from position: Int) -> Int {
-    base.queriesDecodedTogether(from: position)
-  }
-
-  func attend(
-    layer: Int, phase: AttentionPhase, queries: Matrix, keys: Matrix, values: Matrix,
-    firstPosition: Int, output: inout Matrix
+extension AttentionSession {
+  /// Changes the first channel of one cached value before the query at a position attends.
+  func spoil(
+    layer: Int, kvHead: Int, token: Int, before position: Int,
+    _ change: @escaping (Float) -> Float
   ) {
-    base.attend(
-      layer: layer, phase: phase, queries: queries, keys: keys, values: values,
-      firstPosition: firstPosition, output: &output)
-    alter(layer, firstPosition, &output)
+    observer = { view, decision, _ in
+      guard view.layer == layer, case .attending(let queries) = decision,
+        queries.contains(position)
+      else { return }
+      let head = view.heads[kvHead]
+      let keys = head.keys.copy
+      var values = head.values.copy
+      values[token, 0] = change(values[token, 0])
+      head.removeAll()
+      head.append(keys: keys, values: values, column: 0, firstPosition: 0)
+    }
+  }
+}
+
+extension Rows {
+  fileprivate var copy: Matrix {
+    Matrix(
+      rows: count, columns: width,
+      elements: Array(elements[firstElement..<firstElement + count * width]))
   }
 }

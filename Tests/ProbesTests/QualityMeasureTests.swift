@@ -129,15 +129,3 @@ struct QualityMeasureTests {
     #expect(measurements.isEmpty && units.isEmpty)
   }
 }
-
-@Suite("Quantiles")
-struct QuantileTests {
-  @Test("Interpolates between order statistics at fraction · (count − 1)")
-  func values() {
-    #expect(Quantile.value(0.95, of: [Double]()) == nil)
-    #expect(Quantile.value(0.95, of: [3.0]) == 3)
-    #expect(Quantile.value(0.5, of: [4.0, 1, 3, 2]) == 2.5)
-    #expect(Quantile.value(0, of: [4.0, 1, 3, 2]) == 1)
-    #expect(Quantile.value(1, of: [4.0, 1, 3, 2]) == 4)
-  }
-}

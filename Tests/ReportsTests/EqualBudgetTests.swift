@@ -19,7 +19,7 @@ struct EqualBudgetTests {
   private func column(_ heading: String, of section: ReportSection) throws -> [String] {
     let table = try #require(section.tables.first)
     let index = try #require(table.columns.firstIndex { $0.heading == heading })
-    return table.rows.map { $0[index] }
+    return table.texts.map { $0[index] }
   }
 
   @Test("Without budgets, and with one cell of a budget, there is no table")
@@ -68,6 +68,7 @@ struct EqualBudgetTests {
       results.rows[1].planned.cell.strategyParameters = ["budget": budget]
       results.rows[2].planned.cell.strategyParameters = ["budget": ["fraction": 0.4]]
       results.rows[2].planned.cell.strategy = "random"
+      results.rows[2].planned.cell.strategyRole = .control
       for unit in results.rows[1].units.indices {
         results.rows[1].units[unit].negativeLogLikelihood =
           results.rows[2].units[unit].negativeLogLikelihood.map {

@@ -21,10 +21,8 @@ struct GoldenReportTests {
     #expect(text == golden, "\(diff(golden, text) ?? "")")
   }
 
-  private func markdown(_ report: Report) throws -> String {
-    var text = ""
-    try MarkdownRenderer().render(report, to: &text)
-    return text
+  private func markdown(_ report: Report) -> String {
+    MarkdownRenderer().files(of: report)[0].text
   }
 
   @Test("The report of an experiment in Markdown")
@@ -39,13 +37,14 @@ struct GoldenReportTests {
   func figures(name: String) throws {
     let report = Report(of: ExampleResults.experiment(contexts: [512, 1024, 2048]))
     let file = try #require(
-      try MarkdownRenderer().files(of: report).first { $0.name == "\(name).svg" })
+      MarkdownRenderer().files(of: report).first { $0.name == "\(name).svg" })
     try expectGolden(file.text, file.name)
   }
 
   @Test("The table of two context lengths for a terminal")
   func terminal() throws {
-    try expectGolden(TerminalTable(of: ExampleResults.experiment()).text, "example.txt")
+    let report = Report(of: ExampleResults.experiment())
+    try expectGolden(TerminalRenderer().files(of: report)[0].text, "example.txt")
   }
 
   @Test("The comparison of two strategies in Markdown")
@@ -85,7 +84,7 @@ struct GoldenReportTests {
     var results = ExampleResults.experiment(contexts: [512])
     results.rows = Array(results.rows.prefix(2)) + [results.rows[7]]
     results.rows[1].failure = StoredFailure(run: 1, reason: "said \"no\", twice\nand stopped")
-    let files = try CSVRenderer().files(of: Report(of: results))
+    let files = CSVRenderer().files(of: Report(of: results))
     let file = try #require(files.first { $0.name == "\(table).csv" })
     try expectGolden(file.text, file.name)
   }

@@ -30,8 +30,8 @@ struct PooledSectionTests {
   func weights() throws {
     let table = try table(results())
     #expect(
-      table.rows.map { $0[3] } == ["streaming-llm", "tca threshold=0.7 †", "tca threshold=0.9 †"])
-    #expect(table.rows.allSatisfy { $0[2] == "perplexity/prefill, 2 together" })
+      table.texts.map { $0[3] } == ["streaming-llm", "tca threshold=0.7 †", "tca threshold=0.9 †"])
+    #expect(table.texts.allSatisfy { $0[2] == "perplexity/prefill, 2 together" })
     func mean(_ index: Int) -> Double {
       let rows = results().rows
       let pairs = [(0, index), (4, 4 + index)].flatMap { full, own in
@@ -42,11 +42,11 @@ struct PooledSectionTests {
       return pairs.reduce(0) { $0 + $1.1 - $1.0 } / Double(pairs.reduce(0) { $0 + $1.2 })
     }
     let column = try #require(table.columns.firstIndex { $0.heading == "to full" })
-    for (place, row) in table.rows.enumerated() {
-      #expect(row[column].hasPrefix(NumberText.signed(mean(place + 1), 4) + " ["))
+    for (place, row) in table.texts.enumerated() {
+      #expect(row[column].hasPrefix(NumberFormat.signed(4).text(mean(place + 1)) + " ["))
     }
     let units = try #require(table.columns.firstIndex { $0.heading == "units" })
-    #expect(table.rows.allSatisfy { $0[units] == "12" })
+    #expect(table.texts.allSatisfy { $0[units] == "12" })
   }
 
   @Test("One task of a kind is no pool; a strategy that lacks a cell is left out")
@@ -76,7 +76,7 @@ struct PooledSectionTests {
     }
     let table = try table(results)
     #expect(!table.rows.isEmpty)
-    #expect(table.rows.allSatisfy { $0[2] == "passkey, 2 together" })
+    #expect(table.texts.allSatisfy { $0[2] == "passkey, 2 together" })
   }
 
   @Test("The only reference is what every strategy is held to over all tasks")
@@ -87,10 +87,10 @@ struct PooledSectionTests {
     }
     let table = try table(results)
     let column = try #require(table.columns.firstIndex { $0.heading == "to the reference" })
-    #expect(table.rows.prefix(2).allSatisfy { $0[column - 1] == "tca threshold=0.9" })
-    #expect(table.rows[0][column].hasPrefix("+0.3"))
-    #expect(table.rows[1][column].hasPrefix("+0.0"))
-    #expect(table.rows[2][column] == NumberText.missing)
+    #expect(table.texts.prefix(2).allSatisfy { $0[column - 1] == "tca threshold=0.9" })
+    #expect(table.texts[0][column].hasPrefix("+0.3"))
+    #expect(table.texts[1][column].hasPrefix("+0.0"))
+    #expect(table.texts[2][column] == NumberFormat.missing)
   }
 
   @Test("With two references a strategy that matches neither is held to none")
@@ -101,8 +101,8 @@ struct PooledSectionTests {
     }
     let table = try table(results)
     let column = try #require(table.columns.firstIndex { $0.heading == "to the reference" })
-    #expect(table.rows[0][column - 1] == "tca threshold=0.9")
-    #expect(table.rows[1][column - 1] == "full")
-    #expect(table.rows[2][column] == NumberText.missing)
+    #expect(table.texts[0][column - 1] == "tca threshold=0.9")
+    #expect(table.texts[1][column - 1] == "full")
+    #expect(table.texts[2][column] == NumberFormat.missing)
   }
 }

@@ -14,6 +14,10 @@ struct ReportTests {
     return ExperimentAnalysis(results).flags
   }
 
+  private func terminal(_ results: ExperimentResults) -> String {
+    TerminalRenderer().files(of: Report(of: results))[0].text
+  }
+
   @Test("A sound experiment has no flag but the few prompts")
   func sound() {
     #expect(flags { _ in } == ["fewer than 8 units, so no intervals: passkey (4)"])
@@ -33,9 +37,11 @@ struct ReportTests {
       #expect(Set(rows[..<4]) == [false] && Set(rows[4...]).count == 1)
       let flagged = analysis.flags.contains { $0.hasPrefix("full attention is at chance") }
       #expect(flagged == rows[4])
-      #expect(analysis.rows[7].names[2] == (rows[4] ? "passkey ‡" : "passkey"))
-      #expect(Report(of: analysis).legend.contains { $0.hasPrefix("‡") } == rows[4])
-      #expect(TerminalTable(analysis).text.contains("‡") == rows[4])
+      #expect(
+        ReportTable([analysis.rows[7]], ColumnRule.names).texts[0][2]
+          == (rows[4] ? "passkey ‡" : "passkey"))
+      #expect(Report(of: results).legend.contains { $0.hasPrefix("‡") } == rows[4])
+      #expect(terminal(results).contains("‡") == rows[4])
       return rows[4]
     }
     #expect(marked([0, 0, 0, 0], chance: nil))
@@ -59,6 +65,8 @@ struct ReportTests {
     ) -> [String] {
       flags { results in
         results.rows[1].planned.cell.strategy = oracle
+        results.rows[1].planned.cell.strategyRole = .oracle
+        results.rows[1].planned.cell.readsFuture = oracle == "oracle-eviction"
         results.rows[1].planned.cell.strategyParameters = parameters
         for (column, oracle, method) in figures {
           results.rows[1].figures[column] = oracle
@@ -101,22 +109,16 @@ struct ReportTests {
       passed("oracle-top-p", [:], [(.nominalDensity, 1, 0.3), (.droppedMass, 0.2, 0.1)]).isEmpty)
   }
 
-  @Test("What reads the future is marked, alone and in a composition")
+  @Test("What reads the future is marked, whatever its name")
   func readsFuture() {
-    func marked(_ strategy: String, _ parameters: JSONValue = [:]) -> Bool {
+    for readsFuture in [true, false] {
       var results = ExampleResults.experiment(contexts: [512])
-      results.rows[1].planned.cell.strategy = strategy
-      results.rows[1].planned.cell.strategyParameters = parameters
-      let analysis = ExperimentAnalysis(results)
-      let isMarked = analysis.rows[1].strategy.hasSuffix(" §")
-      #expect(Report(of: analysis).legend.contains { $0.hasPrefix("§") } == isMarked)
-      #expect(TerminalTable(analysis).text.contains("§ Reads the future") == isMarked)
-      return isMarked
+      results.rows[1].planned.cell.readsFuture = readsFuture
+      let marks = ExperimentAnalysis(results).rows[1].strategy.marks
+      #expect(marks.contains(.readsFuture) == readsFuture)
+      #expect(Report(of: results).legend.contains { $0.hasPrefix("§") } == readsFuture)
+      #expect(terminal(results).contains("§ Reads the future") == readsFuture)
     }
-    #expect(marked("oracle-eviction"))
-    #expect(marked("composed", ["retention": ["name": "oracle-eviction"]]))
-    #expect(!marked("oracle-top-k"))
-    #expect(!marked("composed", ["retention": ["name": "snapkv"]]))
   }
 
   @Test("LongBench-E is shown by the intervals of length that it reports by, other tasks are not")
@@ -137,7 +139,7 @@ struct ReportTests {
     let table = try #require(section("qasper_e").tables.first)
     #expect(table.rows.count == 4)
     #expect(
-      table.rows.allSatisfy { Array($0.suffix(4)) == ["0.500", "0.500", "0.250", "1 / 2 / 1"] })
+      table.texts.allSatisfy { Array($0.suffix(4)) == ["0.500", "0.500", "0.250", "1 / 2 / 1"] })
   }
 
   @Test("Better than full beyond the interval is flagged, within it not")
@@ -272,9 +274,8 @@ struct ReportTests {
       ])
     results.rows = []
     results.runs = []
-    #expect(TerminalTable(of: results).text.hasSuffix("no cells\n"))
-    _ = try MarkdownRenderer().files(of: Report(of: results))
-    _ = try CSVRenderer().files(of: Report(of: results))
+    #expect(terminal(results).hasSuffix("no cells\n"))
+    for format in ReportFormats.all { _ = format.files(of: Report(of: results)) }
   }
 
   @Test("A pipe, a line break or a heading in a name cannot break a Markdown table")
@@ -283,10 +284,10 @@ struct ReportTests {
       title: "a\n# b",
       sections: [
         ReportSection(
-          "x",
-          tables: [ReportTable(columns: [.init("h|1", isNumeric: false)], rows: [["a|b\n## c"]])])
+          title: "x",
+          tables: [ReportTable(columns: [.init(name: "h|1", kind: .words)], rows: [["a|b\n## c"]])])
       ])
-    let text = try MarkdownRenderer().files(of: report)[0].text
+    let text = MarkdownRenderer().files(of: report)[0].text
     #expect(
       text == """
         # a # b
@@ -325,7 +326,7 @@ struct ReportTests {
     let quality = report.sections[0].tables[0]
     #expect(quality.columns[3].heading == "strategy")
     #expect(
-      quality.rows.map { $0[3] }
+      quality.texts.map { $0[3] }
         == ["streaming-llm / tca threshold=0.7", "streaming-llm / tca threshold=0.9"]
         + ["streaming-llm / tca threshold=0.7", "streaming-llm / tca threshold=0.9"])
     // No cell is compared with itself.
@@ -337,15 +338,50 @@ struct ReportTests {
   @Test(
     "Numbers look the same everywhere",
     arguments: [
-      (NumberText.fixed(-0.0001, 2), "0.00"), (NumberText.fixed(nil, 2), "–"),
-      (NumberText.fixed(.infinity, 1), "inf"), (NumberText.signed(0.00001, 2), "0.00"),
-      (NumberText.signed(0.126, 2), "+0.13"), (NumberText.signed(-0.126, 2), "-0.13"),
-      (NumberText.significant(0.09124), "0.0912"), (NumberText.significant(123.4), "123"),
-      (NumberText.significant(0.00001234), "1.23e-05"), (NumberText.significant(0), "0"),
-      (NumberText.count(1_234_567), "1,234,567"), (NumberText.count(999), "999"),
-      (NumberText.count(-1000), "-1,000"), (NumberText.mebibytes(1_572_864), "1.50"),
-      (NumberText.milliseconds(0.0123), "12.3"), (NumberText.milliseconds(5.23e-5), "0.0523"),
-      (NumberText.milliseconds(0), "0"), (NumberText.milliseconds(nil), "–"),
-    ])
-  func numbers(text: String, expected: String) { #expect(text == expected) }
+      (.fixed(2), -0.0001, "0.00"), (.fixed(2), nil, "–"), (.fixed(1), .infinity, "inf"),
+      (.signed(2), 0.00001, "0.00"), (.signed(2), 0.126, "+0.13"), (.signed(2), -0.126, "-0.13"),
+      (.significant, 0.09124, "0.0912"), (.significant, 123.4, "123"),
+      (.significant, 0.00001234, "1.23e-05"), (.significant, 0, "0"),
+      (.count, 1_234_567, "1,234,567"), (.count, 999, "999"), (.count, -1000, "-1,000"),
+      (.count, 0.5, "–"), (.mebibytes, 1_572_864, "1.50"), (.milliseconds, 0.0123, "12.3"),
+      (.milliseconds, 5.23e-5, "0.0523"), (.milliseconds, 0, "0"), (.milliseconds, .nan, "–"),
+    ] as [(NumberFormat, Double?, String)])
+  func numbers(format: NumberFormat, value: Double?, text: String) {
+    #expect(format.text(value) == text)
+  }
+}
+
+@Suite("Marks and formats")
+struct MarkTests {
+  @Test("A mark in a comparison of two strategies has its footnote")
+  func pairFootnotes() throws {
+    var results = ExampleResults.experiment(contexts: [512])
+    for unit in results.rows[4].units.indices { results.rows[4].units[unit].score = 0 }
+    let report = try Report(
+      comparing: "streaming-llm", with: "tca threshold=0.9", in: [results])
+    let tasks = report.sections[0].tables[0].rows.map { $0[2].marks }
+    #expect(tasks == [[.looksAhead], [.atChance]])
+    for mark in tasks.joined() {
+      #expect(report.legend.contains { $0.hasPrefix(mark.symbol + " ") })
+    }
+  }
+
+  @Test("Every format is one entry of a list, and writes at least one file under a name of its own")
+  func formats() {
+    let report = Report(of: ExampleResults.experiment())
+    #expect(ReportFormats.all.map(\.name) == ["markdown", "csv", "svg", "terminal"])
+    for format in ReportFormats.all {
+      let names = format.files(of: report).map(\.name)
+      #expect(!names.isEmpty && Set(names).count == names.count)
+    }
+  }
+
+  @Test("Without a summary the terminal shows the sections")
+  func sections() throws {
+    let report = try Report(
+      comparing: "streaming-llm", with: "tca threshold=0.9",
+      in: [ExampleResults.experiment(contexts: [512])])
+    let text = TerminalRenderer().files(of: report)[0].text
+    #expect(text.contains("example: quality") && text.contains("perplexity/prefill †"))
+  }
 }

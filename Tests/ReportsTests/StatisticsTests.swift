@@ -32,7 +32,8 @@ struct StatisticsTests {
     for (fraction, expected) in [(0, 1), (0.025, 1.1), (0.25, 2), (0.5, 4), (0.9, 12.8), (1, 16)] {
       #expect(abs(Quantile.of(sorted: values, at: fraction) - expected) < 1e-12)
     }
-    #expect(Quantile.of(sorted: [5], at: 0.3) == 5)
+    #expect([5.0].quantile(0.3) == 5 && [Double]().quantile(0.3) == nil)
+    #expect([4.0, 1, 3, 2].quantile(0.25) == 1.75)
   }
 
   /// Three samples of 8, 6 and 6 units, two of them short.

@@ -101,19 +101,28 @@ struct DamagedDatabaseTests {
     #expect(problem { try open(.reading) } == nil)
   }
 
-  @Test("Another program's database is refused and not changed by a byte")
-  func foreign() throws {
+  @Test(
+    "Another program's database is refused and not changed by a byte, however it is spelt",
+    arguments: ["", "/", "/.", "//"])
+  func foreign(end: String) throws {
     do {
       let other = try DatabaseQueue(path: folder.file())
       try other.write { try $0.execute(sql: "CREATE TABLE note (text TEXT)") }
     }
     let before = try Data(contentsOf: URL(fileURLWithPath: folder.file()))
-    #expect(problem { try open(.writing) } == .foreign)
-    #expect(problem { try open(.reading) } == .foreign)
+    let expected: StoreError.Problem = end.isEmpty ? .foreign : .notADatabase
+    for access in [ResultStore.Access.writing, .reading] {
+      #expect(
+        problem { _ = try ResultStore(path: folder.file() + end, access: access) } == expected)
+      #expect(
+        problem { _ = try ResultStore(path: "file:" + folder.file() + end, access: access) }
+          == .notADatabase)
+    }
     #expect(try Data(contentsOf: URL(fileURLWithPath: folder.file())) == before)
   }
 
-  @Test("A newer schema is refused, an older one is brought up to date by writing only")
+  @Test(
+    "A newer schema is refused; an older one is read as it is and brought up to date by writing")
   func schemaVersions() throws {
     try fill()
     let queue = try DatabaseQueue(path: folder.file())
@@ -125,13 +134,39 @@ struct DamagedDatabaseTests {
     try queue.write {
       try $0.execute(sql: "DELETE FROM grdb_migrations WHERE identifier LIKE '99%'")
     }
-    var inspection = DatabaseInspection(path: folder.file(), patience: 1)
-    inspection.migrator.registerMigration("2 test") {
+    var inspection = try DatabaseInspection(path: folder.file(), patience: 1)
+    inspection.migrator.registerMigration("9 test") {
       try $0.execute(sql: "CREATE TABLE extra (id INTEGER) STRICT")
     }
-    #expect(problem { _ = try inspection.openForReading() } == .olderSchema)
+    let before = try Data(contentsOf: URL(fileURLWithPath: folder.file()))
+    let copy = try inspection.openForReading()
+    #expect(try copy.read { try $0.tableExists("extra") })
+    #expect(try Data(contentsOf: URL(fileURLWithPath: folder.file())) == before)
     #expect(problem { _ = try inspection.openForWriting() } == nil)
-    #expect(problem { _ = try inspection.openForReading() } == nil)
+    #expect(try DatabaseQueue(path: folder.file()).read { try $0.tableExists("extra") })
+  }
+
+  @Test("Views of another version are made anew, whichever has the file; people's own views stay")
+  func views() throws {
+    try fill()
+    let queue = try DatabaseQueue(path: folder.file())
+    try queue.write {
+      try $0.execute(
+        sql: """
+          DROP VIEW comparison;
+          CREATE VIEW comparison AS SELECT 1 AS other;
+          CREATE VIEW mine AS SELECT count(*) AS cells FROM cell;
+          """)
+    }
+    let reader = try ResultStore(path: folder.file(), access: .reading)
+    #expect(try reader.results(of: "example").rows[3][.perplexity] == 17)
+    let columns = {
+      try DatabaseQueue(path: folder.file()).read { try $0.columns(in: "comparison").count }
+    }
+    #expect(try columns() == 1, "reading changes nothing")
+    try open(.writing)
+    #expect(try columns() > 50)
+    #expect(try queue.read { try Int.fetchOne($0, sql: "SELECT cells FROM mine") } == 24)
   }
 
   @Test("A lock held by another program is waited for, then named; nothing is lost")
@@ -142,14 +177,20 @@ struct DamagedDatabaseTests {
     try other.writeWithoutTransaction { database in
       try database.execute(sql: "BEGIN EXCLUSIVE")
       #expect(
-        problem { try store.storeFailure(of: Example.cells[0].cell.identity, reason: "x", run: 1) }
+        problem {
+          try store.storeFailure(
+            of: Example.cells[0].cell.identity, kinds: [.latency], reason: "x", run: 1)
+        }
           == .locked)
       // WAL: reading goes on meanwhile.
       #expect(problem { _ = try store.results(of: "example") } == nil)
       try database.execute(sql: "ROLLBACK")
     }
     #expect(
-      problem { try store.storeFailure(of: Example.cells[0].cell.identity, reason: "x", run: 1) }
+      problem {
+        try store.storeFailure(
+          of: Example.cells[0].cell.identity, kinds: [.latency], reason: "x", run: 1)
+      }
         == nil)
     #expect(try store.results(of: "example").rows.count == 24)
   }
@@ -189,7 +230,8 @@ struct DamagedDatabaseTests {
       let reason = String(repeating: "reason \(index)", count: 1000)
       failed =
         problem {
-          try store.storeFailure(of: Example.cells[0].cell.identity, reason: reason, run: 1)
+          try store.storeFailure(
+            of: Example.cells[0].cell.identity, kinds: [.latency], reason: reason, run: 1)
         } == .full
     }
     #expect(failed)
@@ -224,7 +266,8 @@ struct DamagedDatabaseTests {
         problem {
           let store = try ResultStore(path: folder.file(), access: .writing)
           for cell in Example.cells {
-            try store.storeFailure(of: cell.cell.identity, reason: "again", run: 1)
+            try store.storeFailure(
+              of: cell.cell.identity, kinds: [.latency], reason: "again", run: 1)
           }
         }))
   }

@@ -40,13 +40,15 @@ struct ResultStoreTests {
 
     let results = try ResultStore(path: folder.file(), access: .reading).results(of: "example")
     #expect(results.experiment == Example.record)
+    let stored = try #require(results.runs.first)
     #expect(
       results.runs == [
         StoredRun(
-          id: run, experiment: "example", startedAt: "2027-01-15T08:00:00.000Z",
-          endedAt: "2027-01-15T08:00:00.000Z", ending: .finished,
-          provenance: Example.provenance)
+          id: run, identity: stored.identity, machine: stored.machine, experiment: "example",
+          startedAt: "2027-01-15T08:00:00.000Z", endedAt: "2027-01-15T08:00:00.000Z",
+          ending: .finished, provenance: Example.provenance)
       ])
+    #expect(UUID(uuidString: stored.identity) != nil && stored.machine.count == 64)
     #expect(results.rows.map(\.planned) == Example.cells)
     for (row, planned) in zip(results.rows, Example.cells) {
       let stored = Example.results(planned)
@@ -145,8 +147,129 @@ struct ResultStoreTests {
     _ = try begin(store, cells: Array(Example.cells.prefix(4).reversed()))
     let rows = try store.results(of: "example").rows
     #expect(rows.map(\.planned) == Array(Example.cells.prefix(4).reversed()))
+    #expect(try store.results(ofRun: run).rows.map(\.planned) == Example.cells)
     let last = Example.cells[23].cell.identity
     #expect(try store.storedKinds(of: [last])[last] == [.approximation, .quality, .memory])
+  }
+
+  @Test("A failure stands until every kind that it prevented is stored")
+  func failureOfKinds() throws {
+    let store = try openStore()
+    let cell = Example.cells[1]
+    try store.storeFailure(
+      of: cell.cell.identity, kinds: [.quality, .latency], reason: "no", run: try begin(store))
+    func failure() throws -> String? { try store.results(of: "example").rows[1].failure?.reason }
+    var results = Example.results(cell)
+    results.kinds = [.memory]
+    try store.store(results, run: try begin(store))
+    #expect(try failure() == "no", "another kind is no answer")
+    results.kinds = [.quality]
+    try store.store(results, run: try begin(store))
+    #expect(try failure() == "no", "latency is still missing")
+    try store.store(Example.timingGroup(context: 512, task: 0), run: try begin(store))
+    #expect(try failure() == nil)
+  }
+
+  @Test(
+    "The newest run is the one that started last, whatever rows it has; then the identity tells")
+  func newestByTime() throws {
+    let store = try openStore()
+    let cell = Example.cells[3]
+    let runs = try (0..<2).map { _ in try begin(store) }
+    for (run, shift) in zip(runs, [0, 0.5]) {
+      try store.store(Example.results(cell, shift: shift), run: run)
+      try store.store(
+        Example.timingGroup(context: 512, task: 0, drift: 9 * shift), run: run)
+    }
+    func figures() throws -> [Double?] {
+      let row = try store.results(of: "example").rows[3]
+      return [row[.perplexity], row.heads.first?.lastQueryError, row[.timeToFirstToken]]
+    }
+    let newest = try figures()
+    func set(_ run: Int64, _ column: String, _ value: String) throws {
+      try store.write {
+        try $0.execute(sql: "UPDATE run SET \(column) = ? WHERE id = ?", arguments: [value, run])
+      }
+    }
+    // As if the second had been made elsewhere, earlier, and merged in later.
+    try set(runs[1], "started_at", "2020-01-01T00:00:00.000Z")
+    let first = try figures()
+    #expect(zip(first, newest).allSatisfy { $0 != $1 } && first[0] == 17)
+    #expect(try store.results(of: "example").runs.map(\.id) == [runs[1], runs[0]])
+    try set(runs[0], "started_at", "2020-01-01T00:00:00.000Z")
+    try set(runs[0], "identity", "b")
+    try set(runs[1], "identity", "a")
+    #expect(try figures() == first)
+    try set(runs[1], "identity", "c")
+    #expect(try figures() == newest)
+    #expect(
+      try store.storedMeasurement(
+        "perplexity", statistic: "value", setting: .propagated, phase: nil,
+        of: cell.cell.identity) == 17.5)
+  }
+
+  @Test("A run starts later than those in the file, whatever the clock says")
+  func clock() throws {
+    for time in [1_800_000_000, 1_700_000_000.0] {
+      let store = try ResultStore(
+        path: folder.file(), access: .writing, now: { Date(timeIntervalSince1970: time) })
+      _ = try begin(store)
+      try store.close()
+    }
+    #expect(
+      try ResultStore(path: folder.file(), access: .reading).storedRuns().map(\.startedAt)
+        == ["2027-01-15T08:00:00.000Z", "2027-01-15T08:00:00.001Z"])
+  }
+
+  @Test("A plan is stored once, however many runs have it")
+  func onePlan() throws {
+    let store = try openStore()
+    for _ in 0..<3 { _ = try begin(store) }
+    _ = try begin(store, name: "other")
+    _ = try begin(store, cells: Array(Example.cells.prefix(4)))
+    let counts = try store.read {
+      try [
+        Int.fetchOne($0, sql: "SELECT count(*) FROM plan"),
+        Int.fetchOne($0, sql: "SELECT count(*) FROM plan_cell"),
+      ]
+    }
+    #expect(counts == [2, 28])
+  }
+
+  @Test("Text is stored whole, NULs and all, and comes back so")
+  func wholeText() throws {
+    let store = try openStore()
+    let text = "a\u{0}b \u{301}\" ☃ \u{0}"
+    let experiment = ExperimentRecord(name: "example", question: text, spec: "{} " + text)
+    let run = try store.beginRun(
+      of: experiment, cells: Example.cells, provenance: Example.provenance)
+    try store.store(
+      CellResults(
+        identity: Example.cells[0].cell.identity, kinds: [.quality],
+        units: [
+          ScoredUnit(sample: 0, index: 0, place: 0, tokens: 1, answer: text, expected: text + "c")
+        ]), run: run)
+    try store.storeFailure(
+      of: Example.cells[1].cell.identity, kinds: [.quality], reason: text, run: run)
+    let results = try ResultStore(path: folder.file(), access: .reading).results(of: "example")
+    #expect(results.experiment == experiment)
+    #expect(results.rows[0].units.first?.answer == text)
+    #expect(results.rows[0].units.first?.expected == text + "c")
+    #expect(results.rows[1].failure?.reason == text)
+  }
+
+  @Test("A run that another process is at is told from one that was killed")
+  func inProgress() throws {
+    let store = try openStore()
+    let run = try begin(store)
+    let own = ProcessInfo.processInfo.processIdentifier
+    #expect(try store.runsInProgress().map(\.run.id) == [run])
+    #expect(try store.runsInProgress().map(\.process) == [own])
+    // A process of the same number that started at another time.
+    try store.write { try $0.execute(sql: "UPDATE run SET process = process || '0'") }
+    #expect(try store.runsInProgress().isEmpty)
+    try store.endRun(try begin(store), as: .finished)
+    #expect(try store.runsInProgress().isEmpty)
   }
 
   @Test("A failure is shown until a later run completes the cell")
@@ -154,7 +277,7 @@ struct ResultStoreTests {
     let store = try openStore()
     let identity = Example.cells[1].cell.identity
     let first = try begin(store)
-    try store.storeFailure(of: identity, reason: "reference failed", run: first)
+    try store.storeFailure(of: identity, kinds: [.quality], reason: "reference failed", run: first)
     try store.endRun(first, as: .withFailures)
     #expect(
       try store.results(of: "example").rows[1].failure
@@ -162,7 +285,7 @@ struct ResultStoreTests {
     let second = try begin(store)
     try store.store(Example.results(Example.cells[1]), run: second)
     #expect(try store.results(of: "example").rows[1].failure == nil)
-    try store.storeFailure(of: identity, reason: "timing failed", run: second)
+    try store.storeFailure(of: identity, kinds: [.latency], reason: "timing failed", run: second)
     #expect(try store.results(of: "example").rows[1].failure?.reason == "timing failed")
     #expect(try store.results(ofRun: first).rows.map(\.failure?.reason) == ["reference failed"])
   }
@@ -193,8 +316,9 @@ struct ResultStoreTests {
     #expect(error?.problem == .invalidFigure)
     #expect(
       error?.description.contains(
-        "outputCosine of layer 1, query head 1 of cell 512-perplexity-prefill-tca threshold=0.7 "
-          + "is not a number") == true)
+        "output_cosine in head_measurement, setting \"isolated\", phase \"prefill\", layer 1, "
+          + "query_head 1 of cell 512-perplexity-prefill-tca threshold=0.7 is not a number") == true
+    )
     #expect(try store.results(of: "example").rows[2].heads.isEmpty)
     var group = Example.timingGroup(context: 512, task: 0)
     group.samples[3].decodeOtherTime = .nan

@@ -42,25 +42,4 @@ struct TaskLabelTests {
         try store.results(of: "example").rows.map(\.planned.taskLabel) == cells.map(\.taskLabel))
     }
   }
-
-  @Test("A database of the first schema gets the labels' column, its results as they were")
-  func older() throws {
-    try inFolder { path in
-      let queue = try DatabaseQueue(path: path)
-      try ResultSchema.migrator.migrate(queue, upTo: "1 results")
-      try queue.write { database in
-        try database.execute(
-          sql: """
-            INSERT INTO experiment VALUES (1, 'old', '');
-            INSERT INTO cell VALUES (1, 'x', 'm', 'd', 64, 'full', '{}', 'passkey', NULL, '{}', 1, 0, 0);
-            INSERT INTO experiment_cell VALUES (1, 0, 1, 'm', 'full', 1, NULL);
-            """)
-      }
-      #expect(try queue.read { try $0.columns(in: "comparison").count } > 50)
-      try queue.close()
-      let store = try ResultStore(path: path, access: .writing)
-      #expect(try tasks(store, "comparison") == ["passkey"])
-      #expect(try store.results(of: "old").rows.map(\.planned.taskLabel) == [nil])
-    }
-  }
 }

@@ -40,7 +40,10 @@ struct TasksFileTests {
       let answer = try #require(item["answer"]?.stringValue)
       let expected = try #require(item["expected"]?.stringValue)
       let score = try Self.metric(try #require(item["metric"]?.stringValue)).score(
-        answer, expected, classes: (item["classes"]?.arrayValue ?? []).compactMap(\.stringValue))
+        PythonText(answer), PythonText(expected),
+        classes: (item["classes"]?.arrayValue ?? []).compactMap(\.stringValue).map {
+          PythonText($0)
+        })
       let wanted = try #require(item["score"]?.doubleValue)
       #expect(abs(score - wanted) < 1e-12, "\(item.canonicalText): \(score)")
     }
@@ -137,6 +140,20 @@ struct TasksFileTests {
     #expect(dialogue.stopTokens == tokenizer.endTokens.union(tokenizer.encode("\n")))
   }
 
+  @Test("A text that another normal form makes equal is another text, as for the benchmark")
+  func normalForms() throws {
+    let (composed, decomposed) = ("caf\u{E9}", "cafe\u{301}")
+    #expect(composed == decomposed)
+    try write(
+      "bench/hotpotqa.jsonl", [Self.record("c", "i", [composed]), Self.record("c", "i", ["ΟΔΟΣ"])])
+    let task = try LongBenchTask(.init(folder: "bench", dataset: "hotpotqa"), folder: folder.url)
+    let samples = try task.samples(
+      tokenizer: try Tokenizer.tiny(), contextLength: 400, seed: 1)
+    #expect(task.score(composed, of: samples[0]) == 1)
+    #expect(task.score(decomposed, of: samples[0]) == 0)
+    #expect(task.score("οδος", of: samples[1]) == 1 && task.score("οδοσ", of: samples[1]) == 0)
+  }
+
   @Test("Damaged files are refused with line, key, value and what is allowed")
   func damagedRecords() throws {
     let problem = { (text: String) throws -> String in
@@ -205,6 +222,114 @@ struct TasksFileTests {
     #expect(
       tokenizer.decode(samples[3].prompt)
         == "Some text.\n\nQuestion: What?\nA. red\nB. green\nC. blue\nAnswer:")
+  }
+
+  @Test("Own answers are compared scalar by scalar, their case folded as Python folds it")
+  func ownScalars() throws {
+    let letters = (0..<11).map { JSONValue.string("option \($0)") }
+    try write(
+      "own.jsonl",
+      [
+        Self.line(metric: "exact", answers: ["Zo\u{EB}"]),
+        Self.line(metric: "contains", answers: ["Zoe"]),
+        Self.line(metric: "f1", answers: ["ΟΔΟΣ"]),
+        Self.line(metric: "contains", answers: ["ΟΔΟΣ"]),
+        Self.line(metric: "choice", answers: ["K"], choices: .array(letters)),
+      ])
+    let task = try JSONLinesTask(.init(file: "own.jsonl"), folder: folder.url)
+    let samples = try task.samples(tokenizer: try Tokenizer.tiny(), contextLength: 400, seed: 1)
+    let score = { task.score($1, of: samples[$0]) }
+    #expect(score(0, "zo\u{EB}") == 1 && score(0, "zoe\u{308}") == 0)
+    #expect(score(1, "Zo\u{EB}") == 0 && score(1, "Zoe\u{308}") == 1)
+    #expect(score(2, "οδος") == 1 && score(2, "οδοσ") == 0)
+    // In the middle of a text the sigma is another letter.
+    #expect(score(3, "η οδος ΟΔΟΣ") == 1 && score(3, "ΟΔΟΣΑ") == 0)
+    // A letter with a mark is another letter, the Kelvin sign is none of ours.
+    #expect(score(4, "K") == 1 && score(4, "A\u{301} K") == 1 && score(4, "\u{212A}") == 0)
+    try write(
+      "own.jsonl",
+      [Self.line(metric: "choice", answers: ["\u{212A}"], choices: .array(letters))])
+    #expect(
+      JSONLinesTask.fileProblems(of: .init(file: "own.jsonl"), folder: folder.url).count == 1)
+  }
+
+  @Test("A question without a context is asked all the same, selected early or late")
+  func emptyContext() throws {
+    let tokenizer = try Tokenizer.tiny()
+    try write("own.jsonl", [Self.line(metric: "contains", answers: ["Paris"], context: "")])
+    for template in [JSONLinesTask.defaultTemplate, "{context}{question}"] {
+      for isAware in [true, false] {
+        let configuration = JSONLinesTask.Configuration(
+          file: "own.jsonl", template: template, queryAware: isAware)
+        #expect(JSONLinesTask.fileProblems(of: configuration, folder: folder.url).isEmpty)
+        let sample = try JSONLinesTask(configuration, folder: folder.url)
+          .samples(tokenizer: tokenizer, contextLength: 200, seed: 1)[0]
+        #expect(
+          tokenizer.decode(sample.prompt + sample.lateTokens)
+            == template.replacing("{context}", with: "").replacing("{question}", with: "What?"))
+        #expect(sample.prompt.count == 1 || isAware)
+      }
+    }
+  }
+
+  @Test("A line of which no prompt comes is refused when the spec is checked")
+  func nothingToAsk() throws {
+    try folder.write(
+      #"{"context": "", "question": "", "answers": ["x"], "metric": "f1"}"#, to: "own.jsonl")
+    let problems = { (template: String) in
+      JSONLinesTask.fileProblems(
+        of: .init(file: "own.jsonl", template: template), folder: folder.url
+      ).map(\.description)
+    }
+    #expect(problems("{context} {question}").isEmpty)
+    #expect(
+      problems("{context}{question}") == [
+        "file: own.jsonl: line 1: \"context\" and \"question\" are \"\", and the template adds nothing: there is nothing to ask; fill one of them"
+      ])
+  }
+
+  @Test(
+    "Keys that are not looked at may hold anything",
+    arguments: [
+      "14695981039346656037", "1e999", "NaN", "[1, {\"a\": [2, \"]\"]}]", "{\"a\": 1, \"a\": 2}",
+      "\"a \\\" quote\"", "null",
+    ])
+  func ignoredKeys(value: String) throws {
+    let own = #""context": "c", "question": "q", "answers": ["x"], "metric": "f1""#
+    for line in [
+      #"{"id": \#(value), \#(own)}"#, #"{\#(own), "id": \#(value)}"#,
+      #"{"id": \#(value), \#(own), "id": \#(value)}"#,
+    ] {
+      try folder.write(line, to: "own.jsonl")
+      let problems = JSONLinesTask.fileProblems(of: .init(file: "own.jsonl"), folder: folder.url)
+      #expect(problems.isEmpty, "\(line): \(problems)")
+    }
+    // What is looked at is checked.
+    try folder.write(#"{\#(own), "choices": 14695981039346656037}"#, to: "own.jsonl")
+    #expect(
+      JSONLinesTask.fileProblems(of: .init(file: "own.jsonl"), folder: folder.url).map(
+        \.description
+      )
+      .joined().contains("does not fit 64 bits"))
+    for broken in [#"{\#(own), "id": }"#, #"{\#(own), "id": [1}"#, #"{\#(own), "id": "a}"#] {
+      try folder.write(broken, to: "own.jsonl")
+      #expect(
+        !JSONLinesTask.fileProblems(of: .init(file: "own.jsonl"), folder: folder.url).isEmpty,
+        "\(broken)")
+    }
+  }
+
+  @Test("A mark after a place of the template does not hide it")
+  func markedTemplate() throws {
+    try write("own.jsonl", [Self.line(metric: "f1", answers: ["x"])])
+    let configuration = JSONLinesTask.Configuration(
+      file: "own.jsonl", template: "{context}\u{301} {question}\u{308}")
+    #expect(JSONLinesTask.problems(of: configuration, contextLength: 200).isEmpty)
+    let tokenizer = try Tokenizer.tiny()
+    let sample = try JSONLinesTask(configuration, folder: folder.url)
+      .samples(tokenizer: tokenizer, contextLength: 200, seed: 1)[0]
+    #expect(
+      PythonText(tokenizer.decode(sample.prompt)) == "Some text.\u{301} What?\u{308}")
   }
 
   @Test("The prompt is the template; too long a document loses its middle, a question never")

@@ -217,3 +217,7 @@ struct TasksRulerTests {
     #expect(common.allSatisfy { 4...10 ~= $0.utf8.count })
   }
 }
+
+extension String {
+  fileprivate var lines: [String] { pieces(around: "\n") }
+}

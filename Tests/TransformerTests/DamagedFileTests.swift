@@ -2,6 +2,7 @@ import Attention
 import GGUF
 import Kernels
 import LabTestSupport
+import Tensors
 import Testing
 import Transformer
 
@@ -102,13 +103,19 @@ struct DamagedFileTests {
     Case("no embedding", .missingTensor("token_embd.weight")) {
       try TinyModel().damaged { $0.removeAll { $0.name == "token_embd.weight" } }
     },
+    Case("no query matrix", .missingTensor("blk.0.attn_q.weight")) {
+      try TinyModel().damaged { $0.removeAll { $0.name == "blk.0.attn_q.weight" } }
+    },
     Case("a tensor of a layer missing", .missingTensor("blk.1.ffn_up.weight")) {
       try TinyModel().damaged { $0.removeAll { $0.name == "blk.1.ffn_up.weight" } }
     },
     Case("fewer layers than the metadata says", .missingTensor("blk.2.attn_norm.weight")) {
       try TinyModel().damaged(metadata: ["llama.block_count": .uint32(3)])
     },
-    Case("more layers than the metadata says", .unknownTensor("blk.1.attn_norm.weight")) {
+    Case(
+      "more layers than the metadata says",
+      .unknownTensor("blk.1.attn_norm.weight", architecture: "llama")
+    ) {
       try TinyModel().damaged(metadata: ["llama.block_count": .uint32(1)])
     },
     Case(
@@ -146,12 +153,14 @@ struct DamagedFileTests {
         }
       }
     },
-    Case("a bias", .unknownTensor("blk.0.attn_q.bias")) {
+    Case("a bias", .unknownTensor("blk.0.attn_q.bias", architecture: "llama")) {
       try TinyModel().damaged { tensors in
         tensors.append(floats("blk.0.attn_q.bias", [Float](repeating: 0, count: 64)))
       }
     },
-    Case("scaled rotary frequencies", .unknownTensor("rope_freqs.weight")) {
+    Case(
+      "scaled rotary frequencies", .unknownTensor("rope_freqs.weight", architecture: "llama")
+    ) {
       try TinyModel().damaged { $0.append(floats("rope_freqs.weight", [1, 1, 1, 1, 1, 1, 1, 1])) }
     },
     Case(
@@ -199,10 +208,12 @@ struct DamagedFileTests {
         "llama.vocab_size": nil, "llama.rope.dimension_count": nil,
         "llama.rope.scaling.type": .string("none"), "llama.expert_count": .uint32(0),
       ]))
-    #expect(model.configuration.kvHeads == 4)
-    #expect(model.configuration.ropeBase == 10_000)
-    #expect(model.configuration.vocabularySize == 320)
-    #expect(model.configuration.headDimension == 16)
+    #expect(model.shape.kvHeads == 4)
+    #expect(
+      model.shape.geometry[0].rotary
+        == RotaryEmbedding(base: 10_000, dimensions: 16, layout: .interleaved))
+    #expect(model.blueprint.vocabularySize == 320)
+    #expect(model.shape.headDimension == 16)
   }
 
   @Test("Messages say what is wrong, where, which value, and what is allowed")

@@ -43,7 +43,7 @@ struct ForwardTests {
   func reference(_ test: Case) throws {
     let file = try test.model.file()
     let model = try TinyModel.load(file)
-    let reference = try ReferenceModel(file, model.configuration)
+    let reference = try ReferenceModel(file, model.blueprint)
     let tokens = randomTokens(19)
     let hidden = try model.prefill(tokens)
     let expected = reference.hidden(tokens)
@@ -77,8 +77,8 @@ struct ForwardTests {
       }
     }
     let model = try TinyModel.load(file)
-    #expect(model.configuration.headDimension == 16 && model.configuration.hiddenSize == 64)
-    let reference = try ReferenceModel(file, model.configuration)
+    #expect(model.shape.headDimension == 16 && model.blueprint.hiddenSize == 64)
+    let reference = try ReferenceModel(file, model.blueprint)
     let hidden = try model.prefill(randomTokens(9))
     expect(hidden.elements, reference.hidden(randomTokens(9)).flatMap { $0 })
   }

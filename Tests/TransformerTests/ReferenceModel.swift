@@ -4,11 +4,13 @@ import Transformer
 
 /// The llama architecture written out in Double: one token, one head and one number at a time.
 struct ReferenceModel {
-  let configuration: LlamaConfiguration
+  let blueprint: DecoderBlueprint
+  private let ropeBase: Double
   private let matrices: [String: [[Double]]]
 
-  init(_ file: GGUFFile, _ configuration: LlamaConfiguration) throws {
-    self.configuration = configuration
+  init(_ file: GGUFFile, _ blueprint: DecoderBlueprint) throws {
+    self.blueprint = blueprint
+    ropeBase = try file.number("llama.rope.freq_base")
     var matrices: [String: [[Double]]] = [:]
     for tensor in file.tensors {
       let weights = try file.weightMatrix(tensor.name)
@@ -22,7 +24,7 @@ struct ReferenceModel {
   /// Final hidden states of all tokens, positions 0….
   func hidden(_ tokens: [Int32]) -> [[Double]] {
     var stream = tokens.map { matrix("token_embd")[Int($0)] }
-    for layer in 0..<configuration.layers {
+    for layer in 0..<blueprint.shape.layers {
       let prefix = "blk.\(layer)."
       let attended = attention(stream.map { norm($0, prefix + "attn_norm") }, prefix)
       stream = zip(stream, attended).map(add)
@@ -42,7 +44,7 @@ struct ReferenceModel {
   }
 
   private func attention(_ rows: [[Double]], _ prefix: String) -> [[Double]] {
-    let d = configuration.headDimension
+    let d = blueprint.shape.headDimension
     let queries = rows.enumerated().map { position, row in
       rotate(product(matrix(prefix + "attn_q"), row), position)
     }
@@ -52,8 +54,8 @@ struct ReferenceModel {
     let values = rows.map { product(matrix(prefix + "attn_v"), $0) }
     return rows.indices.map { i in
       var heads: [Double] = []
-      for head in 0..<configuration.queryHeads {
-        let kvHead = head * configuration.kvHeads / configuration.queryHeads
+      for head in 0..<blueprint.shape.queryHeads {
+        let kvHead = head * blueprint.shape.kvHeads / blueprint.shape.queryHeads
         let weights = (0...i).map { j in
           var logit = 0.0
           for k in 0..<d { logit += queries[i][head * d + k] * keys[j][kvHead * d + k] }
@@ -71,11 +73,11 @@ struct ReferenceModel {
 
   /// Turns the pairs (0, 1), (2, 3), … of every head.
   private func rotate(_ row: [Double], _ position: Int) -> [Double] {
-    let d = configuration.headDimension
+    let d = blueprint.shape.headDimension
     var turned = row
     for first in stride(from: 0, to: row.count, by: 2) {
       let exponent = Double(first % d) / Double(d)
-      let angle = Double(position) / pow(configuration.ropeBase, exponent)
+      let angle = Double(position) / pow(ropeBase, exponent)
       turned[first] = row[first] * cos(angle) - row[first + 1] * sin(angle)
       turned[first + 1] = row[first] * sin(angle) + row[first + 1] * cos(angle)
     }
@@ -84,7 +86,7 @@ struct ReferenceModel {
 
   private func norm(_ row: [Double], _ name: String) -> [Double] {
     let meanSquare = row.reduce(0) { $0 + $1 * $1 } / Double(row.count)
-    let scale = 1 / (meanSquare + Double(configuration.rmsEpsilon)).squareRoot()
+    let scale = 1 / (meanSquare + Double(blueprint.rmsEpsilon)).squareRoot()
     return zip(row, matrix(name)[0]).map { $0 * scale * $1 }
   }
 

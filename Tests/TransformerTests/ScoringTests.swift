@@ -15,7 +15,7 @@ struct ScoringTests {
     let tokens = randomTokens(21)
     let scores = try model.score(tokens, attention: model.denseSession(), nextCount: 5)
 
-    let reference = try ReferenceModel(file, model.configuration)
+    let reference = try ReferenceModel(file, model.blueprint)
     let rows = reference.hidden(tokens).map(reference.logits)
     let sums = rows.map { row in log(row.reduce(0) { $0 + exp($1) }) }
     #expect(scores.logProbabilities.count == 20)
@@ -50,13 +50,32 @@ struct ScoringTests {
     model.forEachLogits(of: hidden) { row, logits in
       rows.append(row)
       let tile = (0..<logits.count).map { logits[$0] }
-      #expect(tile.count == model.configuration.vocabularySize)
+      #expect(tile.count == model.blueprint.vocabularySize)
       if row % 5 == 0 || row == count - 1 { tiles[row] = tile }
     }
     #expect(rows == Array(0..<count))
     for (row, tile) in tiles {
       #expect(largestDifference(model.logits(hidden, row: row), tile) < 1e-4, "row \(row)")
     }
+  }
+
+  @Test(
+    "A row's logits are the same to the last bit however many rows there are in whole tiles",
+    arguments: [261, 330])
+  func tileSize(count: Int) throws {
+    let model = try TinyModel().load()
+    let hidden = try model.prefill(randomTokens(count))
+    func logits(of hidden: Matrix) -> [[Float]] {
+      var rows: [[Float]] = []
+      model.forEachLogits(of: hidden) { _, logits in
+        rows.append((0..<logits.count).map { logits[$0] })
+      }
+      return rows
+    }
+    let pieces = stride(from: 0, to: count, by: 64).flatMap { first in
+      logits(of: hidden.copy(ofRows: first..<min(first + 64, count)))
+    }
+    #expect(logits(of: hidden) == pieces)
   }
 
   @Test("Teacher-forced decoding gives the states of a prefill, however far it may go at once")
@@ -73,7 +92,7 @@ struct ScoringTests {
         Array(tokens[30...]), firstPosition: 30, attention: attention)
       let expected = whole.elements.suffix(270 * whole.columns)
       #expect(largestDifference(rest.elements, expected) < 1e-4, "at most \(limit) together")
-      #expect(attention.largestStep == min(limit, LlamaModel.decodedTogether))
+      #expect(attention.largestStep == min(limit, DecodeStep.mostTokens))
     }
   }
 
@@ -81,43 +100,56 @@ struct ScoringTests {
   func greedy() throws {
     let model = try TinyModel().load()
     let prompt = randomTokens(10)
-    var decoder = GreedyDecoder(model: model, attention: model.denseSession())
-    var heard: [Int32] = []
-    let result = try decoder.decode(prompt, maximumTokens: 6, onToken: { heard.append($0) })
-    #expect(result.tokens.count == 6 && heard == result.tokens && !result.hasReachedEnd)
-    #expect(result.stepTimes.count == 5 && result.prefillTime > 0)
-    #expect(decoder.position == 15)
-    for (index, token) in result.tokens.enumerated() {
-      let text = prompt + result.tokens[..<index]
+    var decoder = try GreedyDecoder(model, attention: model.denseSession(), prompt: prompt)
+    let tokens = try decoder.decoded(atMost: 6)
+    #expect(tokens.count == 6 && decoder.position == 15)
+    for (index, token) in tokens.enumerated() {
+      let text = prompt + tokens[..<index]
       let logits = model.logits(try model.prefill(text), row: text.count - 1)
       #expect(Int(token) == Softmax.argmax(logits.span), "token \(index)")
     }
   }
 
-  @Test("Greedy decoding stops at an end token and at the end of the context")
+  @Test("Greedy decoding stops where it is told to and at the end of the context")
   func stops() throws {
     let model = try TinyModel.with { $0.contextLength = 14 }.load()
     let prompt = randomTokens(10)
-    var decoder = GreedyDecoder(model: model, attention: model.denseSession())
-    let free = try decoder.decode(prompt, maximumTokens: 100)
+    var decoder = try GreedyDecoder(model, attention: model.denseSession(), prompt: prompt)
+    let free = try decoder.decoded(atMost: 100)
     // The prompt, and four decoded tokens run; the fifth is chosen from the last.
-    #expect(free.tokens.count == 5 && decoder.position == 14 && !free.hasReachedEnd)
+    #expect(free.count == 5 && decoder.position == 14)
 
-    let end = free.tokens[2]
-    let first = try #require(free.tokens.firstIndex(of: end))
-    decoder = GreedyDecoder(model: model, attention: model.denseSession())
-    let stopped = try decoder.decode(prompt, maximumTokens: 100, endTokens: [end])
-    #expect(stopped.tokens == Array(free.tokens[...first]) && stopped.hasReachedEnd)
+    let end = free[2]
+    let first = try #require(free.firstIndex(of: end))
+    decoder = try GreedyDecoder(model, attention: model.denseSession(), prompt: prompt)
+    #expect(try decoder.decoded(atMost: 100, until: end) == Array(free[...first]))
+    decoder = try GreedyDecoder(model, attention: model.denseSession(), prompt: prompt)
+    let other = try decoder.decoded(atMost: 1, firstExcluding: [free[0]])
+    #expect(other.count == 1 && other[0] != free[0] && decoder.position == 10)
+  }
+}
+
+extension GreedyDecoder {
+  /// The tokens that it chooses, up to the first of that value.
+  fileprivate mutating func decoded(
+    atMost count: Int, until end: Int32? = nil, firstExcluding excluded: Set<Int32> = []
+  ) throws -> [Int32] {
+    var tokens: [Int32] = []
+    try decode(atMost: count, firstExcluding: excluded) { token in
+      tokens.append(token)
+      return token != end
+    }
+    return tokens
   }
 }
 
 /// Dense attention that allows only so many tokens in a decode step.
 private final class LimitedAttention: LayerAttention {
-  private let base: AttentionSession<FullAttention>
+  private let base: AttentionSession
   private let together: Int
   private(set) var largestStep = 0
 
-  init(_ base: AttentionSession<FullAttention>, together: Int) {
+  init(_ base: AttentionSession, together: Int) {
     self.base = base
     self.together = together
   }
@@ -127,9 +159,9 @@ private final class LimitedAttention: LayerAttention {
   func attend(
     layer: Int, phase: AttentionPhase, queries: Matrix, keys: Matrix, values: Matrix,
     firstPosition: Int, output: inout Matrix
-  ) {
+  ) -> AttentionOutcome {
     if phase == .decode { largestStep = max(largestStep, queries.rows) }
-    base.attend(
+    return base.attend(
       layer: layer, phase: phase, queries: queries, keys: keys, values: values,
       firstPosition: firstPosition, output: &output)
   }

@@ -16,11 +16,11 @@ extension TinyModel {
     return model
   }
 
-  func load(threadCount: Int = 1) throws -> LlamaModel { try Self.load(file(), threadCount) }
+  func load(threadCount: Int = 1) throws -> BlueprintDecoder { try Self.load(file(), threadCount) }
 
-  static func load(_ file: GGUFFile, _ threadCount: Int = 1) throws -> LlamaModel {
+  static func load(_ file: GGUFFile, _ threadCount: Int = 1) throws -> BlueprintDecoder {
     let workspace = Workspace(workers: try WorkerPool(threadCount: threadCount))
-    return try LlamaModel(file, workspace: workspace, name: "tiny.gguf")
+    return try BlueprintDecoder(file, workspace: workspace, name: "tiny.gguf")
   }
 
   /// The model's file with metadata replaced (nil removes a key, a new one is added) and tensors changed.
@@ -46,8 +46,8 @@ extension TinyModel {
   }
 }
 
-extension LlamaModel {
-  func denseSession() -> AttentionSession<FullAttention> {
+extension BlueprintDecoder {
+  func denseSession() -> AttentionSession {
     AttentionSession(FullAttention(), shape: shape, workspace: workspace)
   }
 

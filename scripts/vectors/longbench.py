@@ -38,6 +38,17 @@ long2="        return self.session.query(Account).filter(Account.name == name).o
 for a,e in [("return x","return x"),("\n\nreturn y + 1\nfoo()","return x + 1"),("```python\n# a comment\n    foo(bar)","    foo(baz)"),("// c\n","int a;"),("","x"),("abcd","bcde"),("tide","diet"),("diet","tide"),
     (long1,long2),(long2,long1),("private String name;","public String getName() {"),("for (int i = 0; i < n; i++) {","for (int j = 0; j < m; ++j) {"),("a"*150+"b"*150,"b"*120+"a"*130),("é = 'ü'","e = 'u'"),("xaxbxc","abcx")]:
     add('code',m.code_sim_score,a,e)
+# Texts that Swift's String takes for others: canonical equivalence (NFC, NFD, Kelvin sign, Hangul), the sigma at a word's end, marks after a separator.
+nfc,nfd='caf\u00e9 cr\u00e8me','cafe\u0301 cre\u0300me'
+for a,e in [(nfc,nfd),(nfd,nfc),(nfd,nfd),("cafe\u0301","cafe"),("ΟΔΟΣ ΣΟΦΟΣ","οδος σοφος"),("ΟΔΟΣ","οδοσ"),("Σ","σ"),("ΑΣ.Β ΑΣ\u0301 Α\u0301Σ ΑΣ'","ας.β ασ\u0301 α\u0301ς ας"),("ΑΣ1 1Σ","ας1 1σ"),("İstanbul","i\u0307stanbul"),
+    ("STRASSE Straße","strasse straße"),("\u212a \u212b","k å"),("\uac00","\u1100\u1161"),("the\u0301 cat","the cat"),("a\u0301 an\u0308d the","a\u0301 and"),("x \u0301y","x y"),("q\u2000r\u3000s\u0085t","q r s t"),("ǅ Ǆ","ǆ ǆ"),("one\u200dtwo","onetwo")]:
+    add('f1',m.qa_f1_score,a,e)
+for a,e in [(nfc+". "+nfd,nfd+". "+nfc),(nfd,nfc),(nfd+" x",nfd+" y"),("a.\u0301b c","a b c"),("a \u0301b","a b"),("\uac00 b","\u1100\u1161 b")]: add('rougeL',m.rouge_score,a,e)
+for a,e in [(nfc,nfc),(nfd,nfc),(nfc+nfd,nfd),("cafe\u0301",'cafe'),('cafe','cafe')]: add('classification',m.classification_score,a,e,[nfc,nfd,'cafe','caf\u00e9','\u212a','K'])
+for a,e in [("K","\u212a"),("\u212a","\u212a")]: add('classification',m.classification_score,a,e,['K','\u212a'])
+for a,e in [("7\u0301 7","7"),("\u0661\u0662","\u0661\u0662"),("1\u03012","12")]: add('count',m.count_score,a,e)
+for a,e in [("Paragraph 3","Paragraph x, Paragraph 3"),("4","Paragraph \u03013, xParagraph 4b"),("\u0663","Paragraph \u0663")]: add('retrieval',m.retrieval_score,a,e)
+for a,e in [(nfc,nfd),(nfd,nfc),("x = 'e\u0301'","x = '\u00e9'"),("\u0301\n# c\nfoo","foo"),("\r\nfoo","foo"),("`\u0301 x\ny","y"),("#\u0338 x\ny","y"),("/\u0301/ x","x")]: add('code',m.code_sim_score,a,e)
 maxlen=json.load(open(source+'/LongBench/config/dataset2maxlen.json')); prompts=json.load(open(source+'/LongBench/config/dataset2prompt.json'))
 import re
 ev=open(source+'/LongBench/eval.py').read()

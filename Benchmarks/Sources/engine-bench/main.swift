@@ -33,7 +33,7 @@ struct EngineBench {
 
   func run() throws {
     let workspace = Workspace(workers: try WorkerPool(threadCount: threads))
-    let model = try LlamaModel(try GGUFFile(path: path), workspace: workspace, name: path)
+    let model = try BlueprintDecoder(try GGUFFile(path: path), workspace: workspace, name: path)
     print("\(path), \(threads) threads\(countsProcessorTime ? ", processor time" : "")")
     print("OpenBLAS for \(BLAS.coreName); medians of \(Self.repetitions) prefills, 32 decode steps")
     let before = sgemmRate()
@@ -45,7 +45,7 @@ struct EngineBench {
         // Stages are timed on the clock only.
         + (countsProcessorTime ? "" : "  attention's share of prefill, of decode"))
     for row in rows {
-      let operations = operations(model.configuration, tokens: row.tokens)
+      let operations = model.blueprint.prefillOperations(tokens: row.tokens)
       let speed = operations / row.prefill * 1e-9
       let cells = [
         "\(row.tokens)", text(Double(row.tokens) / row.prefill), text(speed),
@@ -68,9 +68,9 @@ struct EngineBench {
     var stepAttention: Double
   }
 
-  private func measure(_ model: LlamaModel, prompt length: Int) throws -> Row {
+  private func measure(_ model: BlueprintDecoder, prompt length: Int) throws -> Row {
     let tokens = (0..<length).map {
-      Int32($0 * 7919 % model.configuration.vocabularySize)
+      Int32($0 * 7919 % model.blueprint.vocabularySize)
     }
     var prefills: [Double] = []
     var attention: [Double] = []
@@ -79,17 +79,18 @@ struct EngineBench {
     for repetition in 1...Self.repetitions {
       let session = AttentionSession(
         FullAttention(), shape: model.shape, workspace: model.workspace)
-      var decoder = GreedyDecoder(model: model, attention: session)
       var begin = now
-      var token = try decoder.prefill(tokens)
+      var decoder = try GreedyDecoder(model, attention: session, prompt: tokens)
+      var token = decoder.choose()
       prefills.append(now - begin)
       attention.append(Double(session.times[.prefill]?.total ?? 0) * 1e-9)
       guard repetition == Self.repetitions else { continue }
       while steps.count < Self.decodeSteps,
-        decoder.position < model.configuration.contextLength
+        decoder.position < model.contextLength
       {
         begin = now
-        token = try decoder.step(token)
+        try decoder.run(token)
+        token = decoder.choose()
         steps.append(now - begin)
       }
       stepAttention =
@@ -98,15 +99,6 @@ struct EngineBench {
     return Row(
       tokens: length, prefill: median(prefills), prefillAttention: median(attention),
       step: median(steps), stepAttention: stepAttention)
-  }
-
-  /// Floating-point operations of a dense prefill: two for each weight and token, and the causal half of attention.
-  private func operations(_ model: LlamaConfiguration, tokens: Int) -> Double {
-    let projections = model.hiddenSize * (2 * model.queryColumns + 2 * model.keyColumns)
-    let weights = model.layers * (projections + 3 * model.hiddenSize * model.feedForwardSize)
-    let pairs = Double(tokens) * Double(tokens + 1) / 2
-    return 2 * Double(weights) * Double(tokens)
-      + 4 * pairs * Double(model.queryColumns * model.layers)
   }
 
   private func sgemmRate() -> Double {

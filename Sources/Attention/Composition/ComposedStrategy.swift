@@ -42,7 +42,7 @@ public struct ComposedStrategy: HasParts {
   public func check(for shape: AttentionShape) throws(ConfigurationError) {
     // Positions in the cache follow from sinks and a window, which another part would not keep to.
     for part in parts
-    where part.phase != .retention && shape.rotary != nil && part.strategy.cachePositions != nil {
+    where part.phase != .retention && shape.isRotated && part.strategy.cachePositions != nil {
       throw ConfigurationError(
         part.phase.rawValue,
         "a part cannot count positions in the cache; use \"positions\": \"absolute\" in a composition"

@@ -13,9 +13,7 @@ package struct MInferencePattern: Sendable, Hashable {
 
   /// The sizes times `scale`, rounded down.
   package func scaled(_ scale: Double) -> MInferencePattern {
-    func scaled(_ size: Int) -> Int {
-      Int(min(Double(largestSize), (Double(size) * scale).rounded(.down)))
-    }
+    func scaled(_ size: Int) -> Int { min(largestSize, Share.count(scale, of: size)) }
     return MInferencePattern(kind: kind, first: scaled(first), second: scaled(second))
   }
 
@@ -45,8 +43,7 @@ package enum MInferenceEstimate: Sendable {
     case .verticalSlash:
       self = .verticalSlash(
         VerticalSlashRanking(
-          layer.observedAttention(ofHead: head, lastQueries: lastQueries), blockSize: blockSize,
-          isSorted: isForMany))
+          layer, head: head, lastQueries: lastQueries, blockSize: blockSize, isSorted: isForMany))
     case .blockSparse: self = .blockSparse(BlockRanking(layer, head: head, blockSize: blockSize))
     }
   }

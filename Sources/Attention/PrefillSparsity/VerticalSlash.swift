@@ -1,4 +1,3 @@
-import Kernels
 import Tensors
 
 /// The keys and the diagonals of one head, by how much the prompt's last queries look at them (MInference).
@@ -13,8 +12,13 @@ package struct VerticalSlashRanking: Sendable {
   private let distances: [ScoreRank]
   private let isSorted: Bool
 
-  /// - Parameter isSorted: true where several selections will be made.
-  package init(_ observed: ObservedAttention, blockSize: Int, isSorted: Bool) {
+  /// - Parameters:
+  ///   - lastQueries: whose attention ranks columns and diagonals.
+  ///   - isSorted: true where several selections will be made.
+  package init(
+    _ layer: LayerView, head: Int, lastQueries: Int, blockSize: Int, isSorted: Bool
+  ) {
+    let observed = layer.observedAttention(ofHead: head, lastQueries: lastQueries)
     tokens = observed.columns.count
     self.blockSize = blockSize
     self.isSorted = isSorted

@@ -58,9 +58,8 @@ public struct ScoredRetention<Method: Scorer>: Retains, Budgeted {
   ) {
     if layer.phase == .prefill {
       let count = layer.newestQuery + 1
-      state.capacity = scorer.capacity(
-        mean: Retention.tokens(budget, retainedFraction, ofPrompt: count), ofPrompt: count,
-        layer: layer)
+      let mean = Retention.tokens(budget, retainedFraction, ofPrompt: count)
+      state.capacity = max(1, scorer.capacity(mean: mean, ofPrompt: count, layer: layer))
     }
     guard let capacity = state.capacity, layer.heads.contains(where: { $0.count > capacity })
     else { return }
@@ -74,12 +73,19 @@ public struct ScoredRetention<Method: Scorer>: Retains, Budgeted {
     case .perKVHead:
       let forced = scorer.forcedTokens(of: layer.heads[0].count).limited(to: capacity)
       let shares = scorer.shares(of: capacity, forced: forced.newest, scores)
+      guard shares.count == kept.count, shares.allSatisfy({ $0 > 0 }) else {
+        return layer.report(
+          "\(Self.about.name) gave \(kept.count) KV heads the shares \(shares); give each at least 1 token"
+        )
+      }
       kept.selections = layer.forEachKVHead {
         best(shares[$0], of: layer.heads[$0], by: scores[$0])
       }
+    case .layerMean where layer.heads.allSatisfy { $0.positions == layer.heads[0].positions }:
+      kept.fill(with: best(capacity, of: layer.heads[0], by: mean(scores)))
     case .layerMean:
-      let selection = best(capacity, of: layer.heads[0], by: mean(scores))
-      for head in 0..<kept.count { kept[head] = selection }
+      let means = meansByPosition(scores, layer.heads)
+      kept.selections = layer.forEachKVHead { best(capacity, of: layer.heads[$0], by: means[$0]) }
     }
   }
 
@@ -89,6 +95,20 @@ public struct ScoredRetention<Method: Scorer>: Retains, Budgeted {
     return scores[0].indices.map { slot in
       Float(scores.reduce(0) { $0 + Double($1[slot]) } * share)
     }
+  }
+
+  /// The same where heads hold different tokens: by KV head and slot, the mean over the heads that
+  /// hold a token.
+  private func meansByPosition(_ scores: [[Float]], _ heads: [KVHead]) -> [[Float]] {
+    var sums: [Int32: (score: Double, heads: Double)] = [:]
+    for (head, scores) in zip(heads, scores) {
+      for (position, score) in zip(head.positions, scores) {
+        let sum = sums[position] ?? (0, 0)
+        sums[position] = (sum.score + Double(score), sum.heads + 1)
+      }
+    }
+    let means = sums.mapValues { Float($0.score / $0.heads) }
+    return heads.map { $0.positions.map { means[$0] ?? 0 } }
   }
 
   /// The forced tokens of a head and its best others, `capacity` in all.

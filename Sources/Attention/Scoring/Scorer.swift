@@ -41,7 +41,8 @@ public protocol Scorer: ParameterGroup {
 public enum ScoreRanking: Sendable, Hashable {
   /// Each KV head ranks by its own scores.
   case perKVHead
-  /// All KV heads of a layer rank by the mean of their scores, and so keep the same positions.
+  /// All KV heads of a layer rank a token by the mean of its scores in those that hold it; heads
+  /// that hold the same positions keep the same ones.
   case layerMean
 }
 
@@ -73,7 +74,7 @@ public struct ForcedTokens: Sendable, Hashable {
 
   /// The same cut to a budget: the newest token comes before the first ones, these before the other newest ones.
   func limited(to capacity: Int) -> ForcedTokens {
-    let first = min(self.first, capacity - 1)
+    let first = min(max(0, self.first), capacity - 1)
     return ForcedTokens(first: first, newest: min(max(1, newest), capacity - first))
   }
 }

@@ -50,15 +50,12 @@ public final class AttentionSession: LayerAttention {
     self.strategy = strategy
     self.shape = shape
     self.workspace = workspace
-    caches = (0..<shape.layers).map { _ in
-      (0..<shape.kvHeads).map { _ in KVHead(headDimension: shape.headDimension) }
-    }
-    cacheRelative =
-      if let positions = strategy.cachePositions, let rotary = shape.rotary {
-        CacheRelativeAttention(positions, rotary, headDimension: shape.headDimension)
-      } else {
-        nil
+    caches = shape.geometry.map { layer in
+      (0..<shape.kvHeads).map { _ in
+        KVHead(headDimension: shape.headDimension, scale: layer.scale)
       }
+    }
+    cacheRelative = strategy.cachePositions.flatMap { CacheRelativeAttention($0, shape) }
     work = strategy.makeWork(shape: shape, future: nil)
     prefillGranularity = work[0].prefillGranularity
     coldFormat = work[0].coldFormat
@@ -251,7 +248,7 @@ public final class AttentionSession: LayerAttention {
     _ view: LayerView, _ blocks: [QueryBlock], _ pairs: inout [PairCounts], output: inout Matrix
   ) {
     gatheredBefore = workspace.kernel.gatheringTime
-    if let cacheRelative, view.phase == .decode || cacheRelative.positions.actsInPrefill {
+    if let cacheRelative, cacheRelative.acts(on: view) {
       for block in blocks {
         let counts = cacheRelative.attend(
           view, rows: block.rows, selections: block.selections, kernel: workspace.kernel,

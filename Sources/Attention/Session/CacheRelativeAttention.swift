@@ -7,11 +7,19 @@ import Threads
 /// back, and both made one by their log-sum-exps.
 struct CacheRelativeAttention {
   let positions: CachePositions
-  private let rotary: RotaryTable
+  /// By layer.
+  private let rotary: [RotaryTable?]
 
-  init(_ positions: CachePositions, _ rotary: RotaryEmbedding, headDimension: Int) {
+  /// Nil where no layer has rotary positions.
+  init?(_ positions: CachePositions, _ shape: AttentionShape) {
+    guard shape.isRotated else { return nil }
     self.positions = positions
-    self.rotary = RotaryTable(rotary, headDimension: headDimension)
+    rotary = RotaryTable.tables(of: shape)
+  }
+
+  /// Whether keys are seen at other positions there than they were written with.
+  func acts(on view: LayerView) -> Bool {
+    rotary[view.layer] != nil && (view.phase == .decode || positions.actsInPrefill)
   }
 
   /// As `AttentionKernel.attend`, for `selections` of the first tokens and a window.
@@ -44,7 +52,7 @@ struct CacheRelativeAttention {
     guard positions.sinks > 0 else { return counts }
 
     var queries = view.queries
-    rotary.turn(
+    rotary[view.layer]?.turn(
       &queries, rows: turned, firstPosition: view.firstQueryPosition, to: positions.lastPosition,
       workers: kernel.workers)
     var first = Selection()
@@ -63,7 +71,7 @@ struct CacheRelativeAttention {
 
   /// A cache of a head's first tokens alone: a query always sees itself, and must not here.
   private func firstTokens(of head: KVHead) -> KVHead {
-    let first = KVHead(headDimension: head.headDimension)
+    let first = KVHead(headDimension: head.headDimension, scale: head.scale)
     let count = head.slot(atOrAfter: positions.sinks)
     guard count > 0 else { return first }
     func rows(_ source: Rows) -> Matrix {

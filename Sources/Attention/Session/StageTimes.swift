@@ -1,3 +1,5 @@
+import Kernels
+
 /// Time spent in the stages of attention, in nanoseconds, summed over layers and calls. Stages do not overlap.
 public struct StageTimes: Sendable, Hashable {
   /// Writing new keys and values into the cache.
@@ -13,12 +15,8 @@ public struct StageTimes: Sendable, Hashable {
 
 /// A monotonic clock that is read at stage borders only.
 struct StageClock {
-  private var last = ContinuousClock.now
+  private var watch = Stopwatch()
 
   /// Adds the time since the last border to a stage.
-  mutating func lap(_ stage: inout UInt64) {
-    let now = ContinuousClock.now
-    stage += (now - last).nanoseconds
-    last = now
-  }
+  mutating func lap(_ stage: inout UInt64) { stage += watch.lap().nanoseconds }
 }

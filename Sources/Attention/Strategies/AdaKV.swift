@@ -83,7 +83,7 @@ public struct AdaKV: Scorer {
   private static func counts(
     ofBest count: Int, in scores: [ArraySlice<Float>], leavingOut leftOut: Int
   ) -> [Int] {
-    let width = scores.first?.count ?? 0
+    let width = scores.map(\.count).max() ?? 0
     var ranks: [ScoreRank] = []
     for (head, scores) in scores.enumerated() {
       var own = scores.enumerated().map {

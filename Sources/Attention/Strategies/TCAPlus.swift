@@ -306,7 +306,7 @@ public struct TCAPlus: SelectsInPrefill, SelectsInDecode, HasColdTier, Remembers
     let firstRecent = state.settled
     let chosen = layer.forEachKVHead { kvHead -> Selection in
       guard let tier = layer.heads[kvHead].cold else { return .everything }
-      let pages = Int((decodeDensity * Double(tier.pageCount)).rounded(.up))
+      let pages = Share.countRoundedUp(decodeDensity, of: tier.pageCount)
       guard pages < tier.pageCount else { return .everything }
       var selection = exactRuns(layer.heads[kvHead], before: firstRecent)
       selection.window = LocalWindow(width: max(0, layer.newestQuery - firstRecent))

@@ -36,6 +36,11 @@ public enum Share {
     Int((fraction * Double(count) * (1 + 1e-12)).rounded(.down))
   }
 
+  /// ⌈fraction · count⌉: 0.07 of 100 is 7, though in binary a little more.
+  public static func countRoundedUp(_ fraction: Double, of count: Int) -> Int {
+    Int((fraction * Double(count) * (1 - 1e-12)).rounded(.up))
+  }
+
   /// max(1, ⌊fraction · count⌋): what a budget of a fraction of a prompt's tokens means.
   public static func tokens(_ fraction: Double, of count: Int) -> Int {
     max(1, self.count(fraction, of: count))

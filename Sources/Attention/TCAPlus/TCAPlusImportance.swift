@@ -37,6 +37,6 @@ public enum TCAPlusImportance {
 
   /// max(1, ⌈share · count⌉), at most `count`.
   public static func tokens(_ share: Double, of count: Int) -> Int {
-    min(count, max(1, Int((share * Double(count)).rounded(.up))))
+    min(count, max(1, Share.countRoundedUp(share, of: count)))
   }
 }

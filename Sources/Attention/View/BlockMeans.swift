@@ -9,7 +9,7 @@ enum BlockMeans {
     queries: Matrix, head: Range<Int>, blockSize: Int, ragged divisor: Divisor
   ) -> Rows {
     means(
-      count: queries.rows, width: head.count, blockSize: blockSize, ragged: divisor
+      count: queries.rows, width: head.count, scale: 1, blockSize: blockSize, ragged: divisor
     ) { row, add in
       let source = queries.row(row)
       for i in 0..<head.count { add(i, source[head.lowerBound + i]) }
@@ -18,7 +18,9 @@ enum BlockMeans {
 
   /// - Parameter count: the first rows of `keys`.
   static func of(keys: Rows, count: Int, blockSize: Int, ragged divisor: Divisor) -> Rows {
-    means(count: count, width: keys.width, blockSize: blockSize, ragged: divisor) { row, add in
+    means(
+      count: count, width: keys.width, scale: keys.scale, blockSize: blockSize, ragged: divisor
+    ) { row, add in
       let source = keys.row(row)
       for i in 0..<keys.width { add(i, source[i]) }
     }
@@ -26,7 +28,7 @@ enum BlockMeans {
 
   @inline(__always)
   private static func means(
-    count: Int, width: Int, blockSize: Int, ragged divisor: Divisor,
+    count: Int, width: Int, scale: Double, blockSize: Int, ragged divisor: Divisor,
     row: (Int, (Int, Float) -> Void) -> Void
   ) -> Rows {
     let blocks = (count + blockSize - 1) / blockSize
@@ -39,6 +41,6 @@ enum BlockMeans {
       let share = 1 / Double(divisor == .rowsHeld ? rows.count : blockSize)
       for i in 0..<width { means[block * width + i] = Float(sums[i] * share) }
     }
-    return Rows(elements: means, firstElement: 0, count: blocks, width: width)
+    return Rows(elements: means, firstElement: 0, count: blocks, width: width, scale: scale)
   }
 }

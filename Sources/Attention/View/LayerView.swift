@@ -32,6 +32,9 @@ public struct LayerView {
     self.workspace = workspace
   }
 
+  /// How this layer's attention differs from that of others.
+  public var geometry: LayerGeometry { shape.geometry[layer] }
+
   /// The positions of this step's queries.
   public var queryPositions: Range<Int> {
     firstQueryPosition..<firstQueryPosition + queries.rows

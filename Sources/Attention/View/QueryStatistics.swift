@@ -145,7 +145,8 @@ struct QueryStatistics {
     covariance?[b] = sine * x + cosine * y
   }
 
-  /// kᵀμ/√d + kᵀΣk/2d of each key from `first` on: the logarithm of the mean of exp(q·k/√d) over normal queries q.
+  /// s kᵀμ + s² kᵀΣk/2 of each key from `first` on, s the attention scale: the logarithm of the mean
+  /// of exp(s q·k) over normal queries q.
   func logExpectations(_ keys: Rows, from first: Int) -> [Double] {
     let d = mean.count
     var rows = DoubleRows(width: d)
@@ -156,7 +157,7 @@ struct QueryStatistics {
       let key = keys.row(index)
       var product = 0.0
       for i in 0..<d { product += Double(key[i]) * mean[i] }
-      product /= Double(d).squareRoot()
+      product *= keys.scale
       guard covariance != nil else { return product }
       var square = 0.0
       for vector in 0..<rows.vectors {
@@ -164,7 +165,7 @@ struct QueryStatistics {
         for i in 0..<d { turned += Double(key[i]) * rows.elements[i * rows.vectors + vector] }
         for j in 8 * vector..<min(8 * vector + 8, d) { square += Double(key[j]) * turned[j % 8] }
       }
-      return product + square / (2 * Double(d))
+      return product + square * keys.scale * keys.scale / 2
     }
   }
 }
@@ -188,7 +189,7 @@ extension RotaryEmbedding {
 }
 
 extension LayerView {
-  /// The logarithm of the mean of exp(q·k/√d) over the queries to come, for each key from slot `first` on.
+  /// The logarithm of the mean of exp(scale · q·k) over the queries to come, for each key from slot `first` on.
   ///
   /// Those queries are taken as normal, with mean and covariance of the prompt's queries from `first` on before their
   /// rotation, turned by the mean of the rotations of the `count` positions after the prompt.
@@ -199,12 +200,12 @@ extension LayerView {
     QueryStatistics(
       self, head: head, at: queryPositions.dropFirst(first), turns, withCovariance: withCovariance
     )
-    .turned(to: newestQuery + 1, count: count, shape.rotary)
+    .turned(to: newestQuery + 1, count: count, geometry.rotary)
     .logExpectations(keys(of: head), from: first)
   }
 
   /// The rotations that take the prompt's queries from `first` on back; nil without known rotary positions.
   func turnsBack(from first: Int) -> Turns? {
-    shape.rotary.map { Turns(back: queryPositions.dropFirst(first), $0) }
+    geometry.rotary.map { Turns(back: queryPositions.dropFirst(first), $0) }
   }
 }

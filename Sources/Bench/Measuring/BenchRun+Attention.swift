@@ -8,12 +8,11 @@ extension BenchRun {
   /// The attention kernel alone, in turn with sgemm and PyTorch.
   func attentionRow() -> BenchRow {
     let tokens = 8192
-    let configuration = model.model.configuration
-    let layer = RandomLayer(tokens: tokens, shape: model.model.shape)
+    let shape = model.model.shape
+    let layer = RandomLayer(tokens: tokens, shape: shape)
     let kernel = AttentionKernel(workers: workers)
     let operations =
-      4 * Double(configuration.headDimension * configuration.queryHeads) * Double(tokens)
-      * Double(tokens + 1) / 2
+      4 * Double(shape.queryColumns) * Double(tokens) * Double(tokens + 1) / 2
     var peer = peers.pyTorch(.attention, tokens: tokens, name: "PyTorch SDPA", target: nil) {
       operations / $0 * 1e-9
     }
@@ -28,7 +27,7 @@ extension BenchRun {
       for _ in 0..<2 {
         var watch = Stopwatch()
         layer.attend(kernel)
-        samples.append(operations / watch.lap() * 1e-9)
+        samples.append(operations / watch.lap().seconds * 1e-9)
       }
       if round < repeats { peer.measure() }
     }
@@ -59,7 +58,7 @@ private final class RandomLayer {
     let keys = matrix(columns: shape.kvHeads * shape.headDimension)
     let values = matrix(columns: shape.kvHeads * shape.headDimension)
     heads = (0..<shape.kvHeads).map { index in
-      let head = KVHead(headDimension: shape.headDimension)
+      let head = KVHead(headDimension: shape.headDimension, scale: shape.geometry[0].scale)
       head.append(
         keys: keys, values: values, column: index * shape.headDimension, firstPosition: 0)
       return head

@@ -136,7 +136,7 @@ extension BenchRun {
         references: peers + [
           BenchReference(
             "sgemm ceiling",
-            value: sgemm.rate * 1e9 / model.operations(tokens: group.tokens)
+            value: sgemm.rate * 1e9 / model.blueprint.prefillOperations(tokens: group.tokens)
               * Double(group.tokens))
         ],
         details: [

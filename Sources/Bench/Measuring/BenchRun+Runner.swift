@@ -2,6 +2,7 @@ import Attention
 import Experiments
 import Foundation
 import JSON
+import Kernels
 import Planning
 import Records
 import ResultStore
@@ -53,7 +54,7 @@ extension BenchRun {
       threads: workers.threadCount, numericsVersion: NumericsVersion.current)
     var watch = Stopwatch()
     let summary = try runner.runAll(provenance: provenance)
-    let whole = watch.lap()
+    let whole = watch.lap().seconds
     try store.close()
     let passes = sink.samples.reduce(0) { $0 + $1.totalTime }
     return BenchRow(
@@ -75,15 +76,14 @@ extension BenchRun {
       named: cell.cell.task, parameters: cell.cell.taskParameters, folder: .currentDirectory())
     let samples = try task.samples(
       tokenizer: model.tokenizer, contextLength: Self.tokens, seed: cell.cell.seed)
-    let strategy = CellStrategy(
-      cell: cell, try tcaStrategy(), model: model,
-      meanPromptTokens: Double(samples[0].prompt.count))
+    let subject = QualityPass.Subject(
+      CellStrategy(
+        cell: cell, try tcaStrategy(), model: model,
+        meanPromptTokens: Double(samples[0].prompt.count)), [.approximation, .quality, .memory])
     let pass = QualityPass(
       model: model, task: task, samples: samples, makeFull: makeFull,
       futures: FutureShelf(
-        model: model.model, samples: samples, makeFull: makeFull),
-      measuresApproximation: true, measuresQuality: true, measuresMemory: true, checkpoint: {},
-      afterLayer: { _ in })
+        model: model.model, samples: samples, makeFull: makeFull))
     var timing: [Double] = []
     var isolated: [Double] = []
     var propagated: [Double] = []
@@ -91,10 +91,10 @@ extension BenchRun {
       tell("quality passes of \(Self.tokens) tokens, repeat \(round) of \(repeats)")
       let full = try timed(samples[0].prompt, decodeTokens: 0, session: makeFull())
       var watch = Stopwatch()
-      let dense = try pass.dense(isolating: [strategy])
-      let first = watch.lap()
-      _ = try pass.results(of: strategy, dense: dense, isolated: try dense.isolated[0].get())
-      let second = watch.lap()
+      let dense = try pass.dense(beside: [subject])
+      let first = watch.lap().seconds
+      _ = try pass.results(of: subject, own: nil, dense: dense)
+      let second = watch.lap().seconds
       // The first round warms up.
       guard round > 0 else { continue }
       timing.append(full.timeToFirstToken)
@@ -140,8 +140,10 @@ private final class GroupKeepingSink: ResultSink {
 
   func store(_ results: CellResults, run: Int64) throws { try sink.store(results, run: run) }
 
-  func storeFailure(of identity: String, reason: String, run: Int64) throws {
-    try sink.storeFailure(of: identity, reason: reason, run: run)
+  func storeFailure(
+    of identity: String, kinds: Set<ResultKind>, reason: String, run: Int64
+  ) throws {
+    try sink.storeFailure(of: identity, kinds: kinds, reason: reason, run: run)
   }
 
   func endRun(_ run: Int64, as ending: RunEnding) throws { try sink.endRun(run, as: ending) }

@@ -128,7 +128,7 @@ public final class BenchRun {
     for repetition in 0..<10 {
       var watch = Stopwatch()
       triad.run(scale: Float(repetition), workers: workers)
-      bandwidth.append(Double(triad.bytes) / watch.lap())
+      bandwidth.append(Double(triad.bytes) / watch.lap().seconds)
     }
   }
 
@@ -205,16 +205,5 @@ extension LoadedModel {
   var keyValueBytesPerToken: Int {
     let shape = model.shape
     return shape.layers * shape.kvHeads * 2 * shape.headDimension * MemoryLayout<Float>.size
-  }
-
-  /// Floating-point operations of a dense prefill with the last token's logits: two for each weight and token, and the
-  /// causal half of attention.
-  func operations(tokens: Int) -> Double {
-    let c = model.configuration
-    let projections = c.hiddenSize * (2 * c.queryColumns + 2 * c.keyColumns)
-    let weights = c.layers * (projections + 3 * c.hiddenSize * c.feedForwardSize)
-    let pairs = Double(tokens) * Double(tokens + 1) / 2
-    return 2 * Double(weights) * Double(tokens) + 4 * pairs * Double(c.queryColumns * c.layers)
-      + 2 * Double(c.vocabularySize * c.hiddenSize)
   }
 }

@@ -17,7 +17,7 @@ struct SgemmGauge {
     let rates = (0...times).map { _ in
       var watch = Stopwatch()
       product.multiply(threads: threads)
-      return 2 * 2048 * 2048 * 2048 / watch.lap() * 1e-9
+      return 2 * 2048 * 2048 * 2048 / watch.lap().seconds * 1e-9
     }.dropFirst()
     samples += rates
     if isEnd { after += rates } else if before.isEmpty { before += rates }

@@ -1,3 +1,5 @@
+import Records
+
 /// One `--against NAME=PATH`.
 public struct PeerArgument: Hashable, Sendable {
   public enum Kind: String, CaseIterable, Sendable {
@@ -19,9 +21,10 @@ public struct PeerArgument: Hashable, Sendable {
     guard let kind = Kind(rawValue: name.lowercased()) else {
       throw PeerError("--against names \"\(name)\"; allowed is \(known)")
     }
-    path = String(text[text.index(after: equals)...])
-    guard !path.isEmpty else {
-      throw PeerError("--against \(name)= has no path; allowed is \(known)")
+    do {
+      path = try WrittenPath.file(String(text[text.index(after: equals)...]))
+    } catch {
+      throw PeerError("--against \(name)=PATH: \(error); allowed is \(known)")
     }
     self.kind = kind
   }

@@ -49,9 +49,9 @@ struct PeerSet {
     guard let python else {
       return PeerMeasure(name, target: target, problem: "not given; --against pytorch=PYTHON")
     }
-    let configuration = model.model.configuration
+    let blueprint = model.blueprint
     return PeerMeasure(name, target: target) {
-      try python.seconds(work, tokens: tokens, configuration: configuration, repetitions: 1)
+      try python.seconds(work, tokens: tokens, blueprint: blueprint, repetitions: 1)
         .map(rate)
     }
   }

@@ -19,16 +19,17 @@ struct PyTorchPeer {
 
   /// Seconds of each repetition.
   func seconds(
-    _ work: Work, tokens: Int, configuration: LlamaConfiguration, repetitions: Int
+    _ work: Work, tokens: Int, blueprint: DecoderBlueprint, repetitions: Int
   ) throws(PeerError) -> [Double] {
-    let c = configuration
+    let shape = blueprint.shape
     let request: JSONValue = [
       "work": .string(work.rawValue), "tokens": .integer(tokens), "threads": .integer(threads),
-      "repetitions": .integer(repetitions), "queryHeads": .integer(c.queryHeads),
-      "kvHeads": .integer(c.kvHeads), "headDimension": .integer(c.headDimension),
-      "layers": .integer(c.layers), "hiddenSize": .integer(c.hiddenSize),
-      "feedForwardSize": .integer(c.feedForwardSize),
-      "vocabularySize": .integer(c.vocabularySize), "contextLength": .integer(c.contextLength),
+      "repetitions": .integer(repetitions), "queryHeads": .integer(shape.queryHeads),
+      "kvHeads": .integer(shape.kvHeads), "headDimension": .integer(shape.headDimension),
+      "layers": .integer(shape.layers), "hiddenSize": .integer(blueprint.hiddenSize),
+      "feedForwardSize": .integer(blueprint.feedForwardSize),
+      "vocabularySize": .integer(blueprint.vocabularySize),
+      "contextLength": .integer(blueprint.contextLength),
     ]
     let output = try PeerProcess(
       path: python, arguments: ["-", request.canonicalText], input: Self.script,

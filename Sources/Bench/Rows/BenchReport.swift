@@ -1,4 +1,4 @@
-import Foundation
+import Reports
 
 /// A run of the bench as a Markdown page.
 public struct BenchReport {
@@ -18,7 +18,7 @@ public struct BenchReport {
       """
     text += "\n| | |\n|---|---|\n"
     for (name, value) in result.provenance.lines {
-      text += "| \(name) | \(Self.escaped(value)) |\n"
+      text += "| \(name) | \(MarkdownRenderer.cell(value)) |\n"
     }
     if let warning = result.provenance.ceilingWarning { text += "\nNote: \(warning).\n" }
     text += "\n" + table
@@ -42,7 +42,8 @@ public struct BenchReport {
   private var table: String {
     let header = BenchTable.header
     let align = header.indices.map { BenchTable.rightAligned.contains($0) ? "---:" : "---" }
-    let lines = [header, align] + BenchTable(result.rows).cells.map { $0.map(Self.escaped) }
+    let lines =
+      [header, align] + BenchTable(result.rows).cells.map { $0.map(MarkdownRenderer.cell) }
     return lines.map { "| " + $0.joined(separator: " | ") + " |\n" }.joined()
   }
 
@@ -61,9 +62,5 @@ public struct BenchReport {
       }
     }
     return rows.map { "\($0.names.joined(separator: ", ")): \($0.reason)" }
-  }
-
-  private static func escaped(_ text: String) -> String {
-    text.replacing("|", with: "\\|").replacing("\n", with: " ")
   }
 }

@@ -76,7 +76,6 @@ enum RunError: Error, CustomStringConvertible {
   case matchedCellHasNoResult
   case nothingFollowsThePrompt
   case matchedCellFailed(label: String, reason: String)
-  case interrupted
 
   var description: String {
     switch self {
@@ -86,7 +85,6 @@ enum RunError: Error, CustomStringConvertible {
       "nothing follows the prompt, so there is no future to read; use protocol continuation, or a task with questions"
     case .matchedCellFailed(let label, let reason):
       "the matched cell \"\(label)\" failed: \(reason)"
-    case .interrupted: "interrupted"
     }
   }
 }

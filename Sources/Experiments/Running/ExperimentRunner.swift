@@ -54,15 +54,17 @@ public enum RunEvent {
   case finished(PlannedCell, String)
   case failed(PlannedCell, reason: String)
   case note(String)
-  /// The share of all work that is done, in 0…1, and the seconds that the rest will take at the pace so far.
+  /// The share of all work that is done, in 0…1, and the seconds that the rest will take at the
+  /// pace so far.
   case progress(String, done: Double, remaining: Double?)
 }
 
 /// Runs the cells of an experiment that are not stored yet, and stores what it finds.
 ///
-/// Cells of one model x context length x task share samples and a dense pass (``QualityPass``) and then a timing group;
-/// each is stored in one transaction. A cell that fails is recorded with its reason, and the others go on. Between two
-/// steps the run can be interrupted: what is stored stays, the next run goes on from there.
+/// Cells of one model x context length x task share samples and a dense pass (``QualityPass``) and
+/// then a timing group; each is stored in one transaction. A cell that fails is recorded with its
+/// reason, and the others go on. Between two steps the run can be interrupted: what is stored
+/// stays, the next run goes on from there.
 public final class ExperimentRunner {
   let request: RunRequest
   let sink: any ResultSink
@@ -71,8 +73,14 @@ public final class ExperimentRunner {
   let report: (RunEvent) -> Void
   private(set) var summary = RunSummary()
   var progress: RunProgress
+  /// The kinds that are asked of each cell: those of the spec, and what the budgets of other cells need.
+  private let wanted: [String: Set<ResultKind>]
+  private let labels: [String: String]
   private var stored: [String: Set<ResultKind>] = [:]
   private var failures: [String: String] = [:]
+  /// Figures that budgets may match, of cells whose own pass is done and whose results are not
+  /// stored yet.
+  var unstored: [String: [Records.Measurement]] = [:]
   private var touched: Set<String> = []
   private var run: Int64 = 0
   private let calibrations: CalibrationStore
@@ -87,11 +95,20 @@ public final class ExperimentRunner {
     self.sink = sink
     self.isInterrupted = isInterrupted
     self.report = report
+    wanted = request.cells.reduce(into: [:]) { wanted, cell in
+      wanted[cell.cell.identity, default: []].formUnion(request.metrics)
+      for reference in cell.references {
+        wanted[reference, default: []].formUnion(cell.kindsNeeded(of: reference))
+      }
+    }
+    labels = Dictionary(
+      request.cells.map { ($0.cell.identity, $0.label) }, uniquingKeysWith: { first, _ in first })
     progress = RunProgress()
     calibrations = CalibrationStore(sink: sink, folder: request.folder)
   }
 
-  /// Runs to the end or to the first interruption. Throws where the store fails; what goes wrong in a cell is recorded.
+  /// Runs to the end or to the first interruption. Throws where the store fails; what goes wrong in
+  /// a cell is recorded.
   public func runAll(provenance: Provenance) throws -> RunSummary {
     let identities = request.cells.map(\.cell.identity)
     noteCalibrationOnEvaluationText()
@@ -99,47 +116,50 @@ public final class ExperimentRunner {
     run = try sink.beginRun(
       of: request.experiment, cells: request.cells, provenance: provenance)
     let benches = CellGroup.groups(of: request.cells)
-    progress = RunProgress(total: benches.reduce(0) { $0 + work(of: $1) })
+    progress = RunProgress(total: benches.reduce(0) { $0 + plannedWork(of: $1) })
     do {
       for bench in benches { try runBench(bench) }
       try sink.endRun(run, as: summary.failed > 0 ? .withFailures : .finished)
-    } catch RunError.interrupted {
+    } catch is RunInterruption {
       summary.isInterrupted = true
       try sink.endRun(run, as: .interrupted)
     }
     return summary
   }
 
-  /// The kinds that a cell still lacks. Another cell's budget may need more than the spec asks for.
+  /// The kinds that a cell still lacks.
   func missing(_ cell: PlannedCell) -> Set<ResultKind> {
-    let wanted = request.cells.reduce(into: request.metrics) {
-      $0.formUnion($1.kindsNeeded(of: cell.cell.identity))
-    }
-    return wanted.subtracting(stored[cell.cell.identity] ?? [])
+    (wanted[cell.cell.identity] ?? request.metrics).subtracting(stored[cell.cell.identity] ?? [])
   }
 
   func failure(of identity: String) -> String? { failures[identity] }
 
-  func label(of identity: String) -> String {
-    request.cells.first { $0.cell.identity == identity }?.label ?? identity
+  /// Throws if a cell that budgets match has failed.
+  func checkNotFailed(_ reference: String) throws {
+    guard let reason = failure(of: reference) else { return }
+    throw RunError.matchedCellFailed(label: label(of: reference), reason: reason)
   }
 
-  /// The measured use that a budget matches.
+  func label(of identity: String) -> String { labels[identity] ?? identity }
+
+
+  /// The use that a budget matches: as this run measured it, else the newest stored.
   func matchedUse(_ use: StatedBudget.MatchedUse, of reference: String) throws -> Double {
-    if let reason = failure(of: reference) {
-      throw RunError.matchedCellFailed(label: label(of: reference), reason: reason)
-    }
-    let found = try storing {
+    try checkNotFailed(reference)
+    let (name, setting, phase): (String, ErrorSetting?, MeasuredPhase?) =
       switch use {
-      case .kvBytes:
-        try sink.storedMeasurement(
-          "keptTokens", statistic: "mean", setting: nil, phase: nil, of: reference)
-      case .density:
-        try sink.storedMeasurement(
-          "nominalDensity", statistic: "mean", setting: .propagated, phase: .prefill,
-          of: reference)
+      case .kvBytes: ("keptTokens", nil, nil)
+      case .density: ("nominalDensity", .propagated, .prefill)
       }
+    let measured = unstored[reference]?.first {
+      $0.name == name && $0.statistic == "mean" && $0.setting == setting && $0.phase == phase
     }
+    let found =
+      try measured?.value
+      ?? storing {
+        try sink.storedMeasurement(
+          name, statistic: "mean", setting: setting, phase: phase, of: reference)
+      }
     guard let found else { throw RunError.matchedCellHasNoResult }
     return found
   }
@@ -150,7 +170,9 @@ public final class ExperimentRunner {
   func calibrate(
     _ strategy: ConfiguredStrategy, sized: any AttentionStrategy, model: any RunModel
   ) throws -> ConfiguredStrategy {
-    try strategy.calibrated(sized: sized, contextLength: model.model.contextLength) {
+    let start = ContinuousClock.now
+    defer { progress.leaveOut(ContinuousClock.now - start) }
+    return try strategy.calibrated(sized: sized, contextLength: model.model.contextLength) {
       calibrated, request in
       let record = try calibrations.calibration(
         request, of: calibrated, model: model, isFresh: self.request.isFresh,
@@ -168,16 +190,25 @@ public final class ExperimentRunner {
     }
   }
 
-  /// Passes over a prompt that a bench will take, each counted as its tokens squared and its tokens: enough for a
-  /// share of the whole.
-  private func work(of bench: CellGroup) -> Double {
-    let open = bench.cells.map(missing).filter { !$0.isEmpty }
-    let quality = open.count { $0 != [.latency] }
-    let timed = open.contains { $0.contains(.latency) } ? open.count : 0
-    let passes =
-      Double((quality > 0 ? quality + 1 : 0) * bench.sampleCount)
-      + Double(timed * (request.warmups + request.repeats))
-    return passes * PassCost.relative(tokens: bench.cell.contextLength)
+  /// The passes that a bench will take.
+  func work(of bench: CellGroup) -> GroupWork {
+    let open = bench.cells.filter { !missing($0).isEmpty }
+    let measured = open.filter { missing($0) != [.latency] }
+    let timed = open.contains { missing($0).contains(.latency) } ? open.count : 0
+    return GroupWork(
+      measured: measured.count,
+      ownPasses: measured.count { $0.cell.identity != $0.fullIdentity },
+      hasDensePass: !measured.isEmpty,
+      timedPasses: timed * (request.warmups + request.repeats),
+      decodeTokens: bench.cells[0].decodeTokens)
+  }
+
+  /// Before the samples are made they are taken to be as long as the context.
+  private func plannedWork(of bench: CellGroup) -> Double {
+    let tokens = bench.cell.contextLength
+    let scored = bench.cell.taskProtocol == nil ? 0 : tokens / 2
+    return work(of: bench).total(
+      of: [GroupWork.Length(tokens: tokens, scored: scored)], count: bench.sampleCount)
   }
 
   /// A calibration on the very text that is evaluated flatters its strategy.
@@ -204,7 +235,7 @@ public final class ExperimentRunner {
   // MARK: One bench
 
   private func runBench(_ bench: CellGroup) throws {
-    if !request.isFresh {
+    if !request.isFresh, bench.cells.contains(where: { !missing($0).isEmpty }) {
       // Another run may have stored cells meanwhile.
       for (identity, kinds) in try sink.storedKinds(of: bench.cells.map(\.cell.identity)) {
         stored[identity, default: []].formUnion(kinds)
@@ -216,24 +247,20 @@ public final class ExperimentRunner {
       report(.skipped(cell))
     }
     guard !open.isEmpty else { return }
-    do {
+    progress.beginGroup(work: plannedWork(of: bench))
+    defer { unstored.removeAll() }
+    // Without its model, its text or the dense pass nothing of a bench can run.
+    _ = try attempt(failing: open.filter { !missing($0).isEmpty }) {
       let prepared = try RunningGroup(bench, runner: self)
       try prepared.runQuality()
       try prepared.runTiming()
-    } catch let error as any StoreFailure {
-      throw error
-    } catch RunError.interrupted {
-      throw RunError.interrupted
-    } catch {
-      // Nothing of this bench can run: its model, its text, or the dense pass is at fault.
-      for cell in open where !missing(cell).isEmpty { try fail(cell, error) }
     }
   }
 
   // MARK: What benches report
 
   func checkpoint() throws {
-    if isInterrupted() { throw RunError.interrupted }
+    if isInterrupted() { throw RunInterruption() }
   }
 
   func store(_ results: CellResults, of cell: PlannedCell, seconds: Double) throws {
@@ -253,7 +280,8 @@ public final class ExperimentRunner {
     failures[cell.cell.identity] = reason
     summary.failed += 1
     try storing {
-      try sink.storeFailure(of: cell.cell.identity, reason: reason, run: run)
+      try sink.storeFailure(
+        of: cell.cell.identity, kinds: missing(cell), reason: reason, run: run)
     }
     report(.failed(cell, reason: reason))
   }
@@ -266,18 +294,5 @@ public final class ExperimentRunner {
   private func finish(_ cell: PlannedCell, _ kinds: Set<ResultKind>) {
     stored[cell.cell.identity, default: []].formUnion(kinds)
     if touched.insert(cell.cell.identity).inserted { summary.finished += 1 }
-  }
-}
-
-/// An error of the result store: it ends the run.
-protocol StoreFailure: Error {}
-
-/// Carries what the store threw out of a bench.
-public struct SinkError: StoreFailure {
-  public var underlying: any Error
-
-  /// Marks what the store threw, so that it is not taken for a cell's failure.
-  static func wrapping<Value>(_ body: () throws -> Value) throws -> Value {
-    do { return try body() } catch { throw SinkError(underlying: error) }
   }
 }

@@ -12,16 +12,14 @@ extension ModelFacts {
   /// - Parameter name: as a spec calls it.
   public init(name: String, path: String) throws {
     let file = try GGUFFile(path: path)
-    let model = try LlamaModel(file, workspace: Workspace(workers: WorkerPool()), name: path)
-    let c = model.configuration
-    let attention = 2 * c.hiddenSize * (c.queryHeads + c.kvHeads) * c.headDimension
+    let workspace = Workspace(workers: WorkerPool())
+    let blueprint = try BlueprintDecoder(file, workspace: workspace, name: path).blueprint
     self.init(
       name: name, path: path, digest: try SHA256Digest.ofFile(at: path),
-      contextLength: c.contextLength, shape: model.shape,
+      contextLength: blueprint.contextLength, shape: blueprint.shape,
       size: ModelSize(
-        hiddenSize: c.hiddenSize,
-        matrixParameters: c.layers * (attention + 3 * c.hiddenSize * c.feedForwardSize),
-        outputParameters: c.vocabularySize * c.hiddenSize,
+        hiddenSize: blueprint.hiddenSize, matrixParameters: blueprint.matrixParameters,
+        outputParameters: blueprint.outputParameters,
         fileBytes: (try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0))
   }
 }

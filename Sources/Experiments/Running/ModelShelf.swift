@@ -12,7 +12,8 @@ public struct LoadedModel {
   /// As the spec or the command line calls it.
   public let name: String
   public let path: String
-  public let model: LlamaModel
+  public let model: any DecoderModel
+  public let blueprint: DecoderBlueprint
   public let tokenizer: Tokenizer
   public let chatTemplate: String?
   private let digestOfFile: DigestOfFile
@@ -22,7 +23,9 @@ public struct LoadedModel {
     self.name = name
     self.path = path
     let file = try GGUFFile(path: path)
-    model = try LlamaModel(file, workspace: workspace, name: path)
+    let decoder = try BlueprintDecoder(file, workspace: workspace, name: path)
+    model = decoder
+    blueprint = decoder.blueprint
     tokenizer = try Tokenizer(of: file)
     digestOfFile = DigestOfFile(path: path)
     chatTemplate = try file.string(ifPresent: "tokenizer.chat_template")

@@ -6,163 +6,158 @@ import Tensors
 import Tokenization
 import Transformer
 
-/// The passes that find out how good a strategy is, over all samples of one model x context length x task.
+/// The passes that find out how good strategies are, over all samples of one model x context length
+/// x task.
 ///
-/// One dense pass serves all strategies: it gives the reference predictions and, with sessions of the strategies beside
-/// it, their `isolated` errors. Then each strategy has its `propagated` pass, in which its own output goes on: errors
-/// again, and the quality figures.
+/// One dense pass serves all of them: it gives the reference predictions and, with sessions of the
+/// strategies beside it, their `isolated` errors. Each strategy has a pass of its own besides, in
+/// which its own output goes on: its `propagated` errors, and the predictions that its quality is
+/// judged by.
 package struct QualityPass {
   let model: any RunModel
   let task: any ExperimentTask
   let samples: [TaskSample]
   let makeFull: () -> AttentionSession
   let futures: FutureShelf
-  let measuresApproximation: Bool
-  let measuresQuality: Bool
-  let measuresMemory: Bool
   /// Asked between steps; throws to end the run.
   let checkpoint: () throws -> Void
-  /// Told of each layer of a prompt that is done.
-  let afterLayer: (TaskSample) -> Void
+  /// Told of each layer of a sample's prompt that is done.
+  let afterLayer: (_ sample: Int) -> Void
 
   package init(
     model: any RunModel, task: any ExperimentTask, samples: [TaskSample],
     makeFull: @escaping () -> AttentionSession, futures: FutureShelf,
-    measuresApproximation: Bool,
-    measuresQuality: Bool, measuresMemory: Bool, checkpoint: @escaping () throws -> Void,
-    afterLayer: @escaping (TaskSample) -> Void
+    checkpoint: @escaping () throws -> Void = {}, afterLayer: @escaping (Int) -> Void = { _ in }
   ) {
     self.model = model
     self.task = task
     self.samples = samples
     self.makeFull = makeFull
     self.futures = futures
-    self.measuresApproximation = measuresApproximation
-    self.measuresQuality = measuresQuality
-    self.measuresMemory = measuresMemory
     self.checkpoint = checkpoint
     self.afterLayer = afterLayer
   }
 
-  /// What the dense run predicted, by sample.
-  package struct Dense {
+  /// A strategy, and what its cell is asked for.
+  package struct Subject {
+    let strategy: CellStrategy
+    let kinds: Set<ResultKind>
+
+    package init(_ strategy: CellStrategy, _ kinds: Set<ResultKind>) {
+      self.strategy = strategy
+      self.kinds = kinds
+    }
+
+    var identity: String { strategy.cell.cell.identity }
+  }
+
+  /// What a run of all samples came to.
+  package struct Own {
     var outcomes: [SamplePass.Outcome] = []
     var memory: MemoryFigures
-    /// Isolated errors, or what was wrong with them, by strategy in the order given.
-    package var isolated: [Result<[HeadMeasurement], any Error>] = []
+    /// The propagated errors; empty where they were not measured.
+    var heads: [HeadMeasurement] = []
 
-    /// The same run, for strategies of which it measured nothing.
-    func isolatingNothing(of strategies: [CellStrategy]) -> Dense {
-      var dense = self
-      dense.isolated = strategies.map { _ in .success([]) }
-      return dense
+    /// What other cells' budgets may match.
+    var measurements: [Records.Measurement] {
+      AggregatedMeasurements.measurements(of: heads) + memory.measurements
     }
   }
 
-  /// The dense run of all samples, with the sessions of `strategies` beside it.
-  package func dense(isolating strategies: [CellStrategy]) throws -> Dense {
-    let measured = measuresApproximation ? strategies : []
-    // What the dense cache holds is a figure of `full`; else it is kept only where decode steps need it.
-    let keepsDense = hasDecodeSteps || strategies.contains(where: \.isFull)
+  package struct Dense {
+    var own: Own
+    /// Isolated errors, or what was wrong with them, by identity.
+    var isolated: [String: Result<[HeadMeasurement], any Error>] = [:]
+  }
+
+  /// The dense run, with sessions of the subjects beside it.
+  package func dense(beside subjects: [Subject]) throws -> Dense {
+    let measured = subjects.filter { $0.kinds.contains(.approximation) }
+    // What the dense cache holds is a figure of `full`; else it is kept only where decode steps
+    // need it.
+    let keepsDense = hasDecodeSteps || subjects.contains(where: \.strategy.isFull)
     var probe: ApproximationProbe?
-    var dense = Dense(memory: MemoryFigures(shape: model.model.shape))
-    for (index, sample) in samples.enumerated() {
+    var dense = Dense(own: Own(memory: MemoryFigures(shape: model.model.shape)))
+    for index in samples.indices {
       let full = makeFull()
-      var attention: any LayerAttention = full
-      if !measured.isEmpty {
-        let sparse = try measured.map {
-          try futures.telling($0.makeSession(for: sample), of: index)
-        }
-        if let probe {
-          probe.beginSample(dense: full, sparse: sparse)
-        } else {
-          probe = ApproximationProbe(
-            .isolated, dense: full, sparse: sparse, keepsShadow: keepsDense)
-        }
-        attention = probe ?? full
+      let sparse = try measured.map { subject in
+        subject.strategy.isFull
+          ? full
+          : try futures.telling(subject.strategy.makeSession(for: samples[index]), of: index)
       }
-      dense.outcomes.append(
-        try pass(sample).run(attention: attention) { dense.memory.afterPrefill(full) })
-      dense.memory.atEnd(full)
+      if let probe {
+        probe.beginSample(dense: full, sparse: sparse)
+      } else if !sparse.isEmpty {
+        probe = ApproximationProbe(
+          .isolated, dense: full, sparse: sparse, keepsShadow: keepsDense)
+      }
+      try run(index, probe ?? full, holding: full, into: &dense.own)
     }
-    dense = dense.isolatingNothing(of: strategies)
     if let probe {
-      let heads = probe.finish()
-      dense.isolated = zip(heads, probe.failures).map { heads, failure in
-        failure.map { .failure($0) } ?? .success(heads)
+      for (subject, (heads, failure)) in zip(measured, zip(probe.finish(), probe.failures)) {
+        dense.isolated[subject.identity] = failure.map { .failure($0) } ?? .success(heads)
       }
     }
     return dense
   }
 
-  /// Everything about one strategy: its isolated errors, and what its own run of all samples gives.
+  /// The run in which the subject's own output goes on.
   ///
-  /// For `full` the dense run is its own run, and its errors (a second session's against the first's) are the same in
-  /// both settings.
-  package func results(
-    of strategy: CellStrategy, dense: Dense, isolated: [HeadMeasurement]
-  ) throws -> CellResults {
-    if strategy.isFull {
-      return try results(
-        of: strategy, outcomes: dense.outcomes, dense: nil,
-        heads: isolated + isolated.asPropagated, memory: dense.memory)
-    }
-    var memory = MemoryFigures(shape: model.model.shape)
-    var outcomes: [SamplePass.Outcome] = []
+  /// - Parameter isMatched: whether other cells' budgets match this one's use. Where no output goes
+  ///   on, the errors are the isolated ones, and measured here for them alone.
+  package func own(of subject: Subject, isMatched: Bool = false) throws -> Own {
+    let isMeasured =
+      subject.kinds.contains(.approximation) && (model.model.carriesOutput || isMatched)
+    var own = Own(memory: MemoryFigures(shape: model.model.shape))
     var probe: ApproximationProbe?
-    // Where no output goes on, both settings are the same.
-    let buildsUp = model.model.carriesOutput
     for (index, sample) in samples.enumerated() {
-      let session = try futures.telling(strategy.makeSession(for: sample), of: index)
-      var attention: any LayerAttention = PiecewiseAttention(session)
-      if measuresApproximation && buildsUp {
-        let full = makeFull()
-        if let probe {
-          probe.beginSample(dense: full, sparse: [session])
-        } else {
-          probe = ApproximationProbe(
-            .propagated, dense: full, sparse: [session], keepsShadow: hasDecodeSteps)
-        }
-        attention = probe ?? attention
+      let session = try futures.telling(subject.strategy.makeSession(for: sample), of: index)
+      if let probe {
+        probe.beginSample(dense: makeFull(), sparse: [session])
+      } else if isMeasured {
+        probe = ApproximationProbe(
+          .propagated, dense: makeFull(), sparse: [session], keepsShadow: hasDecodeSteps)
       }
-      outcomes.append(
-        try pass(sample).run(attention: attention) { memory.afterPrefill(session) })
-      memory.atEnd(session)
+      try run(index, probe ?? PiecewiseAttention(session), holding: session, into: &own)
       if let fault = session.fault { throw fault }
     }
     if let failure = probe?.failures.first ?? nil { throw failure }
-    return try results(
-      of: strategy, outcomes: outcomes, dense: dense.outcomes,
-      heads: isolated + (buildsUp ? probe?.finish().first ?? [] : isolated.asPropagated),
-      memory: memory)
+    own.heads = probe?.finish().first ?? []
+    return own
   }
 
-  private func results(
-    of strategy: CellStrategy, outcomes: [SamplePass.Outcome], dense: [SamplePass.Outcome]?,
-    heads: [HeadMeasurement], memory: MemoryFigures
-  ) throws -> CellResults {
+  /// Everything about one strategy: its isolated errors, and what its own run gave.
+  ///
+  /// For `full` the dense run is its own run, and its errors (the dense output against itself) are
+  /// the same in both settings.
+  package func results(of subject: Subject, own: Own?, dense: Dense) throws -> CellResults {
+    let isolated = try dense.isolated[subject.identity]?.get() ?? []
+    let isFull = subject.strategy.isFull
+    let own = try isFull ? dense.own : own ?? self.own(of: subject)
+    let heads =
+      isolated
+      + (isFull || !model.model.carriesOutput ? isolated.asPropagated : own.heads)
     let quality: (measurements: [Records.Measurement], units: [ScoredUnit]) =
-      measuresQuality ? try score(outcomes, dense: dense) : ([], [])
+      subject.kinds.contains(.quality)
+      ? try score(own.outcomes, dense: isFull ? nil : dense.own.outcomes) : ([], [])
     return CellResults(
-      identity: strategy.cell.cell.identity,
-      kinds: kinds,
+      identity: subject.identity, kinds: subject.kinds,
       measurements: AggregatedMeasurements.measurements(of: heads) + quality.measurements
-        + (measuresMemory ? memory.measurements : []),
+        + (subject.kinds.contains(.memory) ? own.memory.measurements : []),
       heads: heads, units: quality.units)
   }
 
-  private var kinds: Set<ResultKind> {
-    var kinds: Set<ResultKind> = []
-    if measuresQuality { kinds.insert(.quality) }
-    if measuresApproximation { kinds.insert(.approximation) }
-    if measuresMemory { kinds.insert(.memory) }
-    return kinds
-  }
-
-  private func pass(_ sample: TaskSample) -> SamplePass {
-    SamplePass(
-      model: model.model, sample: sample, checkpoint: checkpoint,
-      afterLayer: { _ in afterLayer(sample) })
+  /// Takes one sample through the model; `session` is the one whose cache counts.
+  private func run(
+    _ index: Int, _ attention: any LayerAttention, holding session: AttentionSession,
+    into own: inout Own
+  ) throws {
+    let pass = SamplePass(
+      model: model.model, sample: samples[index], checkpoint: checkpoint,
+      afterLayer: { _ in afterLayer(index) })
+    own.outcomes.append(
+      try pass.run(attention: attention) { own.memory.afterPrefill(session) })
+    own.memory.atEnd(session)
   }
 
   private var hasDecodeSteps: Bool { samples.contains(where: \.hasDecodeSteps) }
@@ -204,8 +199,8 @@ package struct QualityPass {
 
   private var taskChance: Double { type(of: task).description.chanceLevel ?? 0 }
 
-  /// Scores a sample's tokens. The dense logits are made again from its hidden states, row by row beside the sparse
-  /// ones, so that no more than a tile of either exists.
+  /// Scores a sample's tokens. The dense logits are made again from its hidden states, row by row
+  /// beside the sparse ones, so that no more than a tile of either exists.
   private func observe(
     _ sample: TaskSample, _ outcome: SamplePass.Outcome, dense: SamplePass.Outcome?,
     into quality: inout QualityMeasure

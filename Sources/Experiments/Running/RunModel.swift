@@ -5,11 +5,9 @@ import Transformer
 
 /// What the cells of a run are about: a model from a file, or attention inputs without one.
 public protocol RunModel {
-  associatedtype Decoder: DecoderModel
-
   /// As the spec calls it.
   var name: String { get }
-  var model: Decoder { get }
+  var model: any DecoderModel { get }
   /// SHA-256 of all that decides what it computes.
   var digest: String { get throws }
 

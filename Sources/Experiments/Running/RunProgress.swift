@@ -1,18 +1,32 @@
-/// How far a run is: work done against all work, both in the unit of ``PassCost``.
+/// How far a run is: of all groups' work, as planned (``GroupWork``), the work of those behind and
+/// the share that is done of the one at work.
 struct RunProgress {
   private let total: Double
-  private var done = 0.0
+  private var behind = 0.0
+  private var current = 0.0
+  private var share = 0.0
   private let start = ContinuousClock.now
+  private var besides = Duration.zero
 
   init(total: Double = 0) { self.total = total }
 
-  mutating func add(_ work: Double) { done += work }
+  mutating func beginGroup(work: Double) {
+    behind += current
+    current = work
+    share = 0
+  }
 
-  var fraction: Double { total > 0 ? min(1, done / total) : 0 }
+  /// Adds a share of the group at work.
+  mutating func add(_ more: Double) { share = min(1, share + more) }
 
-  /// Seconds that the rest takes at the pace so far; nil before a hundredth is done.
+  /// Leaves time that went by for something outside of the groups' work out of the pace.
+  mutating func leaveOut(_ time: Duration) { besides += time }
+
+  var fraction: Double { total > 0 ? min(1, (behind + current * share) / total) : 0 }
+
+  /// Seconds that the rest takes at the pace so far; nil before a fiftieth is done.
   var remaining: Double? {
-    guard fraction > 0.01 else { return nil }
-    return (ContinuousClock.now - start).seconds * (1 - fraction) / fraction
+    guard fraction > 0.02 else { return nil }
+    return (ContinuousClock.now - start - besides).seconds * (1 - fraction) / fraction
   }
 }

@@ -15,8 +15,11 @@ final class RunningGroup {
   private let samples: [TaskSample]
   private let makeFull: () -> AttentionSession
   private let futures: FutureShelf
+  private let work: GroupWork
+  private let totalWork: Double
   private var strategies: [String: CellStrategy] = [:]
-  private var dense: QualityPass.Dense?
+  private var step = ""
+  private static let densePass = "dense pass"
 
   /// Throws what is wrong with the model, the task or its text: then no cell of the bench can run.
   init(_ bench: CellGroup, runner: ExperimentRunner) throws {
@@ -29,6 +32,8 @@ final class RunningGroup {
       named: cell.task, parameters: cell.taskParameters, folder: runner.request.folder)
     samples = try model.samples(
       of: task, contextLength: cell.contextLength, seed: cell.seed)
+    work = runner.work(of: bench)
+    totalWork = work.total(of: samples.map(\.length))
     let decoder = model.model
     makeFull = {
       AttentionSession(FullAttention(), shape: decoder.shape, workspace: decoder.workspace)
@@ -41,91 +46,85 @@ final class RunningGroup {
 
   private static let qualityKinds: Set<ResultKind> = [.approximation, .quality, .memory]
 
-  /// Errors, quality and memory of all cells that lack any of them; matched cells once their reference is stored.
-  func runQuality() throws {
-    var open = bench.cells.filter { !runner.missing($0).isDisjoint(with: Self.qualityKinds) }
-    while !open.isEmpty {
-      let ready = open.filter { cell in
-        !open.contains { cell.references.contains($0.cell.identity) }
-      }
-      precondition(!ready.isEmpty, "RunningGroup.runQuality: cells wait for each other in a ring")
-      try runQuality(of: ready)
-      open.removeAll { cell in ready.contains { $0.cell.identity == cell.cell.identity } }
-    }
+  private func kinds(of cell: PlannedCell) -> Set<ResultKind> {
+    runner.missing(cell).intersection(Self.qualityKinds)
   }
 
-  private func runQuality(of cells: [PlannedCell]) throws {
-    let strategies = try cells.compactMap { cell in try strategy(for: cell) }
-    guard !strategies.isEmpty else { return }
+  /// Errors, quality and memory of all cells that lack any of them.
+  ///
+  /// All strategies stand beside one dense pass, so their budgets have to be known before it: cells
+  /// that others match take their own pass first.
+  func runQuality() throws {
+    let open = bench.cells.filter { !kinds(of: $0).isEmpty }
+    guard !open.isEmpty else { return }
     let pass = QualityPass(
       model: model, task: task, samples: samples, makeFull: makeFull, futures: futures,
-      measuresApproximation: strategies.contains {
-        runner.missing($0.cell).contains(.approximation)
-      },
-      measuresQuality: strategies.contains { runner.missing($0.cell).contains(.quality) },
-      measuresMemory: strategies.contains { runner.missing($0.cell).contains(.memory) },
-      checkpoint: runner.checkpoint,
-      afterLayer: { [self] sample in advance(by: cost(of: sample) / Double(layers)) })
-    let dense = try dense(of: pass, isolating: strategies)
-    for (strategy, isolated) in zip(strategies, dense.isolated) {
-      try runner.checkpoint()
-      advance(by: 0, strategy.cell.label)
-      var watch = Stopwatch()
-      do {
-        var results = try pass.results(of: strategy, dense: dense, isolated: try isolated.get())
+      checkpoint: runner.checkpoint, afterLayer: { [self] in noteLayer(ofSample: $0) })
+    let matched = open.reduce(into: Set<String>()) { $0.formUnion($1.references) }
+    var early: [String: (own: QualityPass.Own, seconds: Double)] = [:]
+    for cell in open where matched.contains(cell.cell.identity) {
+      early[cell.cell.identity] = try attempting(cell) {
+        let subject = try subject(cell)
+        begin("\(cell.label), own pass")
+        var watch = Stopwatch()
+        let own = try pass.own(of: subject, isMatched: true)
+        runner.unstored[cell.cell.identity] = own.measurements
+        return (own, watch.lap().seconds)
+      }
+    }
+    let subjects = try open.compactMap { cell in try attempting(cell) { try subject(cell) } }
+    guard !subjects.isEmpty else { return }
+    begin(Self.densePass)
+    let dense = try pass.dense(beside: subjects)
+    for subject in subjects {
+      let cell = subject.strategy.cell
+      try attempting(cell) {
+        for reference in cell.references.sorted() { try runner.checkNotFailed(reference) }
+        let known = early.removeValue(forKey: cell.cell.identity)
+        begin(known == nil && !subject.strategy.isFull ? "\(cell.label), own pass" : cell.label)
+        var watch = Stopwatch()
+        var results = try pass.results(of: subject, own: known?.own, dense: dense)
+        let seconds = watch.lap().seconds + (known?.seconds ?? 0)
         // A timing group finds the peak as it goes; without one it takes a pass of its own.
-        if pass.measuresMemory && !runner.missing(strategy.cell).contains(.latency) {
+        if subject.kinds.contains(.memory) && !runner.missing(cell).contains(.latency) {
           results.measurements += try timedPass(
-            strategy, repetition: 0, isWarmup: true
+            subject.strategy, repetition: 0, isWarmup: true
           ).memory
         }
-        try runner.store(results, of: strategy.cell, seconds: watch.lap())
-      } catch let error as any StoreFailure {
-        throw error
-      } catch RunError.interrupted {
-        throw RunError.interrupted
-      } catch {
-        try runner.fail(strategy.cell, error)
+        try runner.store(results, of: cell, seconds: seconds)
       }
     }
   }
 
-  /// The dense run beside the strategies. Where it has nothing to measure of them, matched cells, which come after their
-  /// references, need no second one.
-  private func dense(
-    of pass: QualityPass, isolating strategies: [CellStrategy]
-  ) throws -> QualityPass.Dense {
-    if !pass.measuresApproximation, !strategies.contains(where: \.isFull), let known = dense {
-      return known.isolatingNothing(of: strategies)
-    }
-    advance(by: 0, "dense pass")
-    let fresh = try pass.dense(isolating: strategies)
-    dense = fresh
-    return fresh
+  private func subject(_ cell: PlannedCell) throws -> QualityPass.Subject {
+    QualityPass.Subject(try strategy(for: cell), kinds(of: cell))
   }
 
-  /// The cell's strategy, or nil after its failure is recorded.
-  private func strategy(for cell: PlannedCell) throws -> CellStrategy? {
+  private func strategy(for cell: PlannedCell) throws -> CellStrategy {
     if let made = strategies[cell.cell.identity] { return made }
+    let made = try CellStrategy.prepare(
+      cell, model: model, samples: samples, runner: runner)
+    strategies[cell.cell.identity] = made
+    return made
+  }
+
+  /// A part of a cell's work; nil if it fails, or failed before, with the failure recorded. What
+  /// ends the run passes through.
+  @discardableResult
+  private func attempting<Value>(
+    _ cell: PlannedCell, _ body: () throws -> Value
+  ) throws -> Value? {
     guard runner.failure(of: cell.cell.identity) == nil else { return nil }
-    do {
-      let made = try CellStrategy.prepare(
-        cell, model: model, samples: samples, runner: runner)
-      strategies[cell.cell.identity] = made
-      return made
-    } catch let error as any StoreFailure {
-      throw error
-    } catch RunError.interrupted {
-      throw RunError.interrupted
-    } catch {
-      try runner.fail(cell, error)
-      return nil
+    return try runner.attempt(failing: [cell]) {
+      try runner.checkpoint()
+      return try body()
     }
   }
 
   // MARK: Timing
 
-  /// One timing group of `full` and the cells that lack latency, interleaved so that a drifting machine hits all alike.
+  /// One timing group of `full` and the cells that lack latency, interleaved so that a drifting
+  /// machine hits all alike.
   func runTiming() throws {
     let open = bench.cells.filter {
       runner.missing($0).contains(.latency) && runner.failure(of: $0.cell.identity) == nil
@@ -133,33 +132,32 @@ final class RunningGroup {
     guard !open.isEmpty else { return }
     let isFull = { (cell: PlannedCell) in cell.cell.identity == cell.fullIdentity }
     let reference = bench.cells.filter { isFull($0) && !open.contains($0) }
-    let strategies = try (reference + open).compactMap { cell in try strategy(for: cell) }
+    let strategies = try (reference + open).compactMap { cell in
+      try attempting(cell) { try strategy(for: cell) }
+    }
+    func hasFailed(_ identity: String) -> Bool { runner.failure(of: identity) != nil }
     var group = TimingGroup(threads: model.model.workspace.workers.threadCount, samples: [])
-    var failed: Set<String> = []
     for repetition in 0..<runner.request.warmups + runner.request.repeats {
       let isWarmup = repetition < runner.request.warmups
-      for strategy in strategies where !failed.contains(strategy.cell.cell.identity) {
-        try runner.checkpoint()
-        advance(by: 0, "timing \(strategy.cell.label), repeat \(repetition)")
-        do {
+      for strategy in strategies {
+        try attempting(strategy.cell) {
+          begin("timing \(strategy.cell.label), repeat \(repetition)")
           let timed = try timedPass(
             strategy, repetition: repetition, isWarmup: isWarmup)
           group.samples.append(timed.sample)
           keepLargest(timed.memory, of: strategy.cell, in: &group)
-        } catch {
-          try runner.fail(strategy.cell, error)
-          failed.insert(strategy.cell.cell.identity)
         }
-        advance(by: cost(of: samples[0]))
+        advance(by: work.timedPass(of: samples[0].length))
       }
     }
-    group.samples.removeAll { failed.contains($0.identity) }
-    for identity in failed { group.measurements[identity] = nil }
-    let timed = strategies.map(\.cell).filter { !failed.contains($0.cell.identity) }
+    group.samples.removeAll { hasFailed($0.identity) }
+    group.measurements = group.measurements.filter { !hasFailed($0.key) }
+    let timed = strategies.map(\.cell).filter { !hasFailed($0.cell.identity) }
     if !timed.isEmpty { try runner.store(group, cells: timed) }
   }
 
-  /// One timed run of the first sample from an empty start: kernels give their scratch back and the high-water mark is reset before it.
+  /// One timed run of the first sample from an empty start: kernels give their scratch back and the
+  /// high-water mark is reset before it.
   private func timedPass(
     _ strategy: CellStrategy, repetition: Int, isWarmup: Bool
   ) throws -> (sample: TimingSample, memory: [Records.Measurement]) {
@@ -203,20 +201,24 @@ final class RunningGroup {
 
   // MARK: Progress
 
-  private var layers: Int { model.model.shape.layers }
-
-  private func cost(of sample: TaskSample) -> Double {
-    PassCost.relative(tokens: sample.prompt.count)
+  /// Names the step that begins.
+  private func begin(_ step: String) {
+    self.step = step
+    advance(by: 0)
   }
 
-  private func advance(by work: Double, _ what: String? = nil) {
-    runner.progress.add(work)
-    if let what { currentStep = what }
+  private func noteLayer(ofSample index: Int) {
+    let length = samples[index].length
+    let pass = step == Self.densePass ? work.densePass(of: length) : work.ownPass(of: length)
+    advance(by: pass / Double(model.model.shape.layers), "sample \(index + 1) of \(samples.count)")
+  }
+
+  private func advance(by amount: Double, _ place: String? = nil) {
+    runner.progress.add(amount / max(totalWork, 1))
+    let what = [step, place].compactMap { $0 }.joined(separator: ", ")
     runner.report(
       .progress(
-        "\(bench.title): \(currentStep)", done: runner.progress.fraction,
+        "\(bench.title): \(what)", done: runner.progress.fraction,
         remaining: runner.progress.remaining))
   }
-
-  private var currentStep = ""
 }

@@ -1,5 +1,4 @@
 import Attention
-import Kernels
 import Tasks
 import Tensors
 import Transformer
@@ -52,7 +51,15 @@ struct SamplePass {
       position += max(0, sample.forced.count - 1)
     }
     if sample.greedyTokens > 0 {
-      outcome.greedy = try greedy(last, from: position, attention: attention)
+      var decoder = GreedyDecoder(model, attention: attention, after: last, position: position)
+      try decoder.decode(
+        atMost: sample.greedyTokens, firstExcluding: sample.isNeverEmpty ? sample.stopTokens : []
+      ) { token in
+        guard !sample.stopTokens.contains(token) else { return false }
+        outcome.greedy.append(token)
+        try checkpoint()
+        return true
+      }
     }
     return outcome
   }
@@ -73,7 +80,7 @@ struct SamplePass {
     var next = 0
     while next < sample.forced.count - 1 {
       try checkpoint()
-      let count = min(LlamaModel.decodedTogether, sample.forced.count - 1 - next)
+      let count = min(DecodeStep.mostTokens, sample.forced.count - 1 - next)
       let step = try model.decode(
         Array(sample.forced[next..<next + count]), firstPosition: promptCount + next,
         attention: attention)
@@ -82,28 +89,5 @@ struct SamplePass {
     }
     return Matrix(
       rows: elements.count / hidden.columns, columns: hidden.columns, elements: elements)
-  }
-
-  private func greedy(
-    _ last: Matrix, from first: Int, attention: any LayerAttention
-  ) throws -> [Int32] {
-    var logits: [Float] = []
-    var tokens: [Int32] = []
-    var hidden = last
-    for step in 0..<sample.greedyTokens {
-      model.logits(of: hidden, row: hidden.rows - 1, into: &logits)
-      if step == 0 && sample.isNeverEmpty {
-        for token in sample.stopTokens { logits[Int(token)] = -.infinity }
-      }
-      let token = Int32(Softmax.argmax(logits.span) ?? 0)
-      guard !sample.stopTokens.contains(token) else { break }
-      tokens.append(token)
-      guard step + 1 < sample.greedyTokens else { break }
-      try checkpoint()
-      hidden = try model.forward(
-        [token], firstPosition: first + step, phase: .decode, attention: attention,
-        keeping: 0..<1)
-    }
-    return tokens
   }
 }

@@ -3,12 +3,13 @@ import Calibration
 import Foundation
 import Synthesis
 import Tasks
+import Transformer
 
 /// Attention inputs without a model, ready to run.
 struct SyntheticModel: RunModel {
   let name: String
   let geometry: SyntheticGeometry
-  let model: SyntheticDecoder
+  let model: any DecoderModel
 
   init(_ geometry: SyntheticGeometry, name: String, workspace: Workspace) {
     self.name = name

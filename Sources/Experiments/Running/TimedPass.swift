@@ -22,53 +22,35 @@ package struct TimedPass {
   ) throws -> TimingSample {
     let prompt = sample.prompt
     let last = prompt.count - 1..<prompt.count
-    var logits: [Float] = []
     try model.prepare(prompt, decodeTokens: decodeTokens)
     var clock = Stopwatch()
     var hidden = try model.forward(
       prompt, firstPosition: 0, phase: .prefill, attention: session, keeping: last)
     var position = prompt.count
-    var tail = 0
     if !sample.lateTokens.isEmpty {
       hidden = try model.decode(
         sample.lateTokens, firstPosition: position, attention: session)
       position += sample.lateTokens.count
-      tail = sample.lateTokens.count - 1
     }
-    model.logits(of: hidden, row: tail, into: &logits)
-    var token = Int32(Softmax.argmax(logits.span) ?? 0)
-    let timeToFirstToken = clock.lap()
-    let first = session.times.values.reduce(into: StageTimes()) { $0 += $1 }
-
-    let room = model.contextLength - position
-    var steps: [Double] = []
-    for step in 0..<min(decodeTokens, room) {
-      let hidden = try model.forward(
-        [token], firstPosition: position + step, phase: .decode, attention: session,
-        keeping: 0..<1)
-      model.logits(of: hidden, row: 0, into: &logits)
-      token = Int32(Softmax.argmax(logits.span) ?? 0)
-      steps.append(clock.lap())
+    var decoder = GreedyDecoder(model, attention: session, after: hidden, position: position)
+    // Seconds until each token is there, the first one's with the prompt.
+    var seconds: [Double] = []
+    var first = StageTimes()
+    try decoder.decode(atMost: decodeTokens + 1) { _ in
+      seconds.append(clock.lap().seconds)
+      if seconds.count == 1 { first = spent(by: session) }
+      return true
     }
     if let fault = session.fault { throw fault }
-    let total = session.times.values.reduce(into: StageTimes()) { $0 += $1 }
+    let total = spent(by: session)
     return TimingSample(
       identity: identity, repetition: repetition, isWarmup: isWarmup, prompt: prompt.count,
-      timeToFirstToken: timeToFirstToken, first: first, steps: steps, decode: total - first)
+      timeToFirstToken: seconds[0], first: first, steps: Array(seconds.dropFirst()),
+      decode: total - first)
   }
-}
 
-/// A monotonic clock with laps, in seconds.
-package struct Stopwatch {
-  private var last = ContinuousClock.now
-
-  package init() {}
-
-  /// Seconds since the last lap, or since it was made.
-  package mutating func lap() -> Double {
-    let now = ContinuousClock.now
-    defer { last = now }
-    return (now - last).seconds
+  private func spent(by session: AttentionSession) -> StageTimes {
+    session.times.values.reduce(into: StageTimes()) { $0 += $1 }
   }
 }
 

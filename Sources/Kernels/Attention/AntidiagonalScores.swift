@@ -2,13 +2,14 @@ import Tensors
 
 /// Attention between blocks, estimated from every S-th antidiagonal (XAttention, arXiv 2503.16428).
 ///
-/// Queries and keys are taken in cells of S = `stride` tokens, cell a holding the tokens a·S … a·S + S − 1. The score of
-/// two cells is the sum over one antidiagonal of their S x S products,
+/// Queries and keys are taken in cells of S = `stride` tokens, cell a holding the tokens a·S …
+/// a·S + S − 1. The score of two cells is the sum over one antidiagonal of their S x S products,
 ///
-///     s_ab = Σ_{t < S} q_{aS + S−1−t} · k_{bS + t} / (S √d)
+///     s_ab = scale · Σ_{t < S} q_{aS + S−1−t} · k_{bS + t} / S
 ///
-/// tokens behind the prompt's end counting as zeros. Each cell's row is a softmax over the cells b ≤ a; a block's score is
-/// the sum of its cells' weights. One S-th of the products of attention, and no memory that grows with their number.
+/// tokens beyond the prompt's end counting as zeros. Each cell's row is a softmax over the cells
+/// b ≤ a; a block's score is the sum of its cells' weights. Takes one S-th of the products of
+/// attention, in memory that does not grow with their number.
 public enum AntidiagonalScores {
   /// Cells of queries that are multiplied at a time.
   private static let tileCells = 64
@@ -33,8 +34,10 @@ public enum AntidiagonalScores {
       stride > 0 && blockSize > 0 && blockSize % stride == 0 && keys.width == head.count
         && head.upperBound <= queries.columns && keys.count >= tokens && !blocks.isEmpty
         && (blocks.upperBound - 1) * blockSize < tokens,
-      "AntidiagonalScores: stride \(stride), blocks \(blocks) of \(blockSize), queries \(tokens) x \(queries.columns), head \(head), keys \(keys.count) x \(keys.width)"
-    )
+      """
+      AntidiagonalScores: stride \(stride), blocks \(blocks) of \(blockSize), queries \(tokens) x \
+      \(queries.columns), head \(head), keys \(keys.count) x \(keys.width)
+      """)
     let cellsPerBlock = blockSize / stride
     let cells = (tokens + stride - 1) / stride
     let rows = blocks.lowerBound * cellsPerBlock..<min(blocks.upperBound * cellsPerBlock, cells)
@@ -58,7 +61,8 @@ public enum AntidiagonalScores {
     }
   }
 
-  /// s_ab · log₂ e for the query cells `rows` and all key cells before the last of them, (rows x key cells).
+  /// s_ab · log₂ e for the query cells `rows` and all key cells before the last of them,
+  /// (rows x key cells).
   private static func products(
     _ queries: Matrix, _ head: Range<Int>, _ keys: Rows, stride: Int, rows: Range<Int>
   ) -> Matrix {
@@ -83,7 +87,7 @@ public enum AntidiagonalScores {
       for i in 0..<d { last[slot * d + i] = source[i] }
     }
     var result = Matrix(rows: rows.count, columns: rows.upperBound)
-    let scale = 1.442_695_04 / (Float(d).squareRoot() * Float(stride))
+    let scale = BinaryLogits.factor(scale: keys.scale) / Float(stride)
     result.elements.withUnsafeMutableBufferPointer { target in
       reversed.withUnsafeBufferPointer { query in
         keys.elements.withUnsafeBufferPointer { key in

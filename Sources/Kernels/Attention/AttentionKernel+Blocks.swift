@@ -1,10 +1,12 @@
 import Tensors
 
 extension AttentionKernel {
-  /// Several blocks of queries with selections of their own: threads over (block, query head), the newest blocks first.
+  /// Several blocks of queries, each with its selections: threads over (block, query head), the
+  /// newest blocks first.
   ///
-  /// Each KV head is packed once for all of them. Runs of keys that fill whole panels of it are read where they lie; what
-  /// is left of a selection is gathered by the worker that needs it, right before it does.
+  /// Each KV head is packed once for all of them. Runs of keys that fill whole panels of it are
+  /// read where they lie; what is left of a selection is gathered by the worker that needs it,
+  /// right before it does.
   func attendBlocks(
     _ blocks: [QueryBlock], _ first: AttentionStep, _ buffers: AttentionBuffers, heads: [KVHead],
     counts headCounts: inout [PairCounts]
@@ -68,15 +70,17 @@ extension AttentionKernel {
 }
 
 extension TileScratch {
-  /// Gathers the tokens in runs that a tile reads beside `packed`, which holds all tokens of the cache.
+  /// Gathers the tokens in runs that a tile cannot read in `packed`, which holds all tokens of the
+  /// cache.
   ///
-  /// - Returns: where the windows of all queries begin at one token, the tokens of `packed` that lie in runs before it and
-  ///   fill whole panels: `gathered` then holds the others. Else nil: it holds all in runs before the last window.
+  /// - Returns: where the windows of all queries begin at one token, the tokens of `packed` that
+  ///   lie in runs before it and fill whole panels: `gathered` then holds the others. Else nil: it
+  ///   holds all in runs before the last window.
   fileprivate func gather(
     _ selection: Selection, queries: Range<Int>, from head: KVHead, beside packed: PackedKeys
   ) -> [Range<Int>]? {
-    let clock = ContinuousClock.now
-    defer { gatheringTime += (ContinuousClock.now - clock).nanoseconds }
+    var watch = Stopwatch()
+    defer { gatheringTime += watch.lap().nanoseconds }
     let start = selection.window.start(forQuery: queries.upperBound - 1)
     var shared: [Range<Int>]?
     if selection.window.start(forQuery: queries.lowerBound) == start {

@@ -5,8 +5,9 @@ extension AttentionKernel {
   /// Slots of the cache that one piece of work covers.
   static let partSlots = 512
 
-  /// A few queries, one after the other: each KV head's rows are read once for all query heads of its group, split
-  /// over the workers by (KV head, range of slots or of cold pages); the parts are merged by their maxima and sums.
+  /// A few queries, one at a time: each KV head's rows are read once for all query heads of its
+  /// group, split over the workers by (KV head, range of slots or of cold pages); the parts are
+  /// merged by their maxima and sums.
   func attendFew(
     _ step: AttentionStep, _ buffers: AttentionBuffers, heads: [KVHead],
     selections: [Selection], counts headCounts: inout [PairCounts]
@@ -81,7 +82,8 @@ extension AttentionKernel {
     return parts
   }
 
-  /// Adds up the parts of a head: each has its maximum, its sum and its weighted values, one after the other.
+  /// Adds up the parts of a head: each has its maximum, its sum and its weighted values, one after
+  /// the other.
   private static func merge(
     _ parts: UnsafeBufferPointer<Part>, _ partials: UnsafePointer<Float>, into head: Int, row: Int,
     step: AttentionStep, buffers: AttentionBuffers
@@ -108,7 +110,7 @@ extension AttentionKernel {
     }
     let scale = sum > 0 ? Float(1 / sum) : 0
     for i in 0..<d { target[i] *= scale }
-    buffers.logSumExp[head * step.tokens + row] =
-      sum > 0 ? Float((Double(maximum) + log2(sum)) * 0.693_147_180_559_945_3) : -.infinity
+    buffers.logSumExp[head * step.tokens + row] = BinaryLogits.logSumExp(
+      maximum: maximum, sum: sum)
   }
 }

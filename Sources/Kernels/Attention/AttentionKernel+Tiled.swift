@@ -31,7 +31,8 @@ extension AttentionKernel {
     for (item, count) in counts.enumerated() { headCounts[item % shape.queryHeads] += count }
   }
 
-  /// Tiles end at multiples of `tileRows` in token positions, so that they agree with blocks of keys.
+  /// Tiles end at multiples of `tileRows` in token positions, so that they agree with blocks of
+  /// keys.
   static func tiles(of step: AttentionStep) -> [Range<Int>] {
     var tiles: [Range<Int>] = []
     var row = step.rows.lowerBound
@@ -44,10 +45,11 @@ extension AttentionKernel {
     return tiles
   }
 
-  /// Packs what the call will read: for each KV head every token from the first window start of its query heads on, and
-  /// for each query head the tokens in runs before its last window start.
+  /// Packs what the call will read: for each KV head every token from the first window start of its
+  /// query heads on, and for each query head the tokens in runs before its last window start.
   ///
-  /// - Returns: each query head's gathered tokens; heads of a group that select the same share one packing.
+  /// - Returns: each query head's gathered tokens; heads of a group that select the same share one
+  ///   packing.
   private func pack(
     _ step: AttentionStep, heads: [KVHead], selections: [Selection]
   ) -> [PackedKeys?] {
@@ -83,9 +85,9 @@ extension AttentionKernel {
       }
     }
     pack((0..<shape.kvHeads).map { (keys: windows[$0], head: heads[$0]) })
-    let start = ContinuousClock.now
+    var watch = Stopwatch()
     pack(gathering.map { (keys: gathered[$0], head: heads[shape.kvHead(of: $0)]) })
-    gatheringTime += (ContinuousClock.now - start).nanoseconds
+    gatheringTime += watch.lap().nanoseconds
     return owners.map { owner in owner.map { gatheredKeys[$0] } }
   }
 

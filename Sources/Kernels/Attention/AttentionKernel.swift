@@ -1,18 +1,21 @@
 import Tensors
 import Threads
 
-/// Exact attention over a selection, tiled with an online softmax: no (queries x keys) matrix is ever made.
+/// Exact attention over a selection, tiled with an online softmax: no (queries x keys) matrix is
+/// ever made.
 ///
 /// Query i of head h gives
 ///
-///     out_i = Σ_j exp(s_ij) v_j / Σ_j exp(s_ij),   s_ij = q_i·k_j / √d,   lse_i = ln Σ_j exp(s_ij)
+///     out_i = Σ_j exp(s_ij) v_j / Σ_j exp(s_ij),   s_ij = scale · q_i·k_j
+///     lse_i = ln Σ_j exp(s_ij)
 ///
-/// over the keys j that the cache holds and `selections[h]` shows to the query at i. Work is proportional to the
-/// selected pairs, memory to the selected keys. Tokens of a cold tier are attended to as they are read back. One kernel,
-/// one owner: it keeps scratch memory between calls.
+/// over the keys j that the cache holds and `selections[h]` shows to the query at i. Work is
+/// proportional to the selected pairs, memory to the selected keys. Tokens of a cold tier are
+/// attended to as decoded. One kernel, one owner: it keeps scratch memory between calls.
 public final class AttentionKernel {
   public let workers: WorkerPool
-  /// Nanoseconds spent so far on gathering the tokens of runs, which is a part of selecting rather than of attending.
+  /// Nanoseconds spent so far on gathering the tokens of runs, which counts as selecting rather
+  /// than attending.
   public internal(set) var gatheringTime: UInt64 = 0
   var tileScratch: [TileScratch] = []
   /// Tokens in the reach of windows, by KV head.
@@ -30,7 +33,8 @@ public final class AttentionKernel {
   /// - Parameters:
   ///   - queries: (tokens x queryHeads·headDimension); head h takes columns h·d ..< (h+1)·d.
   ///   - rows: the rows of `queries` to attend for.
-  ///   - firstPosition: the token position of row 0; rows are consecutive tokens, and the cache holds their keys.
+  ///   - firstPosition: the token position of row 0; rows are consecutive tokens, and the cache
+  ///     holds their keys.
   ///   - heads: one cache a KV head.
   ///   - selections: one a query head.
   ///   - output: shaped as `queries`; `rows` are overwritten.
@@ -46,8 +50,8 @@ public final class AttentionKernel {
       logSumExp: &logSumExp)
   }
 
-  /// Attends for several blocks of rows at once, each with selections of its own: what all of them read is packed once,
-  /// and all their tiles are shared out together.
+  /// Attends for several blocks of rows at once, each with its own selections: shared keys are
+  /// packed once, and all tiles are distributed together.
   ///
   /// - Parameter blocks: ascending, disjoint.
   /// - Returns: the pairs that were selected and those that were computed, by query head.
@@ -59,15 +63,19 @@ public final class AttentionKernel {
     precondition(
       queries.columns == shape.queryHeads * d && output.columns == queries.columns
         && output.rows == queries.rows && logSumExp.count == shape.queryHeads * queries.rows,
-      "AttentionKernel: queries \(queries.rows) x \(queries.columns), output \(output.rows) x \(output.columns), \(logSumExp.count) sums for \(shape.queryHeads) heads of \(d)"
-    )
+      """
+      AttentionKernel: queries \(queries.rows) x \(queries.columns), output \(output.rows) x \
+      \(output.columns), \(logSumExp.count) sums for \(shape.queryHeads) heads of \(d)
+      """)
     var end = 0
     for block in blocks {
       precondition(
         heads.count == shape.kvHeads && block.selections.count == shape.queryHeads
           && block.rows.lowerBound >= end && block.rows.upperBound <= queries.rows,
-        "AttentionKernel: \(heads.count) caches, \(block.selections.count) selections, rows \(block.rows) from \(end) on of \(queries.rows)"
-      )
+        """
+        AttentionKernel: \(heads.count) caches, \(block.selections.count) selections, rows \
+        \(block.rows) from \(end) on of \(queries.rows)
+        """)
       end = block.rows.upperBound
     }
     var counts = [PairCounts](repeating: PairCounts(), count: shape.queryHeads)
@@ -102,8 +110,8 @@ public final class AttentionKernel {
     return counts
   }
 
-  /// Up to this many queries, reading the cache once for all of them beats packing it into tiles; where there are cold
-  /// tokens it is the only way.
+  /// Up to this many queries, reading the cache in place is faster than packing it into tiles; with
+  /// cold tokens it is the only way.
   public static let fewQueries = 2
 }
 
@@ -119,7 +127,8 @@ public struct QueryBlock: Sendable {
   }
 }
 
-/// How many query-key pairs a call selected, and how many the kernel computed (masked halves of tiles included).
+/// The query-key pairs that a call selected, and those that the kernel computed (including masked
+/// parts of tiles).
 public struct PairCounts: Sendable, Hashable {
   public var nominal = 0
   public var computed = 0
@@ -149,7 +158,7 @@ struct AttentionStep {
   }
 }
 
-/// The memory of one call; valid while the call runs, written at disjoint places by its workers.
+/// The memory of one call; valid while the call runs; its workers write disjoint places.
 struct AttentionBuffers: @unchecked Sendable {
   let queries: UnsafePointer<Float>
   let output: UnsafeMutablePointer<Float>

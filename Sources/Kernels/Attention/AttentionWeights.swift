@@ -1,8 +1,10 @@
 import Tensors
 
-/// Rows of the attention matrix for few queries: what strategies and calibration look at.
+/// Rows of the attention matrix for a few queries: what strategies and calibration base their
+/// choices on.
 public enum AttentionWeights {
-  /// The softmax of one query over the first `visible` keys: s_j = exp(q·k_j/√d) / Σ_j' exp(q·k_j'/√d).
+  /// The softmax of one query over the first `visible` keys: s_j = exp(scale·q·k_j) / Σ_j'
+  /// exp(scale·q·k_j').
   ///
   /// - Parameters:
   ///   - query: (headDimension).
@@ -66,8 +68,9 @@ public enum AttentionWeights {
   /// - Parameters:
   ///   - rows: of `queries`; row i is the query at position i, key j has position j.
   ///   - columns: the head's columns of `queries`.
-  ///   - stride: floats from one row of `weights` to the next, at least `rows.upperBound` rounded up to whole 16s.
-  ///   - weights: (rows x stride); behind a query's own key there are zeros up to a whole 16.
+  ///   - stride: floats from one row of `weights` to the next, at least `rows.upperBound` rounded
+  ///     up to whole 16s.
+  ///   - weights: (rows x stride); after a query's own key there are zeros up to a multiple of 16.
   public static func causalRows(
     _ rows: Range<Int>, queries: Matrix, columns: Range<Int>, keys: Rows,
     into weights: inout [Float], stride: Int
@@ -76,8 +79,10 @@ public enum AttentionWeights {
       rows.upperBound <= queries.rows && rows.upperBound <= keys.count
         && columns.upperBound <= queries.columns && columns.count == keys.width
         && stride >= (rows.upperBound + 15) / 16 * 16 && weights.count >= rows.count * stride,
-      "AttentionWeights.causalRows: rows \(rows) of \(queries.rows), columns \(columns), keys \(keys.count) x \(keys.width), stride \(stride), room for \(weights.count)"
-    )
+      """
+      AttentionWeights.causalRows: rows \(rows) of \(queries.rows), columns \(columns), keys \
+      \(keys.count) x \(keys.width), stride \(stride), room for \(weights.count)
+      """)
     guard !rows.isEmpty else { return }
     weights.withUnsafeMutableBufferPointer { weights in
       causalRows(
@@ -96,7 +101,7 @@ public enum AttentionWeights {
       keys.elements.withUnsafeBufferPointer { key in
         BLAS.sgemm(
           transposeB: true, m: rows.count, n: visible, k: d,
-          alpha: 1.442_695_04 / Float(d).squareRoot(),
+          alpha: BinaryLogits.factor(scale: keys.scale),
           query.baseAddress! + rows.lowerBound * queries.columns + columns.lowerBound,
           lda: queries.columns, key.baseAddress! + keys.firstElement, ldb: d, weights, ldc: stride)
       }
@@ -112,20 +117,24 @@ public enum AttentionWeights {
     }
   }
 
-  /// q·k_j/√d · log₂ e for the first `visible` keys: the order of the products, and the softmax in powers of two.
+  /// log₂ e · scale · q·k_j for the first `visible` keys: the order of the products, and the
+  /// softmax in powers of two.
   public static func logits(
     query: Span<Float>, keys: Rows, visible: Int, into logits: inout [Float]
   ) {
     let d = keys.width
     precondition(
       query.count == d && visible > 0 && visible <= keys.count && visible <= logits.count,
-      "AttentionWeights: query of \(query.count), keys \(keys.count) x \(d), \(visible) visible, room for \(logits.count)"
-    )
-    let scale = 1.442_695_04 / Float(d).squareRoot()
+      """
+      AttentionWeights: query of \(query.count), keys \(keys.count) x \(d), \(visible) visible, \
+      room for \(logits.count)
+      """)
     query.withUnsafeBufferPointer { query in
       keys.elements.withUnsafeBufferPointer { elements in
         logits.withUnsafeMutableBufferPointer { logits in
-          DotProducts(count: d, scale: scale, targetStride: visible).multiply(
+          DotProducts(
+            count: d, scale: BinaryLogits.factor(scale: keys.scale), targetStride: visible
+          ).multiply(
             vectors: 1, query.baseAddress!, rows: visible,
             elements.baseAddress! + keys.firstElement, into: logits.baseAddress!)
         }
@@ -133,7 +142,7 @@ public enum AttentionWeights {
     }
   }
 
-  /// Replaces a row, sixteen at a time; lanes beyond its end read `padding` and are thrown away.
+  /// Replaces a row, sixteen at a time; lanes beyond its end read `padding` and are discarded.
   @inline(__always)
   private static func forVectors(
     _ row: UnsafeMutablePointer<Float>, count: Int, padding: Float,

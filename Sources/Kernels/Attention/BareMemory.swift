@@ -1,11 +1,13 @@
 import Tensors
 
-/// What the workers of a step read, as bare memory: workers that count references to the same arrays wait for each
-/// other, and a decode step is too short for that.
+/// What the workers of a step read, as bare memory: reference counts of shared arrays would make
+/// workers wait for each other, and a decode step is too short for that.
 enum BareMemory {
-  /// The tokens that one KV head holds exactly.
+  /// The exactly held tokens of one KV head.
   struct Cache {
     let headDimension: Int
+    /// The attention scale.
+    let scale: Double
     /// (slots x headDimension)
     let keys: UnsafeBufferPointer<Float>
     /// (slots x headDimension)
@@ -68,7 +70,7 @@ enum BareMemory {
         head.positionStorage.withUnsafeBufferPointer { positions in
           body(
             Cache(
-              headDimension: d, keys: .init(rebasing: keys[floats]),
+              headDimension: d, scale: head.scale, keys: .init(rebasing: keys[floats]),
               values: .init(rebasing: values[floats]), positions: .init(rebasing: positions[rows])))
         }
       }

@@ -1,21 +1,22 @@
 import Tensors
 
-/// What the last queries of a prompt look at, added up by key and by distance: the estimates of sparse prefill methods.
+/// The attention of a prompt's last queries, summed by key and by distance: what sparse prefill
+/// methods estimate from.
 ///
 /// With A the causal softmax rows of one head's last queries, at positions i in O:
 ///
 ///     columns_j = Σ_{i in O} A_ij,   distances_δ = Σ_{i in O, i ≥ δ} A_{i, i−δ}
 ///
-/// Sums are in Float, one query after the other.
+/// Sums are in Float, in the order of the queries.
 public struct ObservedAttention: Sendable {
-  /// The queries that were looked at.
+  /// The number of queries that were observed.
   public let queryCount: Int
   /// By key position (tokens).
   public private(set) var columns: [Float]
-  /// By how far a key lies behind its query (tokens); distance 0 is the query's own key.
+  /// By the distance of a key behind its query (tokens); distance 0 is the query's own key.
   public private(set) var distances: [Float]
 
-  /// Rows that are worked out at a time.
+  /// Rows that are computed at a time.
   private static let tileRows = 32
 
   /// - Parameters:
@@ -29,7 +30,8 @@ public struct ObservedAttention: Sendable {
     queryCount = min(count, tokens)
     columns = [Float](repeating: 0, count: tokens)
     let stride = (tokens + 15) / 16 * 16
-    // By distance from the newest token, so that a query's keys and their sums lie in the same order.
+    // By distance from the newest token, so that a query's keys and their sums lie in the same
+    // order.
     var diagonals = [Float](repeating: 0, count: tokens)
     var weights = [Float](repeating: 0, count: min(Self.tileRows, queryCount) * stride)
     for first in Swift.stride(from: tokens - queryCount, to: tokens, by: Self.tileRows) {

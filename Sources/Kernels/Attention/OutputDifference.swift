@@ -1,6 +1,6 @@
 import Foundation
 
-/// How far what one run computed lies from what another did: rows of attention output, and rows of logits.
+/// The difference between two runs: rows of attention output, and rows of logits.
 public enum OutputDifference {
   /// Sums over one pair of rows, output and reference.
   ///
@@ -55,25 +55,28 @@ public enum OutputDifference {
     return total.sum()
   }
 
-  /// What two rows of logits say about the next token.
+  /// How two rows of logits differ in the next token that they predict.
   public struct Divergence: Sendable, Hashable {
     /// ln Σ_i e^logits[i] of either row.
     public var logSumExp: Double
     public var referenceLogSumExp: Double
-    /// KL(reference ‖ logits) = Σ_i p_i (ln p_i − ln q_i) in nats, p and q the softmax of reference and logits.
+    /// KL(reference ‖ logits) = Σ_i p_i (ln p_i − ln q_i) in nats, p and q the softmax of reference
+    /// and logits.
     public var kullbackLeibler: Double
-    /// Whether both have their largest logit at the same place, the first of several.
+    /// Whether both have their largest logit at the same index (the first, on ties).
     public var agreesOnLargest: Bool
   }
 
-  /// Compares two rows of logits; traps if they differ in length or are empty. NaN in either gives NaN.
+  /// Compares two rows of logits; traps if they differ in length or are empty. NaN in either gives
+  /// NaN.
   ///
   /// With maxima m, exponentials e_i = e^(r_i − m_r), f_i = e^(l_i − m_l) and their sums Z_e, Z_f:
   ///
   ///     KL = Σ_i e_i ((r_i − m_r) − (l_i − m_l)) / Z_e − ln(Z_e / Z_f)
   ///
-  /// which cancels before it is summed where the rows are alike. Sums are in Float for 1,024 entries at a time, then
-  /// in Double: good to about 1e-7 nats. Rounding may leave a KL just below 0; it is given as 0.
+  /// which cancels before it is summed where the rows are alike. Sums are in Float for 1,024
+  /// entries at a time, then in Double: good to about 1e-7 nats. Rounding may leave a KL just below
+  /// 0; it is given as 0.
   public static func divergence(
     of logits: Span<Float>, from reference: Span<Float>
   ) -> Divergence {

@@ -1,6 +1,7 @@
 import Tensors
 
-/// Some tokens of a KV head, laid out for the tiled kernel: keys as panels of 32 columns, values as rows.
+/// Tokens of a KV head, laid out for the tiled kernel: keys as panels of 32 columns, values as
+/// rows.
 ///
 /// Ascending by token position. Packed once per call and read by every tile of queries.
 final class PackedKeys {
@@ -8,29 +9,32 @@ final class PackedKeys {
   private(set) var count = 0
   /// Token positions, ascending.
   private(set) var positions: [Int32] = []
-  /// Where each token lies in the storage of the cache.
+  /// The storage row of each token in the cache.
   private var storageRows: [Int32] = []
   private var dimension = 0
+  /// The attention scale of the head.
+  private(set) var scale = 1.0
   private let keyBuffer = FloatBuffer()
   private let valueBuffer = FloatBuffer()
 
-  /// Panels of one piece of packing.
+  /// Tokens of one piece of packing: whole panels.
   static let pieceRows = 8 * Panel.rows
 
   /// Floats of a row of values: the head dimension, rounded up to whole vectors with zeros.
   static func valueWidth(headDimension: Int) -> Int { (headDimension + 15) / 16 * 16 }
 
-  /// The addresses of what is packed, good until tokens are chosen anew.
+  /// The addresses of what is packed, valid until tokens are chosen again.
   var panels: PackedPanels {
     PackedPanels(
       keys: keyBuffer.reserve(0), values: valueBuffer.reserve(0),
       panelFloats: dimension * Panel.rows, valueWidth: Self.valueWidth(headDimension: dimension))
   }
 
-  /// Chooses the tokens that `head` holds at positions in `runs`, ascending, below `end`; ``pack(piece:from:)`` then
-  /// has `pieces` pieces to do.
+  /// Chooses the tokens that `head` holds at positions in `runs`, ascending, below `end`;
+  /// ``pack(piece:from:)`` then has `pieces` pieces to do.
   func choose(_ runs: [Range<Int>], below end: Int, from head: KVHead) {
     dimension = head.headDimension
+    scale = head.scale
     positions.removeAll(keepingCapacity: true)
     storageRows.removeAll(keepingCapacity: true)
     for run in runs {

@@ -1,11 +1,11 @@
 import Tensors
 
-/// Which keys each query of a tile sees.
+/// The keys that each query of a tile attends to.
 ///
-/// Queries are taken in groups of a register tile's rows. The tokens in runs that lie before a group's first window
-/// start are seen by all of the group: a prefix of the gathered tokens, no mask. From there to the group's last query
-/// they are taken as they lie in the cache, and masked where a query is older than a key or its window has slid
-/// past it and no run names it.
+/// Queries are taken in groups of a register tile's rows. The tokens in runs that lie before a
+/// group's first window start are seen by all of the group: a prefix of the gathered tokens, no
+/// mask. From there to the group's last query they are taken as they lie in the cache, and masked
+/// where a query is older than a key or its window has slid past it and no run names it.
 struct QueryTile {
   struct Group {
     /// Queries, counted from the tile's first.
@@ -14,7 +14,7 @@ struct QueryTile {
     var gathered: Int
     /// Tokens of the window's packing that some query of the group sees, and those between.
     var window: Range<Int>
-    /// Where the flags of `window.lowerBound` stand in `isInRun`.
+    /// The index in `isInRun` of the flag of `window.lowerBound`.
     var firstFlag: Int
 
     /// Columns of logits that the gathered tokens take: whole panels.
@@ -41,9 +41,10 @@ struct QueryTile {
   }
 
   private(set) var groups: [Group] = []
-  /// By query: the tokens of the window's packing from the query's window start to the query itself.
+  /// By query: the tokens of the window's packing from the query's window start to the query
+  /// itself.
   private(set) var visible: [Range<Int>] = []
-  /// For tokens that the window has slid past in the middle of a group: whether a run holds them all the same.
+  /// For tokens that the window leaves within a group: whether a run holds them.
   private(set) var isInRun: [Bool] = []
   /// Pairs that the selection shows and the cache holds.
   private(set) var nominalPairs = 0
@@ -94,7 +95,8 @@ struct QueryTile {
     }
   }
 
-  /// Hides what the query at `row` does not see of a group's `columns`, and columns without a token.
+  /// Hides what the query at `row` does not see of a group's `columns`, and columns without a
+  /// token.
   @inline(__always)
   func hide(
     _ group: Group, row: Int, columns: Range<Int>, _ logits: UnsafeMutablePointer<Float>
@@ -114,7 +116,7 @@ struct QueryTile {
     hide(end - shift..<columns.upperBound, of: columns, logits)
   }
 
-  /// Whether a token before a query's window is seen all the same.
+  /// Whether a token before a query's window is attended to through a run.
   @inline(__always)
   private func isHeld(_ token: Int, in group: Group) -> Bool {
     token >= group.window.lowerBound

@@ -1,14 +1,15 @@
 import Tensors
 
-/// How much attention mass the queries of one head keep under several choices of keys at once: what calibration asks
-/// for.
+/// The attention mass that the queries of one head retain under several choices of keys: the
+/// criterion of calibration.
 ///
 /// Of the dense softmax row A_i of query i, choice c keeps
 ///
-///     m_c(i) = Σ_{j < E(i), j in c} A_ij + Σ_{E(i) ≤ j ≤ i} A_ij,   E(i) = window.start(forQuery: i)
+///     m_c(i) = Σ_{j < E(i), j in c} A_ij + Σ_{E(i) ≤ j ≤ i} A_ij
+///     E(i) = window.start(forQuery: i)
 ///
-/// Rows come in tiles of queries that share E(i), so no (n x n) matrix exists. Sums are in Float with 16 lanes, over
-/// many tiles in Double: masses are good to about 1e-6.
+/// Rows come in tiles of queries that share E(i), so no (n x n) matrix exists. Sums are in Float
+/// with 16 lanes, over many tiles in Double: masses are good to about 1e-6.
 public struct RetainedMass {
   /// Queries of a tile at most, whole eights: its rows of some thousand keys stay near the core.
   static let tileRows = 64
@@ -21,9 +22,10 @@ public struct RetainedMass {
   private let tokens: Int
 
   /// - Parameters:
-  ///   - queries: (n x any columns), the head's columns at `columns`; row i is the query at position i.
+  ///   - queries: (n x any columns), the head's columns at `columns`; row i is the query at
+  ///     position i.
   ///   - keys: (at least n x d), key j at position j.
-  ///   - window: what every query sees in any case.
+  ///   - window: what every query attends to in any case.
   ///   - choices: of the keys before a query's window; only their runs count.
   public init(
     queries: Matrix, columns: Range<Int>, keys: Rows, window: LocalWindow, choices: [Selection]
@@ -32,8 +34,10 @@ public struct RetainedMass {
     precondition(
       tokens > 0 && keys.count >= tokens && keys.width == columns.count
         && columns.upperBound <= queries.columns,
-      "RetainedMass: queries \(tokens) x \(queries.columns), columns \(columns), keys \(keys.count) x \(keys.width)"
-    )
+      """
+      RetainedMass: queries \(tokens) x \(queries.columns), columns \(columns), keys \(keys.count) \
+      x \(keys.width)
+      """)
     masses = [Float](repeating: 1, count: choices.count * tokens)
     columnSums = [Double](repeating: 0, count: tokens)
     let groups = Self.indicators(choices, keys: window.start(forQuery: tokens - 1))
@@ -103,12 +107,13 @@ public struct RetainedMass {
   }
 }
 
-/// The attention of some consecutive queries, a row each over the keys from 0 on; memory of its maker.
+/// The attention of consecutive queries, a row for each over the keys from 0 on, in the caller's
+/// memory.
 private struct Tile {
   let weights: UnsafeMutablePointer<Float>
   let stride: Int
 
-  /// Softmax rows of `rows`; keys behind a query, up to a whole vector, get 0.
+  /// Softmax rows of `rows`; keys after a query, up to a whole vector, get 0.
   func attend(_ rows: Range<Int>, queries: Matrix, columns: Range<Int>, keys: Rows) {
     AttentionWeights.causalRows(
       rows, queries: queries, columns: columns, keys: keys, into: weights, stride: stride)
@@ -140,8 +145,8 @@ private struct Tile {
     return sum
   }
 
-  /// Σ_{j < keys} A_rj indicators_j of each row r, sixteen choices at once, (rows x 16); whole eights of rows are
-  /// computed.
+  /// Σ_{j < keys} A_rj indicators_j of each row r, sixteen choices at once, (rows x 16); whole
+  /// eights of rows are computed.
   func multiply(
     _ indicators: UnsafePointer<Float>, keys: Int, rows: Int,
     into products: UnsafeMutablePointer<Float>

@@ -1,18 +1,20 @@
 import Tensors
 
-/// How much attention some queries of a prompt pay to each key: an importance of keys that no single query decides.
+/// How much attention a sample of a prompt's queries pays to each key: an importance that does not
+/// depend on a single query.
 public enum SampledMass {
   /// Queries whose rows are made at once.
   private static let tileRows = 16
 
-  /// Adds to `mass[j]` the softmax weights, over all keys that a query sees, that the queries at `positions` of one head
-  /// give to key j; of a query with a window only those of keys before it.
+  /// Adds to `mass[j]` the softmax weights, over all keys that a query sees, that the queries at
+  /// `positions` of one head give to key j; of a query with a window only those of keys before it.
   ///
   /// - Parameters:
-  ///   - queries: (n x any columns), the head's columns at `columns`; row i is the query at position i.
+  ///   - queries: (n x any columns), the head's columns at `columns`; row i is the query at
+  ///     position i.
   ///   - positions: ascending rows of `queries`.
   ///   - keys: (at least n x d), key j at position j.
-  ///   - window: what a query sees in any case, so that it need not vote for it; nil counts every key.
+  ///   - window: keys inside a query's window get no weight from it; nil counts every key.
   ///   - mass: at least as many as the last query sees.
   public static func add(
     queries: Matrix, columns: Range<Int>, positions: [Int], keys: Rows, window: LocalWindow?,
@@ -23,8 +25,10 @@ public enum SampledMass {
     precondition(
       columns.count == d && columns.upperBound <= queries.columns && newest < queries.rows
         && newest < keys.count && newest < mass.count,
-      "SampledMass: queries \(queries.rows) x \(queries.columns), columns \(columns), newest \(newest), keys \(keys.count) x \(d), \(mass.count) masses"
-    )
+      """
+      SampledMass: queries \(queries.rows) x \(queries.columns), columns \(columns), newest \
+      \(newest), keys \(keys.count) x \(d), \(mass.count) masses
+      """)
     let stride = (newest + 16) / 16 * 16
     var rows = [Float](repeating: 0, count: tileRows * d)
     var weights = [Float](repeating: 0, count: tileRows * stride)
@@ -42,7 +46,7 @@ public enum SampledMass {
             keys.elements.withUnsafeBufferPointer { key in
               BLAS.sgemm(
                 transposeB: true, m: tile.count, n: tile[tile.endIndex - 1] + 1, k: d,
-                alpha: ColdScores.scale(headDimension: d), rows, lda: d,
+                alpha: BinaryLogits.factor(scale: keys.scale), rows, lda: d,
                 key.baseAddress! + keys.firstElement, ldb: d, weights, ldc: stride)
             }
             for (row, position) in tile.enumerated() {

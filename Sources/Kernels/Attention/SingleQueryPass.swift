@@ -3,7 +3,8 @@ import Tensors
 
 /// The query heads of one group at one position against a range of slots of their KV head.
 ///
-/// Slots are taken in blocks of sixteen. A block that none of the heads sees is neither multiplied nor read.
+/// Slots are taken in blocks of sixteen. A block that none of the heads sees is neither multiplied
+/// nor read.
 struct SingleQueryPass {
   let cache: BareMemory.Cache
   let slots: Range<Int>
@@ -13,7 +14,8 @@ struct SingleQueryPass {
   let group: Int
   /// (group x headDimension)
   let queries: UnsafePointer<Float>
-  /// For each query head its maximum, its sum and its weighted values, (group x (headDimension + 2)).
+  /// For each query head its maximum, its sum and its weighted values,
+  /// (group x (headDimension + 2)).
   let partials: UnsafeMutablePointer<Float>
   let scratch: FloatBuffer
 
@@ -47,7 +49,10 @@ struct SingleQueryPass {
       }
       for index in 0..<group { counts[index].computed = multiplied }
       scores(shown: shown, needed: needed, into: logits)
-      for index in 0..<group { weigh(logits + index * Self.logitStride, index: index) }
+      for index in 0..<group {
+        (partials[index * (headDimension + 2)], partials[index * (headDimension + 2) + 1]) =
+          BinaryLogits.exponentiate(logits + index * Self.logitStride, count: 16 &* blocks)
+      }
       accumulate(logits, needed: needed)
     }
   }
@@ -74,15 +79,15 @@ struct SingleQueryPass {
 
   /// Adds the bits of the slots at `positions` that lie in runs.
   ///
-  /// By way of one bit for each position between the first and the last: with scattered tokens, walking along runs and
-  /// slots side by side would make every step a coin toss for the processor.
+  /// Sets one bit for each position between the first and the last: with scattered tokens, merging
+  /// runs and slots in step would mispredict nearly every branch.
   private func showRuns(
     _ runs: Slice<UnsafeBufferPointer<Range<Int>>>, positions: UnsafeBufferPointer<Int32>,
     in bits: UnsafeMutablePointer<UInt16>
   ) {
     let first = Int(positions[0])
     let end = Int(positions[positions.count - 1]) + 1
-    // Two words more than whole ones, and the eight that a lookup may read beyond.
+    // Two partial words at the ends, and eight that a lookup may read beyond.
     withUnsafeTemporaryAllocation(of: UInt64.self, capacity: (end - first) / 64 + 10) { map in
       map.update(repeating: 0)
       mark(runs, from: first, to: end, in: map)
@@ -137,8 +142,7 @@ struct SingleQueryPass {
   ) {
     let d = headDimension
     let products = DotProducts(
-      count: d, scale: Float(1.442_695_040_888_963_4 / Double(d).squareRoot()),
-      targetStride: Self.logitStride)
+      count: d, scale: BinaryLogits.factor(scale: cache.scale), targetStride: Self.logitStride)
     let keys = cache.keys.baseAddress! + slots.lowerBound * d  // a pass has slots
     forEachStretch(needed) { stretch in
       products.multiply(
@@ -177,22 +181,6 @@ struct SingleQueryPass {
       if first < block { body(16 &* first..<min(16 &* block, slots.count)) }
       block &+= 1
     }
-  }
-
-  /// Replaces a head's logits by 2^(logit − maximum); notes the maximum and the sum.
-  private func weigh(_ line: UnsafeMutablePointer<Float>, index: Int) {
-    var best = SIMD16<Float>(repeating: -.infinity)
-    for block in 0..<blocks { best = best.orLarger(loadVector(line + 16 &* block)) }
-    let maximum = best.laneMaximum
-    let shift = SIMD16<Float>(repeating: maximum == -.infinity ? 0 : maximum)
-    var total = SIMD16<Float>.zero
-    for block in 0..<blocks {
-      let weights = vectorExp2OfNegative(loadVector(line + 16 &* block) - shift)
-      storeVector(weights, at: line + 16 &* block)
-      total += weights
-    }
-    partials[index * (headDimension + 2)] = maximum
-    partials[index * (headDimension + 2) + 1] = total.laneSum
   }
 
   // MARK: Values

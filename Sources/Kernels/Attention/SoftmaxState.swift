@@ -1,10 +1,12 @@
-/// The running maximum, sum and weighted values of a tile of queries while keys stream past (online softmax).
+/// The running maximum, sum and weighted values of a tile of queries while keys stream past (online
+/// softmax).
 ///
-/// After absorbing keys J: maximum m_i = max_J s_ij, sum l_i = Σ_J 2^(s_ij − m_i), accumulator a_i = Σ_J 2^(s_ij − m_i) v_j,
-/// where s is in units of log 2. Sums are kept in Float with 16 lanes.
+/// After absorbing keys J: maximum m_i = max_J s_ij, sum l_i = Σ_J 2^(s_ij − m_i), accumulator
+/// a_i = Σ_J 2^(s_ij − m_i) v_j, where s is in units of log 2. Sums are kept in Float with 16
+/// lanes.
 struct SoftmaxState {
   let headDimension: Int
-  /// (rows x valueWidth), scaled by log₂ e / √d.
+  /// (rows x valueWidth), scaled by log₂ e · scale.
   let queries: UnsafeMutablePointer<Float>
   /// (rows x valueWidth).
   let accumulator: UnsafeMutablePointer<Float>
@@ -18,7 +20,8 @@ struct SoftmaxState {
 
   private var width: Int { PackedKeys.valueWidth(headDimension: headDimension) }
 
-  /// Keys that are absorbed at a time: a group's logits stay in the first cache, keys and values in the second.
+  /// Keys that are absorbed at a time: a group's logits stay in the L1 cache, keys and values in
+  /// the L2 cache.
   static func chunkKeys(headDimension: Int) -> Int {
     let width = PackedKeys.valueWidth(headDimension: headDimension)
     return min(512, max(64, 32_768 / width / Panel.rows * Panel.rows))
@@ -27,7 +30,7 @@ struct SoftmaxState {
   /// Floats from one query's logits to the next one's; a whole chunk, and not a power of two.
   static let logitStride = 512 + 16
 
-  /// Where the maximum and the sum of a query stand.
+  /// The index of a query's maximum and sum.
   func place(of row: Int) -> Int {
     row / StripProduct.tileRows * 16 + row % StripProduct.tileRows
   }
@@ -40,10 +43,11 @@ struct SoftmaxState {
     accumulator.update(repeating: 0, count: rows * width)
   }
 
-  /// Takes in tokens for the queries `rows`: those of both stretches, which share the `columns` of the logits, at most a
-  /// chunk.
+  /// Takes in tokens for the queries `rows`: those of both stretches, which share the `columns` of
+  /// the logits, at most a chunk.
   ///
-  /// - Parameter hide: sets logits to −infinity where a query does not see a token or a column has none.
+  /// - Parameter hide: sets logits to −infinity where a query does not see a token or a column has
+  ///   none.
   @inline(__always)
   func absorb(
     _ first: KeyStretch, _ second: KeyStretch, columns: Int, rows: Range<Int>,
@@ -90,7 +94,8 @@ struct SoftmaxState {
       stretch.packed.values(from: stretch.tokens.lowerBound), accumulator + rows.lowerBound * width)
   }
 
-  /// Replaces the logits of a group's queries by 2^(logit − maximum) and brings their states up to the new maxima.
+  /// Replaces the logits of a group's queries by 2^(logit − maximum) and brings their states up to
+  /// the new maxima.
   @inline(__always)
   private func weigh(
     _ rows: Range<Int>, columns: Int,
@@ -133,7 +138,8 @@ struct SoftmaxState {
     }
   }
 
-  /// The largest logits by lane; in four chains, so that one comparison need not wait for the one before.
+  /// The largest logits by lane; in four chains, so that one comparison need not wait for the one
+  /// before.
   @inline(__always)
   private func maximum(of line: UnsafePointer<Float>, count: Int) -> SIMD16<Float> {
     var first = SIMD16<Float>(repeating: -.infinity)
@@ -174,7 +180,7 @@ struct SoftmaxState {
   }
 }
 
-/// Consecutive packed tokens, and where their logits stand.
+/// Consecutive packed tokens, and the columns of their logits.
 struct KeyStretch {
   let packed: PackedPanels
   let tokens: Range<Int>

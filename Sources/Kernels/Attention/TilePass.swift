@@ -1,10 +1,9 @@
-import Foundation
 import Tensors
 
 /// One tile of queries of one head against all keys that its selection shows.
 ///
-/// Keys come in chunks that stay in the second cache; each group of the tile takes its part of a chunk before the next
-/// chunk comes.
+/// Keys come in chunks that stay in the L2 cache; each group of the tile takes its part of a chunk
+/// before the next one.
 struct TilePass {
   let step: AttentionStep
   let buffers: AttentionBuffers
@@ -16,8 +15,9 @@ struct TilePass {
   let gathered: PackedKeys?
   /// Every token from the first window start of the call on.
   let window: PackedKeys
-  /// Tokens of `window`, whole panels, that all queries of the tile see beside their windows. With them `gathered` holds
-  /// what else they all see, and the windows of all queries begin at one token.
+  /// Tokens of `window`, whole panels, that all queries of the tile see in addition to their
+  /// windows. With them `gathered` holds what else they all see, and the windows of all queries
+  /// begin at one token.
   var shared: [Range<Int>]?
   let scratch: TileScratch
 
@@ -36,7 +36,8 @@ struct TilePass {
     return counts
   }
 
-  /// Takes in what all queries see: panels as they lie in the window's packing, then the gathered tokens.
+  /// Takes in what all queries see: panels as they lie in the window's packing, then the gathered
+  /// tokens.
   private func attend(_ state: SoftmaxState, shared: [Range<Int>]) -> PairCounts {
     let chunk = SoftmaxState.chunkKeys(headDimension: step.shape.headDimension)
     var stretches: [KeyStretch] = []
@@ -79,7 +80,7 @@ struct TilePass {
 
   private func loadQueries(_ state: SoftmaxState) {
     let d = step.shape.headDimension
-    let scale = Float(1.442_695_040_888_963_4 / Double(d).squareRoot())
+    let scale = BinaryLogits.factor(scale: window.scale)
     let source = buffers.queries + (rows.lowerBound * queryStride + head * d)
     let (stride, width) = (queryStride, width)
     for row in 0..<rows.count {
@@ -99,8 +100,8 @@ struct TilePass {
 
   /// Gives the pairs that were multiplied.
   ///
-  /// A group's columns are the panels of its gathered tokens and, after them, those of its window; chunks are counted
-  /// in columns, and hold nearly the same tokens for all groups.
+  /// A group's columns are the panels of its gathered tokens and, after them, those of its window;
+  /// chunks are counted in columns, and hold nearly the same tokens for all groups.
   private func attend(_ state: SoftmaxState) -> Int {
     let tile = scratch.tile
     let chunk = SoftmaxState.chunkKeys(headDimension: step.shape.headDimension)
@@ -125,7 +126,8 @@ struct TilePass {
     return computed
   }
 
-  /// Divides by the sums and writes the tile's rows; zeros and −infinity for a query that sees nothing.
+  /// Divides by the sums and writes the tile's rows; zeros and −infinity for a query that sees
+  /// nothing.
   private func finish(_ state: SoftmaxState) {
     let d = step.shape.headDimension
     for row in 0..<rows.count {
@@ -136,9 +138,7 @@ struct TilePass {
       let source = state.accumulator + row * width
       for i in 0..<d { target[i] = source[i] * scale }
       buffers.logSumExp[head * step.tokens + rows.lowerBound + row] =
-        sum > 0
-        ? Float((Double(state.maxima[place]) + log2(Double(sum))) * 0.693_147_180_559_945_3)
-        : -.infinity
+        BinaryLogits.logSumExp(maximum: state.maxima[place], sum: Double(sum))
     }
   }
 }
@@ -146,7 +146,7 @@ struct TilePass {
 /// The scratch memory of one worker: owned by the kernel, used by one tile at a time.
 final class TileScratch {
   var tile = QueryTile()
-  /// Tokens in runs of the tile at work, where each tile has a selection of its own.
+  /// Tokens in runs of the current tile, where each tile has its own selection.
   let gathered = PackedKeys()
   /// Nanoseconds spent on gathering them.
   var gatheringTime: UInt64 = 0

@@ -1,6 +1,6 @@
 import Tensors
 
-/// How the 32 numbers of a channel are made from its codes; generic code over it is specialised for each width.
+/// How the 32 numbers of a channel are decoded; generic code over it is specialised for each width.
 protocol ColdCodes {
   /// Codes as floats: of tokens 0…15 and 16…31.
   static func floats(_ codes: UnsafeRawPointer) -> (SIMD16<Float>, SIMD16<Float>)
@@ -62,7 +62,7 @@ struct ColdHalf<Codes: ColdCodes> {
   }
 }
 
-/// The pages of a tier as kernels read them; valid while the tier's bytes are.
+/// The pages of a tier in memory; valid while the tier's bytes are.
 struct ColdPages<Codes: ColdCodes> {
   let memory: UnsafeRawPointer
   let headDimension: Int

@@ -1,9 +1,10 @@
 import Tensors
 
-/// The query heads of one group at one position against a range of pages of their KV head's cold tier.
+/// The query heads of one group at one position against a range of pages of their KV head's cold
+/// tier.
 ///
-/// Numbers are made from codes on the fly; a page that none of the heads sees is not read. Results are as those of a
-/// `SingleQueryPass`, so that both tiers are merged alike.
+/// Numbers are decoded on the fly; a page that no head attends to is not read. Results have the
+/// form of `SingleQueryPass`, so that both tiers merge alike.
 struct ColdPass {
   let tier: ColdTier
   let pages: Range<Int>
@@ -13,7 +14,8 @@ struct ColdPass {
   let group: Int
   /// (group x headDimension)
   let queries: UnsafePointer<Float>
-  /// For each query head its maximum, its sum and its weighted values, (group x (headDimension + 2)).
+  /// For each query head its maximum, its sum and its weighted values,
+  /// (group x (headDimension + 2)).
   let partials: UnsafeMutablePointer<Float>
   let scratch: FloatBuffer
 
@@ -41,12 +43,12 @@ struct ColdPass {
     let logits = scratch.reserve(group * (Self.logitStride + d + 16 * d))
     let scaled = logits + group * Self.logitStride
     let lanes = scaled + group * d
-    let scale = ColdScores.scale(headDimension: d)
+    let scale = BinaryLogits.factor(scale: tier.scale)
     for i in 0..<group * d { scaled[i] = queries[i] * scale }
     lanes.update(repeating: 0, count: group * 16 * d)
     for index in 0..<group { counts[index] = PairCounts() }
 
-    // Which pages some head sees, and their logits, close together.
+    // The pages that some head attends to, and their logits, compacted.
     var seen = 0
     withUnsafeTemporaryAllocation(of: Int.self, capacity: pages.count) { needed in
       for page in pages {
@@ -72,7 +74,8 @@ struct ColdPass {
       }
       for index in 0..<group {
         counts[index].computed = seen * ColdTier.pageTokens
-        weigh(logits + index * Self.logitStride, count: seen * ColdTier.pageTokens, index: index)
+        (partials[index * (d + 2)], partials[index * (d + 2) + 1]) = BinaryLogits.exponentiate(
+          logits + index * Self.logitStride, count: seen * ColdTier.pageTokens)
       }
       for index in 0..<seen {
         accumulate(
@@ -125,23 +128,7 @@ struct ColdPass {
     }
   }
 
-  // MARK: Softmax and values
-
-  /// Replaces a head's logits by 2^(logit − maximum); notes the maximum and the sum.
-  private func weigh(_ line: UnsafeMutablePointer<Float>, count: Int, index: Int) {
-    var best = SIMD16<Float>(repeating: -.infinity)
-    for i in stride(from: 0, to: count, by: 16) { best = best.orLarger(loadVector(line + i)) }
-    let maximum = best.laneMaximum
-    let shift = SIMD16<Float>(repeating: maximum == -.infinity ? 0 : maximum)
-    var total = SIMD16<Float>.zero
-    for i in stride(from: 0, to: count, by: 16) {
-      let weights = vectorExp2OfNegative(loadVector(line + i) - shift)
-      storeVector(weights, at: line + i)
-      total += weights
-    }
-    partials[index * (tier.headDimension + 2)] = maximum
-    partials[index * (tier.headDimension + 2) + 1] = total.laneSum
-  }
+  // MARK: Values
 
   /// Adds weight · value by lane, (group x headDimension x 16).
   @inline(__always)

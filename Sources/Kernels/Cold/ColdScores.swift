@@ -1,9 +1,10 @@
 import Tensors
 
-/// What the query heads of a group would see in the pages of a cold tier: what a selection of pages goes by.
+/// What pages of a cold tier are selected by: the logits of a group's query heads in them.
 public enum ColdScores {
-  /// For each query head and page a number that no logit of the page exceeds, (heads x pages), in units of log 2:
-  /// log₂ e/√d · Σ_c max(q_c m_c, q_c M_c) with the range [m_c, M_c] of each key channel.
+  /// For each query head and page an upper bound of the page's logits, (heads x pages), in
+  /// units of log 2: log₂ e · scale · Σ_c max(q_c m_c, q_c M_c) with the range [m_c, M_c] of each
+  /// key channel.
   ///
   /// - Parameter queries: (heads x headDimension).
   public static func bounds(_ queries: Span<Float>, of tier: ColdTier) -> [Float] {
@@ -23,7 +24,7 @@ public enum ColdScores {
         }
       }
     }
-    let scale = ColdScores.scale(headDimension: d)
+    let scale = BinaryLogits.factor(scale: tier.scale)
     for index in bounds.indices { bounds[index] *= scale }
     return bounds
   }
@@ -72,8 +73,8 @@ public enum ColdScores {
     return shares
   }
 
-  /// The softmax of each query head over all tokens of the tier, summed over each page and over the heads: the share of
-  /// the group's cold attention that a page has, (pages).
+  /// The softmax of each query head over all tokens of the tier, summed over each page and over the
+  /// heads: the share of the group's cold attention that a page has, (pages).
   ///
   /// - Parameter queries: (heads x headDimension).
   public static func masses(_ queries: Span<Float>, of tier: ColdTier) -> [Float] {
@@ -92,7 +93,7 @@ public enum ColdScores {
     var masses = [Float](repeating: 0, count: pages)
     guard pages > 0 else { return masses }
     var logits = [Float](repeating: 0, count: heads * tier.count)
-    let scale = ColdScores.scale(headDimension: d)
+    let scale = BinaryLogits.factor(scale: tier.scale)
     let scaled = (0..<queries.count).map { queries[$0] * scale }
     scaled.withUnsafeBufferPointer { scaled in
       tier.bytes.withUnsafeBytes { bytes in
@@ -117,12 +118,8 @@ public enum ColdScores {
     return masses
   }
 
-  /// log₂ e / √d.
-  static func scale(headDimension: Int) -> Float {
-    Float(1.442_695_040_888_963_4 / Double(headDimension).squareRoot())
-  }
-
-  /// The rows of all tokens of a tier as they are read back: keys and values, (tokens x headDimension).
+  /// The rows of all tokens of a tier as they are read back: keys and values,
+  /// (tokens x headDimension).
   public static func rows(of tier: ColdTier) -> (keys: Matrix, values: Matrix) {
     switch tier.format {
     case .q4: rows(of: tier, FourBitCodes.self)
@@ -157,7 +154,8 @@ public enum ColdScores {
 }
 
 extension ColdHalf {
-  /// Products of some vectors with the 32 tokens: `target[h · stride + t] = Σ_c vectors[h · d + c] · number_c[t]`.
+  /// Products of some vectors with the 32 tokens: `target[h · stride + t] = Σ_c
+  /// vectors[h · d + c] · number_c[t]`.
   @inline(__always)
   func multiply(
     heads: Int, _ vectors: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>,
@@ -206,5 +204,5 @@ extension ColdHalf {
   }
 }
 
-/// How many heads' sums stay in registers.
+/// The number of heads whose sums stay in registers.
 private struct Kept<let heads: Int> {}

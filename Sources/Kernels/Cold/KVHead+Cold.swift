@@ -1,10 +1,11 @@
 import Tensors
 
 extension KVHead {
-  /// Copies exactly held tokens to the end of the cold tier: those that `kept` shows the newest query and `exact` does not.
+  /// Quantises tokens to the end of the cold tier: those that the newest query attends to under
+  /// `kept` but not under `exact`.
   ///
-  /// Their rows leave with the `retain(exact, …)` that is to follow. Traps unless they are whole pages and later than
-  /// those in the tier.
+  /// Their exact rows stay until the following `retain(exact, …)`. Traps unless they are whole
+  /// pages and later than those in the tier.
   public func cool(
     _ kept: Selection, except exact: Selection, newestQuery: Int, format: ColdFormat
   ) {
@@ -67,7 +68,7 @@ struct ColdEncoder<Codes: ColdCodes> {
       }
       let smallest = -max((-first).laneMaximum, (-second).laneMaximum)
       let largest = max(first.laneMaximum, second.laneMaximum)
-      // Rounded first, so that codes are chosen for the numbers that are read back; the step never to 0.
+      // Rounded first, so that codes fit the numbers that are decoded; the step must not be 0.
       let minimum = Self.half(smallest)
       var step = Self.half((largest - Float(minimum)) / levels)
       if step == 0 { step = .leastNonzeroMagnitude }
@@ -89,13 +90,13 @@ struct ColdEncoder<Codes: ColdCodes> {
     var codes = SIMD16<UInt8>()
     for lane in 0..<16 {
       let number = numbers[lane].rounded(.toNearestOrEven)
-      // Written so that NaN becomes 0.
+      // In this order NaN becomes 0.
       codes[lane] = number > 0 ? UInt8(number < levels ? number : levels) : 0
     }
     return codes
   }
 
-  /// The nearest half float that is a number.
+  /// The nearest finite half float.
   private static func half(_ number: Float) -> Float16 {
     let limit = Float(Float16.greatestFiniteMagnitude)
     return Float16(max(-limit, min(limit, number)))

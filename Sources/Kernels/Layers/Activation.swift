@@ -5,7 +5,8 @@ import Threads
 public enum Activation {
   /// `gate[r, i] = silu(gate[r, i]) · up[r, i]`, where silu(x) = x / (1 + e^−x).
   ///
-  /// Within a few ULP of the exact value; −0 for x below −88. Traps unless both have the same shape.
+  /// Within a few ULP of the exact value; −0 for x below −88. Traps unless both have the same
+  /// shape.
   public static func siluMultiply(gate: inout Matrix, up: Matrix, workers: WorkerPool) {
     precondition(
       gate.rows == up.rows && gate.columns == up.columns,

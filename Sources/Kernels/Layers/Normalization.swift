@@ -5,8 +5,8 @@ import Threads
 public enum Normalization {
   /// Root mean square: `output[r, i] = input[r, i] / √(mean_j input[r, j]² + epsilon) · weight[i]`.
   ///
-  /// Squares are added in Float with 16 lanes, the lanes in Double. Traps unless `output` is shaped as `input` and
-  /// `weight` has a number for each column.
+  /// Squares are added in Float with 16 lanes, the lanes in Double. Traps unless `output` is shaped
+  /// as `input` and `weight` has a number for each column.
   public static func rms(
     _ input: Matrix, weight: [Float], epsilon: Float, into output: inout Matrix,
     workers: WorkerPool
@@ -14,8 +14,10 @@ public enum Normalization {
     precondition(
       output.rows == input.rows && output.columns == input.columns
         && weight.count == input.columns,
-      "Normalization.rms: input \(input.rows) x \(input.columns), output \(output.rows) x \(output.columns), \(weight.count) weights"
-    )
+      """
+      Normalization.rms: input \(input.rows) x \(input.columns), output \(output.rows) x \
+      \(output.columns), \(weight.count) weights
+      """)
     let columns = input.columns
     guard !input.elements.isEmpty else { return }
     input.elements.withUnsafeBufferPointer { source in

@@ -2,12 +2,13 @@ import Foundation
 import Tensors
 import Threads
 
-/// Turns the dimension pairs of heads by their token position (rotary position embedding).
+/// Rotates the dimension pairs of heads by their token position (rotary position embedding).
 ///
-/// Pair i at position p turns by θ = p · frequencies[i]: (x, y) becomes (x cos θ − y sin θ, x sin θ + y cos θ).
-/// Angles, cosines and sines are computed in Double and rounded once. The position is split as p = 64 a + b; both
-/// parts' cosines and sines come from tables and are combined by the addition theorem, so that a prompt costs a few
-/// multiplications a pair instead of a call of `sin` and `cos`.
+/// Pair i at position p rotates by θ = p · frequencies[i]: (x, y) becomes (x cos θ − y sin θ, x sin
+/// θ + y cos θ). Angles, cosines and sines are computed in Double and rounded once. The position is
+/// split as p = 64 a + b; both parts' cosines and sines come from tables and are combined by the
+/// addition theorem, so that a prompt costs a few multiplications a pair instead of calls of `sin`
+/// and `cos`.
 public struct RotaryTable: Sendable {
   public let layout: RotaryEmbedding.Layout
   public let headDimension: Int
@@ -30,7 +31,8 @@ public struct RotaryTable: Sendable {
     }
   }
 
-  /// Traps if the embedding has more than `headDimension / 2` pairs. Dimensions beyond its pairs are not turned.
+  /// Traps if the embedding has more than `headDimension / 2` pairs. Dimensions beyond its pairs
+  /// are not rotated.
   public init(_ embedding: RotaryEmbedding, headDimension: Int) {
     precondition(
       embedding.frequencies.count * 2 <= headDimension,
@@ -47,41 +49,52 @@ public struct RotaryTable: Sendable {
     }
   }
 
-  /// Turns every head of every row in place.
+  /// One table for each layer of a model; layers of one embedding share it.
+  public static func tables(of shape: AttentionShape) -> [RotaryTable?] {
+    var made: [RotaryEmbedding: RotaryTable] = [:]
+    return shape.geometry.map { layer in
+      guard let rotary = layer.rotary else { return nil }
+      let table = made[rotary] ?? RotaryTable(rotary, headDimension: shape.headDimension)
+      made[rotary] = table
+      return table
+    }
+  }
+
+  /// Rotates every head of every row in place.
   ///
   /// - Parameters:
   ///   - matrix: (tokens x heads·headDimension).
-  ///   - headDimension: the one this table was made for.
   ///   - firstPosition: the token position of row 0; rows are consecutive tokens.
-  public func rotate(
-    _ matrix: inout Matrix, headDimension: Int, firstPosition: Int, workers: WorkerPool
-  ) {
+  public func rotate(_ matrix: inout Matrix, firstPosition: Int, workers: WorkerPool) {
     precondition(
-      headDimension == self.headDimension && matrix.columns % headDimension == 0
-        && firstPosition >= 0,
-      "RotaryTable.rotate: \(matrix.columns) columns, head dimension \(headDimension), made for \(self.headDimension), first position \(firstPosition)"
-    )
+      matrix.columns % headDimension == 0 && firstPosition >= 0,
+      """
+      RotaryTable.rotate: \(matrix.columns) columns, head dimension \(headDimension), \
+      first position \(firstPosition)
+      """)
     turn(&matrix, rows: 0..<matrix.rows, workers) { firstPosition + $0 }
   }
 
-  /// Turns every head of some rows from the position that they were turned to before to another one.
+  /// Rotates every head of some rows from the positions they were rotated to, to another one.
   ///
   /// - Parameters:
   ///   - matrix: (tokens x heads·headDimension), rotated.
   ///   - firstPosition: the token position of row 0; rows are consecutive tokens.
-  ///   - position: where all of `rows` are turned to.
+  ///   - position: the position that all of `rows` are rotated to.
   public func turn(
     _ matrix: inout Matrix, rows: Range<Int>, firstPosition: Int, to position: Int,
     workers: WorkerPool
   ) {
     precondition(
       matrix.columns % headDimension == 0 && rows.lowerBound >= 0 && rows.upperBound <= matrix.rows,
-      "RotaryTable.turn: rows \(rows) of \(matrix.rows) x \(matrix.columns), made for \(headDimension)"
-    )
+      """
+      RotaryTable.turn: rows \(rows) of \(matrix.rows) x \(matrix.columns), made for \
+      \(headDimension)
+      """)
     turn(&matrix, rows: rows, workers) { position - firstPosition - $0 }
   }
 
-  /// Turns each row by as many positions as `distance` says, back if negative.
+  /// Rotates each row by `distance` positions, backwards if negative.
   private func turn(
     _ matrix: inout Matrix, rows: Range<Int>, _ workers: WorkerPool, by distance: (Int) -> Int
   ) {
@@ -110,7 +123,8 @@ public struct RotaryTable: Sendable {
 
   private var rotated: Int { frequencies.count * 2 }
 
-  /// The factors of a turn by `distance` positions: out_i = x_i · cosines_i + partner_i · sines_i, where the first of a pair has −sin.
+  /// The factors of a rotation by `distance` positions:
+  /// out_i = x_i · cosines_i + partner_i · sines_i, where the first of a pair has −sin.
   private func fill(
     _ cosines: UnsafeMutablePointer<Float>, _ sines: UnsafeMutablePointer<Float>, distance: Int
   ) {

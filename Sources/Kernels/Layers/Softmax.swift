@@ -1,11 +1,11 @@
 import Foundation
 
-/// What is asked of a row of logits: its log-sum-exp and its largest entries.
+/// The log-sum-exp and the largest entries of a row of logits.
 public enum Softmax {
   /// ln Σ_i e^logits[i], −infinity if there are none or all are −infinity; NaN if one is NaN.
   ///
-  /// The maximum is subtracted first; exponentials are added in Float with 16 lanes for 1,024 entries at a time, those
-  /// sums in Double: within 1e-6 of the exact value.
+  /// The maximum is subtracted first; exponentials are added in Float with 16 lanes for 1,024
+  /// entries at a time, those sums in Double: within 1e-6 of the exact value.
   public static func logSumExp(_ logits: Span<Float>) -> Double {
     logits.withUnsafeBufferPointer { logits in
       let maximum = maximum(of: logits)
@@ -34,42 +34,25 @@ public enum Softmax {
   }
 
   /// The index of the largest logit, the lowest of several; nil if there are none. NaN is never the largest.
-  public static func argmax(_ logits: Span<Float>) -> Int? { top(1, of: logits).first }
+  public static func argmax(_ logits: Span<Float>) -> Int? {
+    guard !logits.isEmpty else { return nil }
+    var best = 0
+    var largest = -Float.infinity
+    for index in 0..<logits.count where logits[index] > largest {
+      best = index
+      largest = logits[index]
+    }
+    return best
+  }
 
   /// The indices of the `count` largest logits, largest first, equal ones by lower index; all of them if there are
-  /// fewer. NaN ranks with −infinity. O(n) for small counts.
+  /// fewer. NaN ranks with −infinity. O(n log n) whatever the count.
   public static func top(_ count: Int, of logits: Span<Float>) -> [Int] {
-    var best: [Entry] = []  // ascending: the worst first
-    guard count > 0 else { return [] }
-    best.reserveCapacity(count + 1)
-    logits.withUnsafeBufferPointer { logits in
-      for (index, logit) in logits.enumerated() {
-        let value = logit.isNaN ? -Float.infinity : logit
-        if best.count == count {
-          if value <= best[0].value { continue }
-          best.removeFirst()
-        }
-        // An equal entry that is already there has the lower index and ranks above.
-        best.insert(Entry(index: index, value: value), at: place(of: value, in: best))
-      }
+    let values = (0..<logits.count).map { logits[$0].isNaN ? -Float.infinity : logits[$0] }
+    let order = values.indices.sorted {
+      values[$0] != values[$1] ? values[$0] > values[$1] : $0 < $1
     }
-    return best.reversed().map(\.index)
-  }
-
-  private struct Entry {
-    var index: Int
-    var value: Float
-  }
-
-  /// The first place whose entry is at least `value`.
-  private static func place(of value: Float, in entries: [Entry]) -> Int {
-    var low = 0
-    var high = entries.count
-    while low < high {
-      let middle = (low + high) / 2
-      if entries[middle].value < value { low = middle + 1 } else { high = middle }
-    }
-    return low
+    return Array(order.prefix(max(0, count)))
   }
 
   /// NaN if one is NaN, −infinity if there are none.

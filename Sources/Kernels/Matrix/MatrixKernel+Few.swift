@@ -4,7 +4,8 @@ extension MatrixKernel {
   /// Weights of a piece of work: some microseconds.
   private static let itemWeights = 1 << 15
 
-  /// One or a few tokens: every block of the weights is decoded into registers and multiplied with the tokens there.
+  /// One or a few tokens: every block of the weights is decoded into registers and multiplied with
+  /// the tokens there.
   func multiplyFew(_ product: WeightProduct) {
     workers.runRanges(
       total: product.rows, minimumChunk: max(1, Self.itemWeights / product.depth)
@@ -26,9 +27,11 @@ extension MatrixKernel {
   }
 }
 
-/// Products of a few rows of weights with a few tokens, row after row, so that the weights stream past once.
+/// Products of a few rows of weights with a few tokens, row after row, so that the weights stream
+/// past once.
 ///
-/// Sums in Float with 16 lanes, in two chains, so that one addition need not wait for the one before.
+/// Sums in Float with 16 lanes, in two chains, so that one addition need not wait for the one
+/// before.
 private enum FewTokens<Numbers: StoredNumbers> {
   static func multiply(_ product: WeightProduct, rows: Range<Int>) {
     var token = 0
@@ -85,8 +88,8 @@ private enum FewTokens<Numbers: StoredNumbers> {
     }
   }
 
-  /// Asks for what lies 2,048 bytes further on: with one token the weights come from memory, and the CPU's own prefetching
-  /// ends with each page of 4,096.
+  /// Prefetches what lies 2,048 bytes ahead: with one token the weights come from memory, and the
+  /// CPU's own prefetching stops at each page of 4,096.
   @inline(__always)
   private static func prefetch(_ weights: UnsafeRawPointer, byteCount: Int) {
     var offset = 2_048
@@ -156,7 +159,8 @@ private protocol StoredNumbers {
   static var bytes: Int { get }
   /// The bit of an index that tells two chains of sums apart.
   static var chainBit: Int { get }
-  /// Whether two rows are multiplied at once: with a short decoder the chains of sums of one are what it waits for.
+  /// Whether two rows are multiplied at once: with a short decoder the chains of sums of one are
+  /// what it waits for.
   static var pairsRows: Bool { get }
   /// Calls `emit` with `count` numbers, sixteen at a time, and the index of the first of them.
   static func decode(

@@ -1,14 +1,16 @@
 extension MatrixKernel {
-  /// Columns of a piece that is decoded before it is turned: whole blocks of every format.
+  /// Columns of a piece that is decoded before it is transposed: whole blocks of every format.
   private static let pieceColumns = 256
   /// Floats of decoded panels that exist at a time (4 MiB): rows beyond are done in a second round.
   private static let panelFloats = 1 << 20
   /// Tokens of a piece of work; a multiple of every register tile.
   private static let blockTokens = 96
-  /// Depth that is added up before the sums go to memory; tokens and panels of it fit into the second cache.
+  /// Depth that is summed in registers before the sums go to memory; its tokens and panels fit into
+  /// the L2 cache.
   private static let blockDepth = 768
 
-  /// Many tokens: decodes panels of 32 weight rows, each once, then multiplies blocks of tokens with tiles of panels.
+  /// Many tokens: decodes panels of 32 weight rows, each once, then multiplies blocks of tokens
+  /// with tiles of panels.
   func multiplyMany(_ product: WeightProduct) {
     let panelCount = (product.rows - 1) / Panel.rows + 1
     let panelSize = product.depth * Panel.rows

@@ -3,15 +3,16 @@ import Threads
 
 /// Products of activations with quantised weights: output = input · Wᵀ, in float32 arithmetic.
 ///
-/// Weights stay in their format. For one or a few tokens each block is decoded into registers and multiplied at once;
-/// for more, some rows are decoded into panels of floats that all tokens are multiplied with. Every output is added up
-/// by one worker in one order: the numbers do not depend on the number of threads. A token's may differ in their last
-/// digits with the number of tokens beside it.
+/// Weights stay in their format. For one or a few tokens each block is decoded into registers and
+/// multiplied at once; for more, some rows are decoded into panels of floats that all tokens are
+/// multiplied with. Every output is summed by one worker in one order: results do not depend on the
+/// number of threads. A token's may differ in the last digits with the number of tokens in the
+/// batch.
 ///
 /// One kernel, one owner: it keeps scratch memory between calls.
 public final class MatrixKernel {
   public let workers: WorkerPool
-  /// The decoded panels of the rows that are at work.
+  /// The decoded panels of the current rows.
   let panels = FloatBuffer()
   /// One for each worker.
   let scratch: [FloatBuffer]
@@ -34,14 +35,15 @@ public final class MatrixKernel {
     multiply(input, weights, rows: 0..<weights.rows, into: &output, adding: adding)
   }
 
-  /// The product with the rows `range` of the weights only, `output` (tokens x range.count): a tile of logits.
+  /// The product with the rows `range` of the weights only, `output` (tokens x range.count): a tile
+  /// of logits.
   public func multiply(
     _ input: Matrix, _ weights: WeightMatrix, rows range: Range<Int>, into output: inout Matrix
   ) {
     multiply(input, weights, rows: range, into: &output, adding: false)
   }
 
-  /// Up to this many tokens are multiplied block by block; more pay for decoding into panels.
+  /// Up to this many tokens are multiplied block by block; with more, decoding into panels pays.
   static let fewTokens = 8
 
   private func multiply(
@@ -52,8 +54,10 @@ public final class MatrixKernel {
       input.columns == weights.columns && output.rows == input.rows
         && output.columns == range.count && range.lowerBound >= 0
         && range.upperBound <= weights.rows,
-      "MatrixKernel.multiply: input \(input.rows) x \(input.columns), weights \(weights.rows) x \(weights.columns), rows \(range), output \(output.rows) x \(output.columns)"
-    )
+      """
+      MatrixKernel.multiply: input \(input.rows) x \(input.columns), weights \(weights.rows) x \
+      \(weights.columns), rows \(range), output \(output.rows) x \(output.columns)
+      """)
     guard input.rows > 0, !range.isEmpty else { return }
     guard input.columns > 0 else {
       if !adding { for index in output.elements.indices { output.elements[index] = 0 } }
@@ -74,7 +78,8 @@ public final class MatrixKernel {
   }
 }
 
-/// The sizes and addresses of one product; valid while it runs, the output written at disjoint places.
+/// The sizes and addresses of one product; valid while it runs, the output written at disjoint
+/// places.
 struct WeightProduct: @unchecked Sendable {
   let tokens: Int
   /// Columns of the input and of the weights.

@@ -1,9 +1,10 @@
-/// Up to 32 rows of a matrix turned into columns, (depth x 32) row-major: the right side of a ``StripProduct`` for a
-/// product with the transposed matrix.
+/// Up to 32 rows of a matrix, transposed, (depth x 32) row-major: the right side of a
+/// ``StripProduct`` for a product with the transposed matrix.
 enum Panel {
   static let rows = StripProduct.width
 
-  /// Writes a panel of `rows` rows (1…32) of `depth` floats; columns of the panel without a row become zero.
+  /// Writes a panel of `rows` rows (1…32) of `depth` floats; columns of the panel without a row
+  /// become zero.
   ///
   /// `row` gives the address of a row of the matrix.
   @inline(__always)
@@ -54,7 +55,8 @@ enum Panel {
     ]
   }
 
-  /// Exchanges rows and columns of 16 x 16 floats: four rounds that interleave row i with row i + 8.
+  /// Exchanges rows and columns of 16 x 16 floats: four rounds that interleave row i with row
+  /// i + 8.
   @inline(__always)
   static func transpose(_ square: inout InlineArray<16, SIMD16<Float>>) {
     interleave(&square)

@@ -1,8 +1,9 @@
-/// The innermost product of every larger one: C (rows x width) = or += A (rows x depth) · B (depth x width), where
-/// width is 32 or 16: one *strip* of columns.
+/// The innermost product of every larger product: C (rows x width) = or += A (rows x depth) · B
+/// (depth x width), where width is 32 or 16: one *strip* of columns.
 ///
-/// A, B and C are row-major with any distance between their rows, and lie in the caches: who calls it cuts larger
-/// matrices. Rows are taken in register tiles of the CPU's size, the rest in smaller ones.
+/// A, B and C are row-major with any distance between their rows, and lie in the caches: the caller
+/// splits larger matrices. Rows are taken in register tiles of the CPU's size, the rest in smaller
+/// ones.
 struct StripProduct {
   let depth: Int
   let strideA: Int
@@ -55,7 +56,7 @@ struct StripProduct {
     if column < width { multiply16(rows: rows, a, b + column, c + column) }
   }
 
-  // MARK: Cutting the rows
+  // MARK: Splitting the rows
 
   @inline(never)
   private func tiles32(
@@ -98,8 +99,8 @@ struct StripProduct {
 
   // MARK: Few rows
 
-  /// A product of few rows that is `width` wide, a multiple of 16: B comes from memory, so that each of its rows should
-  /// pass once, as wide as registers allow.
+  /// A product of few rows that is `width` wide, a multiple of 16: B comes from memory, so each of
+  /// its rows is read once, as wide as registers allow.
   func multiplyFew(
     rows: Int, width: Int, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>,
     _ c: UnsafeMutablePointer<Float>
@@ -128,7 +129,7 @@ struct StripProduct {
     }
   }
 
-  /// One register tile from row `row` on; gives the row after it.
+  /// One register tile from row `row` on; returns the row after it.
   @inline(__always)
   private func tile<let rows: Int, let vectors: Int>(
     _ zero: RegisterTile<rows, vectors>, _ count: Int, at row: Int, _ a: UnsafePointer<Float>,

@@ -1,9 +1,10 @@
-// The formats with 256 numbers a block, in groups of 32 (Q4_K, Q5_K) or 16 (Q6_K) with a small integer scale each.
+// The formats with 256 numbers a block, in groups of 32 (Q4_K, Q5_K) or 16 (Q6_K) with a small
+// integer scale each.
 
 /// 144 bytes: d, m, 12 bytes of 6-bit scales and minima of 8 groups, 128 bytes of nibbles q.
 ///
-/// number = (d · scale) · q − m · minimum. Each 32 bytes hold 64 numbers: the lower nibbles are one group, the upper
-/// ones the next.
+/// number = (d · scale) · q − m · minimum. Each 32 bytes hold 64 numbers: the lower nibbles are one
+/// group, the upper ones the next.
 enum Q4_K: BlockDecoder {
   static var format: BlockFormat { .q4_K }
 
@@ -23,9 +24,11 @@ enum Q4_K: BlockDecoder {
   }
 }
 
-/// 176 bytes: d, m, 12 bytes of scales and minima as in Q4_K, 32 bytes of fifth bits, 128 bytes of nibbles.
+/// 176 bytes: d, m, 12 bytes of scales and minima as in Q4_K, 32 bytes of fifth bits, 128 bytes of
+/// nibbles.
 ///
-/// number = (d · scale) · q − m · minimum. Bit g of byte i of the fifth bits belongs to number i of group g.
+/// number = (d · scale) · q − m · minimum. Bit g of byte i of the fifth bits belongs to number i of
+/// group g.
 enum Q5_K: BlockDecoder {
   static var format: BlockFormat { .q5_K }
 
@@ -50,9 +53,10 @@ enum Q5_K: BlockDecoder {
 
 /// 210 bytes: 128 bytes of lower nibbles, 64 bytes of upper bit pairs, 16 signed scales, d.
 ///
-/// number = (d · scale) · (q − 32), a scale for each 16 numbers. Each half of the block (64 bytes of nibbles, 32 of
-/// pairs) holds 128 numbers: 32 from the lower nibbles of its first 32 bytes, 32 from those of its last, then the
-/// upper nibbles likewise; the pairs of byte i serve number i of these four, from the lowest bits up.
+/// number = (d · scale) · (q − 32), a scale for each 16 numbers. Each half of the block (64 bytes
+/// of nibbles, 32 of pairs) holds 128 numbers: 32 from the lower nibbles of its first 32 bytes, 32
+/// from those of its last, then the upper nibbles likewise; the pairs of byte i serve number i of
+/// these four, from the lowest bits up.
 enum Q6_K: BlockDecoder {
   static var format: BlockFormat { .q6_K }
 
@@ -84,10 +88,12 @@ enum Q6_K: BlockDecoder {
   }
 }
 
-/// The scale and the minimum of one group of 32 numbers, from 12 bytes that hold eight of each, 6 bits wide.
+/// The scale and the minimum of one group of 32 numbers, from 12 bytes that hold eight of each, 6
+/// bits wide.
 ///
-/// Groups 0…3: the lower six bits of bytes g (scale) and g + 4 (minimum). Groups 4…7: the lower and upper nibble of
-/// byte g + 4, with the upper two bits of bytes g − 4 (scale) and g (minimum) above them.
+/// Groups 0…3: the lower six bits of bytes g (scale) and g + 4 (minimum). Groups 4…7: the lower and
+/// upper nibble of byte g + 4, with the upper two bits of bytes g − 4 (scale) and g (minimum) above
+/// them.
 private struct GroupScale {
   let scale: SIMD16<Float>
   let negatedMinimum: SIMD16<Float>

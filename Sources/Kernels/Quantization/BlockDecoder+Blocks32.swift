@@ -1,5 +1,5 @@
-// The formats with 32 numbers a block. Numbers 0…15 sit in the lower nibbles of the 16 bytes of quants, numbers
-// 16…31 in the upper ones.
+// The formats with 32 numbers a block. Numbers 0…15 sit in the lower nibbles of the 16 bytes of
+// quants, numbers 16…31 in the upper ones.
 
 /// 34 bytes: d, 32 signed bytes q. number = d · q
 enum Q8_0: BlockDecoder {
@@ -66,7 +66,7 @@ enum Q5_1: BlockDecoder {
   }
 }
 
-/// The numbers 0…31 of 32 quants whose fifth bits stand apart.
+/// The numbers 0…31 of 32 quants whose fifth bits are stored separately.
 @inline(__always)
 private func fiveBitQuants(
   nibbles: UnsafeRawPointer, fifthBits: UnsafeRawPointer

@@ -2,15 +2,17 @@ internal import CLookup
 
 /// One quantised format: how the numbers of a block are made from its bytes.
 ///
-/// `d` and `m` below are IEEE half floats. A product of a half, one of the small scales and a quant has at most 24
-/// significant bits, so it is exact in a Float; a format that adds a minimum rounds once, in that addition. So every
-/// order of the operations, fused or not, gives the same bits.
+/// `d` and `m` below are IEEE half floats. A product of a half, one of the small scales and a quant
+/// has at most 24 significant bits, so it is exact in a Float; a format that adds a minimum rounds
+/// once, in that addition. So every order of the operations, fused or not, gives the same bits.
 ///
-/// Generic code over decoders (a tile of floats, a dot product on the fly) is specialised for each: `emit` is inlined.
+/// Generic code over decoders (a tile of floats, a dot product on the fly) is specialised for each:
+/// `emit` is inlined.
 protocol BlockDecoder {
   static var format: BlockFormat { get }
 
-  /// Calls `emit` with all numbers of the block, sixteen at a time, and the index of the first of them.
+  /// Calls `emit` with all numbers of the block, sixteen at a time, and the index of the first of
+  /// them.
   static func decode(
     _ block: UnsafeRawPointer, _ emit: (_ index: Int, _ numbers: SIMD16<Float>) -> Void)
 }
@@ -22,8 +24,8 @@ extension UnsafeRawPointer {
   @inline(__always)
   func half(at offset: Int) -> Float { Float(Float16(bitPattern: halfBits(at: offset))) }
 
-  /// The same of a number that stands alone, such as a block's scale: looked up, since it costs as much to convert and
-  /// spread one as sixteen.
+  /// The same for a single number, such as a block's scale: looked up in a table, since converting
+  /// and broadcasting one costs as much as sixteen.
   @inline(__always)
   func scale(at offset: Int) -> Float { lookup_half(halfBits(at: offset)) }
 
@@ -39,8 +41,8 @@ extension UnsafeRawPointer {
   }
 }
 
-// Lane by lane in this module's own code: that compiles to one widening and one converting instruction, while the
-// standard library's conversions between vectors stay calls.
+// Lane by lane in this module's own code: that compiles to one widening and one converting
+// instruction, while the standard library's conversions between vectors stay calls.
 
 /// Sixteen unsigned bytes in words.
 @inline(__always)

@@ -1,9 +1,9 @@
 // swift-format-ignore: AlwaysUseLowerCamelCase
 /// How weights are stored: floats, or blocks of small integers with a scale.
 ///
-/// The layouts are ggml's; the raw values are its names in lower case, `k` formats with a capital K, as in file
-/// names. A row of a matrix is always a whole number of blocks. What each block holds stands at its decoder, in
-/// `BlockDecoder.swift`.
+/// The layouts are ggml's; the raw values are its names in lower case, `k` formats with a capital
+/// K, as in file names. A row of a matrix is always a whole number of blocks. The contents of a
+/// block are documented at its decoder, in `BlockDecoder.swift`.
 public enum BlockFormat: String, Sendable, Hashable, CaseIterable {
   case f32
   case f16
@@ -42,7 +42,8 @@ public enum BlockFormat: String, Sendable, Hashable, CaseIterable {
     }
   }
 
-  /// Bytes of a matrix, or nil if a size is negative, a row is not whole blocks, or the product exceeds Int.
+  /// Bytes of a matrix, or nil if a size is negative, a row is not whole blocks, or the product
+  /// exceeds Int.
   public func byteCount(rows: Int, columns: Int) -> Int? {
     guard rows >= 0, columns >= 0, columns % elementsPerBlock == 0 else { return nil }
     let (rowBytes, overflow) =

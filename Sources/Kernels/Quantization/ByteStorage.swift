@@ -1,4 +1,4 @@
-/// Bytes that stay where they are, unchanged, for as long as their owner lives: a mapped file, an array.
+/// Bytes that neither move nor change while their owner lives: a mapped file, an array.
 public protocol ByteStorage: AnyObject, Sendable {
   var bytes: RawSpan {
     @_lifetime(borrow self)
@@ -6,7 +6,7 @@ public protocol ByteStorage: AnyObject, Sendable {
   }
 }
 
-/// Bytes in memory, for made-up weights and for tests.
+/// Bytes in memory, for synthetic weights and for tests.
 public final class ArrayStorage: ByteStorage {
   /// Filled by the initialiser and only read after it: so any thread may.
   private nonisolated(unsafe) let buffer: UnsafeRawBufferPointer

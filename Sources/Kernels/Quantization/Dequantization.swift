@@ -1,7 +1,7 @@
 /// Consecutive stored numbers as floats: `elements` of them, from whole blocks at `source`.
 ///
-/// Traps unless `elements` is whole blocks. Both sides may be unaligned; they must not overlap. The caller answers
-/// for the sizes of both.
+/// Traps unless `elements` is whole blocks. Both sides may be unaligned; they must not overlap. The
+/// caller is responsible for the sizes of both.
 func dequantize(
   _ format: BlockFormat, _ source: UnsafeRawPointer, elements: Int,
   into target: UnsafeMutablePointer<Float>

@@ -1,10 +1,10 @@
 internal import CLookup
 
-/// What the four bits of a quant stand for: scale · q + minimum for q from 0 to 15.
+/// The numbers that four-bit quants encode: scale · q + minimum for q from 0 to 15.
 ///
-/// With AVX-512 the sixteen numbers stand in one register and every quant picks its own by one instruction, which
-/// looks at the lowest four bits alone: nothing to mask or convert, and one multiplication a block. Elsewhere each
-/// quant is converted. The bits are the same.
+/// With AVX-512 the sixteen numbers lie in one register, and one instruction permutes them by the
+/// lowest four bits of the quants: nothing to mask or convert, and one multiplication a block.
+/// Elsewhere each quant is converted. The bits are the same.
 struct NibbleNumbers {
   private let scale: SIMD16<Float>
   private let minimum: SIMD16<Float>

@@ -1,10 +1,10 @@
 import Tensors
 
-/// Quantised or float weights (rows x columns) in bytes that somebody else owns.
+/// Quantised or float weights (rows x columns) in bytes owned elsewhere.
 ///
-/// Row-major, each row whole blocks, rows without gaps. Row r holds the weights of output feature r: a layer maps
-/// inputs (tokens x columns) to outputs (tokens x rows). The bytes are checked for their size only; any bits are
-/// numbers, at worst infinities and NaN.
+/// Row-major, each row whole blocks, rows without gaps. Row r holds the weights of output feature
+/// r: a layer maps inputs (tokens x columns) to outputs (tokens x rows). Only the number of bytes
+/// is checked; every bit pattern is a number, at worst infinite or NaN.
 public struct WeightMatrix: Sendable {
   public let rows: Int
   public let columns: Int
@@ -43,8 +43,8 @@ public struct WeightMatrix: Sendable {
   /// Bytes of all rows.
   public var byteCount: Int { rows * bytesPerRow }
 
-  /// Some rows as floats (range.count x columns), each the stored number exactly, or rounded once where the format
-  /// adds a minimum. Traps unless the range lies inside the rows.
+  /// Some rows as floats (range.count x columns), each the stored number exactly, or rounded once
+  /// where the format adds a minimum. Traps unless the range lies inside the rows.
   public func dequantizedRows(_ range: Range<Int>) -> Matrix {
     precondition(
       range.lowerBound >= 0 && range.upperBound <= rows,
@@ -59,8 +59,8 @@ public struct WeightMatrix: Sendable {
     return Matrix(rows: range.count, columns: columns, elements: elements)
   }
 
-  /// Calls `body` with the address of a row; the rows after it follow without a gap. The address is good during the
-  /// call only.
+  /// Calls `body` with the address of a row; the rows after it follow without a gap. The address is
+  /// good during the call only.
   @inline(__always)
   func withRow<Result>(_ row: Int, _ body: (UnsafeRawPointer) -> Result) -> Result {
     storage.bytes.withUnsafeBytes { bytes in

@@ -8,11 +8,12 @@ import Records
 /// A strategy that leaves out keys in the prefill is taken to attend to half of the causal pairs.
 /// A forward pass over n tokens costs 2 operations a weight and token in matrices and 2 · n² · query heads · head
 /// dimension · layers in causal attention. Passes of a cell:
-/// - approximation: two a sample (`isolated`, `propagated`), with dense attention computed beside the sparse one;
+/// - approximation: one a sample, with dense attention beside the strategy's; the strategy's attention once more beside
+///   the dense pass, which is that of `full`;
 /// - quality without approximation: one; either way 4 operations a weight of the output matrix and scored token;
 /// - latency: `warmups + repeats`, each with `decodeTokens` single steps, which reach a fifth of the rate;
-/// - the same for a synthetic model, except that its two settings are one: `isolated` alone needs dense attention, once
-///   for all strategies;
+/// - the same for a synthetic model, except that its two settings are one: dense attention is computed once for all
+///   strategies;
 /// - memory without latency: one more; calibration: three passes over its text, once a model, text and length.
 ///
 /// Good to a factor of about two: it is meant for deciding whether to wait.
@@ -74,15 +75,11 @@ public struct PlanEstimate: Sendable, Hashable {
     let scored = cell.taskParameters["scoredTokens"]?.doubleValue ?? n / 2
     let output = 2 * pass.output(scored)
     if spec.metrics.contains(.approximation) {
-      let passes = cell.strategyRole == .reference || pass.isSynthetic ? 1.0 : 2.0
-      // A synthetic model's dense run counts once; its own run needs no dense one beside it.
-      let dense = pass.isSynthetic && cell.strategyRole != .reference ? 0 : pass.denseAttention(n)
-      let own =
-        pass.isSynthetic && cell.strategyRole != .reference
-        ? 2 * pass.attention(n) : pass.attention(n)
+      let isFull = cell.strategyRole == .reference
+      let dense = isFull || !pass.isSynthetic ? pass.denseAttention(n) : 0
+      let own = isFull ? 0 : 2 * pass.attention(n)
       operations +=
-        Double(cell.expectedSampleCount)
-        * (passes * (pass.matrices(n) + dense + own) + output)
+        Double(cell.expectedSampleCount) * (pass.matrices(n) + dense + own + output)
     } else if spec.metrics.contains(.quality) {
       operations +=
         Double(cell.expectedSampleCount) * (pass.matrices(n) + pass.attention(n) + output)

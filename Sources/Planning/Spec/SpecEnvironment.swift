@@ -66,10 +66,9 @@ public struct SpecEnvironment {
       && !isFolder.boolValue
   }
 
-  /// A path of the spec, as the program opens it.
-  public func resolve(_ path: String) -> String {
-    if path.hasPrefix("/") || folder.isEmpty { return path }
-    return folder.hasSuffix("/") ? folder + path : folder + "/" + path
+  /// A file's path in the spec, as the program opens it.
+  public func resolve(_ path: String) throws(WrittenPathError) -> String {
+    try WrittenPath.file(path, in: folder)
   }
 }
 

@@ -156,7 +156,8 @@ extension SpecReader {
     let meant = written.filter { !known.contains($0) }.compactMap {
       NearestWord.to($0, among: known)
     }
-    let names = (written.contains("full") ? [] : ["full"]) + written + meant
+    let references = environment.strategies.filter { $0.role == .reference }.map(\.name)
+    let names = references + written + meant
     var matched: [String: Set<String>] = [:]
     for entry in entries { matched[entry.name, default: []].formUnion(entry.matchedNames) }
 

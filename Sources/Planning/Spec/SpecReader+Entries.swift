@@ -15,8 +15,8 @@ extension SpecReader {
       readStrategy(element, at: path.appending(index), among: names)
     }
     checkMatching(of: entries, spec: elements)
-    if !entries.contains(where: { $0.name == "full" }),
-      let full = environment.strategies.first(where: { $0.name == "full" })
+    if !entries.contains(where: { $0.description.role == .reference }),
+      let full = environment.strategies.first(where: { $0.role == .reference })
     {
       entries.insert(
         SpecStrategy(

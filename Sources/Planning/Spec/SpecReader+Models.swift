@@ -1,4 +1,5 @@
 import JSON
+import Records
 
 /// The models of a spec.
 extension SpecReader {
@@ -62,20 +63,19 @@ extension SpecReader {
       return catalogueModel(name, at: path.appending("name"))
     }
     let place = path.appending("path")
-    guard let file = pathValue.stringValue, !file.isEmpty else {
-      report(
-        place, pathValue, pathValue.stringValue == nil ? "is \(pathValue.kindName)" : "is empty",
-        allowed: "the path of a GGUF file, relative to the spec file")
-      return nil
+    var problem = "is \(pathValue.kindName)"
+    if let file = pathValue.stringValue {
+      do {
+        let resolved = try environment.resolve(file)
+        if environment.isFile(resolved) { return ModelReference(name: name, path: resolved) }
+        problem = resolved == file ? "is no file" : "is no file: looked for \(resolved)"
+      } catch {
+        problem = error.problem
+      }
     }
-    let resolved = environment.resolve(file)
-    guard environment.isFile(resolved) else {
-      report(
-        place, pathValue, resolved == file ? "is no file" : "is no file: looked for \(resolved)",
-        allowed: "the path of a GGUF file, relative to the spec file")
-      return nil
-    }
-    return ModelReference(name: name, path: resolved)
+    report(
+      place, pathValue, problem, allowed: "the path of a GGUF file, relative to the spec file")
+    return nil
   }
 
   private mutating func catalogueModel(_ name: String, at path: JSONPath) -> ModelReference? {

@@ -88,6 +88,12 @@ struct SpecReader {
         $0 != "/" && $0 != "\\" && $0.properties.generalCategory != .control
       }
     if !canNameFolder { report(path, value, "cannot name an experiment", allowed: allowed) }
+    // `results/` holds the reports' folders and the database, with the files that SQLite puts beside it.
+    if name.lowercased().contains(/\.sqlite(-wal|-shm|-journal)?$/) {
+      report(
+        path, value, "is the name of a database, which stands where the report's folder would",
+        allowed: "a name that does not end in .sqlite")
+    }
     return name
   }
 

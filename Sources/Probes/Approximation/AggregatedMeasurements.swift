@@ -2,11 +2,11 @@ import Records
 
 /// A cell's approximation in a few figures: per setting and phase, over layers and query heads.
 ///
-/// Every query head weighs the same. `worst` is the worst of anything that was seen: a single query for
-/// `relativeOutputError` and `droppedMass`, a head's mean for `outputCosine`.
+/// Every query head weighs the same. `worst` is the worst of anything that was seen: a single query
+/// for `relativeOutputError` and `droppedMass`, a head's mean for `outputCosine`.
 public enum AggregatedMeasurements {
-  /// The figures of heads that may come from several settings and phases, in the order isolated, propagated, and in
-  /// each prefill, decode.
+  /// The figures of heads that may come from several settings and phases, in the order isolated,
+  /// propagated, and in each prefill, decode.
   public static func measurements(of heads: [HeadMeasurement]) -> [Measurement] {
     ErrorSetting.allCases.flatMap { setting in
       MeasuredPhase.allCases.flatMap { phase in

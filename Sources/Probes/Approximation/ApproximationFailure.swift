@@ -1,12 +1,12 @@
 import Attention
 import Records
 
-/// A query whose output cannot be right: it differs from the dense one by more than the mass that it dropped allows,
-/// or is no number.
+/// A query whose output cannot be right: it differs from the dense one by more than the mass that
+/// it dropped allows, or is no number.
 ///
-/// With γ the dropped mass and M = max over j ≤ i of ‖v_j‖₁, attention over any part of the keys keeps
-/// ‖Ô_i − O_i‖₁ ≤ 2 γ_i M; 1e-5 M is left to float arithmetic. More means that the attended keys are not those that
-/// were counted, so the figures of the cell mean nothing.
+/// With γ the dropped mass and M = max over j ≤ i of ‖v_j‖₁, attention over any part of the keys
+/// keeps ‖Ô_i − O_i‖₁ ≤ 2 γ_i M; 1e-5 M is left to float arithmetic. More means that the attended
+/// keys are not those that were counted, so the figures of the cell mean nothing.
 public struct ApproximationFailure: Error, Sendable, Hashable, CustomStringConvertible {
   public var strategy: String
   public var setting: ErrorSetting

@@ -40,7 +40,8 @@ public final class ApproximationProbe: LayerAttention {
 
   /// - Parameters:
   ///   - dense: a new session of full attention.
-  ///   - sparse: new sessions of the strategies, of the same shape; for `propagated` exactly one.
+  ///   - sparse: new sessions of the strategies, of the same shape; for `propagated` exactly one. `dense` itself among
+  ///     them is compared with its own output, without attending twice.
   ///   - keepsShadow: false where only a prefill is measured, to save the dense cache's memory.
   public init(
     _ setting: ErrorSetting, dense: AttentionSession, sparse: [AttentionSession],
@@ -122,6 +123,11 @@ public final class ApproximationProbe: LayerAttention {
       outcome = attend(dense, into: &output)
       let call = call(outcome)
       for index in sparse.indices {
+        if sparse[index] === dense {
+          compare(
+            index, call, rows: 0..<queries.rows, output: output, outcome, reference: output)
+          continue
+        }
         _ = attend(sparse[index], into: &scratch) { rows, piece, outcome in
           compare(index, call, rows: rows, output: piece, outcome, reference: output)
         }

@@ -2,12 +2,15 @@ import Foundation
 import Kernels
 import Records
 
-/// The errors of one query head of one layer in one phase, over the queries of a sample and the samples of a cell.
+/// The errors of one query head of one layer in one phase, over the queries of a sample and the
+/// samples of a cell.
 ///
-/// Sums are in Double. Between samples: `relativeOutputError`, the last query's error, `outputCosine`, the mean dropped
-/// mass and `retainedFraction` are the means of the samples' own figures, each sample weighing the same; the worst
-/// query and the bound ratio are maxima; γ's quantile and maximum are taken over the queries of all samples together;
-/// densities are pairs of all samples over causal pairs of all samples.
+/// Sums are in Double. Between samples: `relativeOutputError`, the last query's error,
+/// `outputCosine`, the mean dropped mass and `retainedFraction` are the means of the samples' own
+/// figures, each sample weighing the same; the worst query and the bound ratio are maxima; the
+/// quantile and the maximum of γ are those of all samples' queries together, the quantile within
+/// 0.4 % (``DroppedMassSummary``); densities are pairs of all samples over causal pairs of all
+/// samples.
 struct HeadErrors: Sendable {
   /// Queries with less dropped mass have no meaningful ratio to the bound: γ is good to about 2e-6.
   static let leastMassOfBoundRatio = 1e-4
@@ -31,7 +34,8 @@ struct HeadErrors: Sendable {
   private var massSum = 0.0
   private var retainedSum = 0.0
   private var worstError = 0.0
-  private var masses: [Float] = []
+  /// Nil before the first, so that a head without masses takes no room.
+  private var masses: DroppedMassSummary?
   private var boundRatio: Double?
   private var pairs = PairCounts()
   private var causalPairs = 0
@@ -56,7 +60,8 @@ struct HeadErrors: Sendable {
     droppedMass: Double, absoluteDifference: Double, largestValue: Double
   ) -> Double {
     mass += droppedMass
-    masses.append(Float(droppedMass))
+    if masses == nil { masses = DroppedMassSummary() }
+    masses?.add(droppedMass)
     let bound = 2 * droppedMass * largestValue
     if droppedMass >= Self.leastMassOfBoundRatio, bound > 0 {
       boundRatio = max(boundRatio ?? 0, absoluteDifference / bound)
@@ -93,14 +98,13 @@ struct HeadErrors: Sendable {
   ) -> HeadMeasurement? {
     guard samples > 0 else { return nil }
     let count = Double(samples)
-    let measuresMass = !masses.isEmpty
     return HeadMeasurement(
       setting: setting, phase: phase, layer: layer, queryHead: queryHead,
       relativeOutputError: errorSum / count, worstQueryError: worstError,
       lastQueryError: lastErrorSum / count, outputCosine: cosineSum / count,
-      droppedMass: measuresMass ? massSum / count : nil,
-      droppedMassP95: Quantile.value(0.95, of: masses),
-      droppedMassMaximum: masses.max().map(Double.init), boundRatio: boundRatio,
+      droppedMass: masses.map { _ in massSum / count },
+      droppedMassP95: masses?.quantile(0.95),
+      droppedMassMaximum: masses.map { Double($0.maximum) }, boundRatio: boundRatio,
       density: Double(pairs.computed) / Double(causalPairs),
       nominalDensity: Double(pairs.nominal) / Double(causalPairs),
       retainedFraction: retainedSum / count)

@@ -2,7 +2,8 @@ import Foundation
 import Kernels
 import Records
 
-/// How well a run predicts the tokens that follow, and how near its predictions are to the dense run's.
+/// How well a run predicts the tokens that follow, and how near its predictions are to the dense
+/// run's.
 ///
 /// Scored tokens arrive one by one, with the logits that predict them:
 ///
@@ -12,9 +13,10 @@ import Records
 ///     quality.observeDense(denseLogits, target: token)                // the dense run itself
 ///     let (measurements, units) = try quality.finish()
 ///
-/// Per token: negative log-likelihood −ln softmax(logits)[target], KL(full ‖ sparse) of the two distributions, and
-/// whether both have the same most likely token; all in nats, log-sum-exp in Double. Sums are kept by segment of 64
-/// consecutive scored tokens, the unit of the statistics; the last segment of a sample may be shorter.
+/// Per token: negative log-likelihood −ln softmax(logits)[target], KL(full ‖ sparse) of the two
+/// distributions, and whether both have the same most likely token; all in nats, log-sum-exp in
+/// Double. Sums are kept by segment of 64 consecutive scored tokens, the unit of the statistics;
+/// the last segment of a sample may be shorter.
 public struct QualityMeasure: Sendable {
   public static let segmentTokens = 64
 
@@ -60,8 +62,8 @@ public struct QualityMeasure: Sendable {
       divergence: nil, agrees: nil)
   }
 
-  /// The figures over all scored tokens of all samples, and the segments by sample. Figures that compare with the
-  /// dense run are absent unless every token had one.
+  /// The figures over all scored tokens of all samples, and the segments by sample. Figures that
+  /// compare with the dense run are absent unless every token had one.
   ///
   /// Throws if a token's figures are no numbers.
   public consuming func finish() throws(QualityFailure) -> (
@@ -79,7 +81,7 @@ public struct QualityMeasure: Sendable {
       measurements += [
         MetricCatalogue.logitKL.measurement(
           "mean", value: divergences.reduce(0, +) / Double(tokens)),
-        MetricCatalogue.logitKL.measurement("p95", value: Quantile.value(0.95, of: divergences)),
+        MetricCatalogue.logitKL.measurement("p95", value: divergences.quantile(0.95)),
         MetricCatalogue.topOneAgreement.measurement(
           "mean", value: Double(agreements) / Double(tokens)),
       ]

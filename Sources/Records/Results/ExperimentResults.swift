@@ -21,19 +21,13 @@ public struct ExperimentResults: Codable, Sendable, Hashable {
     self.calibrations = calibrations
   }
 
-  /// The row that `row` is compared with; nil only where the full cell is not part of the results.
-  public func fullRow(of row: ComparisonRow) -> ComparisonRow? {
-    rows.first {
-      $0.planned.cell.identity == row.planned.fullIdentity
-        && $0.planned.cell.model == row.planned.cell.model
+  /// By a cell's identity the newest group in which it has counted samples.
+  public var newestGroups: [String: StoredTimingGroup] {
+    var newest: [String: StoredTimingGroup] = [:]
+    for stored in timingGroups {
+      for sample in stored.group.samples where !sample.isWarmup { newest[sample.identity] = stored }
     }
-  }
-
-  /// The newest group in which a cell has counted samples.
-  public func newestGroup(of identity: String) -> StoredTimingGroup? {
-    timingGroups.last { stored in
-      stored.group.samples.contains { $0.identity == identity && !$0.isWarmup }
-    }
+    return newest
   }
 }
 
@@ -71,7 +65,12 @@ public struct ComparisonRow: Codable, Sendable, Hashable {
 
 /// A run as it was recorded. Times are ISO 8601 in UTC.
 public struct StoredRun: Codable, Sendable, Hashable {
+  /// Its number in the file that it was read from.
   public var id: Int64
+  /// What tells it from every other run, in whatever file.
+  public var identity: String
+  /// What tells its machine from others: a digest of the facts that times depend on.
+  public var machine: String
   public var experiment: String
   public var startedAt: String
   /// Nil while it goes on, and for a run that was killed.
@@ -80,10 +79,12 @@ public struct StoredRun: Codable, Sendable, Hashable {
   public var provenance: Provenance
 
   public init(
-    id: Int64, experiment: String, startedAt: String, endedAt: String?, ending: RunEnding?,
-    provenance: Provenance
+    id: Int64, identity: String = "", machine: String = "", experiment: String, startedAt: String,
+    endedAt: String?, ending: RunEnding?, provenance: Provenance
   ) {
     self.id = id
+    self.identity = identity
+    self.machine = machine
     self.experiment = experiment
     self.startedAt = startedAt
     self.endedAt = endedAt

@@ -102,7 +102,9 @@ public protocol ResultSink: AnyObject {
 
   func store(_ results: CellResults, run: Int64) throws
   func store(_ group: TimingGroup, run: Int64) throws
-  func storeFailure(of identity: String, reason: String, run: Int64) throws
+  /// Says why a cell could not be measured, and which kinds of its results are missing for it.
+  func storeFailure(
+    of identity: String, kinds: Set<ResultKind>, reason: String, run: Int64) throws
   func endRun(_ run: Int64, as ending: RunEnding) throws
 
   /// The newest figure of a cell, for budgets that match another strategy's use.

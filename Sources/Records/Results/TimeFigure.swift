@@ -47,16 +47,6 @@ public enum TimeFigure: String, Sendable, Hashable, CaseIterable {
 
   /// The column of the median ratio to full, repeat by repeat; nil where none is shown.
   public var ratioColumn: ComparisonColumn? {
-    switch self {
-    case .timeToFirstToken: .timeToFirstTokenRatio
-    case .timePerOutputToken: .timePerOutputTokenRatio
-    case .attentionTime: .attentionTimeRatio
-    case .selectionTime: .selectionTimeRatio
-    case .attentionAndSelectionTime: .attentionAndSelectionTimeRatio
-    case .compactionTime: .compactionTimeRatio
-    case .otherTime: .otherTimeRatio
-    case .decodeAttentionTime: .decodeAttentionTimeRatio
-    default: nil
-    }
+    ComparisonColumn(rawValue: column.rawValue + "_ratio")
   }
 }

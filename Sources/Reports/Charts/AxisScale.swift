@@ -34,7 +34,7 @@ struct AxisScale {
   func text(_ tick: Double) -> String {
     if tick == 0 { return "0" }
     if abs(tick) >= 1, abs(tick) < 1e7, tick == tick.rounded() {
-      return NumberText.count(Int(tick))
+      return NumberFormat.count(Int(tick))
     }
     // Ticks are round, but for the last bits of their sums.
     return String(format: "%.6g", tick)

@@ -1,5 +1,5 @@
-/// A chart of lines over two axes, as a value; ``SVGChart`` draws it.
-public struct LineChart: Sendable, Hashable {
+/// Lines over two axes.
+public struct LineChart: Chart, Hashable {
   public struct Axis: Sendable, Hashable {
     public enum Scale: Sendable, Hashable {
       case linear, logarithmic
@@ -10,33 +10,17 @@ public struct LineChart: Sendable, Hashable {
     public var scale: Scale
     /// Places for ticks, if the usual ones won't do.
     public var ticks: [Double]?
-
-    public init(_ label: String, _ scale: Scale, ticks: [Double]? = nil) {
-      self.label = label
-      self.scale = scale
-      self.ticks = ticks
-    }
   }
 
   public struct Point: Sendable, Hashable {
     public var x: Double
     public var y: Double
-
-    public init(_ x: Double, _ y: Double) {
-      self.x = x
-      self.y = y
-    }
   }
 
   /// Points under one name, joined in their order.
   public struct Series: Sendable, Hashable {
     public var name: String
     public var points: [Point]
-
-    public init(_ name: String, _ points: [Point]) {
-      self.name = name
-      self.points = points
-    }
   }
 
   public var title: String
@@ -46,14 +30,22 @@ public struct LineChart: Sendable, Hashable {
 
   /// Points that an axis cannot show (not finite, or not positive on a logarithmic one) are left out, and series without
   /// any with them.
-  public init(title: String, x: Axis, y: Axis, series: [Series]) {
+  init(title: String, x: Axis, y: Axis, series: [Series]) {
     self.title = title
     self.x = x
     self.y = y
     self.series = series.compactMap { series in
       let points = series.points.filter { x.canShow($0.x) && y.canShow($0.y) }
-      return points.isEmpty ? nil : Series(series.name, points)
+      return points.isEmpty ? nil : Series(name: series.name, points: points)
     }
+  }
+}
+
+extension LineChart.Point {
+  /// Of two cells, in the units that they are shown in; nil where either holds no number.
+  init?(_ x: ReportCell, _ y: ReportCell) {
+    guard let x = x.shownValue, let y = y.shownValue else { return nil }
+    self.init(x: x, y: y)
   }
 }
 

@@ -1,27 +1,18 @@
+import JSON
+
 /// Comma-separated values (RFC 4180): a file for each data table, exact numbers, empty fields for what does not exist.
-///
-/// Into one stream goes the first table alone, `comparison`.
 public struct CSVRenderer: ReportRenderer {
-  public static let fileExtension = "csv"
+  public let name = "csv"
 
   public init() {}
 
-  public func render(_ report: Report, to output: inout some TextOutputStream) throws(ReportError) {
-    if let table = report.data.first { output.write(Self.text(of: table)) }
-  }
-
-  public func files(of report: Report) throws(ReportError) -> [ReportFile] {
-    report.data.map {
-      ReportFile(name: "\($0.name).\(Self.fileExtension)", text: Self.text(of: $0))
+  public func files(of report: Report) -> [ReportFile] {
+    report.data.map { table in
+      let lines = [table.columns.map(Self.quoted)] + table.rows.map { $0.map(Self.field) }
+      return ReportFile(
+        name: "\(table.name).csv",
+        text: lines.map { $0.joined(separator: ",") + "\n" }.joined())
     }
-  }
-
-  private static func text(of table: DataTable) -> String {
-    var text = table.columns.map(quoted).joined(separator: ",") + "\n"
-    for row in table.rows {
-      text += row.map(field).joined(separator: ",") + "\n"
-    }
-    return text
   }
 
   private static func field(_ value: DataTable.Value) -> String {
@@ -34,8 +25,10 @@ public struct CSVRenderer: ReportRenderer {
     }
   }
 
+  /// By scalars: a quotation mark and the accent behind it are one `Character`, which equals no quotation mark.
   private static func quoted(_ text: String) -> String {
-    let needsQuotes = text.unicodeScalars.contains { ",\"\n\r".unicodeScalars.contains($0) }
-    return needsQuotes ? "\"\(text.replacing("\"", with: "\"\""))\"" : text
+    let scalars = text.unicodeScalars
+    guard scalars.contains(where: { $0 < " " || $0 == "," || $0 == "\"" }) else { return text }
+    return "\"" + text.replacingScalars { $0 == "\"" ? "\"\"" : nil } + "\""
   }
 }

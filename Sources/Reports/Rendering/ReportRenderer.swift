@@ -1,29 +1,21 @@
-/// One way to write a report down; knows nothing of files.
+/// One way to write a report down; knows nothing of folders.
 public protocol ReportRenderer: Sendable {
-  static var fileExtension: String { get }
+  /// The word for it on the command line.
+  var name: String { get }
 
-  /// Writes what fits into one stream.
-  func render(_ report: Report, to output: inout some TextOutputStream) throws(ReportError)
-
-  /// The report as named texts; one text called `report` unless a renderer says otherwise.
-  func files(of report: Report) throws(ReportError) -> [ReportFile]
+  /// The report as named texts. Where there is room for one only, it is the first.
+  func files(of report: Report) -> [ReportFile]
 }
 
 /// A text and the name that it should get, with its extension.
 public struct ReportFile: Sendable, Hashable {
   public var name: String
   public var text: String
-
-  public init(name: String, text: String) {
-    self.name = name
-    self.text = text
-  }
 }
 
-extension ReportRenderer {
-  public func files(of report: Report) throws(ReportError) -> [ReportFile] {
-    var text = ""
-    try render(report, to: &text)
-    return [ReportFile(name: "report.\(Self.fileExtension)", text: text)]
-  }
+/// The ways to write a report down: a new one is a file of its own, and a word in this list.
+public enum ReportFormats {
+  public static let all: [any ReportRenderer] = [
+    MarkdownRenderer(), CSVRenderer(), SVGRenderer(), TerminalRenderer(),
+  ]
 }

@@ -1,142 +1,76 @@
 import Records
 
-extension ExperimentAnalysis {
-  private struct Family {
-    var setting: ErrorSetting
-    var phase: MeasuredPhase
-    var columns: [ComparisonColumn]
-    var density: ComparisonColumn?
-    var nominalDensity: ComparisonColumn?
+/// The errors of one cell in one setting and phase.
+private struct MeasuredErrors {
+  let analysed: AnalysedRow
+  let setting: ErrorSetting
+  let phase: MeasuredPhase
+
+  /// Isolated figures of the prefill have names of their own, the others a prefix.
+  subscript(column: ComparisonColumn) -> Double? {
+    let prefix =
+      (setting == .propagated ? "propagated_" : "") + (phase == .decode ? "decode_" : "")
+    return ComparisonColumn(rawValue: prefix + column.rawValue).flatMap { analysed.row[$0] }
   }
 
-  private static let families = [
-    Family(
-      setting: .isolated, phase: .prefill,
-      columns: [
-        .relativeOutputError, .worstRelativeOutputError, .outputCosine, .droppedMass,
-        .worstDroppedMass,
-      ], density: .density, nominalDensity: .nominalDensity),
-    Family(
-      setting: .propagated, phase: .prefill,
-      columns: [
-        .propagatedRelativeOutputError, .propagatedWorstRelativeOutputError,
-        .propagatedOutputCosine, .propagatedDroppedMass, .propagatedWorstDroppedMass,
-      ]),
-    Family(
-      setting: .isolated, phase: .decode,
-      columns: [
-        .decodeRelativeOutputError, .decodeWorstRelativeOutputError, .decodeOutputCosine,
-        .decodeDroppedMass, .decodeWorstDroppedMass,
-      ], density: .decodeDensity, nominalDensity: .decodeNominalDensity),
-    Family(
-      setting: .propagated, phase: .decode,
-      columns: [
-        .propagatedDecodeRelativeOutputError, .propagatedDecodeWorstRelativeOutputError,
-        .propagatedDecodeOutputCosine, .propagatedDecodeDroppedMass,
-        .propagatedDecodeWorstDroppedMass,
-      ]),
+  static let errors: [ComparisonColumn] = [
+    .relativeOutputError, .worstRelativeOutputError, .outputCosine, .droppedMass, .worstDroppedMass,
   ]
 
+  var isMeasured: Bool { Self.errors.contains { self[$0] != nil } }
+
+  var boundRatio: Double? {
+    analysed.row.heads.filter { $0.setting == setting && $0.phase == phase }
+      .compactMap(\.boundRatio).max()
+  }
+}
+
+extension ColumnRule where Subject == MeasuredErrors {
+  fileprivate static func error(
+    _ name: String, _ column: ComparisonColumn, _ format: NumberFormat
+  ) -> Self {
+    Self(name, column.polarity) { .number($0[column], format) }
+  }
+}
+
+extension ExperimentAnalysis {
   /// Errors setting by setting and phase by phase.
   var approximationSection: ReportSection {
-    let columns =
-      AnalysedRow.nameColumns + [
-        .init("setting", isNumeric: false), .init("phase", isNumeric: false),
-        .init("output error", .lower), .init("worst query", .lower), .init("cosine", .higher),
-        .init("dropped mass", .lower), .init("worst query's", .lower),
-        .init("bound ratio", .neither), .init("density", .lower),
-        .init("nominal density", .lower),
-      ]
-    var cells: [[String]] = []
-    for analysed in rows where !analysed.row.isFull {
-      for family in Self.families {
-        let figures = family.columns.map { analysed.row[$0] }
-        guard figures.contains(where: { $0 != nil }) else { continue }
-        cells.append(
-          analysed.names + [
-            family.setting.rawValue, family.phase.rawValue, NumberText.significant(figures[0]),
-            NumberText.significant(figures[1]), NumberText.fixed(figures[2], 4),
-            NumberText.significant(figures[3]), NumberText.significant(figures[4]),
-            NumberText.fixed(boundRatio(analysed, family), 3),
-            NumberText.fixed(family.density.flatMap { analysed.row[$0] }, 3),
-            NumberText.fixed(family.nominalDensity.flatMap { analysed.row[$0] }, 3),
-          ])
-      }
+    let places = MeasuredPhase.allCases.flatMap { phase in
+      ErrorSetting.allCases.map { (setting: $0, phase: phase) }
     }
+    let measured = rows.filter { !$0.row.isFull }.flatMap { analysed in
+      places.map { MeasuredErrors(analysed: analysed, setting: $0.setting, phase: $0.phase) }
+    }.filter(\.isMeasured)
+    let columns: [ColumnRule<MeasuredErrors>] =
+      ColumnRule.names.map { $0.of(\.analysed) } + [
+        .words("setting") { .text($0.setting.rawValue) },
+        .words("phase") { .text($0.phase.rawValue) },
+        .error("output error", .relativeOutputError, .significant),
+        .error("worst query", .worstRelativeOutputError, .significant),
+        .error("cosine", .outputCosine, .fixed(4)),
+        .error("dropped mass", .droppedMass, .significant),
+        .error("worst query's", .worstDroppedMass, .significant),
+        .init("bound ratio") { .number($0.boundRatio, .fixed(3)) },
+        .error("density", .density, .fixed(3)),
+        .error("nominal density", .nominalDensity, .fixed(3)),
+      ]
     return ReportSection(
-      "Approximation",
-      text: cells.isEmpty
-        ? []
-        : [
-          "Isolated: every layer gets the dense input. Propagated: errors build up as in use. Worst query: the largest "
-            + "of any query, layer and head. Bound ratio: error over its bound 2γM, at most 1."
-        ] + otherLogits, tables: [ReportTable(columns: columns, rows: cells).withoutEmptyColumns])
+      title: "Approximation",
+      text: [
+        "Isolated: every layer gets the dense input. Propagated: errors build up as in use. Worst query: the largest "
+          + "of any query, layer and head. Bound ratio: error over its bound 2γM, at most 1."
+      ] + Self.otherLogits(measured), tables: [ReportTable(measured, columns)])
   }
 
   /// Which strategies have no dropped mass, and why; empty where all have one.
-  private var otherLogits: [String] {
-    var labels: [String] = []
-    for analysed in rows where !analysed.row.isFull {
-      let lacksMass = Self.families.contains {
-        analysed.row[$0.columns[0]] != nil && analysed.row[$0.columns[3]] == nil
-      }
-      if lacksMass, !labels.contains(analysed.row.planned.label) {
-        labels.append(analysed.row.planned.label)
-      }
-    }
-    if labels.isEmpty { return [] }
+  private static func otherLogits(_ measured: [MeasuredErrors]) -> [String] {
+    let lacking = measured.filter { $0[.relativeOutputError] != nil && $0[.droppedMass] == nil }
+    if lacking.isEmpty { return [] }
     return [
-      "No dropped mass and no bound ratio (\(NumberText.missing)), since the logits are not the dense ones: "
-        + labels.joined(separator: ", ") + ". Compare their output error."
+      "No dropped mass and no bound ratio (\(NumberFormat.missing)), since the logits are not the dense ones: "
+        + lacking.map(\.analysed.label).uniqued.joined(separator: ", ")
+        + ". Compare their output error."
     ]
-  }
-
-  private func boundRatio(_ analysed: AnalysedRow, _ family: Family) -> Double? {
-    analysed.row.heads.filter { $0.setting == family.setting && $0.phase == family.phase }
-      .compactMap(\.boundRatio).max()
-  }
-
-  /// Where the error sits: the worst layers and heads of each cell, isolated, in the prefill.
-  var headSection: ReportSection {
-    let columns =
-      AnalysedRow.nameColumns + [
-        .init("median head", .lower), .init("heads over twice the median", .lower),
-        .init("best layer", isNumeric: false), .init("worst layer", isNumeric: false),
-        .init("worst heads", isNumeric: false),
-      ]
-    let cells = rows.filter { !$0.row.isFull }.compactMap { analysed -> [String]? in
-      let heads = analysed.row.heads.filter { $0.setting == .isolated && $0.phase == .prefill }
-      guard !heads.isEmpty else { return nil }
-      let median = Quantile.of(sorted: heads.map(\.relativeOutputError).sorted(), at: 0.5)
-      let layers = Dictionary(grouping: heads, by: \.layer)
-        .map { layer, heads in
-          (
-            layer: layer,
-            error: heads.reduce(0) { $0 + $1.relativeOutputError } / Double(heads.count)
-          )
-        }
-        .sorted { ($0.error, $0.layer) < ($1.error, $1.layer) }
-      let worst = heads.sorted {
-        ($1.relativeOutputError, $0.layer, $0.queryHead)
-          < ($0.relativeOutputError, $1.layer, $1.queryHead)
-      }.prefix(3)
-      func text(_ layer: (layer: Int, error: Double)?) -> String {
-        layer.map { "\($0.layer): \(NumberText.significant($0.error))" } ?? NumberText.missing
-      }
-      let outliers = heads.count { $0.relativeOutputError > 2 * median }
-      return analysed.names + [
-        NumberText.significant(median), "\(outliers) of \(heads.count)",
-        text(layers.first), text(layers.last),
-        worst.map {
-          "\($0.layer)/\($0.queryHead): \(NumberText.significant($0.relativeOutputError))"
-        }.joined(separator: ", "),
-      ]
-    }
-    return ReportSection(
-      "Error by layer and head",
-      text: cells.isEmpty
-        ? []
-        : ["Output error, isolated, in the prefill. Heads as layer/query head, counted from 0."],
-      tables: [ReportTable(columns: columns, rows: cells)])
   }
 }

@@ -1,39 +1,28 @@
+import Records
+
 extension ExperimentAnalysis {
   /// The calibrations that the strategies may have used.
   var calibrationSection: ReportSection {
-    let columns: [ReportTable.Column] = [
-      .init("strategy", isNumeric: false), .init("model", isNumeric: false),
-      .init("corpus", isNumeric: false), .init("tokens"), .init("options", isNumeric: false),
-      .init("identity", isNumeric: false),
+    let columns: [ColumnRule<CalibrationRecord>] = [
+      .words("strategy") { .text($0.strategy) }, .words("model") { .text($0.model) },
+      .words("corpus") { "\($0.corpus) (SHA-256 \(String($0.corpusDigest.prefix(12))))" },
+      .init("tokens") { .count($0.tokens) }, .words("options") { .text($0.options.canonicalText) },
+      .words("identity") { .text(String($0.identity.prefix(12))) },
     ]
-    return ReportSection(
-      "Calibration",
-      tables: [
-        ReportTable(
-          columns: columns,
-          rows: results.calibrations.map { calibration in
-            [
-              calibration.strategy, calibration.model,
-              "\(calibration.corpus) (SHA-256 \(calibration.corpusDigest.prefix(12)))",
-              NumberText.count(calibration.tokens), calibration.options.canonicalText,
-              String(calibration.identity.prefix(12)),
-            ]
-          })
-      ])
+    return ReportSection(title: "Calibration", tables: [ReportTable(results.calibrations, columns)])
   }
 
   /// Cells that were tried in vain.
   var failureSection: ReportSection {
-    let columns =
-      AnalysedRow.nameColumns + [.init("run"), .init("reason", isNumeric: false)]
-    return ReportSection(
-      "Failures",
+    ReportSection(
+      title: "Failures",
       tables: [
         ReportTable(
-          columns: columns,
-          rows: rows.compactMap { analysed in
-            analysed.row.failure.map { analysed.names + ["\($0.run)", $0.reason] }
-          })
+          rows.filter { $0.row.failure != nil },
+          ColumnRule.names + [
+            .init("run") { .text($0.row.failure.map { "\($0.run)" } ?? "") },
+            .words("reason") { .text($0.row.failure?.reason ?? "") },
+          ])
       ])
   }
 }

@@ -5,111 +5,79 @@ extension ExperimentAnalysis {
   /// One table for each kind of budget; without cells that share one, empty.
   var equalBudgetSections: [ReportSection] {
     BudgetedUse.allCases.map { use in
-      let groups = budgetGroups(of: use)
-      let table = ReportTable(
-        columns: use.columns,
-        rows: groups.flatMap { group in group.rows.map { text(of: $0, in: group) } }
-      ).withoutEmptyColumns
+      let columns: [ColumnRule<BudgetedRow>] =
+        [
+          .words("model") { .text($0.analysed.cell.model) },
+          .init("context") { .count($0.analysed.cell.contextLength) },
+          .words("task") { .text($0.analysed.task) }, .words("budget") { .text($0.group.budget) },
+          .words("strategy") { $0.analysed.strategy },
+        ] + Self.budgetFigures.map { $0.of(\.analysed) } + [
+          .init("to full") { .difference($0.analysed.difference) },
+          .init("to the reference") { $0.isReference ? "reference" : .difference($0.toReference) },
+          ColumnRule<AnalysedRow>.figure("units", .unitCount, .count).of(\.analysed),
+        ]
       return ReportSection(
-        use.title,
-        text: groups.isEmpty
-          ? []
-          : [
-            use.explanation
-              + " Difference to full and to the reference (the strategy whose use is matched): paired, on "
-              + "the same units, in nats a token or as score. Of one budget the best comes first."
-          ], tables: [table])
+        title: use.title,
+        text: [
+          use.explanation
+            + " Difference to full and to the reference (the strategy whose use is matched): paired, on "
+            + "the same units, in nats a token or as score. Of one budget the best comes first."
+        ], tables: [ReportTable(budgetGroups(of: use).flatMap(\.budgetedRows), columns)])
     }
+  }
+
+  private static var budgetFigures: [ColumnRule<AnalysedRow>] {
+    [
+      .figure("KV cache ratio", .kvCacheResidentBytesRatio, .fixed(3)),
+      .figure("tokens kept", .retainedFraction, .fixed(3)),
+      .figure("nominal density", .nominalDensity, .fixed(3)),
+      .figure("density", .density, .fixed(3)),
+      .figure("decode density", .decodeNominalDensity, .fixed(3)),
+      .figure("dropped mass", .droppedMass, .significant),
+      .figure("perplexity", .perplexity, .fixed(2)), .figure("score", .score, .fixed(3)),
+    ]
   }
 
   /// The cells of one model, context length and task that have one budget, the best first.
   private func budgetGroups(of use: BudgetedUse) -> [BudgetGroup] {
-    var groups: [BudgetGroup] = []
-    var places: [BudgetGroup.Key: Int] = [:]
-    for row in rows {
-      for budget in row.budgets where budget.use == use {
-        let key = BudgetGroup.Key(
-          model: row.cell.model, full: row.row.planned.fullIdentity, budget: budget.text,
-          reference: budget.isMatched ? row.row.planned.matchedIdentity : nil)
-        if let place = places[key] {
-          groups[place].rows.append(row)
-          continue
+    let budgeted = rows.flatMap { row in
+      row.budgets.filter { $0.use == use }.map { (row: row, budget: $0) }
+    }
+    return budgeted.grouped { row, budget in
+      [
+        row.cell.model, row.row.planned.fullIdentity, budget.text,
+        budget.isMatched ? row.row.planned.matchedIdentity : nil,
+      ]
+    }.compactMap { key, members in
+      let reference = key[3].flatMap { identity in
+        rows.first { $0.cell.identity == identity && $0.cell.model == key[0] }
+      }
+      let all = (reference.map { [$0] } ?? []) + members.map(\.row)
+      // One cell alone is no comparison.
+      guard all.count > 1 else { return nil }
+      let best = all.enumerated()
+        .sorted { ($0.element.loss, $0.offset) < ($1.element.loss, $1.offset) }.map(\.element)
+      return BudgetGroup(
+        budget: reference.map { "as \($0.label)" } ?? members[0].budget.text, reference: reference,
+        rows: best)
+    }
+  }
+
+  /// Methods that lose more than a control at the same budget, beyond the interval of the difference.
+  var worseThanControl: [String] {
+    BudgetedUse.allCases.flatMap(budgetGroups).flatMap { group -> [String] in
+      guard let control = group.rows.first(where: { $0.cell.strategyRole == .control }) else {
+        return []
+      }
+      let others = group.rows.filter { !$0.row.isFull && $0.cell.strategyRole != .control }
+      return others.compactMap { row in
+        guard let found = PairedDifference(from: control.row, to: row.row), found.verdict > 0 else {
+          return nil
         }
-        var group = BudgetGroup(key: key, reference: reference(of: row, budget), rows: [])
-        if let reference = group.reference { group.rows.append(reference) }
-        group.rows.append(row)
-        places[key] = groups.count
-        groups.append(group)
+        return "worse than \(control.cell.strategy) at the same budget: \(row.place), "
+          + "\(ReportCell.difference(found).plainText) to \(control.label)"
       }
-    }
-    // One cell alone is no comparison.
-    return groups.filter { $0.rows.count > 1 }.map { group in
-      var group = group
-      group.rows = group.rows.enumerated().sorted {
-        ($0.element.loss, $0.offset) < ($1.element.loss, $1.offset)
-      }.map(\.element)
-      return group
-    }
-  }
-
-  /// Methods that lose more than tokens drawn by chance do at the same budget, beyond the interval of the difference.
-  var worseThanRandom: [String] {
-    var flags: [String] = []
-    for group in BudgetedUse.allCases.flatMap(budgetGroups) {
-      guard let random = group.rows.first(where: { $0.cell.strategy == "random" }) else { continue }
-      for row in group.rows where !row.row.isFull && row.cell.strategy != "random" {
-        guard let found = difference(of: row, from: random), found.verdict > 0 else { continue }
-        let flag =
-          "worse than random at the same budget: \(row.place), \(Self.text(of: found)) to "
-          + random.row.planned.label
-        if !flags.contains(flag) { flags.append(flag) }
-      }
-    }
-    return flags
-  }
-
-  private func reference(of row: AnalysedRow, _ budget: CellBudget) -> AnalysedRow? {
-    guard budget.isMatched, let identity = row.row.planned.matchedIdentity else { return nil }
-    return rows.first { $0.cell.identity == identity && $0.cell.model == row.cell.model }
-  }
-
-  private func text(of analysed: AnalysedRow, in group: BudgetGroup) -> [String] {
-    let row = analysed.row
-    let budget =
-      group.reference.map { "as \($0.row.planned.label)" } ?? group.key.budget
-    var cells = [
-      analysed.cell.model, NumberText.count(analysed.cell.contextLength), analysed.task, budget,
-      analysed.strategy,
-    ]
-    cells += [
-      NumberText.fixed(row[.kvCacheResidentBytesRatio], 3),
-      NumberText.fixed(row[.retainedFraction], 3),
-      NumberText.fixed(row[.nominalDensity], 3), NumberText.fixed(row[.density], 3),
-      NumberText.fixed(row[.decodeNominalDensity], 3), NumberText.significant(row[.droppedMass]),
-      NumberText.fixed(row[.perplexity], 2), NumberText.fixed(row[.score], 3),
-    ]
-    cells += [
-      Self.text(of: analysed.difference),
-      analysed.cell.identity == group.reference?.cell.identity
-        ? "reference" : Self.text(of: difference(of: analysed, from: group.reference)),
-      NumberText.count(row[.unitCount]),
-    ]
-    return cells
-  }
-
-  private func difference(
-    of row: AnalysedRow, from reference: AnalysedRow?
-  ) -> PairedDifference? {
-    guard let reference, let figure = PairedDifference.figure(of: row.row.units) else { return nil }
-    return PairedDifference(of: figure, from: reference.row.units, to: row.row.units)
-  }
-
-  private static func text(of difference: PairedDifference?) -> String {
-    guard let difference else { return NumberText.missing }
-    let decimals = difference.figure == .score ? 3 : 4
-    return NumberText.with(
-      NumberText.signed(difference.mean, decimals),
-      NumberText.interval(difference.interval) { NumberText.signed($0, decimals) })
+    }.uniqued
   }
 }
 
@@ -133,19 +101,6 @@ enum BudgetedUse: CaseIterable {
       "Attended over causal pairs of the prefill: what is matched is the nominal density, that of the selections."
     }
   }
-
-  /// Those that have nothing to say for a kind of budget are empty, and left out.
-  var columns: [ReportTable.Column] {
-    [
-      .init("model", isNumeric: false), .init("context"), .init("task", isNumeric: false),
-      .init("budget", isNumeric: false), .init("strategy", isNumeric: false),
-      .init("KV cache ratio", .lower), .init("tokens kept", .lower),
-      .init("nominal density", .lower), .init("density", .lower),
-      .init("decode density", .lower), .init("dropped mass", .lower), .init("perplexity", .lower),
-      .init("score", .higher), .init("to full"), .init("to the reference"),
-      .init("units", .neither),
-    ]
-  }
 }
 
 /// One budget of a cell, as its spec states it.
@@ -157,14 +112,13 @@ struct CellBudget: Hashable {
 
   /// Nil for a mass, which holds nobody to a size.
   init?(_ value: JSONValue) {
-    guard let members = value.objectValue else { return nil }
-    if let name = members["matching"]?.stringValue {
-      use = members["of"]?.stringValue == "density" ? .density : .kvBytes
+    if let name = value["matching"]?.stringValue {
+      use = value["of"]?.stringValue == "density" ? .density : .kvBytes
       text = "as \(name)"
       isMatched = true
-    } else if let (form, size) = members.first(where: {
-      ["fraction", "tokens", "bytes", "density"].contains($0.key)
-    }) {
+    } else if let (form, size) = ["fraction", "tokens", "bytes", "density"].lazy
+      .compactMap({ form in value[form].map { (form, $0) } }).first
+    {
       use = form == "density" ? .density : .kvBytes
       text = "\(form) \(size.canonicalText)"
       isMatched = false
@@ -175,34 +129,35 @@ struct CellBudget: Hashable {
 }
 
 private struct BudgetGroup {
-  struct Key: Hashable {
-    var model: String
-    var full: String
-    var budget: String
-    var reference: String?
-  }
+  let budget: String
+  let reference: AnalysedRow?
+  /// The best first.
+  let rows: [AnalysedRow]
 
-  var key: Key
-  var reference: AnalysedRow?
-  var rows: [AnalysedRow]
+  var budgetedRows: [BudgetedRow] { rows.map { BudgetedRow(analysed: $0, group: self) } }
+}
+
+private struct BudgetedRow {
+  let analysed: AnalysedRow
+  let group: BudgetGroup
+
+  var isReference: Bool { analysed.cell.identity == group.reference?.cell.identity }
+
+  var toReference: PairedDifference? {
+    group.reference.flatMap { PairedDifference(from: $0.row, to: analysed.row) }
+  }
 }
 
 extension AnalysedRow {
   /// The budgets of the strategy and of the parts that it is composed of, each once.
   fileprivate var budgets: [CellBudget] {
-    var found: [CellBudget] = []
-    func collect(_ value: JSONValue) {
-      guard let members = value.objectValue else { return }
-      for (name, member) in members.sorted(by: { $0.key < $1.key }) {
-        if name == "budget" {
-          if let budget = CellBudget(member), !found.contains(budget) { found.append(budget) }
-        } else {
-          collect(member)
-        }
+    func collect(_ value: JSONValue) -> [CellBudget] {
+      guard case .object(let object) = value else { return [] }
+      return object.members.flatMap { name, member in
+        name == "budget" ? CellBudget(member).map { [$0] } ?? [] : collect(member)
       }
     }
-    collect(cell.strategyParameters)
-    return found
+    return collect(cell.strategyParameters).uniqued
   }
 
   /// What is lost against full, so that less is better, for likelihoods and scores alike; what was not measured comes last.

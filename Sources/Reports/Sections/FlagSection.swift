@@ -1,22 +1,23 @@
 extension ExperimentAnalysis {
   /// What cannot be, or must be read with care.
   var flagSection: ReportSection {
-    ReportSection("Read with care", items: flags)
+    ReportSection(title: "Read with care", items: flags)
   }
 
   /// One sentence for each; empty where nothing is wrong.
   public var flags: [String] {
-    rows.flatMap { impossible($0) } + passedOracles + worseThanRandom + atChance + risingErrors
+    rows.flatMap { impossible($0) } + passedOracles + worseThanControl + atChance + risingErrors
       + fewUnits + mixedProvenance + gaps
   }
 
   private var atChance: [String] {
     rows.filter { $0.row.isFull && $0.isAtChance }.map { analysed in
-      let chance = analysed.row[.chanceLevel].map { ", chance \(NumberText.fixed($0, 2))" } ?? ""
+      let two = NumberFormat.fixed(2)
+      let chance = analysed.row[.chanceLevel].map { ", chance \(two.text($0))" } ?? ""
       return
         "full attention is at chance, so differences mean nothing: \(analysed.cell.model) at "
-        + "\(NumberText.count(analysed.cell.contextLength)), \(analysed.task), score "
-        + "\(NumberText.fixed(analysed.row[.score], 2))\(chance)"
+        + "\(NumberFormat.count(analysed.cell.contextLength)), \(analysed.task), score "
+        + "\(two.text(analysed.row[.score]))\(chance)"
     }
   }
 
@@ -25,62 +26,58 @@ extension ExperimentAnalysis {
 
   private func impossible(_ analysed: AnalysedRow) -> [String] {
     guard !analysed.row.isFull else { return [] }
+    let three = NumberFormat.fixed(3)
     var flags: [String] = []
     if let difference = analysed.difference, difference.verdict < 0 {
-      let isScore = difference.figure == .score
-      let text = NumberText.signed(difference.mean, isScore ? 3 : 4)
-      let interval = NumberText.interval(difference.interval) {
-        NumberText.signed($0, isScore ? 3 : 4)
-      }
       flags.append(
         "better than full beyond its interval, which a sparse method should not be: \(analysed.place), "
-          + "\(isScore ? "score" : "negative log-likelihood") \(text) \(interval)")
+          + "\(difference.figure == .score ? "score" : "negative log-likelihood") "
+          + ReportCell.difference(difference).plainText)
     }
     if let ratio = analysed.row[.boundRatio], ratio > Self.boundTolerance {
       flags.append(
-        "error above its theoretical bound: \(analysed.place), bound ratio "
-          + NumberText.fixed(ratio, 3))
+        "error above its theoretical bound: \(analysed.place), bound ratio \(three.text(ratio))")
     }
+    // A method that selects in decode only is dense in the prefill and binds all the same.
     if let density = analysed.row[.density], density > 0.95,
-      analysed.row[.retainedFraction].map({ $0 > 0.95 }) ?? true,
-      // A method that selects in decode only is dense in the prefill and binds all the same.
-      analysed.row[.decodeDensity].map({ $0 > 0.95 }) ?? true
+      analysed.row[.retainedFraction] ?? 1 > 0.95, analysed.row[.decodeDensity] ?? 1 > 0.95
     {
       flags.append(
-        "not binding, hardly anything was left out: \(analysed.place), density "
-          + NumberText.fixed(density, 3))
+        "not binding, hardly anything was left out: \(analysed.place), density \(three.text(density))"
+      )
     }
     return flags
   }
 
   /// Pairs of cells that differ in one budget-like parameter, where the one that attends to more errs more.
   private var risingErrors: [String] {
-    var flags: [String] = []
-    for (index, one) in rows.enumerated() where !one.row.isFull {
-      for other in rows[(index + 1)...] where isSibling(one, other) {
-        guard
-          let density = one.row[.nominalDensity], let otherDensity = other.row[.nominalDensity],
-          let error = one.row[.relativeOutputError],
-          let otherError = other.row[.relativeOutputError]
-        else { continue }
-        let (less, more) = density < otherDensity ? (one, other) : (other, one)
-        let (lessError, moreError) =
-          density < otherDensity ? (error, otherError) : (otherError, error)
-        if abs(density - otherDensity) > 0.01, moreError > 1.02 * lessError {
-          flags.append(
-            "error rises with the budget: \(more.place), \(NumberText.significant(moreError)) at nominal density "
-              + "\(NumberText.fixed(max(density, otherDensity), 3)) against \(NumberText.significant(lessError)) of "
-              + "\(less.row.planned.label) at \(NumberText.fixed(min(density, otherDensity), 3))")
-        }
+    typealias Point = (row: AnalysedRow, density: Double, error: Double)
+    let points = rows.compactMap { row -> Point? in
+      guard !row.row.isFull, let density = row.row[.nominalDensity],
+        let error = row.row[.relativeOutputError]
+      else { return nil }
+      return (row, density, error)
+    }
+    let tasks = Dictionary(grouping: points.indices) { points[$0].row.row.planned.fullIdentity }
+    let (error, density) = (NumberFormat.significant, NumberFormat.fixed(3))
+    return points.indices.flatMap { index -> [String] in
+      let one = points[index]
+      let later = (tasks[one.row.row.planned.fullIdentity] ?? []).filter { $0 > index }
+      return later.map { points[$0] }.compactMap { other in
+        let (less, more) = one.density < other.density ? (one, other) : (other, one)
+        guard isSibling(one.row, other.row), more.density - less.density > 0.01,
+          more.error > 1.02 * less.error
+        else { return nil }
+        return
+          "error rises with the budget: \(more.row.place), \(error.text(more.error)) at nominal density "
+          + "\(density.text(more.density)) against \(error.text(less.error)) of "
+          + "\(less.row.label) at \(density.text(less.density))"
       }
     }
-    return flags
   }
 
   private func isSibling(_ one: AnalysedRow, _ other: AnalysedRow) -> Bool {
-    guard
-      one.row.planned.fullIdentity == other.row.planned.fullIdentity,
-      one.cell.model == other.cell.model, one.cell.strategy == other.cell.strategy,
+    guard one.cell.model == other.cell.model, one.cell.strategy == other.cell.strategy,
       let parameters = one.cell.strategyParameters.objectValue,
       let otherParameters = other.cell.strategyParameters.objectValue
     else { return false }
@@ -90,38 +87,36 @@ extension ExperimentAnalysis {
   }
 
   private var fewUnits: [String] {
-    var seen: [String] = []
-    for analysed in rows {
-      guard let difference = analysed.difference, difference.unitCount < Bootstrap.leastUnits
-      else { continue }
-      let text = "\(analysed.task) (\(difference.unitCount))"
-      if !seen.contains(text) { seen.append(text) }
-    }
-    if seen.isEmpty { return [] }
-    return [
-      "fewer than \(Bootstrap.leastUnits) units, so no intervals: \(seen.joined(separator: ", "))"
-    ]
+    let seen = rows.compactMap { analysed -> String? in
+      guard let count = analysed.difference?.unitCount, count < Bootstrap.leastUnits else {
+        return nil
+      }
+      return "\(analysed.task) (\(count))"
+    }.uniqued
+    return seen.isEmpty
+      ? []
+      : [
+        "fewer than \(Bootstrap.leastUnits) units, so no intervals: \(seen.joined(separator: ", "))"
+      ]
   }
 
   private var mixedProvenance: [String] {
+    func list(_ words: [String]) -> String { words.joined(separator: ", ") }
     var flags: [String] = []
-    let sources = Set(runsBehind.map(\.provenance.sourceState))
+    let sources = Set(runsBehind.map(\.provenance.sourceState)).sorted()
     if sources.count > 1 {
-      flags.append(
-        "figures come from \(sources.count) states of the source: \(sources.sorted().joined(separator: ", "))"
-      )
+      flags.append("figures come from \(sources.count) states of the source: \(list(sources))")
     }
     let changed = sources.filter { $0.contains("dirty") || $0.contains("changed") }
     if !changed.isEmpty {
-      flags.append(
-        "built from files that differ from the commit: \(changed.sorted().joined(separator: ", "))")
+      flags.append("built from files that differ from the commit: \(list(changed))")
     }
     let groups = Set(results.timingGroups.map(\.run))
-    let machines = Set(runsBehind.filter { groups.contains($0.id) }.map(\.provenance.cpu))
+    let machines = Set(runsBehind.filter { groups.contains($0.id) }.map(\.provenance.cpu)).sorted()
     if machines.count > 1 {
       flags.append(
-        "times come from \(machines.count) kinds of machine; only ratios compare: "
-          + machines.sorted().joined(separator: ", "))
+        "times come from \(machines.count) kinds of machine; only ratios compare: \(list(machines))"
+      )
     }
     return flags
   }
@@ -129,11 +124,7 @@ extension ExperimentAnalysis {
   private var gaps: [String] {
     let missing = rows.count { $0.row.kinds.isEmpty }
     let failed = rows.count { $0.row.failure != nil }
-    var flags: [String] = []
-    if missing > 0 {
-      flags.append("\(missing) of \(rows.count) cells have no results yet")
-    }
-    if failed > 0 { flags.append("\(failed) of \(rows.count) cells failed; see Failures") }
-    return flags
+    return (missing > 0 ? ["\(missing) of \(rows.count) cells have no results yet"] : [])
+      + (failed > 0 ? ["\(failed) of \(rows.count) cells failed; see Failures"] : [])
   }
 }

@@ -7,6 +7,10 @@ enum LengthBucket: String, CaseIterable {
   init(words: Double) {
     self = words < 4000 ? .short : words < 8000 ? .middle : .long
   }
+
+  func scores(_ analysed: AnalysedRow) -> [Double] {
+    analysed.row.units.filter { LengthBucket(words: $0.place) == self }.compactMap(\.score)
+  }
 }
 
 extension ExperimentAnalysis {
@@ -18,27 +22,23 @@ extension ExperimentAnalysis {
         && !$0.row.units.isEmpty
     }
     let table = ReportTable(
-      columns: AnalysedRow.nameColumns
-        + LengthBucket.allCases.map { ReportTable.Column("score \($0.rawValue)", .higher) }
-        + [.init("documents", isNumeric: false)],
-      rows: scored.map { analysed in
-        let scores = LengthBucket.allCases.map { bucket in
-          analysed.row.units.filter { LengthBucket(words: $0.place) == bucket }
-            .compactMap(\.score)
-        }
-        return analysed.names
-          + scores.map { scores in
-            NumberText.fixed(
-              scores.isEmpty ? nil : scores.reduce(0, +) / Double(scores.count), 3)
-          } + [scores.map { "\($0.count)" }.joined(separator: " / ")]
-      })
+      scored,
+      ColumnRule.names
+        + LengthBucket.allCases.map { bucket in
+          ColumnRule("score \(bucket.rawValue)", .higher) {
+            .number(bucket.scores($0).mean, .fixed(3))
+          }
+        } + [
+          .words("documents") { analysed in
+            .text(
+              LengthBucket.allCases.map { "\($0.scores(analysed).count)" }.joined(separator: " / "))
+          }
+        ])
     return ReportSection(
-      "LongBench-E by length",
-      text: scored.isEmpty
-        ? []
-        : [
-          "Mean scores of documents below 4,000 words, below 8,000 and above, as LongBench-E reports them, and how many "
-            + "there are of each. The length is the original document's: one longer than the context lost its middle."
-        ], tables: [table])
+      title: "LongBench-E by length",
+      text: [
+        "Mean scores of documents below 4,000 words, below 8,000 and above, as LongBench-E reports them, and how many "
+          + "there are of each. The length is the original document's: one longer than the context lost its middle."
+      ], tables: [table])
   }
 }

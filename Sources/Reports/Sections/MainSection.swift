@@ -1,52 +1,33 @@
 extension ExperimentAnalysis {
   /// The main comparison: every cell, its error, its quality, its memory and its time.
   var mainSection: ReportSection {
-    let columns =
-      AnalysedRow.nameColumns + [
-        .init("output error", .lower),
-        .init("dropped mass", .lower), .init("density", .lower),
-        .init("perplexity", .lower), .init("perplexity ratio", .lower), .init("score", .higher),
-        .init("score difference", .higher), .init("KV cache", unit: "MiB", .lower),
-        .init("KV cache ratio", .lower), .init("first token", unit: "ms", .lower),
-        .init("first token ratio", .lower), .init("next token", unit: "ms", .lower),
-        .init("next token ratio", .lower), .init("units", .neither), .init("repeats", .neither),
+    let columns: [ColumnRule<AnalysedRow>] =
+      ColumnRule.names + [
+        .figure("output error", .relativeOutputError, .significant),
+        .figure("dropped mass", .droppedMass, .significant),
+        .figure("density", .density, .fixed(3)), .figure("perplexity", .perplexity, .fixed(2)),
+        .init("perplexity ratio", .lower) {
+          .number($0.row[.perplexityRatio], .fixed(3), $0.difference?.perplexityRatioInterval)
+        },
+        .figure("score", .score, .fixed(2)),
+        .init("score difference", .higher) { analysed in
+          guard let difference = analysed.difference, difference.figure == .score else {
+            return .missing
+          }
+          return .number(difference.mean, .signed(2), difference.interval)
+        },
+        .figure("KV cache", .kvCacheResidentBytes, .mebibytes),
+        .figure("KV cache ratio", .kvCacheResidentBytesRatio, .fixed(3)),
+        .time("first token", .timeToFirstToken), .ratio("first token ratio", .timeToFirstToken),
+        .time("next token", .timePerOutputToken), .ratio("next token ratio", .timePerOutputToken),
+        .figure("units", .unitCount, .count), .figure("repeats", .repeatCount, .count),
       ]
-    let table = ReportTable(
-      columns: columns,
-      rows: rows.map { analysed in
-        let row = analysed.row
-        let isScore = analysed.difference?.figure == .score
-        return analysed.names + [
-          NumberText.significant(row[.relativeOutputError]),
-          NumberText.significant(row[.droppedMass]), NumberText.fixed(row[.density], 3),
-          NumberText.fixed(row[.perplexity], 2),
-          NumberText.with(
-            NumberText.fixed(row[.perplexityRatio], 3),
-            NumberText.interval(analysed.difference?.perplexityRatioInterval) {
-              NumberText.fixed($0, 3)
-            }),
-          NumberText.fixed(row[.score], 2),
-          isScore
-            ? NumberText.with(
-              NumberText.signed(analysed.difference?.mean, 2),
-              NumberText.interval(analysed.difference?.interval) { NumberText.signed($0, 2) })
-            : NumberText.missing,
-          NumberText.mebibytes(row[.kvCacheResidentBytes]),
-          NumberText.fixed(row[.kvCacheResidentBytesRatio], 3),
-          NumberText.spread(analysed.times[.timeToFirstToken]) { NumberText.milliseconds($0) },
-          analysed.ratioText(.timeToFirstToken),
-          NumberText.spread(analysed.times[.timePerOutputToken]) { NumberText.milliseconds($0) },
-          analysed.ratioText(.timePerOutputToken),
-          NumberText.count(row[.unitCount]), NumberText.count(row[.repeatCount]),
-        ]
-      }
-    ).withoutEmptyColumns
     return ReportSection(
-      "Comparison",
+      title: "Comparison",
       text: [
         "Output error and dropped mass: isolated, in the prefill, mean over samples, layers and query heads. First "
           + "token and next token: timeToFirstToken and timePerOutputToken, median over repeats."
       ],
-      tables: [table])
+      tables: [ReportTable(rows, columns)])
   }
 }

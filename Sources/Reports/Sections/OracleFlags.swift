@@ -1,45 +1,39 @@
 import Records
 
-extension CellRecord {
-  /// True for an oracle that was told what follows the prompt, and for a composition with one.
-  var readsFuture: Bool { strategies.contains("oracle-eviction") }
-
-  /// True for any oracle: it chooses by the exact scores that methods only guess.
-  var isOracle: Bool { strategies.contains { $0.hasPrefix("oracle-") } }
-
-  private var strategies: [String] {
-    [strategy] + parametersWithParts.compactMap { $0["name"]?.stringValue }
-  }
-}
-
 /// The share of keys by which an oracle and a method are compared, and what they drop of the attention.
 private struct OracleClass {
   var share: ComparisonColumn
   var dropped: ComparisonColumn
   var words: String
 
-  /// One selection after the prompt.
-  static let eviction = [
+  /// Of an oracle that selects once, after the prompt.
+  private static let eviction = [
     OracleClass(
       share: .retainedFraction, dropped: .decodeDroppedMass, words: "retained fraction")
   ]
-  /// A selection for each query.
-  static let selection = [
+  /// Of one that selects for each query.
+  private static let selection = [
     OracleClass(share: .nominalDensity, dropped: .droppedMass, words: "nominal density"),
     OracleClass(
       share: .decodeNominalDensity, dropped: .decodeDroppedMass, words: "decode nominal density"),
   ]
+
+  static func all(of oracle: AnalysedRow) -> [OracleClass] {
+    oracle.cell.readsFuture ? eviction : selection
+  }
 }
 
 extension ExperimentAnalysis {
   /// Methods that drop less of the attention than an oracle of their class that has as much or more.
   var passedOracles: [String] {
-    let oracles = rows.filter { $0.cell.strategy.hasPrefix("oracle-") }
+    let tasks = Dictionary(grouping: rows, by: \.row.planned.fullIdentity)
+    // A composition with an oracle is no method, and as a whole it bounds none either.
+    let oracles = rows.filter {
+      $0.cell.strategyRole == .oracle && $0.cell.parametersWithParts.count == 1
+    }
     return oracles.flatMap { oracle in
-      let classes =
-        oracle.cell.strategy == "oracle-eviction" ? OracleClass.eviction : OracleClass.selection
-      return rows.flatMap { method in
-        classes.compactMap { passed(oracle, by: method, in: $0) }
+      (tasks[oracle.row.planned.fullIdentity] ?? []).flatMap { method in
+        OracleClass.all(of: oracle).compactMap { passed(oracle, by: method, in: $0) }
       }
     }
   }
@@ -47,31 +41,32 @@ extension ExperimentAnalysis {
   private func passed(
     _ oracle: AnalysedRow, by method: AnalysedRow, in kind: OracleClass
   ) -> String? {
-    guard !method.row.isFull, !method.cell.isOracle,
-      method.row.planned.fullIdentity == oracle.row.planned.fullIdentity,
+    guard !method.row.isFull, method.cell.strategyRole != .oracle,
       let share = method.row[kind.share], let oracleShare = oracle.row[kind.share],
       // What is hardly bound is no comparison.
       oracleShare < 0.999, share <= oracleShare + 1e-6,
       let dropped = method.row[kind.dropped], let oracleDropped = oracle.row[kind.dropped],
       dropped < 0.999 * oracleDropped, oracleDropped - dropped > 1e-6
     else { return nil }
+    let (mass, keys) = (NumberFormat.significant, NumberFormat.fixed(3))
     return
-      "passes its oracle: \(method.place) drops \(NumberText.significant(dropped)) of the attention at "
-      + "\(kind.words) \(NumberText.fixed(share, 3)), \(oracle.row.planned.label) drops "
-      + "\(NumberText.significant(oracleDropped)) at \(NumberText.fixed(oracleShare, 3)); "
-      + Self.explanation(oracle.cell)
+      "passes its oracle: \(method.place) drops \(mass.text(dropped)) of the attention at "
+      + "\(kind.words) \(keys.text(share)), \(oracle.label) drops "
+      + "\(mass.text(oracleDropped)) at \(keys.text(oracleShare)); " + Self.explanation(oracle.cell)
   }
 
   /// Why that may be.
   private static func explanation(_ oracle: CellRecord) -> String {
-    switch (oracle.strategy, oracle.strategyParameters["scope"]?.stringValue) {
-    case ("oracle-eviction", "model"): "that cannot be, please report it"
-    case ("oracle-eviction", let scope):
-      "it shares a budget \(scope == "layer" ? "inside of a layer" : "not at all"), so a method whose heads have uneven budgets may; scope model is the bound"
-    case ("oracle-top-k", _):
-      "it gives each query as many keys, so a method that shares them unevenly may at the same mean"
-    default:
-      "it holds each query to the same mass, which is not the least loss at a mean density"
+    let parameters = oracle.strategyParameters
+    if oracle.readsFuture {
+      let scope = parameters["scope"]?.stringValue
+      if scope == "model" { return "that cannot be, please report it" }
+      return
+        "it shares a budget \(scope == "layer" ? "inside of a layer" : "not at all"), so a method whose heads have uneven budgets may; scope model is the bound"
     }
+    let isHeldToMass = parameters["attentionMass"] != nil || parameters["budget"]?["mass"] != nil
+    return isHeldToMass
+      ? "it holds each query to the same mass, which is not the least loss at a mean density"
+      : "it gives each query as many keys, so a method that shares them unevenly may at the same mean"
   }
 }

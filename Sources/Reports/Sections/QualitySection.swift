@@ -1,45 +1,46 @@
+extension ColumnRule where Subject == PairedDifference {
+  /// What a paired difference says, with the names of what is compared.
+  static func paired(_ first: String, _ second: String) -> [Self] {
+    [
+      .words("figure") {
+        $0.figure == .score ? "score ↑" : "negative log-likelihood, nats/token ↓"
+      },
+      .init(first) { .number($0.first, .fixed($0.decimals)) },
+      .init(second) { .number($0.second, .fixed($0.decimals)) },
+      .init("difference") { .number($0.mean, $0.format) },
+      .init("95 % interval") { difference in
+        difference.interval.map { ReportCell(.interval($0, difference.format)) }
+          ?? "none (\(difference.unitCount) units)"
+      },
+      .init("perplexity ratio", .lower) {
+        .number($0.perplexityRatio, .fixed(4), $0.perplexityRatioInterval)
+      },
+      .init("units up / down / same") { "\($0.signs.up) / \($0.signs.down) / \($0.signs.ties)" },
+      .init("sign test p") { .number($0.signs.pValue, .significant) },
+      .init("samples") { .count($0.sampleCount) },
+    ]
+  }
+}
+
 extension ExperimentAnalysis {
   /// Quality against full on the same units, with intervals and sign tests.
   var qualitySection: ReportSection {
-    let compared = rows.filter { $0.difference != nil }
-    let columns =
-      AnalysedRow.nameColumns + [
-        .init("figure", isNumeric: false), .init("full"), .init("strategy"), .init("difference"),
-        .init("95 % interval"), .init("perplexity ratio", .lower), .init("units up / down / same"),
-        .init("sign test p"), .init("samples"), .init("logit KL", unit: "nats", .lower),
-        .init("p95", .lower), .init("same top token", .higher),
-      ]
-    let table = ReportTable(
-      columns: columns,
-      rows: compared.compactMap { analysed in
-        guard let difference = analysed.difference else { return nil }
-        let isScore = difference.figure == .score
-        let decimals = isScore ? 3 : 4
-        let interval = NumberText.interval(difference.interval) { NumberText.signed($0, decimals) }
-        return analysed.names + [
-          isScore ? "score ↑" : "negative log-likelihood, nats/token ↓",
-          NumberText.fixed(difference.first, decimals),
-          NumberText.fixed(difference.second, decimals),
-          NumberText.signed(difference.mean, decimals),
-          interval.isEmpty ? "none (\(difference.unitCount) units)" : interval,
-          NumberText.with(
-            NumberText.fixed(difference.perplexityRatio, 4),
-            NumberText.interval(difference.perplexityRatioInterval) { NumberText.fixed($0, 4) }),
-          "\(difference.signs.up) / \(difference.signs.down) / \(difference.signs.ties)",
-          NumberText.significant(difference.signs.pValue),
-          NumberText.count(difference.sampleCount), NumberText.significant(analysed.row[.logitKL]),
-          NumberText.significant(analysed.row[.logitKLP95]),
-          NumberText.fixed(analysed.row[.topOneAgreement], 4),
-        ]
-      }
-    ).withoutEmptyColumns
+    typealias Compared = (analysed: AnalysedRow, difference: PairedDifference)
+    let compared = rows.compactMap { row in row.difference.map { (row, $0) as Compared } }
+    let figures: [ColumnRule<AnalysedRow>] = [
+      .figure("logit KL", unit: "nats", .logitKL, .significant),
+      .figure("p95", .logitKLP95, .significant),
+      .figure("same top token", .topOneAgreement, .fixed(4)),
+    ]
+    let columns: [ColumnRule<Compared>] =
+      ColumnRule.names.map { $0.of(\.analysed) }
+      + ColumnRule.paired("full", "strategy").map { $0.of(\.difference) }
+      + figures.map { $0.of(\.analysed) }
     return ReportSection(
-      "Quality against full",
-      text: compared.isEmpty
-        ? []
-        : [
-          "Difference: strategy minus full, unit by unit (a segment of 64 scored tokens, or a prompt). Figures of the "
-            + "propagated setting."
-        ], tables: [table])
+      title: "Quality against full",
+      text: [
+        "Difference: strategy minus full, unit by unit (a segment of 64 scored tokens, or a prompt). Figures of the "
+          + "propagated setting."
+      ], tables: [ReportTable(compared, columns)])
   }
 }

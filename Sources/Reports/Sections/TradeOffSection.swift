@@ -4,24 +4,17 @@ extension ExperimentAnalysis {
   /// What each strategy gives up for the memory that it holds: a figure for each model and task, at the longest context
   /// where three or more cells have both.
   var tradeOffSection: ReportSection {
-    let places = ChartPlace.all(of: rows.map { ($0.cell.model, $0.task) })
-    let figures = places.compactMap { place -> ReportFigure? in
-      let here = rows.filter { $0.cell.model == place.model && $0.task == place.task }
-      for length in Set(here.map(\.cell.contextLength)).sorted(by: >) {
-        let shown = here.filter { $0.cell.contextLength == length }
-        if let chart = Self.tradeOff(of: shown, length: length, place: place) {
-          return ReportFigure("error-and-memory\(place.suffix)", chart)
-        }
-      }
-      return nil
+    let places = ChartPlace.all(of: rows) { ($0.cell.model, $0.task) }
+    let figures = places.compactMap { place, rows -> ReportFigure? in
+      let lengths = rows.grouped(\.cell.contextLength).sorted { $0.key > $1.key }
+      let charts = lengths.lazy.compactMap { Self.tradeOff(of: $1, length: $0, place: place) }
+      return charts.first.map { ReportFigure(name: "error-and-memory\(place.suffix)", chart: $0) }
     }
     return ReportSection(
-      "Error and memory",
-      text: figures.isEmpty
-        ? []
-        : [
-          "Further down and further left is better. Cells of one strategy are joined from the least memory to the most."
-        ], figures: figures)
+      title: "Error and memory",
+      text: [
+        "Further down and further left is better. Cells of one strategy are joined from the least memory to the most."
+      ], figures: figures)
   }
 
   /// Perplexity where it was measured, else the output error; nil for fewer than three cells.
@@ -37,21 +30,20 @@ extension ExperimentAnalysis {
         value(column, $0) != nil && $0.row[.kvCacheResidentBytes] != nil
       }
       guard measured.count >= 3 else { continue }
-      var names: [String] = []
-      for row in measured where !names.contains(row.cell.strategy) {
-        names.append(row.cell.strategy)
+      let series = measured.grouped(\.cell.strategy).map { strategy, rows in
+        LineChart.Series(
+          name: strategy,
+          points: rows.compactMap { row in
+            LineChart.Point(
+              .number(row.row[.kvCacheResidentBytes], .mebibytes),
+              .number(value(column, row), .significant))
+          }.sorted { ($0.x, $0.y) < ($1.x, $1.y) })
       }
       return LineChart(
-        title: "\(name) and KV cache at \(NumberText.count(length)) tokens, \(place.title)",
-        x: .init("KV cache after the prefill, MiB", .linear), y: .init(axis, .linear),
-        series: names.map { name in
-          let points = measured.filter { $0.cell.strategy == name }.compactMap { row in
-            value(column, row).flatMap { value in
-              row.row[.kvCacheResidentBytes].map { LineChart.Point($0 / 1_048_576, value) }
-            }
-          }
-          return LineChart.Series(name, points.sorted { ($0.x, $0.y) < ($1.x, $1.y) })
-        })
+        title: "\(name) and KV cache at \(NumberFormat.count(length)) tokens, \(place.title)",
+        x: .init(label: "KV cache after the prefill, MiB", scale: .linear),
+        y: .init(label: axis, scale: .linear),
+        series: series)
     }
     return nil
   }
@@ -67,20 +59,21 @@ extension ExperimentAnalysis {
 
 /// A model and a task that have charts of their own.
 struct ChartPlace {
-  let model: String
-  let task: String
+  let title: String
   /// Behind a file's name: a number where there are several places.
   let suffix: String
 
-  var title: String { "\(model), \(task)" }
-
-  /// In the order of their first appearance.
-  static func all(of places: [(model: String, task: String)]) -> [ChartPlace] {
-    var seen: [(model: String, task: String)] = []
-    for place in places where !seen.contains(where: { $0 == place }) { seen.append(place) }
-    return seen.enumerated().map { index, place in
-      ChartPlace(
-        model: place.model, task: place.task, suffix: seen.count > 1 ? "-\(index + 1)" : "")
+  /// In the order of their first appearance, with what is shown there.
+  static func all<Subject>(
+    of subjects: [Subject], _ place: (Subject) -> (model: String, task: String)
+  ) -> [(ChartPlace, [Subject])] {
+    let groups = subjects.grouped { [place($0).model, place($0).task] }
+    return groups.enumerated().map { index, group in
+      (
+        ChartPlace(
+          title: group.key.joined(separator: ", "),
+          suffix: groups.count > 1 ? "-\(index + 1)" : ""), group.elements
+      )
     }
   }
 }

@@ -14,18 +14,10 @@ public struct Bootstrap: Sendable, Hashable {
   public struct Unit: Sendable, Hashable {
     public var stratum: Int
     public var value: Double
-    public var weight: Double
-
-    public init(stratum: Int, value: Double, weight: Double = 1) {
-      self.stratum = stratum
-      self.value = value
-      self.weight = weight
-    }
+    public var weight = 1.0
   }
 
-  public var seed: Int
-
-  public init(seed: Int = 0) { self.seed = seed }
+  public var seed = 0
 
   /// Nil for fewer than ``leastUnits`` units, or without weight.
   public func interval(of units: [Unit]) -> Interval? {

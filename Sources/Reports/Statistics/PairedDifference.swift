@@ -45,6 +45,18 @@ public struct PairedDifference: Codable, Sendable, Hashable {
     unpairedCount = first.count + second.count - 2 * pairs.count
   }
 
+  /// Of the figure that the second cell has; nil without units in common.
+  init?(from first: ComparisonRow, to second: ComparisonRow) {
+    guard let figure = Self.figure(of: second.units) else { return nil }
+    self.init(of: figure, from: first.units, to: second.units)
+  }
+
+  /// How many decimals the figure is shown with.
+  var decimals: Int { figure == .score ? 3 : 4 }
+
+  /// Of the difference and its interval.
+  var format: NumberFormat { .signed(decimals) }
+
   /// The figure that the units of a cell have: a likelihood, or else a score.
   public static func figure(of units: [ScoredUnit]) -> Figure? {
     if units.contains(where: { $0.negativeLogLikelihood != nil }) { return .negativeLogLikelihood }

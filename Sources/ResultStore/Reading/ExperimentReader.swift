@@ -1,229 +1,207 @@
 import GRDB
+import JSON
 import Records
 
 /// Puts together all that is stored of an experiment: the newest figures, or those of one run alone.
 struct ExperimentReader {
   let database: Database
-  /// Row of `experiment`.
-  let experiment: Int64
-  /// Nil for the newest figures.
-  let run: Int64?
+  /// The run whose plan is read; its experiment's newest unless figures of that run alone are asked for.
+  let run: StoredRun
+  let isRunAlone: Bool
+
+  private var scope: Scope { Scope(run: run.id, isRunAlone: isRunAlone) }
 
   func results() throws -> ExperimentResults {
-    let record = try experimentRecord()
-    let planned = try plannedCells()
-    var rows: [ComparisonRow] = []
-    let figures = run == nil ? try newestFigures(of: record.name) : [:]
+    let figures = try self.figures()
+    let kinds = try self.kinds()
+    let heads = try heads()
+    let units = try units()
+    let failures = try failures()
     let groups = try timingGroups()
-    for (position, cell) in planned {
-      var row = ComparisonRow(
-        planned: cell, kinds: try kinds(of: cell), heads: try heads(of: cell),
-        units: try units(of: cell), failure: try failure(of: cell))
-      if run == nil {
-        row.figures = figures[position] ?? [:]
-      } else {
-        row.figures =
-          FigureSummary(
-            measurements: try measurements(of: cell), heads: row.heads, units: row.units,
-            group: groups.last { $0.counts(cell.cell.identity) }?.group,
-            identity: cell.cell.identity, fullIdentity: cell.fullIdentity
-          ).figures
-      }
-      rows.append(row)
+    let rows = try plannedCells().map { cell, position, planned in
+      ComparisonRow(
+        planned: planned, figures: figures[position] ?? [:], kinds: kinds[cell] ?? [:],
+        heads: heads[cell] ?? [], units: units[cell] ?? [], failure: failures[cell])
     }
-    if run != nil { FigureSummary.addRatios(to: &rows) }
     return ExperimentResults(
-      experiment: record, runs: try runs(behind: rows, groups, of: record.name), rows: rows,
-      timingGroups: groups,
-      calibrations: try calibrations())
+      experiment: try experimentRecord(), runs: try runs(behind: rows, groups), rows: rows,
+      timingGroups: groups, calibrations: try calibrations())
+  }
+
+  private func rows(_ query: String) throws -> [Row] { try scope.rows(query, in: database) }
+
+  /// What a query with a `cell_id` gives, by cell.
+  private func byCell<Value>(
+    _ query: String, _ value: (Row) throws -> Value
+  ) throws -> [Int64: [Value]] {
+    try rows(query).reduce(into: [:]) { values, row in
+      values[try row.value("cell_id"), default: []].append(try value(row))
+    }
   }
 
   private func experimentRecord() throws -> ExperimentRecord {
     let row = try Row.fetchOne(
       database,
       sql: """
-        SELECT experiment.name, experiment.question,
-          (SELECT spec FROM run WHERE experiment_id = experiment.id AND (?2 IS NULL OR id = ?2)
-           ORDER BY id DESC LIMIT 1) AS spec
-        FROM experiment WHERE id = ?1
-        """, arguments: [experiment, run])
-    guard let row else { throw UnreadableValue(column: "experiment.id", value: "\(experiment)") }
+        SELECT name, CAST(question AS BLOB) AS question, CAST(spec AS BLOB) AS spec
+        FROM run JOIN experiment ON experiment.id = run.experiment_id WHERE run.id = ?
+        """, arguments: [run.id])
+    guard let row else { throw UnreadableValue(column: "run.id", value: "\(run.id)") }
     return ExperimentRecord(
-      name: try row.value("name"), question: try row.value("question"),
-      spec: try row.value("spec", as: String?.self) ?? "")
+      name: try row.value("name"), question: try row.value("question", as: WholeText.self).text,
+      spec: try row.value("spec", as: WholeText.self).text)
   }
 
-  private func plannedCells() throws -> [(position: Int, cell: PlannedCell)] {
-    try Row.fetchAll(
-      database,
-      sql: """
-        SELECT planned.position, cell.*, planned.model AS planned_model, planned.label, planned.task_label,
-          dense.identity AS full_identity, matched.identity AS matched_identity
-        FROM experiment_cell AS planned
-        JOIN cell ON cell.id = planned.cell_id
-        JOIN cell AS dense ON dense.id = planned.full_cell_id
-        LEFT JOIN cell AS matched ON matched.id = planned.matched_cell_id
-        WHERE planned.experiment_id = ?1 AND (?2 IS NULL
-          OR EXISTS (SELECT 1 FROM cell_kind WHERE cell_id = cell.id AND run_id = ?2)
-          OR EXISTS (SELECT 1 FROM failure WHERE cell_id = cell.id AND run_id = ?2))
-        ORDER BY planned.position
-        """, arguments: [experiment, run]
-    ).map { (try $0.value("position"), try PlannedCell(row: $0)) }
+  private func plannedCells() throws -> [(cell: Int64, position: Int, planned: PlannedCell)] {
+    try rows(
+      """
+      SELECT planned.position, planned.cell_id, cell.identity, cell.model_digest,
+        cell.context_length, cell.strategy, cell.strategy_parameters, cell.task,
+        cell.protocol AS task_protocol, cell.task_parameters, cell.query_aware,
+        cell.selection_looks_ahead, cell.strategy_role, cell.reads_future, cell.seed,
+        planned.model, planned.label, planned.task_label, dense.identity AS full_identity,
+        matched.identity AS matched_identity
+      FROM experiment_cell AS planned
+      JOIN cell ON cell.id = planned.cell_id
+      JOIN cell AS dense ON dense.id = planned.full_cell_id
+      LEFT JOIN cell AS matched ON matched.id = planned.matched_cell_id
+      ORDER BY planned.position
+      """
+    ).map { (try $0.value("cell_id"), try $0.value("position"), try PlannedCell(row: $0)) }
   }
 
   /// The `comparison` view, by position.
-  private func newestFigures(of name: String) throws -> [Int: [ComparisonColumn: Double]] {
-    var all: [Int: [ComparisonColumn: Double]] = [:]
-    for row in try Row.fetchAll(
-      database, sql: "SELECT * FROM comparison WHERE experiment = ?", arguments: [name])
-    {
+  private func figures() throws -> [Int: [ComparisonColumn: Double]] {
+    try rows("SELECT * FROM comparison").reduce(into: [:]) { all, row in
       var figures: [ComparisonColumn: Double] = [:]
       for column in ComparisonColumn.allCases {
         figures[column] = try row.value(column.rawValue, as: Double?.self)
       }
       all[try row.value("position")] = figures
     }
-    return all
   }
 
-  private func kinds(of planned: PlannedCell) throws -> [ResultKind: Int64] {
-    var kinds: [ResultKind: Int64] = [:]
-    for row in try Row.fetchAll(
-      database.cachedStatement(
-        sql: """
-          SELECT kind, max(run_id) AS run_id FROM cell_kind
-          JOIN cell ON cell.id = cell_kind.cell_id
-          WHERE identity = ?1 AND (?2 IS NULL OR run_id = ?2) GROUP BY kind
-          """), arguments: [planned.cell.identity, run])
-    {
-      kinds[try row.word("kind")] = try row.value("run_id")
-    }
-    return kinds
+  private func kinds() throws -> [Int64: [ResultKind: Int64]] {
+    try byCell(
+      "SELECT DISTINCT newest_kind.* FROM experiment_cell JOIN newest_kind USING (cell_id)"
+    ) { row in
+      (try row.value("kind", as: ResultKind.self), try row.value("run_id", as: Int64.self))
+    }.mapValues { Dictionary($0, uniquingKeysWith: { first, _ in first }) }
   }
 
-  private func heads(of planned: PlannedCell) throws -> [HeadMeasurement] {
-    try Row.fetchAll(
-      database.cachedStatement(
-        sql: """
-          SELECT head.* FROM cell JOIN head_measurement AS head ON head.cell_id = cell.id
-          WHERE identity = ?1 AND run_id = coalesce(?2,
-            (SELECT max(run_id) FROM head_measurement AS other
-             WHERE other.cell_id = head.cell_id AND other.setting = head.setting
-               AND other.phase = head.phase))
-          ORDER BY setting, phase DESC, layer, query_head
-          """), arguments: [planned.cell.identity, run]
-    ).map(HeadMeasurement.init(row:))
+  private func heads() throws -> [Int64: [HeadMeasurement]] {
+    try byCell(
+      """
+      SELECT head.* FROM experiment_cell JOIN newest_head_measurement AS head USING (cell_id)
+      ORDER BY head.cell_id, setting, phase DESC, layer, query_head
+      """, HeadMeasurement.init(row:))
   }
 
-  private func units(of planned: PlannedCell) throws -> [ScoredUnit] {
-    try Row.fetchAll(
-      database.cachedStatement(
-        sql: """
-          SELECT sample.number AS sample, unit.* FROM cell
-          JOIN sample ON sample.cell_id = cell.id
-          JOIN unit ON unit.sample_id = sample.id
-          WHERE identity = ?1 AND sample.run_id = coalesce(?2,
-            (SELECT max(run_id) FROM sample AS other WHERE other.cell_id = cell.id))
-          ORDER BY sample.number, unit.number
-          """), arguments: [planned.cell.identity, run]
-    ).map(ScoredUnit.init(row:))
+  private func units() throws -> [Int64: [ScoredUnit]] {
+    try byCell(
+      """
+      SELECT cell_id, sample, number AS "index", place, tokens, negative_log_likelihood,
+        logit_kl AS logitKL, top_one_agreements, score, CAST(answer AS BLOB) AS answer,
+        CAST(expected AS BLOB) AS expected
+      FROM experiment_cell JOIN newest_unit USING (cell_id)
+      ORDER BY cell_id, sample, number
+      """, ScoredUnit.init(row:))
   }
 
-  private func measurements(of planned: PlannedCell) throws -> [Measurement] {
-    try Row.fetchAll(
-      database.cachedStatement(
-        sql: """
-          SELECT measurement.* FROM measurement JOIN cell ON cell.id = measurement.cell_id
-          WHERE identity = ?1 AND run_id = ?2 ORDER BY measurement.id
-          """), arguments: [planned.cell.identity, run]
-    ).map(Measurement.init(row:))
+  private func failures() throws -> [Int64: StoredFailure] {
+    try byCell(
+      """
+      SELECT cell_id, run_id, CAST(reason AS BLOB) AS reason
+      FROM experiment_cell JOIN current_failure USING (cell_id)
+      """
+    ) { row in
+      StoredFailure(
+        run: try row.value("run_id"), reason: try row.value("reason", as: WholeText.self).text)
+    }.compactMapValues(\.last)
   }
 
-  private func failure(of planned: PlannedCell) throws -> StoredFailure? {
-    try Row.fetchOne(
-      database.cachedStatement(
-        sql: """
-          SELECT failure.* FROM cell
-          JOIN \(run == nil ? "current_failure" : "failure") AS failure
-            ON failure.cell_id = cell.id
-          WHERE identity = ?1 AND (?2 IS NULL OR run_id = ?2) ORDER BY failure.id DESC LIMIT 1
-          """), arguments: [planned.cell.identity, run]
-    ).map { StoredFailure(run: try $0.value("run_id"), reason: try $0.value("reason")) }
-  }
-
-  /// The newest group of each cell, or all groups of the run.
+  /// The newest group of each cell, oldest first.
   private func timingGroups() throws -> [StoredTimingGroup] {
-    let groups = try Row.fetchAll(
-      database,
-      sql: """
-        SELECT timing_group.* FROM timing_group
-        WHERE run_id = ?2 OR (?2 IS NULL AND id IN (
-          SELECT max(timing_group_id) FROM timing
-          JOIN experiment_cell ON experiment_cell.cell_id = timing.cell_id
-          WHERE experiment_cell.experiment_id = ?1 AND is_warmup = 0
-          GROUP BY timing.cell_id))
-        ORDER BY id
-        """, arguments: [experiment, run])
-    return try groups.map { group in
+    let samples = Dictionary(
+      grouping: try rows(
+        """
+        SELECT timing.*, cell.identity
+        FROM (SELECT DISTINCT timing_group_id
+          FROM experiment_cell JOIN newest_timing USING (cell_id)) AS shown
+        JOIN timing USING (timing_group_id)
+        JOIN cell ON cell.id = timing.cell_id
+        WHERE timing.cell_id IN (SELECT cell_id FROM experiment_cell)
+        ORDER BY timing_group_id, timing.position
+        """), by: { $0["timing_group_id"] as Int64? })
+    return try rows(
+      """
+      SELECT DISTINCT timing_group.id, timing_group.run_id, timing_group.threads
+      FROM experiment_cell JOIN newest_timing USING (cell_id)
+      JOIN timing_group ON timing_group.id = timing_group_id
+      JOIN run ON run.id = timing_group.run_id
+      ORDER BY run.started_at, run.identity, timing_group.id
+      """
+    ).map { group in
       let id: Int64 = try group.value("id")
-      let samples = try Row.fetchAll(
-        database,
-        sql: """
-          SELECT timing.*, cell.identity FROM timing JOIN cell ON cell.id = timing.cell_id
-          WHERE timing_group_id = ?1 AND timing.cell_id IN
-            (SELECT cell_id FROM experiment_cell WHERE experiment_id = ?2)
-          ORDER BY position
-          """, arguments: [id, experiment]
-      ).map(TimingSample.init(row:))
       var measurements: [String: [Measurement]] = [:]
       for row in try Row.fetchAll(
-        database,
-        sql: """
-          SELECT measurement.*, cell.identity FROM measurement
-          JOIN cell ON cell.id = measurement.cell_id
-          WHERE timing_group_id = ?1 AND measurement.cell_id IN
-            (SELECT cell_id FROM experiment_cell WHERE experiment_id = ?2)
-          ORDER BY measurement.id
-          """, arguments: [id, experiment])
+        database.cachedStatement(
+          sql: """
+            SELECT measurement.*, cell.identity FROM measurement
+            JOIN cell ON cell.id = measurement.cell_id
+            WHERE timing_group_id = ? ORDER BY measurement.id
+            """), arguments: [id])
       {
         measurements[try row.value("identity"), default: []].append(try Measurement(row: row))
       }
+      let own = try (samples[id] ?? []).map(TimingSample.init(row:))
+      let shown = Set(own.map(\.identity))
       return StoredTimingGroup(
         id: id, run: try group.value("run_id"),
         group: TimingGroup(
-          threads: try group.value("threads"), samples: samples, measurements: measurements))
+          threads: try group.value("threads"), samples: own,
+          measurements: measurements.filter { shown.contains($0.key) }))
     }
   }
 
+  /// The runs behind the figures, and every run of the experiment itself.
   private func runs(
-    behind rows: [ComparisonRow], _ groups: [StoredTimingGroup], of experiment: String
+    behind rows: [ComparisonRow], _ groups: [StoredTimingGroup]
   ) throws -> [StoredRun] {
+    if isRunAlone { return [run] }
     let behind = Set(rows.flatMap(\.kinds.values)).union(groups.map(\.run))
-    return try StoredRun.all(in: database).filter { stored in
-      run.map { stored.id == $0 } ?? (behind.contains(stored.id) || stored.experiment == experiment)
-    }
+    return try StoredRun.all(
+      in: database,
+      where: """
+        experiment.name = :name OR run.id IN (SELECT value FROM json_each(:behind))
+        """,
+      arguments: [
+        "name": run.experiment, "behind": JSONValue.array(behind.map { .integer(Int($0)) }),
+      ])
   }
 
   /// The newest calibration of each identity, for the models and strategies of the plan.
   private func calibrations() throws -> [CalibrationRecord] {
-    try Row.fetchAll(
-      database,
-      sql: """
-        SELECT * FROM calibration
-        WHERE id IN (SELECT max(id) FROM calibration GROUP BY identity)
-          AND EXISTS (
-            SELECT 1 FROM experiment_cell JOIN cell ON cell.id = experiment_cell.cell_id
-            WHERE experiment_id = ? AND cell.strategy = calibration.strategy
-              AND cell.model_digest = calibration.model_digest)
-        ORDER BY id
-        """, arguments: [experiment]
+    try rows(
+      """
+      SELECT * FROM calibration
+      WHERE NOT EXISTS (
+          SELECT 1 FROM calibration AS other
+          WHERE other.identity = calibration.identity
+            AND (other.stored_at, other.id) > (calibration.stored_at, calibration.id))
+        AND (strategy, model_digest) IN (
+          SELECT cell.strategy, cell.model_digest
+          FROM experiment_cell JOIN cell ON cell.id = experiment_cell.cell_id)
+      ORDER BY stored_at, id
+      """
     ).map(CalibrationRecord.init(row:))
   }
 }
 
-extension StoredTimingGroup {
-  /// True where a cell has counted samples in the group.
-  func counts(_ identity: String) -> Bool {
-    group.samples.contains { $0.identity == identity && !$0.isWarmup }
-  }
+/// A value in a row that no version of this program writes.
+struct UnreadableValue: Error, CustomStringConvertible {
+  var column: String
+  var value: String
+
+  var description: String { "column \(column) holds \"\(value.prefix(80))\"" }
 }

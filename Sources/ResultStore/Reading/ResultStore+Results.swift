@@ -1,18 +1,56 @@
 import GRDB
+import JSON
 import Records
 
 extension ResultStore {
   /// The names of all experiments, in the order of their first run.
   public func experimentNames() throws(StoreError) -> [String] {
     try read { database in
-      try Row.fetchAll(database, sql: "SELECT name FROM experiment ORDER BY id")
-        .map { try $0.value("name") }
+      try String.fetchAll(
+        database,
+        sql: """
+          SELECT name FROM experiment
+          ORDER BY (SELECT min(started_at) FROM run WHERE experiment_id = experiment.id), name
+          """)
+    }
+  }
+
+  /// The experiments whose newest plan has each of these strategies, by label or by name; the oldest first.
+  public func experimentNames(having strategies: [String]) throws(StoreError) -> [String] {
+    try read { database in
+      try String.fetchAll(
+        database,
+        sql: """
+          SELECT name FROM experiment
+          WHERE NOT EXISTS (
+            SELECT 1 FROM json_each(?) AS asked
+            WHERE NOT EXISTS (
+              SELECT 1 FROM experiment_cell JOIN cell ON cell.id = cell_id
+              WHERE experiment_id = experiment.id AND asked.value IN (label, strategy)))
+          ORDER BY (SELECT min(started_at) FROM run WHERE experiment_id = experiment.id), name
+          """, arguments: [JSONValue.array(strategies.map(JSONValue.string))])
     }
   }
 
   /// Every run, oldest first.
   public func storedRuns() throws(StoreError) -> [StoredRun] {
-    try read(StoredRun.all)
+    try read { try StoredRun.all(in: $0) }
+  }
+
+  /// Runs that other processes of this machine are at, with the numbers of these processes.
+  public func runsInProgress() throws(StoreError) -> [(run: StoredRun, process: Int32)] {
+    try read { database in
+      let open = try Row.fetchAll(
+        database, sql: "SELECT id, process FROM run WHERE ended_at IS NULL AND process IS NOT NULL")
+      return try open.compactMap { row in
+        guard let process = RunningProcess.number(of: try row.value("process")),
+          let run = try StoredRun.all(
+            in: database, where: "run.id = ?", arguments: [row.value("id", as: Int64.self)]
+          ).first
+        else { return nil }
+        return (run, process)
+      }
+    }
   }
 
   /// An experiment with the newest figures of each of its cells.
@@ -21,38 +59,34 @@ extension ResultStore {
   public func results(of name: String) throws(StoreError) -> ExperimentResults {
     try read { database in
       guard
-        let row = try Row.fetchOne(
-          database, sql: "SELECT * FROM experiment WHERE name = ?", arguments: [name])
+        let run = try StoredRun.all(
+          in: database, where: "experiment.name = ?", arguments: [name]
+        ).last
       else {
-        let names = try Row.fetchAll(database, sql: "SELECT name FROM experiment ORDER BY name")
-          .map { "\"\(try $0.value("name", as: String.self))\"" }
+        let names = try String.fetchAll(database, sql: "SELECT name FROM experiment ORDER BY name")
+          .map { "\"\($0)\"" }
         throw StoreError(
           .unknownName, file: path, "it holds no experiment \"\(name)\"",
           advice: names.isEmpty
             ? "It holds none at all: run one first." : "It holds \(names.joined(separator: ", ")).")
       }
-      return try ExperimentReader(
-        database: database, experiment: row.value("id"), run: nil
-      ).results()
+      return try ExperimentReader(database: database, run: run, isRunAlone: false).results()
     }
   }
 
-  /// What one run measured itself, for its experiment's present plan; figures of earlier runs are left out.
+  /// What one run measured itself, in the plan that it had; figures of other runs are left out.
   public func results(ofRun run: Int64) throws(StoreError) -> ExperimentResults {
     try read { database in
       guard
-        let row = try Row.fetchOne(
-          database, sql: "SELECT experiment_id FROM run WHERE id = ?", arguments: [run])
+        let stored = try StoredRun.all(in: database, where: "run.id = ?", arguments: [run]).first
       else {
-        let newest = try Int64.fetchOne(database, sql: "SELECT max(id) FROM run")
+        let last = try Int64.fetchOne(database, sql: "SELECT max(id) FROM run")
         throw StoreError(
           .unknownName, file: path, "it holds no run \(run)",
-          advice: newest.map { "Runs are numbered up to \($0)." }
+          advice: last.map { "Runs are numbered up to \($0)." }
             ?? "It holds none at all: run an experiment first.")
       }
-      return try ExperimentReader(
-        database: database, experiment: row.value("experiment_id"), run: run
-      ).results()
+      return try ExperimentReader(database: database, run: stored, isRunAlone: true).results()
     }
   }
 }

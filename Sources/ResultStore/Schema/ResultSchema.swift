@@ -1,6 +1,7 @@
 import GRDB
 
-/// The migrations that make the schema, in order. A registered migration is never edited: a change is a new one.
+/// The migrations that make the tables, in order, each frozen as text: a change is a new one. Views are no part
+/// of them; see ``ResultViews``.
 enum ResultSchema {
   /// `application_id` in the file's header: "TCAL".
   static let applicationID = 0x5443_414c
@@ -9,41 +10,32 @@ enum ResultSchema {
     var migrator = DatabaseMigrator()
     migrator.registerMigration("1 results") { database in
       try database.execute(sql: "PRAGMA application_id = \(applicationID)")
-      try database.execute(sql: FirstSchema.planTables)
-      try database.execute(sql: FirstSchema.figureTables)
-      try database.execute(sql: FirstSchema.newestViews)
-      try database.execute(sql: FirstSchema.comparisonView)
-      try database.execute(sql: FirstSchema.summaryViews)
+      try database.execute(sql: FirstTables.plan)
+      try database.execute(sql: FirstTables.figures)
     }
     migrator.registerMigration("2 task labels") { database in
-      try database.execute(
-        sql: """
-          ALTER TABLE experiment_cell ADD COLUMN task_label TEXT;
-          DROP VIEW comparison;
-          DROP VIEW head_summary;
-          """)
-      try database.execute(sql: FirstSchema.labelledComparisonView)
-      try database.execute(sql: FirstSchema.labelledHeadSummary)
+      try database.execute(sql: "ALTER TABLE experiment_cell ADD COLUMN task_label TEXT")
     }
     migrator.registerMigration("3 strategy roles") { database in
-      try database.execute(
-        sql: """
-          ALTER TABLE cell ADD COLUMN strategy_role TEXT NOT NULL DEFAULT 'method'
-            CHECK (strategy_role IN ('reference', 'method', 'control', 'oracle'));
-          ALTER TABLE cell ADD COLUMN reads_future INTEGER NOT NULL DEFAULT 0
-            CHECK (reads_future IN (0, 1));
-          -- Until now the names said it; those of parts stand in the parameters.
-          UPDATE cell SET strategy_role = CASE
-            WHEN strategy = 'full' THEN 'reference'
-            WHEN strategy = 'random' THEN 'control'
-            WHEN strategy LIKE 'oracle-%' OR strategy_parameters LIKE '%"name":"oracle-%'
-              THEN 'oracle'
-            ELSE 'method' END;
-          UPDATE cell SET reads_future = 1
-          WHERE strategy = 'oracle-eviction'
-            OR strategy_parameters LIKE '%"name":"oracle-eviction"%';
-          """)
+      try database.execute(sql: roles)
     }
+    migrator.registerMigration("4 identities of runs", migrate: RunIdentities.migrate)
     return migrator
   }()
+
+  /// Until now the names said it; those of parts stand in the parameters.
+  private static let roles = """
+    ALTER TABLE cell ADD COLUMN strategy_role TEXT NOT NULL DEFAULT 'method'
+      CHECK (strategy_role IN ('reference', 'method', 'control', 'oracle'));
+    ALTER TABLE cell ADD COLUMN reads_future INTEGER NOT NULL DEFAULT 0
+      CHECK (reads_future IN (0, 1));
+    UPDATE cell SET strategy_role = CASE
+      WHEN strategy = 'full' THEN 'reference'
+      WHEN strategy = 'random' THEN 'control'
+      WHEN strategy LIKE 'oracle-%' OR strategy_parameters LIKE '%"name":"oracle-%' THEN 'oracle'
+      ELSE 'method' END;
+    UPDATE cell SET reads_future = 1
+    WHERE strategy = 'oracle-eviction'
+      OR strategy_parameters LIKE '%"name":"oracle-eviction"%';
+    """
 }

@@ -6,6 +6,7 @@ import Tensors
 /// against. It shares no code with the kernels.
 struct ExactAttention {
   let shape: AttentionShape
+  private let scale: Double
   /// Rows are token positions.
   let queries: Matrix
   let keys: Matrix
@@ -15,6 +16,7 @@ struct ExactAttention {
 
   init(sequence: SyntheticSequence, layer: Int, heads: [KVHead] = []) {
     shape = sequence.shape
+    scale = shape.geometry[layer].scale
     queries = sequence.queries[layer]
     keys = sequence.keys[layer]
     values = sequence.values[layer]
@@ -58,13 +60,13 @@ struct ExactAttention {
       let k = keys.row(token).extracting(column..<column + d)
       var product = 0.0
       for i in 0..<d { product += Double(q[i]) * Double(k[i]) }
-      logits[token] = product / Double(d).squareRoot()
+      logits[token] = product * scale
     }
     var heldLogits = logits
     for token in cold {
       guard let key = coldRows[kvHead][token]?.key else { continue }
       let product = (0..<d).reduce(0.0) { $0 + Double(q[$1]) * Double(key[$1]) }
-      heldLogits[token] = product / Double(d).squareRoot()
+      heldLogits[token] = product * scale
     }
     let sparse = mean(of: attended, heldLogits, column) { token in
       cold.contains(token) ? coldRows[kvHead][token]?.value : nil

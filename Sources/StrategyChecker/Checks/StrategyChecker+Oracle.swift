@@ -45,7 +45,7 @@ extension StrategyChecker {
   private func caches(of sequence: SyntheticSequence, layer: Int) -> [KVHead] {
     let d = sequence.shape.headDimension
     return (0..<sequence.shape.kvHeads).map { kvHead in
-      let head = KVHead(headDimension: d)
+      let head = KVHead(headDimension: d, scale: sequence.shape.geometry[layer].scale)
       head.append(
         keys: sequence.keys[layer], values: sequence.values[layer], column: kvHead * d,
         firstPosition: 0)

@@ -1,10 +1,11 @@
-/// How alike two short texts are: the ratio of Python's difflib, which the package fuzzywuzzy 0.18 rounds to whole percents
-/// and LongBench takes for code.
+/// How alike two short texts are: the ratio of Python's difflib, which the package fuzzywuzzy 0.18
+/// rounds to whole percents and LongBench uses for code.
 ///
-/// With M characters in matching blocks and T in both texts together it is 2 M / T. The first block is the longest common
-/// substring (the first of equally long ones, by its place in the answer, then in the expected text); more are looked for
-/// on both sides of it, and so on (Ratcliff and Metzener 1988). In an expected text of 200 characters or more, one that makes up more
-/// than one in a hundred begins no block, but may extend one.
+/// With M characters in matching blocks and T in both texts together it is 2 M / T. The first block
+/// is the longest common substring (the first of equally long ones, by its place in the answer,
+/// then in the expected text); more are looked for on both sides of it, and so on (Ratcliff and
+/// Metzener 1988). In an expected text of 200 characters or more, a character that makes up more
+/// than a hundredth of it begins no block, but may extend one.
 struct TextSimilarity {
   private let answer: [Unicode.Scalar]
   private let expected: [Unicode.Scalar]
@@ -12,15 +13,15 @@ struct TextSimilarity {
   private let places: [Unicode.Scalar: [Int]]
 
   /// 0…1, in whole hundredths; 1 for equal texts, 0 where one is empty.
-  static func ratio(_ answer: String, _ expected: String) -> Double {
-    if answer.unicodeScalars.elementsEqual(expected.unicodeScalars) { return 1 }
+  static func ratio(_ answer: PythonText, _ expected: PythonText) -> Double {
+    if answer == expected { return 1 }
     if answer.isEmpty || expected.isEmpty { return 0 }
     return TextSimilarity(answer, expected).percents / 100
   }
 
-  private init(_ answer: String, _ expected: String) {
-    self.answer = Array(answer.unicodeScalars)
-    self.expected = Array(expected.unicodeScalars)
+  private init(_ answer: PythonText, _ expected: PythonText) {
+    self.answer = Array(answer.scalars)
+    self.expected = Array(expected.scalars)
     var places: [Unicode.Scalar: [Int]] = [:]
     for (index, scalar) in self.expected.enumerated() { places[scalar, default: []].append(index) }
     if self.expected.count >= 200 {
@@ -60,7 +61,8 @@ struct TextSimilarity {
     _ left: Range<Int>, _ right: Range<Int>
   ) -> (left: Int, right: Int, length: Int) {
     var best = (left: left.lowerBound, right: right.lowerBound, length: 0)
-    // Lengths of the common stretches that end at the last character of the answer, by their end in the expected text.
+    // Lengths of the common stretches that end at the last character of the answer, by their end in
+    // the expected text.
     var ending: [Int: Int] = [:]
     for i in left {
       var now: [Int: Int] = [:]

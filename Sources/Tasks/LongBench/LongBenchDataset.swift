@@ -1,5 +1,5 @@
-/// A data set of LongBench: how a record becomes a prompt, how long the answer may be, and how it is scored (config/ and
-/// eval.py of THUDM/LongBench, MIT licence).
+/// A data set of LongBench: how a record becomes a prompt, how long the answer may be, and how it
+/// is scored (config/ and eval.py of THUDM/LongBench, MIT licence).
 public struct LongBenchDataset: Sendable, Hashable {
   /// As its file is called, without `_e`.
   public let name: String

@@ -8,6 +8,10 @@ struct LongBenchRecord: Hashable {
   /// Every class of a classification; empty for other tasks.
   var classes: [String]
 
+  static let keys: Set = [
+    "input", "context", "answers", "length", "all_classes", "dataset",
+  ]
+
   static func read(_ line: JSONLine) throws(TextError) -> LongBenchRecord {
     LongBenchRecord(
       input: try line.text("input"), context: try line.text("context"),

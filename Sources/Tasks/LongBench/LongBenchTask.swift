@@ -3,13 +3,16 @@ import Foundation
 import Records
 import Tokenization
 
-/// LongBench (Bai et al. 2023, arXiv 2308.14508) from the original files: FOLDER/DATASET.jsonl, the names of LongBench-E with `_e`.
+/// LongBench (Bai et al. 2023, arXiv 2308.14508) from the original files: FOLDER/DATASET.jsonl, the
+/// names of LongBench-E with `_e`.
 ///
-/// Prompts, answer lengths and scores are those of THUDM/LongBench (commit 2e00731f), as plain completion (no chat template). A
-/// prompt that does not fit loses its middle; the tokens of its two halves are joined as they are, where the source writes
-/// them as text and reads them again. A place is a record's length in words; LongBench-E reports the intervals 0-4k, 4-8k and 8k+ of it.
+/// Prompts, answer lengths and scores are those of THUDM/LongBench (commit 2e00731f), as plain
+/// completion (no chat template). A prompt that does not fit loses its middle; the tokens of its
+/// two halves are joined as they are (the source decodes them and tokenises the text again). A
+/// place is a record's length in words, which LongBench-E reports in the intervals 0-4k, 4-8k and
+/// 8k+.
 ///
-/// `queryAware` false splits the same tokens: all that comes after the document is decoded late.
+/// `queryAware` false splits the same tokens: what comes after the document is decoded late.
 public struct LongBenchTask: ExperimentTask {
   public struct Configuration: Codable, Hashable, Sendable {
     public var folder: String
@@ -46,7 +49,9 @@ public struct LongBenchTask: ExperimentTask {
     of configuration: Configuration, folder: URL
   ) throws(TextError) -> [LongBenchRecord] {
     let path = "\(configuration.folder)/\(configuration.dataset).jsonl"
-    return try JSONLine.lines(of: Corpus(named: path, folder: folder)).map {
+    return try JSONLine.lines(
+      of: Corpus(named: path, folder: folder), reading: LongBenchRecord.keys
+    ).map {
       line throws(TextError) in
       let record = try LongBenchRecord.read(line)
       if let name = line.members["dataset"]?.stringValue, name != configuration.dataset,
@@ -104,7 +109,7 @@ public struct LongBenchTask: ExperimentTask {
     ).map { index in
       let record = records[index]
       let prompt = DocumentPrompt(
-        template: dataset.template, context: record.context, values: ["input": record.input],
+        dataset.template.filled(context: record.context, "{input}", with: record.input),
         tokenizer: tokenizer, room: contextLength - dataset.answerTokens)
       var sample = TaskSample(
         index: index, place: Double(record.length), tokens: prompt.tokens,
@@ -131,14 +136,17 @@ public struct LongBenchTask: ExperimentTask {
   }
 
   public func score(_ answer: String, of sample: TaskSample) -> Double? {
-    let answer = dataset.isCutAtLine ? answer.firstLine : answer
+    let whole = PythonText(answer)
+    let answer = dataset.isCutAtLine ? whole.firstLine : whole
+    let classes = records[sample.index].classes.map { PythonText($0) }
     return sample.answers.map {
-      dataset.metric.score(answer, $0, classes: records[sample.index].classes)
+      dataset.metric.score(answer, PythonText($0), classes: classes)
     }.max()
   }
 }
 
-/// Which records of a file are taken: all in their order, or the first of a seeded shuffle, so that more keep the earlier ones.
+/// Which records of a file are taken: all in their order, or the first of a seeded shuffle, so that
+/// a larger number keeps the records of a smaller one.
 enum RecordChoice {
   static func chosen(_ count: Int?, of total: Int, seed: Int, task: String) -> [Int] {
     var indices = Array(0..<total)

@@ -1,4 +1,5 @@
-/// A corpus as RULER's essay: words with single spaces between them, going on from the beginning after the end.
+/// A corpus as RULER's essay: words with single spaces between them, going on from the beginning
+/// after the end.
 struct RulerEssay {
   /// The text twice, with a space between.
   private let bytes: [UInt8]
@@ -9,7 +10,10 @@ struct RulerEssay {
   let wordCount: Int
 
   init(_ corpus: Corpus) throws(TaskError) {
-    let words = corpus.text.split(whereSeparator: \.isWhitespace)
+    // By scalars: in a grapheme cluster white space takes the marks after it along.
+    let words = corpus.text.unicodeScalars.split(whereSeparator: PythonText.isSpace).map {
+      String($0)
+    }
     guard !words.isEmpty else {
       throw TaskError(
         task: RulerTask.description.name, problem: "the corpus \"\(corpus.name)\" has no words")
@@ -25,7 +29,8 @@ struct RulerEssay {
     sentenceStarts = [0] + SentenceScanner(bytes).sentences().starts.filter { $0 < bytes.count }
   }
 
-  /// The word with which some sentence of the text begins; every sentence has a number below 2^30 that leads to it.
+  /// The word with which some sentence of the text begins; every sentence has a number below 2^30
+  /// that leads to it.
   func sentence(_ number: Int) -> Int {
     let once = sentenceStarts.prefix { $0 < wordStarts[wordCount] }
     return Self.index(in: wordStarts, of: once[number % once.count])

@@ -1,7 +1,7 @@
 import Records
 
-/// The synthetic tasks of RULER with the sizes of its main table (scripts/synthetic.yaml of NVIDIA/RULER); its two tasks on
-/// question-answering data sets are not here.
+/// The synthetic tasks of RULER with the sizes of its main table (scripts/synthetic.yaml of
+/// NVIDIA/RULER); its two tasks on question-answering data sets are not here.
 public enum RulerKind: String, Codable, Sendable, Hashable, CaseIterable {
   case needleSingle1 = "niah_single_1"
   case needleSingle2 = "niah_single_2"
@@ -53,7 +53,8 @@ public enum RulerKind: String, Codable, Sendable, Hashable, CaseIterable {
   }
 }
 
-/// The sizes of a needle task: how many keys, values a key and keys asked for, and what they look like.
+/// The sizes of a needle task: how many keys, values a key and keys asked for, and what they look
+/// like.
 struct RulerNeedles: Hashable {
   enum Haystack { case noise, essay, needles }
   enum Word: String { case words, numbers, uuids }

@@ -2,9 +2,10 @@ import Records
 
 /// Needles in a haystack: `niah_*` of RULER.
 ///
-/// The text, its needles and the question are worded and placed as scripts/data/synthetic/niah.py of NVIDIA/RULER does; the
-/// generator of random numbers, the essay and the words are our own, an essay begins at another sentence for each sample,
-/// and keys of one text differ (there they may coincide).
+/// The text, its needles and the question are worded and placed as scripts/data/synthetic/niah.py
+/// of NVIDIA/RULER does; the generator of random numbers, the essay and the words are our own, an
+/// essay begins at another sentence for each sample, and keys of one text differ (there they may
+/// coincide).
 struct RulerNeedleWriter: RulerWriter {
   let needles: RulerNeedles
   /// The haystack of the kind `essay`.

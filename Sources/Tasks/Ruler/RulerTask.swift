@@ -5,13 +5,15 @@ import Tokenization
 
 /// The synthetic tasks of RULER (Hsieh et al. 2024, arXiv 2404.06654), made offline.
 ///
-/// Texts, questions, sizes, answer lengths and score are those of NVIDIA/RULER (commit c3f5e3b4), as plain completion (its
-/// template `base`, the beginning of the answer included). Ours are: the corpus in place of Paul Graham's essays, the words of
-/// keys and lists (``RulerWords``) in place of the package wonderwords, the random numbers, and that every sample has the
-/// longest text with which prompt and answer fit the context (there the size is searched once, with one sample).
+/// Texts, questions, sizes, answer lengths and score are those of NVIDIA/RULER (commit c3f5e3b4),
+/// as plain completion (its template `base`, the beginning of the answer included). Four things
+/// differ: a corpus in place of Paul Graham's essays, words of our own (``RulerWords``) in place of
+/// the package wonderwords, the random numbers, and that every sample has the longest text with
+/// which prompt and answer fit the context (the source looks for one size for all).
 ///
-/// The greedy tokens end where the model ends its text. Score: the mean share of the answers that are found in it, whatever
-/// their case. `queryAware` false splits the same tokens: the final question and what leads to the answer come late.
+/// The greedy tokens end where the model ends its text. Score: the share of the answers that are
+/// found in it, in any case. `queryAware` false splits the same tokens: the final question and the
+/// beginning of the answer come late.
 public struct RulerTask: ExperimentTask {
   public struct Configuration: Codable, Hashable, Sendable {
     public var task: RulerKind
@@ -112,8 +114,8 @@ public struct RulerTask: ExperimentTask {
   }
 
   public func score(_ answer: String, of sample: TaskSample) -> Double? {
-    let answer = answer.lowercased()
-    let found = sample.answers.count { answer.holds($0.lowercased()) }
+    let answer = PythonText(answer).lowercased
+    let found = sample.answers.count { answer.contains(PythonText($0).lowercased) }
     return Double(found) / Double(sample.answers.count)
   }
 }

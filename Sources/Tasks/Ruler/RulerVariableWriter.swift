@@ -1,9 +1,11 @@
 import Records
 import Tokenization
 
-/// Variable tracking: `vt` of RULER, one chain of four hops in noise, after a worked example of up to 500 tokens.
+/// Variable tracking: `vt` of RULER, one chain of four hops in noise, after a worked example of up
+/// to 500 tokens.
 ///
-/// Worded and placed as scripts/data/synthetic/variable_tracking.py of NVIDIA/RULER does; names of one chain differ.
+/// Worded and placed as scripts/data/synthetic/variable_tracking.py of NVIDIA/RULER does; names of
+/// one chain differ.
 struct RulerVariableWriter: RulerWriter {
   private static let hops = 4
   private static let exampleTokens = 500

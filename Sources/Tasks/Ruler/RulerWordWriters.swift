@@ -1,9 +1,10 @@
 import Records
 
-/// Common words: `cwe` of RULER. Ten words stand in a numbered list ten times as often as the others (six times below 4,096
-/// tokens), after a worked example.
+/// Common words: `cwe` of RULER. Ten words stand in a numbered list ten times as often as the
+/// others (six times below 4,096 tokens), after a worked example.
 ///
-/// Worded and sized as scripts/data/synthetic/common_words_extraction.py of NVIDIA/RULER does, with words of our own.
+/// Worded and sized as scripts/data/synthetic/common_words_extraction.py of NVIDIA/RULER does, with
+/// words of our own.
 struct RulerCommonWriter: RulerWriter {
   /// The words to draw from.
   let words: [String]
@@ -53,8 +54,9 @@ struct RulerCommonWriter: RulerWriter {
   }
 }
 
-/// Frequent words: `fwe` of RULER. Words of six random letters whose frequencies follow a zeta distribution of exponent 2; the
-/// most frequent one is written as dots and doesn't count, the next three are asked for.
+/// Frequent words: `fwe` of RULER. Words of six random letters whose frequencies follow a zeta
+/// distribution of exponent 2; the most frequent one is written as dots and doesn't count, the next
+/// three are asked for.
 ///
 /// Worded and sized as scripts/data/synthetic/freq_words_extraction.py of NVIDIA/RULER does.
 struct RulerFrequentWriter: RulerWriter {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Experiments
 import Foundation
+import Records
 
 struct AttendCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -22,8 +23,10 @@ struct AttendCommand: ParsableCommand {
 
   func run() throws {
     let argument = try strategy.parse()
-    func file(_ path: String) -> URL { URL(fileURLWithPath: path).resolvingSymlinksInPath() }
-    guard file(input) != file(output) else {
+    let input = try WrittenPath.file(input)
+    let output = try WrittenPath.file(output)
+    func place(_ path: String) -> URL { URL(fileURLWithPath: path).resolvingSymlinksInPath() }
+    guard place(input) != place(output) else {
       throw Failure(
         .usage, "--output: \"\(output)\" is the input, which stays as it is; give another name")
     }

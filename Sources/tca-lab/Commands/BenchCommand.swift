@@ -5,6 +5,7 @@ import Foundation
 import Kernels
 import Planning
 import Records
+import Reports
 import Tasks
 
 struct BenchCommand: ParsableCommand {
@@ -93,7 +94,7 @@ struct BenchCommand: ParsableCommand {
   /// Those that were asked for; throws where one needs a longer context than the model has.
   private func rows(of loaded: LoadedModel) throws -> Set<BenchRowName> {
     let rows = try rows()
-    let limit = loaded.model.configuration.contextLength
+    let limit = loaded.model.contextLength
     let beyond = BenchRowName.allCases.filter { rows.contains($0) && $0.contextLength > limit }
     guard beyond.isEmpty else {
       throw Failure(
@@ -138,7 +139,7 @@ struct BenchCommand: ParsableCommand {
   }
 
   private func write(_ text: String, to path: String) throws {
-    let url = URL(fileURLWithPath: path)
+    let url = URL(fileURLWithPath: try WrittenPath.file(path))
     do {
       try FileManager.default.createDirectory(
         at: url.deletingLastPathComponent(), withIntermediateDirectories: true)

@@ -14,6 +14,10 @@ struct CompareCommand: ParsableCommand {
   @Argument(help: "A strategy as reports label it, or a run's number.") var first: String
   @Argument(help: "What is compared with it.") var second: String
   @OptionGroup var database: DatabaseOptions
+  @Option(
+    help: ArgumentHelp(
+      "An experiment to stay in (default: all that have both strategies).", valueName: "name"))
+  var experiment: String?
 
   func run() throws {
     let store = try ResultStore(path: database.path, access: .reading)
@@ -22,12 +26,12 @@ struct CompareCommand: ParsableCommand {
       report = try Report(
         comparingRun: store.results(ofRun: first), with: store.results(ofRun: second))
     } else {
+      let both = try store.experimentNames(having: [first, second])
+      // Where nowhere has both, what there is helps to say so.
+      let names = try experiment.map { [$0] } ?? (both.isEmpty ? store.experimentNames() : both)
       report = try Report(
-        comparing: first, with: second,
-        in: store.experimentNames().map { try store.results(of: $0) })
+        comparing: first, with: second, in: names.map { try store.results(of: $0) })
     }
-    var text = ""
-    try MarkdownRenderer().render(report, to: &text)
-    try Output.text(text)
+    try Output.text(MarkdownRenderer().files(of: report)[0].text)
   }
 }

@@ -3,6 +3,7 @@ import Attention
 import Experiments
 import Foundation
 import JSON
+import Kernels
 import Tokenization
 import Transformer
 
@@ -39,21 +40,21 @@ struct GenerateCommand: ParsableCommand {
     let ids = loaded.tokenizer.encode(text)
     guard !ids.isEmpty else { throw Failure(.usage, "the prompt is empty") }
     let session = try SingleRun(loaded, argument).makeSession(promptTokens: ids.count)
-    var decoder = GreedyDecoder(model: loaded.model, attention: session)
     var stream = TextStream(loaded.tokenizer)
-    let isStreaming = !json
+    var figures = GenerationFigures(loaded: loaded, session: session, prompt: ids)
     let layers = loaded.model.shape.layers
-    let result = try decoder.decode(
-      ids, maximumTokens: maxTokens, endTokens: loaded.tokenizer.endTokens,
-      afterLayer: { Log.progress("layer \($0 + 1) of \(layers)") },
-      onToken: { token in
-        Log.endProgress()
-        if isStreaming && !loaded.tokenizer.endTokens.contains(token) {
-          try? Output.write(stream.append(token))
-        }
-      })
-    let figures = GenerationFigures(
-      loaded, session, prompt: ids, result: result)
+    var watch = Stopwatch()
+    var decoder = try GreedyDecoder(
+      loaded.model, attention: session, prompt: ids,
+      afterLayer: { Log.progress("layer \($0 + 1) of \(layers)") })
+    try decoder.decode(atMost: maxTokens) { token in
+      figures.add(token, after: watch.lap())
+      Log.endProgress()
+      if !json && !figures.hasReachedEnd { try? Output.write(stream.append(token)) }
+      // What printing takes is no part of the next token's time.
+      _ = watch.lap()
+      return !figures.hasReachedEnd
+    }
     if json {
       try Output.json(figures.json)
     } else {
@@ -68,32 +69,30 @@ private struct GenerationFigures {
   let loaded: LoadedModel
   let session: AttentionSession
   let prompt: [Int32]
-  let result: GreedyDecoder.Continuation
+  /// Chosen tokens, the end token included where one came.
+  var tokens: [Int32] = []
+  /// Until each of them was there, the first one's with the prompt.
+  var seconds: [Double] = []
 
-  init(
-    _ loaded: LoadedModel, _ session: AttentionSession, prompt: [Int32],
-    result: GreedyDecoder.Continuation
-  ) {
-    self.loaded = loaded
-    self.session = session
-    self.prompt = prompt
-    self.result = result
+  mutating func add(_ token: Int32, after time: Duration) {
+    tokens.append(token)
+    seconds.append(time.seconds)
   }
 
-  private var timeToFirstToken: Double { Double(result.prefillTime) * 1e-9 }
+  var hasReachedEnd: Bool { tokens.last.map(loaded.tokenizer.endTokens.contains) ?? false }
+
+  private var timeToFirstToken: Double { seconds.first ?? 0 }
 
   /// Median of the decode steps, in seconds.
-  private var timePerOutputToken: Double? {
-    result.stepTimes.map { Double($0) * 1e-9 }.median
-  }
+  private var timePerOutputToken: Double? { Array(seconds.dropFirst()).median }
 
   var json: JSONValue {
-    let shown = result.tokens.filter { !loaded.tokenizer.endTokens.contains($0) }
+    let shown = hasReachedEnd ? tokens.dropLast() : tokens
     return .object([
       "promptIds": .array(prompt.map { .integer(Int($0)) }),
-      "ids": .array(result.tokens.map { .integer(Int($0)) }),
+      "ids": .array(tokens.map { .integer(Int($0)) }),
       "text": .string(loaded.tokenizer.decode(shown)),
-      "endReached": .boolean(result.hasReachedEnd),
+      "endReached": .boolean(hasReachedEnd),
       "timeToFirstTokenSeconds": .number(timeToFirstToken),
       "timePerOutputTokenSeconds": timePerOutputToken.map(JSONValue.number) ?? .null,
       "kvCacheResidentBytes": .integer(session.residentBytes),
@@ -106,7 +105,7 @@ private struct GenerationFigures {
     return String(
       format:
         "%d prompt tokens, %d new; first token after %.3f s, then %@ a token; KV cache %.2f MB",
-      prompt.count, result.tokens.count, timeToFirstToken, step,
+      prompt.count, tokens.count, timeToFirstToken, step,
       Double(session.residentBytes) / 1e6)
   }
 }

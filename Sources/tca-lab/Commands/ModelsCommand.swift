@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import GGUF
 import ModelLibrary
+import Reports
 
 struct ModelsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -3,6 +3,7 @@ import Foundation
 import JSON
 import Planning
 import Records
+import Reports
 import ResultStore
 
 struct PlanCommand: ParsableCommand {
@@ -22,9 +23,11 @@ struct PlanCommand: ParsableCommand {
     let plan = ExperimentPlan(file.checked)
     let cells = plan.cells
     var stored: [String: Set<ResultKind>] = [:]
-    if FileManager.default.fileExists(atPath: database.path) {
+    do {
       stored = try ResultStore(path: database.path, access: .reading)
         .storedKinds(of: cells.map(\.cell.identity))
+    } catch let error as StoreError where error.problem == .missing {
+      // Nothing has been run yet.
     }
     let metrics = file.checked.spec.metrics
     let isDone = { (cell: PlannedCell) in

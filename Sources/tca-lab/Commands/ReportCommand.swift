@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Records
 import Reports
 import ResultStore
 
@@ -11,29 +12,25 @@ struct ReportCommand: ParsableCommand {
       Example: tca-lab report quickstart --format markdown,csv
       """)
 
-  enum Format: String, CaseIterable {
-    case markdown, csv
-  }
-
   @Argument(help: "Experiments by name (default: all that are stored).") var names: [String] = []
   @OptionGroup var database: DatabaseOptions
-  @Option(
-    help:
-      "Formats, separated by commas: \(Format.allCases.map(\.rawValue).joined(separator: ", ")).")
+  @Option(help: "Formats, separated by commas: \(ReportCommand.known).")
   var format = "markdown,csv"
   @Option(
     help: ArgumentHelp(
-      "The folder to write into, of one experiment; - writes one format to stdout.",
+      "The folder to write into, of one experiment; - writes one format's main file to stdout.",
       valueName: "dir"))
   var output: String?
 
-  private var formats: [Format] {
+  private static let known = ReportFormats.all.map(\.name).joined(separator: ", ")
+
+  private var formats: [any ReportRenderer] {
     get throws {
       try format.split(separator: ",", omittingEmptySubsequences: false).map { word in
-        guard let format = Format(rawValue: word.trimmingCharacters(in: .whitespaces)) else {
+        let word = word.trimmingCharacters(in: .whitespaces)
+        guard let format = ReportFormats.all.first(where: { $0.name == word }) else {
           throw ValidationError(
-            "--format has \"\(word)\"; allowed are \(Format.allCases.map(\.rawValue).joined(separator: ", ")), separated by commas"
-          )
+            "--format has \"\(word)\"; allowed are \(Self.known), separated by commas")
         }
         return format
       }
@@ -51,6 +48,7 @@ struct ReportCommand: ParsableCommand {
   }
 
   func run() throws {
+    let formats = try formats
     let store = try ResultStore(path: database.path, access: .reading)
     let wanted = try names.isEmpty ? store.experimentNames() : names
     guard !wanted.isEmpty else {
@@ -58,55 +56,38 @@ struct ReportCommand: ParsableCommand {
         .database, "\(database.path) holds no experiment; run one: tca-lab run SPEC")
     }
     for (index, name) in wanted.enumerated() {
-      let analysis = ExperimentAnalysis(try store.results(of: name))
-      let report = Report(of: analysis)
+      let report = Report(of: try store.results(of: name))
+      let files = formats.flatMap { $0.files(of: report) }
       if output == "-" {
-        try print(report)
+        guard let file = files.first else {
+          throw Failure(.usage, "\"\(name)\" has nothing to show as \(format)")
+        }
+        try Output.text(file.text)
         return
       }
-      let folder = output ?? "results/\(name)"
-      let files = try ReportFiles(report, formats: formats).write(to: folder)
-      try Output.text((index > 0 ? "\n" : "") + TerminalTable(analysis).text)
-      Log.line("written to \(folder): \(files.joined(separator: ", "))")
+      let folder = try WrittenPath.folder(output ?? "results/\(name)")
+      let written = try Self.write(files, to: folder)
+      let table = TerminalRenderer().files(of: report).map(\.text).joined()
+      try Output.text((index > 0 ? "\n" : "") + table)
+      Log.line("written to \(folder): \(written.joined(separator: ", "))")
     }
   }
 
-  private func print(_ report: Report) throws {
-    var text = ""
-    switch try formats[0] {
-    case .markdown: try MarkdownRenderer().render(report, to: &text)
-    case .csv: try CSVRenderer().render(report, to: &text)
-    }
-    try Output.text(text)
-  }
-}
-
-/// A report's files in a folder.
-private struct ReportFiles {
-  private let files: [ReportFile]
-
-  init(_ report: Report, formats: [ReportCommand.Format]) throws {
-    files = try formats.flatMap { format in
-      switch format {
-      case .markdown: try MarkdownRenderer().files(of: report)
-      case .csv: try CSVRenderer().files(of: report)
-      }
-    }
-  }
-
-  /// The names of the files that were written.
-  func write(to folder: String) throws -> [String] {
+  /// The names of the files that were written: each once, though several formats share the figures.
+  private static func write(_ files: [ReportFile], to folder: String) throws -> [String] {
+    var written: [String] = []
     do {
       try FileManager.default.createDirectory(
         atPath: folder, withIntermediateDirectories: true)
-      for file in files {
+      for file in files where !written.contains(file.name) {
         try Data(file.text.utf8).write(
           to: URL(fileURLWithPath: folder).appendingPathComponent(file.name), options: .atomic)
+        written.append(file.name)
       }
     } catch {
       throw Failure(
         .usage, "the report cannot be written to \"\(folder)\": \(error.localizedDescription)")
     }
-    return files.map(\.name)
+    return written
   }
 }

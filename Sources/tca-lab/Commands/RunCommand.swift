@@ -27,6 +27,11 @@ struct RunCommand: ParsableCommand {
     let wanted = file.checked.spec
     let workspace = try threads.makeWorkspace(default: wanted.threads)
     let store = try ResultStore(path: database.path, access: .writing)
+    for (run, process) in try store.runsInProgress() {
+      Log.line(
+        "note: process \(process) is running \"\(run.experiment)\" on this database too (run \(run.id), since \(run.startedAt)); a cell that both lack is measured twice"
+      )
+    }
     let interruption = Interruption()
     let reporter = RunReporter()
     let runner = ExperimentRunner(

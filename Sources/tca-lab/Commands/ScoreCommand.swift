@@ -3,6 +3,7 @@ import Attention
 import Experiments
 import Foundation
 import JSON
+import Reports
 import Tasks
 import Transformer
 
@@ -60,7 +61,7 @@ struct ScoreCommand: ParsableCommand {
       }
     default: throw Failure(.usage, "give --text-file or --tokens-file, one of the two")
     }
-    let size = loaded.model.configuration.vocabularySize
+    let size = loaded.blueprint.vocabularySize
     if let place = tokens.firstIndex(where: { $0 < 0 || Int($0) >= size }) {
       throw Failure(
         .modelOrFile,

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Attention
+import Reports
 import StrategyChecker
 
 struct StrategiesCommand: ParsableCommand {

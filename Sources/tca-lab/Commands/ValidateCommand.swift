@@ -12,6 +12,7 @@ struct ValidateCommand: ParsableCommand {
     let file = try SpecFile(path: spec)
     // A model that cannot be loaded is no fault of the spec, but without it no cell can be counted.
     try file.requireModels()
+    ThreadOptions.warn(ofThreads: file.checked.spec.threads)
     try Output.text("\(spec): the spec is right, \(ExperimentPlan(file.checked).cells.count) cells")
   }
 }

@@ -23,12 +23,23 @@ struct ThreadOptions: ParsableArguments {
 
   var count: Int { threads ?? ProcessInfo.processInfo.activeProcessorCount }
 
+  /// Says on stderr that there are more threads than cores, if there are.
+  static func warn(ofThreads count: Int) {
+    let cores = ProcessInfo.processInfo.activeProcessorCount
+    guard count > cores else { return }
+    Log.line(
+      "warning: \"\(count)\" threads on \(cores) cores: they wait for each other, so the program is slower and its times mean little; use at most \(cores)"
+    )
+  }
+
   /// For commands that only look something up.
   static func one() -> Workspace { Workspace(workers: WorkerPool()) }
 
   /// A workspace with these threads; throws where the number or OpenBLAS does not allow it.
   func makeWorkspace(default count: Int? = nil) throws -> Workspace {
-    let workers = try WorkerPool(threadCount: threads ?? count ?? self.count)
+    let count = threads ?? count ?? self.count
+    let workers = try WorkerPool(threadCount: count)
+    Self.warn(ofThreads: count)
     try BLAS.requireOneThreadPerCall()
     return Workspace(workers: workers)
   }

@@ -2,6 +2,7 @@ import Attention
 import Experiments
 import GGUF
 import Planning
+import Records
 import Reports
 import ResultStore
 import Threads
@@ -17,7 +18,8 @@ extension Failure {
     // A name on the command line that the database does not hold.
     case let error as StoreError where error.problem == .unknownName: Failure(.usage, "\(error)")
     case is StoreError: Failure(.database, "\(error)")
-    case is SpecError, is ConfigurationError, is WorkerPoolError, is ReportError:
+    case is SpecError, is ConfigurationError, is WorkerPoolError, is ReportError,
+      is WrittenPathError:
       Failure(.usage, "\(error)")
     case let error as ModelError: Failure(status(of: error), "\(error)")
     default: Failure(.modelOrFile, "\(error)")

@@ -1,5 +1,6 @@
 import GGUF
 import JSON
+import Reports
 
 /// What a GGUF file holds, as a person or a program reads it.
 struct FileListing {

@@ -1,24 +1,24 @@
 import Foundation
+import Reports
 
-/// stderr: the log, and a progress line where it is a terminal.
+/// stderr: the log, and a progress line where it is a terminal. What is quoted from files has no power over it.
 enum Log {
-  private static let isTerminal = isatty(STDERR_FILENO) != 0
+  static let isTerminal = isatty(STDERR_FILENO) != 0
+  /// Removes the progress line of a terminal; empty elsewhere.
+  static let lineStart = isTerminal ? "\r\u{1B}[K" : ""
 
   /// Writes a line.
-  static func line(_ text: String) {
-    try? FileHandle.standardError.write(
-      contentsOf: Data(((isTerminal ? "\r\u{1B}[K" : "") + text + "\n").utf8))
-  }
+  static func line(_ text: String) { write(lineStart + TerminalText.safe(text) + "\n") }
 
   /// Replaces the progress line of a terminal; writes nothing elsewhere.
   static func progress(_ text: String) {
-    guard isTerminal else { return }
-    try? FileHandle.standardError.write(contentsOf: Data(("\r\u{1B}[K" + text.prefix(118)).utf8))
+    if isTerminal { write(lineStart + TerminalText.line(text).prefix(118)) }
   }
 
   /// Removes the progress line.
-  static func endProgress() {
-    guard isTerminal else { return }
-    try? FileHandle.standardError.write(contentsOf: Data("\r\u{1B}[K".utf8))
+  static func endProgress() { write(lineStart) }
+
+  private static func write(_ text: String) {
+    try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
   }
 }

@@ -1,17 +1,21 @@
 import Foundation
 import JSON
+import Reports
 
 /// stdout: what a command was asked for.
 enum Output {
+  private static let isTerminal = isatty(STDOUT_FILENO) != 0
+
   /// Writes text and a line end, if it has none. Throws a failure where stdout takes no more (a full disk).
   static func text(_ text: String) throws {
     try write(text.hasSuffix("\n") ? text : text + "\n")
   }
 
-  /// Writes text as it is.
+  /// Writes text: into a file or a pipe as it is, to a terminal without power over it.
   static func write(_ text: String) throws {
+    let shown = isTerminal ? TerminalText.safe(text) : text
     do {
-      try FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
+      try FileHandle.standardOutput.write(contentsOf: Data(shown.utf8))
     } catch {
       throw Failure(.modelOrFile, "stdout cannot be written: \(error.localizedDescription)")
     }

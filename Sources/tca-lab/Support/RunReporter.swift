@@ -1,24 +1,39 @@
 import Experiments
 import Foundation
+import JSON
 import Records
 
-/// Tells a person how a run goes: lines for what is done, a progress line with an estimate in a terminal.
+/// Tells a person how a run goes: lines for what is done, and where it is with an estimate of the
+/// rest; in a terminal in one line that is always true, elsewhere now and then.
 final class RunReporter {
-  private var finishedLines = 0
+  /// A log that says nothing for longer looks like that of a program that hangs.
+  private static let longestSilence = Duration.seconds(20)
+
   private let start = ContinuousClock.now
+  private var lastLine = ContinuousClock.now
 
   func note(_ event: RunEvent) {
     switch event {
-    case .skipped(let cell): Log.line("  done before: \(name(cell))")
-    case .began(let title): Log.line(title)
-    case .finished(let cell, let time): Log.line("  \(cell.label): \(time)")
-    case .failed(let cell, let reason): Log.line("  FAILED \(name(cell)): \(reason)")
-    case .note(let text): Log.line("  \(text)")
+    case .skipped(let cell): line("  done before: \(name(cell))")
+    case .began(let title): line(title)
+    case .finished(let cell, let time): line("  \(cell.label): \(time)")
+    case .failed(let cell, let reason): line("  FAILED \(name(cell)): \(reason)")
+    case .note(let text): line("  \(text)")
     case .progress(let text, let done, let remaining):
       let percent = String(format: "%3.0f %%", done * 100)
       let rest = remaining.map { ", about \(Self.duration($0)) left" } ?? ""
-      Log.progress("[\(percent)\(rest)] \(text)")
+      let progress = "[\(percent)\(rest)] \(text)"
+      if Log.isTerminal {
+        Log.progress(progress)
+      } else if ContinuousClock.now - lastLine >= Self.longestSilence {
+        line("  \(progress)")
+      }
     }
+  }
+
+  private func line(_ text: String) {
+    Log.line(text)
+    lastLine = .now
   }
 
   func finish(_ summary: RunSummary, database: String, experiment: String) {
@@ -38,7 +53,7 @@ final class RunReporter {
       UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte || UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte
         || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte || "-_./".utf8.contains(byte)
     }
-    return isPlain ? word : "'" + word.replacing("'", with: "'\\''") + "'"
+    return isPlain ? word : "'" + word.replacingScalars { $0 == "'" ? "'\\''" : nil } + "'"
   }
 
   private func name(_ cell: PlannedCell) -> String {
@@ -48,6 +63,7 @@ final class RunReporter {
   static func duration(_ seconds: Double) -> String {
     switch seconds {
     case ..<90: String(format: "%.0f s", seconds)
+    case ..<600: String(format: "%d min %02d s", Int(seconds) / 60, Int(seconds) % 60)
     case ..<5400: String(format: "%.0f min", seconds / 60)
     default: String(format: "%.1f h", seconds / 3600)
     }

@@ -2,6 +2,7 @@ import Attention
 import Foundation
 import ModelLibrary
 import Planning
+import Records
 import Tasks
 
 extension SpecEnvironment {
@@ -64,7 +65,7 @@ struct SpecFile {
     } catch {
       throw Failure(.usage, "the spec \(error)")
     }
-    folder = URL(fileURLWithPath: path).deletingLastPathComponent()
+    folder = URL(fileURLWithPath: try WrittenPath.file(path)).deletingLastPathComponent()
     checked = try CheckedSpec(reading: Array(text.utf8), source: path, in: .inFolder(folder))
   }
 

@@ -2,6 +2,7 @@ import Attention
 import JSON
 import Planning
 import Records
+import Reports
 
 /// Strategies as a person or a program reads them.
 enum StrategyListing {

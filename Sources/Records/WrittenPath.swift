@@ -1,0 +1,66 @@
+import Foundation
+
+/// What a path means that a person writes, on a command line or in a spec: the same for every command.
+///
+/// It is taken letter by letter; a relative one starts at the working directory, or at the spec's folder. `~/` begins
+/// the home folder (`$HOME`), as in a shell. What other programs would take for something else is refused by name
+/// rather than guessed: a URL, `~name`, and a folder where a file is needed.
+public enum WrittenPath {
+  /// The path of a file, as it is opened.
+  ///
+  /// - Parameter folder: where a relative path starts; empty for the working directory.
+  public static func file(
+    _ written: String, in folder: String = ""
+  ) throws(WrittenPathError) -> String {
+    let last = written.split(separator: "/", omittingEmptySubsequences: false).last ?? ""
+    if !written.isEmpty, last.isEmpty || last == "." || last == ".." {
+      throw WrittenPathError(
+        written, "names a folder by its end \"\(last.isEmpty ? "/" : last)\"; a file is needed")
+    }
+    return try self.folder(written, in: folder)
+  }
+
+  /// The path of a folder, as it is opened.
+  public static func folder(
+    _ written: String, in folder: String = ""
+  ) throws(WrittenPathError) -> String {
+    if written.isEmpty { throw WrittenPathError(written, "is empty; a path is needed") }
+    if written.utf8.contains(0) {
+      throw WrittenPathError(written, "holds a NUL, which no path can")
+    }
+    if written.lowercased().hasPrefix("file:") {
+      throw WrittenPathError(
+        written, "begins like a URL; give a path, or \"./\(written)\" for a file of that very name")
+    }
+    if written.hasPrefix("~") {
+      guard written == "~" || written.hasPrefix("~/") else {
+        throw WrittenPathError(
+          written,
+          "begins with \"~\", which is the home folder in \"~/\" only; give the whole path, or \"./\(written)\" for a file of that very name"
+        )
+      }
+      return home + written.dropFirst()
+    }
+    if folder.isEmpty || written.hasPrefix("/") { return written }
+    return folder.hasSuffix("/") ? folder + written : folder + "/" + written
+  }
+
+  private static var home: String {
+    ProcessInfo.processInfo.environment["HOME"].flatMap { $0.isEmpty ? nil : $0 }
+      ?? NSHomeDirectory()
+  }
+}
+
+/// Why a path is refused before anything is looked up.
+public struct WrittenPathError: Error, Hashable, Sendable, CustomStringConvertible {
+  public var path: String
+  /// What is wrong, and what to write instead.
+  public var problem: String
+
+  init(_ path: String, _ problem: String) {
+    self.path = path
+    self.problem = problem
+  }
+
+  public var description: String { "\"\(path)\" \(problem)" }
+}

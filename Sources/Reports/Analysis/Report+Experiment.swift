@@ -1,0 +1,71 @@
+import Records
+
+extension Report {
+  /// The report of one experiment.
+  public init(of results: ExperimentResults) {
+    let analysis = ExperimentAnalysis(results)
+    let sections =
+      ([analysis.mainSection, analysis.flagSection] + analysis.equalBudgetSections + [
+        analysis.pooledSection, analysis.qualitySection, analysis.lengthSection,
+        analysis.approximationSection, analysis.headSection, analysis.timeSection,
+        analysis.memorySection, analysis.growthSection, analysis.tradeOffSection,
+        analysis.calibrationSection, analysis.failureSection,
+      ]).filter { !$0.isEmpty }
+    self.init(
+      title: results.experiment.name, question: results.experiment.question, facts: analysis.facts,
+      summary: analysis.summarySection, sections: sections,
+      legend: [
+        "↓ lower is better, ↑ higher is better, – not measured or does not exist. Ratios and differences are to full on "
+          + "the same samples. \(Self.brackets)lower and upper quartile over repeats."
+      ] + Self.footnotes(of: sections) + [
+        "Definitions of all figures: docs/measurement.md. Every column and the raw measurements: docs/database.md."
+      ], data: analysis.dataTables)
+  }
+
+  /// What stands in brackets behind a figure, up to the words for the round ones.
+  static let brackets =
+    "In square brackets: 95 % bootstrap interval over units (\(NumberFormat.count(Bootstrap.draws)) "
+    + "draws, seeded, stratified by sample); none for fewer than \(Bootstrap.leastUnits) units. In round brackets: "
+
+  /// For the marks that the sections' tables use.
+  static func footnotes(of sections: [ReportSection]) -> [String] {
+    let used = Set(sections.flatMap(\.marks))
+    return Mark.allCases.filter(used.contains).map { "\($0.symbol) \($0.footnote)" }
+  }
+}
+
+extension ExperimentAnalysis {
+  /// Commit, machine, libraries and dates behind the figures.
+  var facts: [(label: String, value: String)] {
+    let runs = runsBehind.isEmpty ? results.runs : runsBehind
+    guard let first = runs.first, let last = runs.last else { return [] }
+    func all(_ text: (Provenance) -> String) -> String {
+      runs.map { text($0.provenance) }.uniqued.joined(separator: "; ")
+    }
+    let days = [first, last].map { String($0.startedAt.prefix(10)) }.uniqued
+    return [
+      (
+        "source",
+        all {
+          "\($0.sourceState), tca-lab \($0.programVersion), numerics version \($0.numericsVersion)"
+        }
+      ),
+      (
+        "machine",
+        all {
+          let memory = NumberFormat.fixed(1).text(Double($0.memoryBytes) / 1_073_741_824)
+          return "\($0.cpu), \($0.cores) cores, \(memory) GiB, \($0.operatingSystem)"
+        }
+      ),
+      ("libraries", all { "\($0.blas), \($0.blasThreadsPerCall) thread(s) a call" }),
+      ("threads", all { "\($0.threads)" }),
+      ("compiler", all { "\($0.compiler), \($0.compilerFlags)" }),
+      (
+        "models",
+        rows.map { "\($0.cell.model) (SHA-256 \($0.cell.modelDigest.prefix(12)))" }.uniqued
+          .joined(separator: "; ")
+      ),
+      ("runs", "\(runs.count) (\(days.joined(separator: " to ")), UTC)"),
+    ]
+  }
+}

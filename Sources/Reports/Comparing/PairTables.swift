@@ -1,0 +1,142 @@
+import Records
+
+/// What is compared by `tca-lab compare`: the same place of the grid under two strategies, or in two runs.
+struct ComparedPair {
+  let first: AnalysedRow
+  let second: AnalysedRow
+  /// The newest timing group that holds counted samples of both; nil where there is none.
+  let group: TimingGroup?
+  let difference: PairedDifference?
+
+  init(_ first: AnalysedRow, _ second: AnalysedRow, group: TimingGroup? = nil) {
+    self.first = first
+    self.second = second
+    self.group = group
+    difference = PairedDifference(from: first.row, to: second.row)
+  }
+
+  /// The label of both, or of A and of B.
+  var strategies: String { [first.label, second.label].uniqued.joined(separator: " / ") }
+
+  /// With the mark of either side whose quality was measured on tokens that took part in its selection.
+  var task: ReportCell {
+    let looksAhead = first.looksAhead || second.looksAhead
+    return .text(
+      first.task,
+      marks: (first.isAtChance ? [.atChance] : []) + (looksAhead ? [.looksAhead] : []))
+  }
+}
+
+/// The tables of a comparison of two strategies or runs.
+struct PairTables {
+  let pairs: [ComparedPair]
+  let experiment: String
+  /// True where rows differ in their strategies: in a comparison of runs, or of all labels of a name.
+  let namesStrategies: Bool
+
+  var sections: [ReportSection] {
+    [
+      ReportSection(title: "\(experiment): quality", tables: [quality]),
+      ReportSection(title: "\(experiment): approximation and memory", tables: [approximation]),
+      ReportSection(title: "\(experiment): time", tables: [times]),
+    ].filter { !$0.isEmpty }
+  }
+
+  private var names: [ColumnRule<ComparedPair>] {
+    ColumnRule.places.prefix(2).map { $0.of(\.first) } + [.words("task") { $0.task }]
+      + (namesStrategies ? [.words("strategy") { .text($0.strategies) }] : [])
+  }
+
+  private typealias Compared = (pair: ComparedPair, difference: PairedDifference)
+
+  private var compared: [Compared] {
+    pairs.compactMap { pair in pair.difference.map { (pair, $0) } }
+  }
+
+  private var quality: ReportTable {
+    let better: [ColumnRule<PairedDifference>] = [
+      .words("better") {
+        $0.interval == nil
+          ? "not known" : .text(["B", "neither beyond the interval", "A"][$0.verdict + 1])
+      }
+    ]
+    return ReportTable(
+      compared,
+      names.map { $0.of(\.pair) }
+        + (ColumnRule.paired("A", "B") + better).map { $0.of(\.difference) })
+  }
+
+  private var approximation: ReportTable {
+    let figures: [ColumnRule<AnalysedRow>] = [
+      .figure("output error", .relativeOutputError, .significant),
+      .figure("dropped mass", .droppedMass, .significant), .figure("density", .density, .fixed(3)),
+      .figure("KV cache", .kvCacheResidentBytes, .mebibytes),
+      .figure("peak resident", .peakResidentBytes, .mebibytes),
+    ]
+    let table = ReportTable(
+      pairs,
+      names + figures.flatMap { [$0.of(\.first, "A "), $0.of(\.second, "B ")] })
+    return table.columns.count > names.count ? table : ReportTable()
+  }
+
+  private struct Times {
+    let pair: ComparedPair
+    let name: String
+    let first: Spread
+    let second: Spread
+    let ratio: Spread?
+
+    /// Nil where one of the two was not timed.
+    init?(_ pair: ComparedPair, _ name: String, _ figure: TimeFigure) {
+      func spread(_ analysed: AnalysedRow) -> Spread? {
+        pair.group.flatMap { Spread(figure, of: analysed.cell.identity, in: $0) }
+          ?? analysed.times[figure]
+      }
+      guard let first = spread(pair.first), let second = spread(pair.second) else { return nil }
+      self.pair = pair
+      self.name = name
+      self.first = first
+      self.second = second
+      ratio = pair.group.flatMap {
+        Spread(
+          ratioOf: figure, of: pair.second.cell.identity, to: pair.first.cell.identity, in: $0)
+      }
+    }
+  }
+
+  private var times: ReportTable {
+    let shown: [(name: String, figure: TimeFigure)] = [
+      ("first token", .timeToFirstToken), ("next token", .timePerOutputToken),
+      ("attention", .attentionTime), ("attention and selection", .attentionAndSelectionTime),
+    ]
+    let columns: [ColumnRule<Times>] =
+      names.map { $0.of(\.pair) } + [
+        .words("time") { .text($0.name) },
+        .init("A", unit: "ms", .lower) { .median($0.first, .milliseconds) },
+        .init("B", unit: "ms", .lower) { .median($0.second, .milliseconds) },
+        .init("ratio", .lower) { .median($0.ratio, .fixed(3)) },
+        .init("repeats") { .count($0.ratio?.count ?? $0.second.count) },
+      ]
+    return ReportTable(
+      pairs.flatMap { pair in shown.compactMap { Times(pair, $0.name, $0.figure) } }, columns)
+  }
+
+  /// The differences for programs.
+  var data: DataTable {
+    let experiment = experiment
+    let places: [DataColumn<ComparedPair>] = [
+      .init("experiment") { _ in experiment }, .init("model") { $0.first.cell.model },
+      .init("context_length") { $0.first.cell.contextLength },
+      .init("task") { $0.first.cell.task }, .init("protocol") { $0.first.cell.taskProtocol },
+      .init("a") { $0.first.label }, .init("b") { $0.second.label },
+    ]
+    let difference = DataColumn.difference("a_value", "b_value") + DataColumn.differenceCounts
+    let cells: [DataColumn<ComparedPair>] = [
+      .init("a_cell") { $0.first.cell.identity }, .init("b_cell") { $0.second.cell.identity },
+    ]
+    return DataTable(
+      "difference", compared,
+      places.map { $0.of(\.pair) } + difference.map { $0.of(\.difference) }
+        + cells.map { $0.of(\.pair) })
+  }
+}

@@ -1,0 +1,41 @@
+/// A report as a value: what it says, in tables and sentences, without deciding how it looks.
+public struct Report: Sendable {
+  public var title: String
+  public var question = ""
+  /// Where the figures come from.
+  public var facts: [(label: String, value: String)] = []
+  /// The main comparison for a quick look; its text and items are footnotes. Nil where the sections are short enough.
+  public var summary: ReportSection?
+  public var sections: [ReportSection] = []
+  /// How to read the tables and where the definitions are.
+  public var legend: [String] = []
+  /// The same figures and the raw measurements behind them, for programs.
+  public var data: [DataTable] = []
+}
+
+/// A part of a report under a heading.
+public struct ReportSection: Sendable {
+  public var title: String
+  /// Paragraphs before the tables.
+  public var text: [String] = []
+  public var tables: [ReportTable] = []
+  public var figures: [ReportFigure] = []
+  /// A list behind the tables: flags, notes.
+  public var items: [String] = []
+
+  /// True where there is nothing to show: a text alone explains tables and figures that are not there.
+  var isEmpty: Bool { items.isEmpty && figures.isEmpty && tables.allSatisfy(\.rows.isEmpty) }
+
+  /// The marks of its tables, in the order of their footnotes.
+  var marks: [Mark] {
+    let used = Set(tables.flatMap(\.rows).joined().flatMap(\.marks))
+    return Mark.allCases.filter(used.contains)
+  }
+}
+
+/// A chart and the name of the file that it goes to.
+public struct ReportFigure: Sendable {
+  /// A word that can be a file's name, without extension; unique in a report.
+  public var name: String
+  public var chart: any Chart
+}

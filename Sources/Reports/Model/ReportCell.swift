@@ -1,0 +1,136 @@
+/// What one place of a table holds: a value, which renderers write down, and not a finished text.
+public struct ReportCell: Sendable, Hashable {
+  public enum Content: Sendable, Hashable {
+    case text(String)
+    case number(Double, NumberFormat)
+    /// A 95 % interval that stands alone.
+    case interval(Interval, NumberFormat)
+    /// Not measured, or it does not exist.
+    case missing
+  }
+
+  /// How far a number can be trusted, in the number's own unit.
+  public enum Uncertainty: Sendable, Hashable {
+    /// 95 %, bootstrapped.
+    case interval(Interval)
+    /// Of repeats, around their median.
+    case quartiles(Interval)
+    case standardError(Double)
+  }
+
+  public var content: Content
+  public var uncertainty: Uncertainty?
+  public var marks: [Mark]
+  /// Words behind a number: `of 6`.
+  public var note: String
+
+  public init(
+    _ content: Content, _ uncertainty: Uncertainty? = nil, marks: [Mark] = [], note: String = ""
+  ) {
+    self.content = content
+    self.uncertainty = uncertainty
+    self.marks = marks
+    self.note = note
+  }
+
+  /// The number in the unit that it is shown in, not rounded; nil for words, intervals and what is missing.
+  public var shownValue: Double? {
+    if case .number(let value, let format) = content { format.scaled(value) } else { nil }
+  }
+}
+
+// MARK: - Cells of what is measured
+
+extension ReportCell: ExpressibleByStringInterpolation {
+  public init(stringLiteral text: String) { self.init(.text(text)) }
+
+  static let missing = ReportCell(.missing)
+
+  static func text(_ text: String, marks: [Mark] = []) -> ReportCell {
+    ReportCell(.text(text), marks: marks)
+  }
+
+  static func count(_ value: Int, note: String = "") -> ReportCell {
+    ReportCell(.number(Double(value), .count), note: note)
+  }
+
+  /// Missing for nil and NaN, whatever is known of its interval.
+  static func number(
+    _ value: Double?, _ format: NumberFormat, _ interval: Interval? = nil, marks: [Mark] = []
+  ) -> ReportCell {
+    guard let value, !value.isNaN else { return .missing }
+    return ReportCell(.number(value, format), interval.map(Uncertainty.interval), marks: marks)
+  }
+
+  /// The median, with its quartiles where there was more than one repeat.
+  static func median(_ spread: Spread?, _ format: NumberFormat) -> ReportCell {
+    guard let spread else { return .missing }
+    let quartiles = Interval(low: spread.lowerQuartile, high: spread.upperQuartile)
+    return ReportCell(
+      .number(spread.median, format), spread.count > 1 ? .quartiles(quartiles) : nil)
+  }
+
+  static func difference(_ difference: PairedDifference?) -> ReportCell {
+    guard let difference else { return .missing }
+    return .number(difference.mean, difference.format, difference.interval)
+  }
+}
+
+// MARK: - Plain text
+
+extension ReportCell {
+  /// `0.712 (0.700–0.731)`, `1.03 [0.98, 1.07]`, `tca †`, `–`
+  public var plainText: String {
+    switch content {
+    case .missing: return NumberFormat.missing
+    case .text(let text): return ([text] + marks.map(\.symbol)).joined(separator: " ")
+    case .interval(let interval, let format): return format.text(interval)
+    case .number(let value, let format):
+      var text = format.text(value) + marks.map(\.symbol).joined()
+      switch uncertainty {
+      case .interval(let interval): text += " " + format.text(interval)
+      case .quartiles(let range): text += " (\(format.text(range.low))–\(format.text(range.high)))"
+      case .standardError(let error): text += " ± \(format.text(error))"
+      case nil: break
+      }
+      return note.isEmpty ? text : text + " " + note
+    }
+  }
+}
+
+/// What a reader must know of a figure before using it.
+public enum Mark: Sendable, Hashable, CaseIterable {
+  case looksAhead, readsFuture, atChance
+
+  public var symbol: String {
+    switch self {
+    case .looksAhead: "†"
+    case .readsFuture: "§"
+    case .atChance: "‡"
+    }
+  }
+
+  /// The footnote of a report.
+  public var footnote: String {
+    switch self {
+    case .looksAhead:
+      "selectionLooksAhead: the selection is made once from the whole prompt, so later tokens chose what earlier "
+        + "queries see; compare the continuation protocol."
+    case .readsFuture:
+      "Reads the future: an oracle that is told which tokens the queries after the prompt attend to. It bounds "
+        + "methods, and is none."
+    case .atChance:
+      "Full attention is at chance: its score is 0, or its interval reaches the score of somebody who guesses. "
+        + "Differences there mean nothing."
+    }
+  }
+
+  /// The footnote where there is little room.
+  public var shortFootnote: String {
+    switch self {
+    case .looksAhead: "The selection saw the tokens that are scored; compare the continuation."
+    case .readsFuture: "Reads the future: an oracle, which bounds methods and is none."
+    case .atChance: "Full attention scores no better than guessing: differences mean nothing."
+    }
+  }
+}

@@ -1,0 +1,123 @@
+import Foundation
+import Records
+import Testing
+
+@Suite("Paths", .serialized)
+struct PathTests {
+  private let lab: Lab
+
+  init() throws { lab = try Lab() }
+
+  private func files() throws -> Set<String> {
+    Set(try FileManager.default.subpathsOfDirectory(atPath: lab.folder.path)).filter {
+      !$0.hasSuffix(".out") && !$0.hasSuffix(".err")
+    }
+  }
+
+  @Test("Another program's database is refused by every command in every spelling, and unchanged")
+  func foreignDatabase() throws {
+    try lab.writeSpec(strategies: [Lab.streaming])
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = [
+      "sqlite3", lab.path("notes.sqlite"),
+      "create table notes(x); insert into notes values('mine')",
+    ]
+    try process.run()
+    process.waitUntilExit()
+    let notes = lab.folder.appendingPathComponent("notes.sqlite")
+    let before = (try Data(contentsOf: notes), try files())
+    for spelling in ["notes.sqlite", "file:notes.sqlite", "notes.sqlite/", "notes.sqlite/."] {
+      for command in [
+        ["run", "spec.json"], ["plan", "spec.json"], ["report"], ["compare", "1", "2"],
+      ] {
+        let result = try lab.start(command + ["--db", spelling]).wait()
+        #expect(result.status == 4, "\(command) \(spelling): \(result.err)")
+        #expect(result.err.contains("\"\(spelling)\""), "\(command) \(spelling): \(result.err)")
+      }
+    }
+    #expect(try Data(contentsOf: notes) == before.0)
+    #expect(try files() == before.1)
+  }
+
+  @Test(
+    "A URL, a folder's spelling and another user's home are refused by name in every command",
+    arguments: ["file:", "FILE:", "~nobody/", "/"])
+  func refused(spelling: String) throws {
+    func spelt(_ name: String) -> String {
+      spelling == "/" ? name + spelling : spelling + name
+    }
+    try lab.writeSpec()
+    try lab.write("[1, 2, 3]", to: "ids.json")
+    let before = try files()
+    let model = ["--model", "model.gguf"]
+    let commands = [
+      ["validate", spelt("spec.json")], ["plan", spelt("spec.json")], ["run", spelt("spec.json")],
+      ["models", "inspect", spelt("model.gguf")],
+      ["tokenize", "--text", "a", "--model", spelt("model.gguf")],
+      ["tokenize", "--text-file", spelt("novel.txt")] + model,
+      ["score", "--tokens-file", spelt("ids.json")] + model,
+      ["generate", "--prompt-file", spelt("novel.txt")] + model,
+      ["generate", "--prompt", "a", "--strategy", "@" + spelt("spec.json")] + model,
+      ["calibrate", "--corpus", spelt("novel.txt"), "--strategy", Lab.tca, "--output", "c.json"]
+        + model,
+      ["attend", "--input", spelt("a.safetensors"), "--output", "b.safetensors"],
+      ["attend", "--input", "a.safetensors", "--output", spelt("b.safetensors")],
+      ["bench", "--check", spelt("spec.json")] + model,
+      ["bench", "--against", "llama.cpp=" + spelt("model.gguf")] + model,
+    ]
+    for command in commands {
+      let result = try lab.start(command).wait()
+      #expect([2, 3].contains(result.status), "\(command): \(result.err)")
+      let reason = spelling == "/" ? "a file is needed" : spelling == "~nobody/" ? "~" : "a URL"
+      #expect(result.err.contains(reason), "\(command): \(result.err)")
+    }
+    #expect(try files() == before)
+  }
+
+  @Test("A spec's paths mean what those of the command line mean")
+  func specPaths() throws {
+    func corpus(_ name: String) -> String {
+      #"{"name": "perplexity", "corpus": "\#(name)", "protocol": "continuation"}"#
+    }
+    for (name, reason) in [("file:novel.txt", "a URL"), ("novel.txt/", "a file is needed")] {
+      try lab.writeSpec(
+        strategies: [Lab.streaming], tasks: [corpus(name)], model: "file:model.gguf")
+      let result = try lab.run("validate", "spec.json")
+      #expect(result.status == 2, "\(result.err)")
+      #expect(result.err.contains("$.tasks[0].corpus") && result.err.contains(reason))
+      #expect(result.err.contains("$.models[0].path") && result.err.contains("./file:model.gguf"))
+    }
+    try lab.writeSpec(
+      strategies: [Lab.streaming], tasks: [corpus("~/novel.txt")], model: "~/model.gguf")
+    let result = try lab.start(["validate", "spec.json"], home: lab.folder.path).wait()
+    #expect(result.status == 0, "\(result.err)")
+  }
+
+  @Test("~/ is the home folder for a spec, a database and a report alike")
+  func home() throws {
+    try lab.writeSpec(strategies: [Lab.streaming], rest: #", "metrics": ["quality"]"#)
+    for arguments in [
+      ["run", "~/spec.json", "--db", "~/a.sqlite"],
+      ["report", "tiny", "--db", "~/a.sqlite", "--output", "~/shown"],
+    ] {
+      let result = try lab.start(arguments, home: lab.folder.path).wait()
+      #expect(result.status == 0, "\(arguments): \(result.err)")
+    }
+    #expect(lab.exists("a.sqlite") && lab.exists("shown/report.md"))
+    #expect(!lab.exists("~"))
+  }
+
+  @Test(
+    "An experiment cannot be named like a database, whose place its report would need",
+    arguments: ["tca-lab.sqlite", "Other.SQLite", "tca-lab.sqlite-wal"])
+  func name(_ name: String) throws {
+    try lab.writeSpec()
+    try lab.write(
+      lab.read("spec.json").replacingOccurrences(
+        of: #""name": "tiny", "models""#, with: "\"name\": \"\(name)\", \"models\""),
+      to: "spec.json")
+    let result = try lab.run("validate", "spec.json")
+    #expect(result.status == 2 && result.err.contains("$.name"), "\(result.err)")
+  }
+}

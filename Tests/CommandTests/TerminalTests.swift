@@ -1,0 +1,13 @@
+import Foundation
+import Testing
+
+@Suite("What reaches a terminal", .serialized)
+struct TerminalTests {
+  @Test("A control character in a path or a spec shows as an escape, in the log and in a table")
+  func controlCharacters() throws {
+    let lab = try Lab()
+    let missing = try lab.run("validate", "a\u{1B}[2J\u{9B}31m.json")
+    #expect(missing.status == 2 && missing.err.contains("a\\u001b[2J\\u009b31m.json"))
+    #expect(!missing.err.unicodeScalars.contains("\u{1B}"))
+  }
+}
