@@ -1,7 +1,8 @@
 /// A text that equals another only where both are the same UTF-8 bytes, and is sorted by them.
 ///
-/// A `String` equals every other that is canonically equivalent: "é" as one scalar and as two are the same key of a
-/// dictionary. For keys and names that come from outside, which must stay apart, use this.
+/// A `String` equals every other that is canonically equivalent: "é" as one scalar and as two are
+/// the same key of a dictionary. For keys and names that come from outside, which must stay apart,
+/// use this.
 public struct ExactText: Sendable, Hashable, Comparable {
   public var text: String
 
@@ -32,8 +33,8 @@ extension Unicode.Scalar {
 extension String {
   /// The text with some of its scalars replaced; nil leaves one as it is.
   ///
-  /// For escapes, which must not go by `Character`: a quotation mark with a combining mark behind it is a `Character`
-  /// of its own, and would pass.
+  /// For escapes, which must not go by `Character`: a quotation mark with a combining mark behind
+  /// it is a `Character` of its own, and would pass.
   public func replacingScalars(_ replacement: (Unicode.Scalar) -> String?) -> String {
     var text = ""
     for scalar in unicodeScalars {

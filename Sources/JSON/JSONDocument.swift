@@ -1,4 +1,5 @@
-/// A JSON value together with where each part of it stands in its text, for messages about its contents.
+/// A JSON value together with where each part of it stands in its text, for messages about its
+/// contents.
 public struct JSONDocument: Sendable {
   public let value: JSONValue
   private let bytes: [UInt8]
@@ -23,17 +24,18 @@ public struct JSONDocument: Sendable {
 }
 
 extension JSONValue {
-  /// Strict JSON (RFC 8259), at most 128 levels deep; a key that occurs twice is refused. An integer beyond 64 bits is
-  /// a ``JSONValue/number(_:)``, the nearest. The error names the place and the usual mistakes: comments, trailing
-  /// commas, single quotes, NaN …
+  /// Strict JSON (RFC 8259), at most 128 levels deep; a key that occurs twice is refused. An
+  /// integer beyond 64 bits is a ``JSONValue/number(_:)``, the nearest. The error names the place
+  /// and the usual mistakes: comments, trailing commas, single quotes, NaN …
   public init(parsing text: String) throws(JSONError) {
     try self.init(parsing: Array(text.utf8))
   }
 
   /// Bytes of a file: UTF-8 without a byte order mark.
   ///
-  /// - Parameter keys: the members of the outermost object that matter; nil for all. The others are null in the result
-  ///   whatever they hold: numbers of any size, NaN, keys that stand twice. Only strings and brackets must be closed.
+  /// - Parameter keys: the members of the outermost object that matter; nil for all. The others are
+  ///   null in the result whatever they hold: numbers of any size, NaN, keys that stand twice. Only
+  ///   strings and brackets must be closed.
   public init(parsing bytes: [UInt8], reading keys: Set<String>? = nil) throws(JSONError) {
     var parser = JSONParser(bytes, recordsOffsets: false, readKeys: keys)
     self = try parser.parseDocument()

@@ -1,4 +1,5 @@
-/// The members of a JSON object. Keys that differ in a byte are different keys, as in ``ExactText``.
+/// The members of a JSON object. Keys that differ in a byte are different keys, as in
+/// ``ExactText``.
 public struct JSONObject: Sendable, Hashable {
   private var values: [ExactText: JSONValue] = [:]
 

@@ -1,7 +1,7 @@
 /// Reads strict JSON and explains what is not.
 ///
-/// Written by hand because a spec's error messages need what Foundation's parser does not tell: the place of every
-/// value, and that a key occurs twice.
+/// Written by hand because a spec's error messages need what Foundation's parser does not tell: the
+/// place of every value, and that a key occurs twice.
 struct JSONParser {
   static let maximumDepth = 128
 
@@ -146,7 +146,8 @@ struct JSONParser {
     throw failure(unexpected(wanted: "a key in double quotes"))
   }
 
-  /// After an element: true at the closing bracket, false after a comma that another element follows.
+  /// After an element: true at the closing bracket, false after a comma that another element
+  /// follows.
   private mutating func endsAfterElement(
     closing: UInt8, opened: Int, what: String
   ) throws(JSONError) -> Bool {

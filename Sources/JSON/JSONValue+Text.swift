@@ -1,7 +1,7 @@
 extension JSONValue {
-  /// The one text of this value, in which it is hashed and compared: no spaces, keys sorted by their UTF-8 bytes,
-  /// whole numbers without a point, other numbers by the fewest digits that read back the same, strings as UTF-8
-  /// with only `"`, `\` and control characters escaped.
+  /// The one text of this value, in which it is hashed and compared: no spaces, keys sorted by
+  /// their UTF-8 bytes, whole numbers without a point, other numbers by the fewest digits that read
+  /// back the same, strings as UTF-8 with only `"`, `\` and control characters escaped.
   ///
   /// JSON has no word for NaN and infinities: they become `null`.
   public var canonicalText: String {
@@ -10,7 +10,8 @@ extension JSONValue {
     return text
   }
 
-  /// The same for people: two spaces of indentation, a list or an object on one line where it holds no other and fits.
+  /// The same for people: two spaces of indentation, a list or an object on one line where it holds
+  /// no other and fits.
   public var prettyText: String {
     var text = ""
     writePretty(to: &text, indentation: 0, column: 0)

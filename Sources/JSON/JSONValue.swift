@@ -1,12 +1,14 @@
 /// Any JSON value: what specs, parameters and records are made of before they get a type.
 ///
-/// A number is an integer wherever it is whole and fits 64 bits, however it was written: `2`, `2.0` and `2e0` are one
-/// value, with one text and one hash. Text in and out: ``init(parsing:)``, ``canonicalText``, ``prettyText``.
+/// A number is an integer wherever it is whole and fits 64 bits, however it was written: `2`, `2.0`
+/// and `2e0` are one value, with one text and one hash. Text in and out: ``init(parsing:)``,
+/// ``canonicalText``, ``prettyText``.
 public enum JSONValue: Sendable {
   case null
   case boolean(Bool)
   case integer(Int)
-  /// A number that is not whole, or beyond 64 bits; parsing gives no other, and `.number(2)` equals `.integer(2)`.
+  /// A number that is not whole, or beyond 64 bits; parsing gives no other, and `.number(2)` equals
+  /// `.integer(2)`.
   case number(Double)
   case string(String)
   case array([JSONValue])

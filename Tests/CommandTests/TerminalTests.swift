@@ -3,7 +3,7 @@ import Testing
 
 @Suite("What reaches a terminal", .serialized)
 struct TerminalTests {
-  @Test("A control character in a path or a spec shows as an escape, in the log and in a table")
+  @Test("Control characters of a path show as escapes in messages")
   func controlCharacters() throws {
     let lab = try Lab()
     let missing = try lab.run("validate", "a\u{1B}[2J\u{9B}31m.json")

@@ -1,5 +1,5 @@
-/// What a row's value is held against: a peer, a ceiling of the machine, or another figure of this program, measured in the
-/// same run.
+/// What a row's value is held against: a peer, a ceiling of the machine, or another figure of this
+/// program, measured in the same run.
 public struct BenchReference: Sendable, Hashable {
   /// Such as "llama.cpp F16".
   public var name: String

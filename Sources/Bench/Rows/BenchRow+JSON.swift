@@ -1,8 +1,8 @@
 import JSON
 
 extension BenchRow {
-  /// The row as `bench --json` prints it. `reference`, `ratio` and `target` are those of the deciding reference;
-  /// `references` holds all.
+  /// The row as `bench --json` prints it. `reference`, `ratio` and `target` are those of the
+  /// deciding reference; `references` holds all.
   public func jsonValue(_ provenance: JSONValue) -> JSONValue {
     let deciding = decidingReference
     var members: [String: JSONValue] = [

@@ -45,7 +45,8 @@ public enum BenchVerdict: String, Sendable, Hashable {
   case met
   /// The target of some reference is missed.
   case short
-  /// No target is missed, but a reference that has one was not measured, or there is none with a target.
+  /// No target is missed, but a reference that has one was not measured, or there is none with a
+  /// target.
   case noPeer = "no peer"
 }
 
@@ -56,15 +57,15 @@ extension BenchRow {
     return value / other
   }
 
-  /// How far the target is reached: 1 exactly, more is better, whichever direction is better. Nil without a ratio or
-  /// a target.
+  /// How far the target is reached: 1 exactly, more is better, whichever direction is better. Nil
+  /// without a ratio or a target.
   public func margin(to reference: BenchReference) -> Double? {
     guard let ratio = ratio(to: reference), let target = reference.target else { return nil }
     return name.better == .higher ? ratio / target : target / max(ratio, .leastNormalMagnitude)
   }
 
-  /// The reference that a row in one line shows: the measured one whose target is hardest to reach, or else the first
-  /// that was measured.
+  /// The reference that a row in one line shows: the measured one whose target is hardest to reach,
+  /// or else the first that was measured.
   public var decidingReference: BenchReference? {
     let judged = references.compactMap { reference in
       margin(to: reference).map { (reference, $0) }
@@ -82,8 +83,8 @@ extension BenchRow {
 }
 
 extension [Double] {
-  /// Half the distance between the quartiles (nearest ranks) over the median; nil for fewer than two values or a
-  /// median of 0.
+  /// Half the distance between the quartiles (nearest ranks) over the median; nil for fewer than
+  /// two values or a median of 0.
   public var spread: Double? {
     guard count > 1, let median, median > 0 else { return nil }
     let sorted = sorted()

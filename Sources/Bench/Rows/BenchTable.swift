@@ -1,6 +1,7 @@
 import Foundation
 
-/// The rows of a bench as cells of a table: one line for each reference of a row, the deciding one first.
+/// The rows of a bench as cells of a table: one line for each reference of a row, the deciding one
+/// first.
 public struct BenchTable {
   public static let header = [
     "row", "value", "±", "unit", "better", "reference", "its value", "ratio", "target", "verdict",

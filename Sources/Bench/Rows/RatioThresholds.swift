@@ -1,10 +1,10 @@
 import JSON
 
-/// Ratios that a bench must not fall short of: the guard against slowing down. Ratios, not times, so that they hold on
-/// other machines of the same kind.
+/// Ratios that a bench must not fall short of: the guard against slowing down. Ratios, not times,
+/// so that they hold on other machines of the same kind.
 ///
-/// The file: `{"schemaVersion": 1, "ratios": {"prefill-512": {"llama.cpp F16": 1.2}, …}}`. A number is the least ratio to that
-/// reference where more is better, and the greatest where less is.
+/// The file: `{"schemaVersion": 1, "ratios": {"prefill-512": {"llama.cpp F16": 1.2}, …}}`. A number
+/// is the least ratio to that reference where more is better, and the greatest where less is.
 public struct RatioThresholds: Sendable, Hashable {
   /// By row and reference.
   public var ratios: [BenchRowName: [String: Double]]

@@ -1,6 +1,6 @@
 import Records
 
-/// An experiment's results with the comparisons that every table needs: paired differences, spreads, names of tasks.
+/// An experiment's results with what every table needs: paired differences, spreads, task names.
 public struct ExperimentAnalysis: Sendable {
   public let results: ExperimentResults
   /// By model, context length and task, each strategy in the order of the plan.
@@ -56,7 +56,7 @@ public struct ExperimentAnalysis: Sendable {
 /// A row with what is worked out from its units and repetitions.
 public struct AnalysedRow: Sendable {
   public let row: ComparisonRow
-  /// The task with its protocol, and with parameters where the experiment has the task more than once.
+  /// With the protocol, and with parameters where the experiment has the task more than once.
   public let task: String
   /// True where full attention scores no better than guessing: differences mean nothing.
   public let isAtChance: Bool
@@ -98,7 +98,7 @@ public struct AnalysedRow: Sendable {
   /// True where quality was measured on tokens that took part in the selection.
   var looksAhead: Bool { cell.selectionLooksAhead && cell.taskProtocol == "prefill" }
 
-  /// The strategy's label, marked where its figures need the footnotes on looking ahead or on reading the future.
+  /// The strategy's label, marked where its figures need a footnote.
   var strategy: ReportCell {
     .text(
       label, marks: (looksAhead ? [.looksAhead] : []) + (cell.readsFuture ? [.readsFuture] : []))

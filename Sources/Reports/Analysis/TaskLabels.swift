@@ -1,11 +1,11 @@
 import Records
 
-/// What to call each cell's task: `perplexity/prefill`, with parameters that tell several of the same name apart.
+/// What to call each cell's task: `perplexity/prefill`, with the parameters that tell tasks apart.
 struct TaskLabels {
   private var distinguishing: [String: [String]] = [:]
 
   init(_ rows: [ComparisonRow]) {
-    // Defaults may depend on the context length, so only cells of the same place are held against each other.
+    // Defaults may depend on the context length: only cells of one place are compared.
     let places = rows.grouped { row in
       let cell = row.planned.cell
       return [Self.name(of: cell), cell.model, "\(cell.contextLength)", row.planned.label]

@@ -1,4 +1,4 @@
-/// A chart as a value. A new kind is a file of its own, which says what the chart holds and how it is drawn.
+/// A chart as a value. A new kind is a file: what the chart holds, and how it is drawn.
 public protocol Chart: Sendable {
   var title: String { get }
 

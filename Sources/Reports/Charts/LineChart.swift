@@ -28,8 +28,8 @@ public struct LineChart: Chart, Hashable {
   public var y: Axis
   public var series: [Series]
 
-  /// Points that an axis cannot show (not finite, or not positive on a logarithmic one) are left out, and series without
-  /// any with them.
+  /// Points that an axis cannot show (not finite, or not positive on a logarithmic one) are left
+  /// out, and series without any with them.
   init(title: String, x: Axis, y: Axis, series: [Series]) {
     self.title = title
     self.x = x

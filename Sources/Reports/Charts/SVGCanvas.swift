@@ -1,4 +1,4 @@
-/// Collects the elements of an SVG text: no script, no font of its own, the same bytes for the same chart.
+/// Collects the elements of an SVG text without scripts or fonts: equal charts, equal bytes.
 public struct SVGCanvas {
   static let width = 860.0
   static let height = 480.0
@@ -63,7 +63,7 @@ public struct SVGCanvas {
       attributes: " stroke-width=\"1.8\"\(Self.dashes(series))")
   }
 
-  /// A series' mark, which differs from others in shape too: a circle, a square, a triangle or a diamond.
+  /// Marks differ in shape too: a circle, a square, a triangle or a diamond.
   mutating func mark(_ x: Double, _ y: Double, series: Int) {
     let corners: [(Double, Double)]
     switch series % 4 {

@@ -1,6 +1,6 @@
 import Records
 
-/// What is compared by `tca-lab compare`: the same place of the grid under two strategies, or in two runs.
+/// The same place of the grid under two strategies, or in two runs.
 struct ComparedPair {
   let first: AnalysedRow
   let second: AnalysedRow
@@ -18,7 +18,7 @@ struct ComparedPair {
   /// The label of both, or of A and of B.
   var strategies: String { [first.label, second.label].uniqued.joined(separator: " / ") }
 
-  /// With the mark of either side whose quality was measured on tokens that took part in its selection.
+  /// Marked where either side scored tokens that its selection had seen.
   var task: ReportCell {
     let looksAhead = first.looksAhead || second.looksAhead
     return .text(
@@ -31,7 +31,7 @@ struct ComparedPair {
 struct PairTables {
   let pairs: [ComparedPair]
   let experiment: String
-  /// True where rows differ in their strategies: in a comparison of runs, or of all labels of a name.
+  /// True where rows differ in their strategies: for runs, and for all labels of a name.
   let namesStrategies: Bool
 
   var sections: [ReportSection] {

@@ -1,10 +1,10 @@
 import Records
 
 extension Report {
-  /// Paired differences of two strategies, wherever an experiment has both at the same model, length and task.
+  /// Paired differences of two strategies wherever they meet in model, length and task.
   ///
   /// - Parameters:
-  ///   - first, second: labels, as in `comparison.strategy`, or a strategy's name for all of its labels.
+  ///   - first, second: labels, or a strategy's name for all of its labels.
   /// - Throws: ``ReportError`` where there is neither, or the two never meet.
   public init(
     comparing first: String, with second: String, in experiments: [ExperimentResults]
@@ -57,8 +57,8 @@ extension Report {
       pairs: tables)
   }
 
-  /// Paired differences of two runs: the cells that both measured, found again by model, length, label and task, so that
-  /// runs of different numerics versions can be compared.
+  /// Paired differences of two runs: the cells that both measured, found again by model, length,
+  /// label and task, so that runs of different numerics versions can be compared.
   ///
   /// Times stand side by side without ratios: they were not measured in one group.
   /// - Parameters:

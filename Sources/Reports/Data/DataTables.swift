@@ -1,7 +1,7 @@
 import Records
 
 extension ExperimentAnalysis {
-  /// Everything for programs: the comparison with all columns, differences, and the raw measurements.
+  /// For programs: the comparison with all columns, differences, and the raw measurements.
   var dataTables: [DataTable] {
     [comparisonData, differenceData, headData, unitData, timingData, runData]
       .filter { !$0.rows.isEmpty }

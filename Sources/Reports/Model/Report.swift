@@ -4,7 +4,7 @@ public struct Report: Sendable {
   public var question = ""
   /// Where the figures come from.
   public var facts: [(label: String, value: String)] = []
-  /// The main comparison for a quick look; its text and items are footnotes. Nil where the sections are short enough.
+  /// The main comparison for a quick look; its text and items are footnotes.
   public var summary: ReportSection?
   public var sections: [ReportSection] = []
   /// How to read the tables and where the definitions are.
@@ -23,7 +23,7 @@ public struct ReportSection: Sendable {
   /// A list behind the tables: flags, notes.
   public var items: [String] = []
 
-  /// True where there is nothing to show: a text alone explains tables and figures that are not there.
+  /// True where there is nothing to show; a text alone explains nothing.
   var isEmpty: Bool { items.isEmpty && figures.isEmpty && tables.allSatisfy(\.rows.isEmpty) }
 
   /// The marks of its tables, in the order of their footnotes.

@@ -33,7 +33,7 @@ public struct ReportCell: Sendable, Hashable {
     self.note = note
   }
 
-  /// The number in the unit that it is shown in, not rounded; nil for words, intervals and what is missing.
+  /// The number in the unit that it is shown in, not rounded; nil for all else.
   public var shownValue: Double? {
     if case .number(let value, let format) = content { format.scaled(value) } else { nil }
   }

@@ -1,6 +1,6 @@
 import JSON
 
-/// Comma-separated values (RFC 4180): a file for each data table, exact numbers, empty fields for what does not exist.
+/// Comma-separated values (RFC 4180): a file for each data table, with exact numbers.
 public struct CSVRenderer: ReportRenderer {
   public let name = "csv"
 
@@ -25,7 +25,7 @@ public struct CSVRenderer: ReportRenderer {
     }
   }
 
-  /// By scalars: a quotation mark and the accent behind it are one `Character`, which equals no quotation mark.
+  /// By scalars: a quotation mark with an accent behind it is a `Character` of its own.
   private static func quoted(_ text: String) -> String {
     let scalars = text.unicodeScalars
     guard scalars.contains(where: { $0 < " " || $0 == "," || $0 == "\"" }) else { return text }

@@ -1,6 +1,6 @@
 import JSON
 
-/// Markdown whose tables can also be read as they are, in a terminal or an editor; figures are SVG files beside it.
+/// Markdown whose tables can be read as they are, too; figures are SVG files beside it.
 public struct MarkdownRenderer: ReportRenderer {
   public let name = "markdown"
 

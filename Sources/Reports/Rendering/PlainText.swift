@@ -1,7 +1,7 @@
 import JSON
 
 extension String {
-  /// On one line, so that it cannot end what it is part of: a blank for each run of line breaks, none at the ends.
+  /// On one line: a blank for each run of line breaks, none at the ends.
   var onOneLine: String {
     if isPrintableASCII { return self }
     return unicodeScalars.split { Self.lineBreaks.contains($0) }.map { String($0) }.joined(
@@ -19,7 +19,7 @@ extension String {
 
 /// Text inside of XML and HTML.
 enum XMLText {
-  /// For an element's text and for an attribute's value; without the characters that XML does not allow.
+  /// For elements and attributes; without the characters that XML does not allow.
   static func escaped(_ text: String) -> String {
     text.replacingScalars { scalar in
       switch scalar {
@@ -36,8 +36,8 @@ enum XMLText {
 
 /// Text that goes to a person's terminal.
 public enum TerminalText {
-  /// Without power over the terminal: control characters, and those that turn the direction of the text around, as
-  /// escapes like `\u001b`. Line feeds and tabs stay.
+  /// Without power over the terminal: control characters, and those that turn the direction of the
+  /// text around, as escapes like `\u001b`. Line feeds and tabs stay.
   public static func safe(_ text: String) -> String {
     if text.isPrintableASCII { return text }
     return text.replacingScalars { scalar in

@@ -27,7 +27,8 @@ public struct TextTable {
 }
 
 extension [[String]] {
-  /// Every cell filled up with blanks to the width of its column, in characters as a reader sees them.
+  /// Every cell filled up with blanks to the width of its column, in characters as readers see
+  /// them.
   func padded(rightAligned: Set<Int>, atLeast least: Int = 0) -> [[String]] {
     let columns = first?.indices ?? 0..<0
     let widths = columns.map { column in Swift.max(least, map { $0[column].count }.max() ?? 0) }

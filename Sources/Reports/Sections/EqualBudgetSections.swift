@@ -1,6 +1,6 @@
 import JSON
 
-/// Strategies held to one budget, side by side: what one may compare without asking who was given more.
+/// Strategies held to one budget, side by side: none was given more.
 extension ExperimentAnalysis {
   /// One table for each kind of budget; without cells that share one, empty.
   var equalBudgetSections: [ReportSection] {
@@ -63,7 +63,7 @@ extension ExperimentAnalysis {
     }
   }
 
-  /// Methods that lose more than a control at the same budget, beyond the interval of the difference.
+  /// Methods that lose more than a control at the same budget, beyond the interval.
   var worseThanControl: [String] {
     BudgetedUse.allCases.flatMap(budgetGroups).flatMap { group -> [String] in
       guard let control = group.rows.first(where: { $0.cell.strategyRole == .control }) else {
@@ -160,7 +160,7 @@ extension AnalysedRow {
     return collect(cell.strategyParameters).uniqued
   }
 
-  /// What is lost against full, so that less is better, for likelihoods and scores alike; what was not measured comes last.
+  /// What is lost against full: less is better, for likelihoods and scores alike.
   fileprivate var loss: Double {
     guard let difference else { return row.isFull ? 0 : .infinity }
     return difference.figure == .score ? -difference.mean : difference.mean

@@ -21,7 +21,7 @@ extension ExperimentAnalysis {
     }
   }
 
-  /// Above this ratio a bound is broken beyond the slack of its check: 1e-5 M over 2 γ M with γ ≥ 1e-4.
+  /// Beyond the slack of the bound's check: 1e-5 M over 2 γ M with γ ≥ 1e-4.
   static let boundTolerance = 1.05
 
   private func impossible(_ analysed: AnalysedRow) -> [String] {
@@ -49,7 +49,7 @@ extension ExperimentAnalysis {
     return flags
   }
 
-  /// Pairs of cells that differ in one budget-like parameter, where the one that attends to more errs more.
+  /// Pairs that differ in one budget-like parameter, where the one that attends to more errs more.
   private var risingErrors: [String] {
     typealias Point = (row: AnalysedRow, density: Double, error: Double)
     let points = rows.compactMap { row -> Point? in

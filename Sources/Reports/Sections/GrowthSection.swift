@@ -1,7 +1,8 @@
 import Records
 
 extension ExperimentAnalysis {
-  /// How time and memory grow with the context: fitted exponents, and time beside the density that it should follow.
+  /// How time and memory grow with the context: fitted exponents, and time beside the density that
+  /// it should follow.
   ///
   /// Empty for an experiment of fewer than three context lengths.
   var growthSection: ReportSection {

@@ -1,6 +1,6 @@
 import Records
 
-/// The share of keys by which an oracle and a method are compared, and what they drop of the attention.
+/// The share of keys at which an oracle and a method are compared by what they drop.
 private struct OracleClass {
   var share: ComparisonColumn
   var dropped: ComparisonColumn
@@ -24,7 +24,8 @@ private struct OracleClass {
 }
 
 extension ExperimentAnalysis {
-  /// Methods that drop less of the attention than an oracle of their class that has as much or more.
+  /// Methods that drop less of the attention than an oracle of their class that has as much or
+  /// more.
   var passedOracles: [String] {
     let tasks = Dictionary(grouping: rows, by: \.row.planned.fullIdentity)
     // A composition with an oracle is no method, and as a whole it bounds none either.

@@ -42,7 +42,7 @@ extension ExperimentAnalysis {
       tables: [prefill, decode], items: crossovers)
   }
 
-  /// The shortest context from which a strategy's first token stays ahead of full's, for every length beyond.
+  /// The shortest context from which on a strategy's first token is ahead of full's.
   private var crossovers: [String] {
     rows.filter { !$0.row.isFull && $0.ratios[.timeToFirstToken] != nil }
       .groupedByNames { [$0.label, $0.cell.model, $0.task] }.compactMap { rows in

@@ -1,8 +1,8 @@
 import Records
 
 extension ExperimentAnalysis {
-  /// What each strategy gives up for the memory that it holds: a figure for each model and task, at the longest context
-  /// where three or more cells have both.
+  /// What each strategy gives up for the memory that it holds: a figure for each model and task, at
+  /// the longest context where three or more cells have both.
   var tradeOffSection: ReportSection {
     let places = ChartPlace.all(of: rows) { ($0.cell.model, $0.task) }
     let figures = places.compactMap { place, rows -> ReportFigure? in

@@ -2,9 +2,10 @@ import Records
 
 /// Percentile bootstrap of a weighted mean over units, drawn with replacement inside each stratum.
 ///
-/// Each draw takes as many units from a stratum as it has and gives Σ value / Σ weight; the interval is from the 2.5 %
-/// to the 97.5 % quantile of the draws. Strata of a single unit, which would not vary, are drawn from together. The
-/// same seed and units give the same interval on every machine.
+/// Each draw takes as many units from a stratum as it has and gives Σ value / Σ weight; the
+/// interval is from the 2.5 % to the 97.5 % quantile of the draws. Strata of a single unit, which
+/// would not vary, are drawn from together. The same seed and units give the same interval on every
+/// machine.
 public struct Bootstrap: Sendable, Hashable {
   /// Draws behind an interval.
   public static let draws = 10_000
@@ -62,7 +63,7 @@ public struct Bootstrap: Sendable, Hashable {
       low: Quantile.of(sorted: sorted, at: 0.025), high: Quantile.of(sorted: sorted, at: 0.975))
   }
 
-  /// The units stratum by stratum, and where each stratum lies; those of a single unit together at the end.
+  /// The units stratum by stratum, and where each lies; strata of one unit together at the end.
   private static func arranged(_ units: [Unit]) -> ([Unit], [Range<Int>]) {
     let groups = Dictionary(grouping: units, by: \.stratum).sorted { $0.key < $1.key }
       .map(\.value)

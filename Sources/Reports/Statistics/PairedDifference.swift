@@ -1,7 +1,7 @@
 import Foundation
 import Records
 
-/// What differs between two cells on the same units: the mean of the differences, with its interval and sign test.
+/// What differs between two cells on the same units: mean, interval and sign test.
 public struct PairedDifference: Codable, Sendable, Hashable {
   public enum Figure: String, Codable, Sendable, Hashable {
     /// Nats per scored token; positive is worse.
@@ -72,7 +72,7 @@ public struct PairedDifference: Codable, Sendable, Hashable {
     figure == .negativeLogLikelihood ? interval?.map { exp($0) } : nil
   }
 
-  /// Below zero where the second is better beyond its interval, above where it is worse; 0 where nothing can be said.
+  /// -1 where the second is better beyond the interval, 1 where it is worse, 0 otherwise.
   public var verdict: Int {
     guard let interval else { return 0 }
     let direction = figure == .negativeLogLikelihood ? 1 : -1

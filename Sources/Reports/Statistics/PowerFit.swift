@@ -13,7 +13,7 @@ public struct PowerFit: Sendable, Hashable {
   /// Fewer points say nothing of how well a curve fits.
   public static let leastPoints = 3
 
-  /// Nil for fewer than ``leastPoints`` points that are positive, or with fewer than two different x.
+  /// Nil for fewer than ``leastPoints`` positive points, or with fewer than two different x.
   public init?(_ points: [(x: Double, y: Double)]) {
     let logs = points.filter { $0.x > 0 && $0.y > 0 && $0.x.isFinite && $0.y.isFinite }
       .map { (x: log($0.x), y: log($0.y)) }

@@ -2,7 +2,8 @@ import Foundation
 
 /// How often differences go up and down, and how surprising that is if both were equally likely.
 ///
-/// Two-sided and exact: p = min(1, 2 · Σ_{i ≤ min(up, down)} C(n, i) / 2ⁿ) with n = up + down; ties are left out.
+/// Two-sided and exact: p = min(1, 2 · Σ_{i ≤ min(up, down)} C(n, i) / 2ⁿ) with n = up + down; ties
+/// are left out.
 public struct SignTest: Codable, Sendable, Hashable {
   public var up: Int
   public var down: Int

@@ -1,7 +1,8 @@
 import Foundation
 import Reports
 
-/// stderr: the log, and a progress line where it is a terminal. What is quoted from files has no power over it.
+/// stderr: the log, and a progress line where it is a terminal. What is quoted from files has no
+/// power over it.
 enum Log {
   static let isTerminal = isatty(STDERR_FILENO) != 0
   /// Removes the progress line of a terminal; empty elsewhere.

@@ -6,7 +6,8 @@ import Reports
 enum Output {
   private static let isTerminal = isatty(STDOUT_FILENO) != 0
 
-  /// Writes text and a line end, if it has none. Throws a failure where stdout takes no more (a full disk).
+  /// Writes text and a line end, if it has none. Throws a failure where stdout takes no more (a
+  /// full disk).
   static func text(_ text: String) throws {
     try write(text.hasSuffix("\n") ? text : text + "\n")
   }
