@@ -69,16 +69,16 @@ let package = Package(
     library("Records", ["JSON"]),
     library("Attention", ["JSON", "Tensors", "Threads", "Kernels", "Records"]),
     library("Calibration", ["Attention", "JSON", "Kernels", "Records", "Tensors", "Threads"]),
-    library("Transformer", ["Tensors", "Threads", "Kernels", "GGUF", "Attention"]),
+    library("Transformer", ["Attention", "GGUF", "Kernels", "Tensors"]),
     library("Probes", ["Attention", "Kernels", "Records", "Tensors"]),
     library(
       "StrategyChecker",
       ["Attention", "JSON", "Kernels", "Records", "Tensors", "Threads"]),
     library(
-      "ModelLibrary", ["Digests", "GGUF", "JSON", "ProgramFiles", "Records", "Tokenization"]),
+      "ModelLibrary", ["Digests", "GGUF", "ProgramFiles", "Records", "Tokenization"]),
     library("Synthesis", ["Digests", "JSON", "Records", "Tensors", "Threads"]),
     library(
-      "Tasks", ["Attention", "Digests", "JSON", "ProgramFiles", "Records", "Tokenization"]),
+      "Tasks", ["Digests", "JSON", "ProgramFiles", "Records", "Tokenization"]),
     library(
       "Planning",
       [
@@ -108,10 +108,10 @@ let package = Package(
         "ModelLibrary", "Planning", "Records", "Reports", "ResultStore", "StrategyChecker", "Tasks",
         "Threads", "Tokenization", "Transformer", argumentParser,
       ],
-      swiftSettings: common),
+      swiftSettings: common, plugins: ["SourceState"]),
+    .plugin(name: "SourceState", capability: .buildTool()),
     library(
-      "LabTestSupport",
-      ["Attention", "GGUF", "JSON", "Kernels", "Records", "Tensors", "Transformer"]),
+      "LabTestSupport", ["GGUF", "Kernels", "Records", "Tensors"]),
     .executableTarget(
       name: "tiny-model", dependencies: ["LabTestSupport"], swiftSettings: common),
 

@@ -1,5 +1,6 @@
 import Attention
 import JSON
+import Records
 import Tensors
 
 /// A strategy that has an offline phase: what it needs, and how its findings become parameters.

@@ -5,11 +5,6 @@ public struct CheckFailure: Codable, Sendable, Hashable {
   public var message: String
   /// Runs again with `StrategyChecker.check(_:)`.
   public var failingCase: CheckCase
-
-  public init(message: String, failingCase: CheckCase) {
-    self.message = message
-    self.failingCase = failingCase
-  }
 }
 
 /// What became of one invariant.

@@ -102,23 +102,11 @@ public struct StrategyChecker {
 struct CheckSubject {
   let checkCase: CheckCase
   let configured: ConfiguredStrategy
-  let strategy: any AttentionStrategy
-  let description: StrategyDescription
   let workspace: Workspace
   let sequence: SyntheticSequence
 
-  init(
-    checkCase: CheckCase, configured: ConfiguredStrategy, workspace: Workspace,
-    sequence: SyntheticSequence
-  ) {
-    self.checkCase = checkCase
-    self.configured = configured
-    self.workspace = workspace
-    self.sequence = sequence
-    strategy = configured.forPrompt(of: checkCase.promptTokens, shape: sequence.shape)
-    description = strategy.description
-  }
-
+  var strategy: any AttentionStrategy { configured.forPrompt(of: promptTokens, shape: shape) }
+  var description: StrategyDescription { strategy.description }
   var shape: AttentionShape { sequence.shape }
   var promptTokens: Int { checkCase.promptTokens }
 
@@ -141,12 +129,13 @@ struct CheckSubject {
     let session = begun()
     var decisions: [RecordedDecision] = []
     var unrankedToken: String?
-    session.observer = { [strategy] view, decision, selections in
+    let ranking = strategy as? any Ranking
+    session.observer = { view, decision, selections in
       decisions.append(RecordedDecision(view, decision, selections))
       if case .retaining = decision, unrankedToken == nil,
         selections.selections.contains(where: { !$0.isEverything })
       {
-        unrankedToken = (strategy as? any Ranking)?.unrankedToken(view)
+        unrankedToken = ranking?.unrankedToken(view)
       }
     }
     var player = SequencePlayer(session, sequence)

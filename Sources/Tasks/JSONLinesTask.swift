@@ -1,5 +1,5 @@
-import Attention
 import Foundation
+import Records
 import Tokenization
 
 /// A user's own questions: a JSON Lines file of `{"context": …, "question": …, "answers": […],

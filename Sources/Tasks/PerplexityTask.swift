@@ -1,4 +1,3 @@
-import Attention
 import Foundation
 import JSON
 import Records

@@ -1,5 +1,6 @@
 import Attention
 import JSON
+import Records
 import Tensors
 import Testing
 

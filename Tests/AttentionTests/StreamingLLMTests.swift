@@ -1,6 +1,7 @@
 import Attention
 import Foundation
 import JSON
+import Records
 import Tensors
 import Testing
 

@@ -2,6 +2,7 @@ import Attention
 import Calibration
 import Foundation
 import JSON
+import Records
 import Tensors
 import Testing
 

@@ -3,6 +3,7 @@ import Foundation
 import GGUF
 import JSON
 import LabTestSupport
+import Records
 import Tensors
 import Testing
 import Threads

@@ -1,6 +1,7 @@
 import Attention
 import Calibration
 import JSON
+import Records
 import Testing
 
 @Suite("How a spec's tca is calibrated")

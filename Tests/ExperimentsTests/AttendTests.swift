@@ -3,6 +3,7 @@ import Foundation
 import GGUF
 import JSON
 import LabTestSupport
+import Records
 import Testing
 import Threads
 
@@ -23,14 +24,9 @@ struct AttendTests {
   private func attend(
     _ path: String, _ strategy: JSONValue, firstDecoded: Int? = nil
   ) throws -> TensorAttention {
-    let name = try #require(strategy["name"]?.stringValue)
-    let entry = try #require(StrategyRegistry.builtIn.entry(named: name))
-    var members = strategy.objectValue ?? [:]
-    members["name"] = nil
-    return try TensorAttention(
-      AttentionTensors(path: path), strategy: entry,
-      parameters: entry.filledParameters(.object(members)), firstDecoded: firstDecoded,
-      workspace: workspace)
+    try TensorAttention(
+      AttentionTensors(path: path), strategy: StrategyRegistry.builtIn.configure(strategy),
+      firstDecoded: firstDecoded, workspace: workspace)
   }
 
   private static func strategy() throws -> JSONValue {

@@ -12,12 +12,14 @@ struct RunBudgetTests {
     layers: 3, queryHeads: 4, kvHeads: 2, headDimension: 16)
 
   private func resolve(
-    _ budget: JSONValue, promptTokens: Int = 100,
-    matched: @escaping (String, MeasuredPhase?) throws -> Double? = { _, _ in nil }
-  ) throws -> JSONValue {
-    try BudgetResolver(
-      shape: Self.shape, promptTokens: promptTokens, matchedMeasurement: matched
-    ).resolve(budget)
+    _ budget: JSONValue, promptTokens: Int = 100, meanPromptTokens: Double? = nil,
+    matched: (StatedBudget.MatchedUse) throws -> Double = { _ in
+      throw RunError.matchedCellHasNoResult
+    }
+  ) throws -> Budget {
+    try #require(StatedBudget(budget)).resolved(
+      promptTokens: promptTokens, meanPromptTokens: meanPromptTokens ?? Double(promptTokens),
+      shape: Self.shape, matched: matched)
   }
 
   @Test(
@@ -30,43 +32,43 @@ struct RunBudgetTests {
   func fraction(_ fraction: Double, of tokens: Int, gives expected: Int) throws {
     #expect(
       try resolve(["fraction": .number(fraction)], promptTokens: tokens)
-        == ["tokens": .integer(expected)])
+        == .tokens(expected))
   }
 
   @Test(
     "A fraction of 1, and a match on a cell that dropped nothing, are no bound in decode either")
   func everything() throws {
-    #expect(try resolve(["fraction": 1], promptTokens: 100) == BudgetResolver.everything)
+    #expect(try resolve(["fraction": 1], promptTokens: 100) == .everything)
+    #expect(try resolve(["matching": "tca"], promptTokens: 100) { _ in 100 } == .everything)
   }
 
   @Test("Tokens, density and mass stay what they are")
   func plain() throws {
-    #expect(try resolve(["tokens": 7]) == ["tokens": 7])
-    #expect(try resolve(["mass": 0.9]) == ["mass": 0.9])
-    #expect(try resolve(["density": 0.3]) == ["density": 0.3, "promptTokens": 100])
+    #expect(try resolve(["tokens": 7]) == .tokens(7))
+    #expect(try resolve(["mass": 0.9]) == .mass(0.9))
+    #expect(try resolve(["density": 0.3]) == .density(0.3, promptTokens: 100))
   }
 
   @Test("Bytes are of the whole model: keys and values of all layers and KV heads")
   func bytes() throws {
     let token = 3 * 2 * 2 * 16 * 4
-    #expect(try resolve(["bytes": .integer(10 * token)]) == ["tokens": 10])
-    #expect(try resolve(["bytes": .integer(11 * token - 1)]) == ["tokens": 10])
-    #expect(try resolve(["bytes": 1]) == ["tokens": 1])
+    #expect(try resolve(["bytes": .integer(10 * token)]) == .tokens(10))
+    #expect(try resolve(["bytes": .integer(11 * token - 1)]) == .tokens(10))
+    #expect(try resolve(["bytes": 1]) == .tokens(1))
   }
 
   @Test("A match takes the stored use: tokens kept, rounded down, or the density of the prefill")
   func matching() throws {
-    let stored = { (name: String, phase: MeasuredPhase?) -> Double? in
-      switch (name, phase) {
-      case ("keptTokens", nil): 40.99
-      case ("nominalDensity", .prefill): 0.37
-      default: nil
-      }
-    }
-    #expect(try resolve(["matching": "tca"], matched: stored) == ["tokens": 40])
+    let stored = { (use: StatedBudget.MatchedUse) in use == .kvBytes ? 40.99 : 0.37 }
+    #expect(try resolve(["matching": "tca"], matched: stored) == .tokens(40))
     #expect(
       try resolve(["matching": "tca", "of": "density"], matched: stored)
-        == ["density": 0.37, "promptTokens": 100])
+        == .density(0.37, promptTokens: 100))
+    // Of prompts of 50 and 150 tokens each keeps the share that the reference kept of all.
+    #expect(
+      try resolve(
+        ["matching": "tca"], promptTokens: 50, meanPromptTokens: 100, matched: { _ in 40 })
+        == .tokens(20))
     #expect(throws: RunError.self) { try resolve(["matching": "tca"]) }
   }
 

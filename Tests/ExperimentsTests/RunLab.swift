@@ -109,7 +109,7 @@ final class RunLab {
       RunRequest(
         experiment: ExperimentRecord(
           name: checked.spec.name, question: checked.spec.question, spec: spec),
-        cells: ExperimentPlan(checked).cells, metrics: checked.spec.metrics,
+        plan: ExperimentPlan(checked), metrics: checked.spec.metrics,
         warmups: checked.spec.warmups, repeats: checked.spec.repeats, isFresh: isFresh,
         folder: folder.url),
       models: ModelShelf(

@@ -15,13 +15,12 @@ struct RunResultsTests {
   func stopTokens() throws {
     let lab = try RunLab()
     let model = try lab.loadModel()
-    let full = try #require(StrategyRegistry.builtIn.entry(named: "full"))
     func greedy(_ change: (inout TaskSample) -> Void) throws -> [Int32] {
       var sample = TaskSample(index: 0, place: 0, prompt: Array(20..<60))
       sample.greedyTokens = 12
       change(&sample)
-      let session = try full.makeSession(
-        parameters: [:], shape: model.model.shape, workspace: model.model.workspace)
+      let session = AttentionSession(
+        FullAttention(), shape: model.model.shape, workspace: model.model.workspace)
       return try SamplePass(model: model.model, sample: sample).run(attention: session).greedy
     }
     let free = try greedy { _ in }
@@ -188,9 +187,8 @@ struct RunResultsTests {
       for sample in samples {
         let window = sample.prompt + sample.forced
         #expect(window.count == 128)
-        let full = try #require(StrategyRegistry.builtIn.entry(named: "full"))
-        let session = try full.makeSession(
-          parameters: [:], shape: model.model.shape, workspace: lab.workspace)
+        let session = AttentionSession(
+          FullAttention(), shape: model.model.shape, workspace: lab.workspace)
         sum += try model.model.score(window, attention: session)
           .logProbabilities.suffix(scored).reduce(0, +)
       }

@@ -256,7 +256,8 @@ struct PlanTests {
   func estimate() throws {
     func estimate(_ text: String) throws -> PlanEstimate {
       let checked = try SpecSamples.check(text)
-      return PlanEstimate(of: ExperimentPlan(checked).cells, in: checked)
+      let plan = ExperimentPlan(checked)
+      return PlanEstimate(of: plan.cells, in: checked, plan: plan)
     }
     let full = #"{"name": "full"}"#
     let once = try estimate(SpecSamples.spec(strategies: full))
@@ -273,7 +274,7 @@ struct PlanTests {
       SpecSamples.spec(strategies: #"{"name": "tca", "threshold": [0.5, 0.9]}"#))
     #expect(two.seconds - one.seconds < one.seconds - once.seconds)
     let checked = try SpecSamples.check(Self.example)
-    #expect(PlanEstimate(of: [], in: checked).seconds == 0)
+    #expect(PlanEstimate(of: [], in: checked, plan: ExperimentPlan(checked)).seconds == 0)
   }
 
   @Test("Absurd sizes give absurd estimates, not a crash")
@@ -292,7 +293,8 @@ struct PlanTests {
       contexts: "9223372036854775807")
     environment.strategyProblems = { _, _, _ in [] }
     let checked = try CheckedSpec(reading: Array(text.utf8), source: "spec.json", in: environment)
-    let estimate = PlanEstimate(of: ExperimentPlan(checked).cells, in: checked)
+    let plan = ExperimentPlan(checked)
+    let estimate = PlanEstimate(of: plan.cells, in: checked, plan: plan)
     #expect(estimate.seconds > 1e20 && estimate.peakBytes == 1_000_000_000_000_000_000)
   }
 }

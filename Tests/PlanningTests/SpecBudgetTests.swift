@@ -1,3 +1,4 @@
+import Attention
 import Planning
 import Testing
 

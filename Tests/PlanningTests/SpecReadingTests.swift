@@ -297,11 +297,14 @@ struct SpecReadingTests {
       ["matching": "streaming-llm"], .integer(.max),
     ]
     if case .object(var members) = value, generator.index(below: 4) > 0,
-      let key = members.keys.sorted().dropFirst(generator.index(below: max(1, members.count))).first
+      let key = members.members.map(\.key)
+        .dropFirst(generator.index(below: max(1, members.members.count))).first
     {
       switch generator.index(below: 6) {
       case 0: members[key] = nil
-      case 1: members[key + "s"] = members.removeValue(forKey: key)
+      case 1:
+        members[key + "s"] = members[key]
+        members[key] = nil
       default: members[key] = members[key].map { mutated($0, &generator) }
       }
       return .object(members)

@@ -13,14 +13,15 @@ struct StrategyArgumentTests {
 
   @Test("JSON and a bare name are understood, defaults filled in")
   func understood() throws {
-    #expect(try parse("streaming-llm").parameters["sinks"] == 4)
+    #expect(try parse("streaming-llm").configured.parameters["sinks"] == 4)
     let argument = try parse(#"{"name": "streaming-llm", "sinks": 1, "budget": {"tokens": 9}}"#)
-    #expect(argument.entry.description.name == "streaming-llm")
-    #expect(argument.parameters["sinks"] == 1 && argument.parameters["budget"] == ["tokens": 9])
+    #expect(argument.configured.name == "streaming-llm")
+    let parameters = argument.configured.parameters
+    #expect(parameters["sinks"] == 1 && parameters["budget"] == ["tokens": 9])
     let composed = try parse(
       #"{"name": "composed", "decode": {"name": "quest", "pageSize": 8, "budget": {"tokens": 9}}}"#)
     #expect(
-      composed.parameters == [
+      composed.configured.parameters == [
         "decode": [
           "name": "quest", "pageSize": 8, "tokenBudget": 1024, "denseLayers": 2,
           "budget": ["tokens": 9],

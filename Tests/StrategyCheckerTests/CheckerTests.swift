@@ -138,10 +138,11 @@ struct CheckerTests {
   @Test("A case that describes no sequence is refused, not run")
   func invalidCase() throws {
     let checker = try StrategyChecker(FullAttention.self)
-    let report = checker.check(
-      CheckCase(
-        seed: 1, layers: 1, queryHeads: 3, kvHeads: 2, headDimension: 8, promptTokens: 4,
-        decodeTokens: 0, parameters: [:], coversEverything: false))
+    let text = """
+      {"seed": 1, "layers": 1, "queryHeads": 3, "kvHeads": 2, "headDimension": 8, \
+      "promptTokens": 4, "decodeTokens": 0, "parameters": {}, "coversEverything": false}
+      """
+    let report = checker.check(try JSONValue(parsing: text).decode(as: CheckCase.self))
     #expect(!report.passes && report.refused.count == 1)
   }
 

@@ -2,15 +2,17 @@ import JSON
 import Records
 import Tensors
 
-/// A strategy made of others: one chooses what prompt queries attend to, one what the KV cache keeps, one what decode
-/// queries attend to.
+/// A strategy made of others: one chooses what prompt queries attend to, one what the KV cache
+/// keeps, one what decode queries attend to.
 ///
-/// Each part acts in its phase alone; what it would do in others is ignored. A part has its own parameters, its own
-/// budget and its own state. One that remembers something of other phases (TCA's choice for the prompt) watches them as
-/// it would if it were alone, and its choices there are thrown away; their time counts, since the part cannot do
-/// without. Parts see the cache as it is: a decode part chooses among what the retention part left.
+/// Each part acts in its phase alone; what it would do in others is ignored. A part has its own
+/// parameters, its own budget and its own state. A part that has to remember something from other
+/// phases (TCA's choice for the prompt) follows them as it would on its own; its choices there are
+/// discarded, but their time counts, since the part cannot do without them. Parts see the cache as
+/// it is: a decode part chooses among what the retention part left.
 ///
-/// A phase without a part attends to, or keeps, everything that is held. Not a method of any paper: its parts have theirs.
+/// A phase without a part attends to, or keeps, everything that is held. Not from a paper itself;
+/// each part names its source.
 public struct ComposedStrategy: HasParts {
   public static let about = StrategyFacts(
     "composed",
@@ -40,7 +42,7 @@ public struct ComposedStrategy: HasParts {
   }
 
   public func check(for shape: AttentionShape) throws(ConfigurationError) {
-    // Positions in the cache follow from sinks and a window, which another part would not keep to.
+    // Positions in the cache follow from sinks and a window that another part would not respect.
     for part in parts
     where part.phase != .retention && shape.isRotated && part.strategy.cachePositions != nil {
       throw ConfigurationError(
@@ -56,8 +58,8 @@ public struct ComposedStrategy: HasParts {
     }
   }
 
-  /// No more than the decode part allows; and since no part hides what is about to be evicted, none beyond the next
-  /// retention.
+  /// As many as the decode part allows, but not beyond the next retention, since no part hides what
+  /// is about to be evicted.
   public func queriesDecodedTogether(from position: Int) -> Int {
     var count = Self.mostTogether
     for part in parts where part.phase != .prefill {

@@ -6,7 +6,7 @@ final class ComposedWork: LayerWork {
   struct Part {
     let phase: StrategyPhase
     let work: any LayerWork
-    /// Whether it watches phases that are not its own.
+    /// Whether it follows phases other than its own.
     let remembers: Bool
 
     init(phase: StrategyPhase, strategy: any AttentionStrategy, work: any LayerWork) {
@@ -51,7 +51,7 @@ final class ComposedWork: LayerWork {
     }
   }
 
-  /// As finely as the strategy would select alone, its choices thrown away.
+  /// With the granularity the strategy would use on its own; its choices are discarded.
   private func watchPrefill(_ work: any LayerWork, _ layer: LayerView) {
     let first = layer.firstQueryPosition
     for block in work.prefillGranularity.blocks(of: layer.queryCount) {
@@ -76,7 +76,7 @@ final class ComposedWork: LayerWork {
     parts.contains { isDue($0, before: position, phase: phase) }
   }
 
-  /// Asks the retention part, and a decode part that goes by what it would have kept.
+  /// Asks the retention part, and a decode part that relies on what it would have kept.
   private func isDue(_ part: Part, before position: Int, phase: AttentionPhase) -> Bool {
     switch part.phase {
     case .prefill: return false

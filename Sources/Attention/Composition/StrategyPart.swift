@@ -14,7 +14,8 @@ public struct StrategyPart: Sendable {
 
   public var strategy: any AttentionStrategy { configured.strategy }
 
-  /// - Parameter value: a strategy as a spec writes it: its name, parameters and budget in one object.
+  /// - Parameter value: a strategy as a spec writes it: its name, parameters and budget in one
+  ///   object.
   /// - Throws: `ConfigurationError`, parameters named `prefill.localWindow`.
   init(
     _ value: JSONValue, in phase: StrategyPhase, of registry: StrategyRegistry

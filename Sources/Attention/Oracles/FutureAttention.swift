@@ -1,11 +1,12 @@
 import Tensors
 
-/// What the queries after a prompt attend to in it when attention is full: what only an oracle knows.
+/// What the queries after a prompt attend to in it under full attention: what only an oracle can
+/// know.
 public struct FutureAttention: Sendable {
   /// Tokens of the prompt.
   public let promptTokens: Int
-  /// The softmax weight of each prompt token, summed over the queries after the prompt and the query heads of a group;
-  /// by layer and KV head, (promptTokens). All zero where nothing follows.
+  /// The softmax weight of each prompt token, summed over the queries after the prompt and the
+  /// query heads of a group; by layer and KV head, (promptTokens). All zero where nothing follows.
   public let masses: [[[Double]]]
 
   public init(promptTokens: Int, masses: [[[Double]]]) {
@@ -13,11 +14,11 @@ public struct FutureAttention: Sendable {
     self.masses = masses
   }
 
-  /// Of a sequence that is known as queries, keys and values.
+  /// Computed for a sequence whose queries, keys and values are known.
   ///
   /// - Parameters:
   ///   - prompt: its first tokens, of `tokens` in all.
-  ///   - rows: those of a layer for a range of tokens, as `LayerAttention.attend` takes them.
+  ///   - rows: the rows of a layer for a range of tokens, as `LayerAttention.attend` takes them.
   public init(
     ofPrompt prompt: Int, tokens: Int, shape: AttentionShape, workspace: Workspace,
     rows: (_ layer: Int, Range<Int>) -> (queries: Matrix, keys: Matrix, values: Matrix)
@@ -38,7 +39,7 @@ public struct FutureAttention: Sendable {
   }
 }
 
-/// A session of full attention that takes down what decode steps attend to in the prompt.
+/// A session of full attention that records what decode steps attend to in the prompt.
 public final class FutureRecorder: LayerAttention {
   private let dense: AttentionSession
   private var promptTokens = 0

@@ -1,10 +1,12 @@
 import Tensors
 import Threads
 
-/// The keys with the largest attention scores of one query and one query head, by the scores themselves.
+/// Selects the keys with the largest attention scores for one query of one query head, from the
+/// exact scores.
 ///
-/// The query's own token is always among them, as it is in every selection; of equal scores the earlier key comes first.
-/// Costs a product with each key that the query can see, and expected linear time for the choice.
+/// The query's own token is always among them, as it is in every selection; of equal scores the
+/// earlier key comes first. Costs a product with each key that the query can see, and expected
+/// linear time for the choice.
 public enum OracleSelector {
   /// How many keys.
   public enum Size: Sendable, Hashable {
@@ -70,8 +72,8 @@ public enum OracleSelector {
   }
 }
 
-/// What the oracles that select for each query have in common: prompt queries one by one, their selections worked out
-/// for a tile of them at once, and decode queries.
+/// What the oracles that select for each query share: they select for prompt queries one by one,
+/// computed a tile at a time, and for decode queries.
 protocol QueryOracle: SelectsInPrefill, SelectsInDecode where State == QueryOracleState {
   var size: OracleSelector.Size { get }
   /// Whether prompt queries select.
@@ -80,7 +82,7 @@ protocol QueryOracle: SelectsInPrefill, SelectsInDecode where State == QueryOrac
   var decode: Bool { get }
 }
 
-/// Selections of the prompt queries that come next, one for each query head.
+/// The selections of the next prompt queries, one per query head.
 public struct QueryOracleState: StrategyState {
   var tile = 0..<0
   var selections: [HeadSelections] = []
@@ -89,7 +91,7 @@ public struct QueryOracleState: StrategyState {
 }
 
 extension QueryOracle {
-  /// Queries whose selections are worked out at once.
+  /// Queries whose selections are computed at once.
   private static var tileQueries: Int { 32 }
 
   public func makeState(layer: Int, shape: AttentionShape) -> QueryOracleState {

@@ -1,7 +1,8 @@
-/// For each block of queries the blocks of keys up to it, the largest product of their means first (MInference's
-/// block-sparse pattern).
+/// For each block of queries, the key blocks up to it by falling product of their means
+/// (MInference's block-sparse pattern).
 ///
-/// A ragged last block's mean is its sum over the whole block size, as in the repository, which fills it up with zeros.
+/// A ragged last block's mean is its sum over the whole block size, as in the repository, which
+/// fills it up with zeros.
 package struct BlockRanking: Sendable {
   private let tokens: Int
   private let blockSize: Int
@@ -16,7 +17,7 @@ package struct BlockRanking: Sendable {
     }
   }
 
-  /// The best `count` key blocks of each query block; of equal ones the earlier.
+  /// The best `count` key blocks of each query block; the earlier on ties.
   func select(_ count: Int) -> BlockSelection {
     var selection = BlockSelection(blockSize: blockSize, tokens: tokens)
     for (block, order) in orders.enumerated() {

@@ -1,6 +1,7 @@
 import Tensors
 
-/// For each block of a prompt's queries, the blocks of keys that they attend to; every query attends to itself.
+/// For each block of a prompt's queries, the blocks of keys that they attend to; every query
+/// attends to itself.
 package struct BlockSelection: Sendable, Hashable {
   let blockSize: Int
   let tokens: Int
@@ -20,7 +21,8 @@ package struct BlockSelection: Sendable, Hashable {
 
   var blocks: Int { own.count }
 
-  /// Sets what one block of queries attends to; key blocks that are not older than it, or name it, count as its own.
+  /// Sets the key blocks that one block of queries attends to, its own among them if named; later
+  /// ones are ignored.
   mutating func set(_ block: Int, keys: some Sequence<Int>) {
     var kept = [Bool](repeating: false, count: block + 1)
     for key in keys where key <= block { kept[key] = true }
@@ -48,8 +50,8 @@ package struct BlockSelection: Sendable, Hashable {
   }
 }
 
-/// What the heads of a layer attend to in a prompt, block by block: chosen with its first block of queries, gone with
-/// its last.
+/// What the heads of a layer attend to in a prompt, block by block: chosen at the first block of
+/// queries, dropped after the last.
 public struct BlockChoice: StrategyState {
   /// By query head; empty where all attend to the same.
   var heads: [BlockSelection] = []

@@ -2,8 +2,9 @@ import Tensors
 
 /// How many query-key pairs of a prompt a layer may attend to, and the largest selection within it.
 ///
-/// For methods whose selections grow with one number (a threshold, a scale): it is found by bisection, the same for all
-/// query heads of a layer. This is the laboratory's addition; the methods themselves are steered by that number.
+/// For methods whose selections grow with one number (a threshold, a scale), which is found by
+/// bisection and is the same for all query heads of a layer. This is our addition; the methods
+/// themselves take that number.
 package struct DensityBudget: Sendable, Hashable {
   /// Attended pairs over causal pairs.
   package let density: Double
@@ -18,11 +19,11 @@ package struct DensityBudget: Sendable, Hashable {
     Share.pairs(density, ofPrompt: tokens, heads: heads)
   }
 
-  /// Where the next number to try lies between two.
+  /// How the next number to try is placed between two.
   package enum Spacing: Sendable { case even, geometric }
 
-  /// The largest number found between `low` and `high` whose selections fit, `pairs` being non-decreasing; nil if even
-  /// those of `low` do not.
+  /// The largest number found between `low` and `high` whose selections fit, `pairs` being
+  /// non-decreasing; nil if even those of `low` do not.
   ///
   /// - Parameter steps: halvings of the interval.
   static func largest(
@@ -40,8 +41,8 @@ package struct DensityBudget: Sendable, Hashable {
     return fits
   }
 
-  /// What is attended to where even the least that a method selects is more than the budget: the most recent tokens, as
-  /// many as fit.
+  /// What is attended to if even a method's smallest selection exceeds the budget: as many of the
+  /// most recent tokens as fit.
   func mostRecent(tokens: Int) -> Selection {
     let capacity = Share.tokensSeen(density: density, promptTokens: tokens)
     return Selection(window: LocalWindow(width: capacity - 1))

@@ -1,10 +1,11 @@
 import Foundation
 
-/// What FlexPrefill goes by in one head of one prompt: enough for a selection of any coverage.
+/// What FlexPrefill bases its selection on, for one head of one prompt: enough for any coverage.
 struct FlexPrefillEstimate: Sendable {
   /// Whether the head's pattern follows its queries: D < τ.
   let isQueryAware: Bool
-  /// D, the square root of the Jensen-Shannon divergence between estimated and observed block attention.
+  /// D, the square root of the Jensen-Shannon divergence between estimated and observed block
+  /// attention.
   let divergence: Double
   private let tokens: Int
   private let blockSize: Int
@@ -14,7 +15,8 @@ struct FlexPrefillEstimate: Sendable {
   /// Key blocks, and distances in blocks; the best first.
   private let columnOrder: [Int]
   private let distanceOrder: [Int]
-  /// Blocks of the whole matrix, the heaviest first, and the sums of their weights; of a query-aware head only.
+  /// Blocks of the whole matrix, the heaviest first, and the sums of their weights; of a
+  /// query-aware head only.
   private let cells: [Int]
   private let cellCover: [Double]
 
@@ -32,7 +34,8 @@ struct FlexPrefillEstimate: Sendable {
       Self.sum(
         observed.columns, block * blockSize..<min((block + 1) * blockSize, tokens), share)
     }
-    // Diagonals are taken in blocks from the longest distance on, so that the nearest block may be a ragged one.
+    // Diagonals are taken in blocks from the longest distance on, so that the nearest block may be
+    // a ragged one.
     let distanceSums = (0..<blocks).map { block in
       let longest = tokens - 1 - block * blockSize
       return Self.sum(
@@ -109,7 +112,7 @@ struct FlexPrefillEstimate: Sendable {
     return sum * share
   }
 
-  /// Indices by falling score, `first` before all; of equal ones the lower.
+  /// Indices by falling score, `first` before all; the lower on ties.
   private static func order(_ scores: [Double], first: Int) -> [Int] {
     scores.indices.sorted { left, right in
       if (left == first) != (right == first) { return left == first }

@@ -24,7 +24,7 @@ package struct MInferencePattern: Sendable, Hashable {
   }
 }
 
-/// What one pattern goes by in one head of one prompt: enough for a selection of any size.
+/// What one pattern bases its selection on, for one head of one prompt: enough for any size.
 package enum MInferenceEstimate: Sendable {
   case everything
   case aShape
@@ -87,7 +87,8 @@ package enum MInferenceSelection: Sendable {
 
 /// The sizes of several heads of a layer, brought to one density by one scale.
 package enum MInferenceScale {
-  /// The largest scale at which the estimates with their patterns attend to at most `limit` pairs; nil if none does.
+  /// The largest scale at which the estimates with their patterns attend to at most `limit` pairs;
+  /// nil if none does.
   ///
   /// - Parameter sum: adds up the pairs of `count` heads.
   package static func largest(

@@ -1,6 +1,7 @@
 import Tensors
 
-/// The keys and the diagonals of one head, by how much the prompt's last queries look at them (MInference).
+/// The keys and diagonals of one head, ranked by how much the prompt's last queries attend to them
+/// (MInference).
 package struct VerticalSlashRanking: Sendable {
   /// First tokens, and smallest distances, that come before all others, as in the repository.
   private static let forcedColumns = 30
@@ -33,7 +34,7 @@ package struct VerticalSlashRanking: Sendable {
     return isSorted ? ranks.sorted(by: >) : ranks
   }
 
-  /// The best columns and distances, as many as given, at most all; of equal ones the lower.
+  /// The best columns and distances, as many as asked for; the lower on ties.
   package func select(verticals: Int, slashes: Int) -> VerticalSlashSelection {
     VerticalSlashSelection(
       tokens: tokens, blockSize: blockSize, columns: top(verticals, of: columns),
@@ -55,12 +56,13 @@ package struct VerticalSlashRanking: Sendable {
   }
 }
 
-/// Some columns and some diagonals of the attention matrix, rounded as MInference's kernel rounds them.
+/// Some columns and some diagonals of the attention matrix, rounded as MInference's kernel rounds
+/// them.
 ///
-/// For the queries of one block, positions m ..< m + b, the keys at distance δ are those from m − δ on, b of them or, at
-/// the prompt's beginning, the first b. From the longest distance to the shortest such stretches are joined: one that
-/// begins within or at the end of the stretch before lengthens it, by b at a time, if it reaches beyond. Columns are taken
-/// one by one.
+/// For the queries of one block, positions m ..< m + b, the keys at distance δ are those from m − δ
+/// on, b of them or, at the prompt's beginning, the first b. From the longest distance to the
+/// shortest such stretches are joined: one that begins within or at the end of the stretch before
+/// lengthens it, by b at a time, if it reaches beyond. Columns are taken one by one.
 package struct VerticalSlashSelection: Sendable {
   private let tokens: Int
   private let blockSize: Int

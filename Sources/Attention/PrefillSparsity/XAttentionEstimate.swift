@@ -9,7 +9,7 @@ struct XAttentionEstimate: Sendable {
     var before: [Double]
     var total: Double
 
-    /// Blocks taken at a threshold: while what was taken before is less than that share.
+    /// Blocks taken at a threshold: as long as those taken before hold less than that share.
     func count(threshold: Double) -> Int {
       let wanted = threshold * total
       var low = 0

@@ -1,15 +1,16 @@
-/// Picks the most important of some keys without sorting them: expected linear time, in memory that is kept.
+/// Picks the most important of some keys without sorting them, in expected linear time and reused
+/// memory.
 ///
-/// Of equally important keys the earlier ranks higher, so that a choice is the same on every machine. For strategies
-/// that keep the top of a budget.
+/// Among equally important keys the earlier ranks higher, so that a choice is the same on every
+/// machine.
 public struct KeyRanking: Sendable {
-  /// Each key's importance and place in one number that orders as they do.
+  /// Each key's importance and index, in one number with the same order.
   private var ranks: [UInt64] = []
 
   public init() {}
 
-  /// Calls `body` once for each of the `count` most important keys in `keys`, in no particular order; for all of
-  /// them if there are fewer.
+  /// Calls `body` once for each of the `count` most important keys in `keys`, in no particular
+  /// order; for all of them if there are fewer.
   ///
   /// - Parameters:
   ///   - importance: not negative, key j's at j; NaN ranks with 0.
@@ -23,7 +24,7 @@ public struct KeyRanking: Sendable {
     for rank in ranks.prefix(count) { body(Self.key(rank)) }
   }
 
-  /// The same for the least important; of equal ones the later first.
+  /// The same for the least important; among equals the later one first.
   public mutating func forLeastImportant(
     _ count: Int, of importance: Span<Float>, in keys: some Sequence<Int>, _ body: (Int) -> Void
   ) {
@@ -33,7 +34,8 @@ public struct KeyRanking: Sendable {
     for rank in ranks.prefix(count) { body(Self.key(~rank)) }
   }
 
-  /// The bits of floats that are not negative order as the floats do; the inverted index breaks ties.
+  /// The bits of floats that are not negative order as the floats do; the inverted index breaks
+  /// ties.
   private static func rank(_ importance: Float, _ key: Int) -> UInt64 {
     let bits = importance > 0 ? importance.bitPattern : 0
     return UInt64(bits) << 32 | UInt64(UInt32.max - UInt32(key))
@@ -45,8 +47,8 @@ public struct KeyRanking: Sendable {
 }
 
 extension Array where Element: Comparable {
-  /// Moves the `count` largest elements to the front, in no particular order, the smallest of them last; the others
-  /// follow. Expected linear time (a quicksort of one side only).
+  /// Moves the `count` largest elements to the front, in no particular order, the smallest of them
+  /// last; the others follow. Expected linear time (a quicksort of one side only).
   ///
   /// Elements must have a total order: no NaN.
   public mutating func moveLargestToFront(_ count: Int) {

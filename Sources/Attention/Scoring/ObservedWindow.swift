@@ -1,9 +1,11 @@
 import Records
 
-/// How much the last queries of a prompt attend to the tokens before them: the score of SnapKV and its descendants.
+/// How much the last queries of a prompt attend to the tokens before them: the score of SnapKV and
+/// its descendants.
 ///
-/// For each query head: the mean of the causal softmax rows of the last `size` queries over all keys; of the keys
-/// before the window, pooled over neighbours and combined over the query heads of a KV head.
+/// For each query head: the mean of the causal softmax rows of the last `size` queries over all
+/// keys; of the keys before the window, pooled over neighbours and combined over the query heads of
+/// a KV head.
 public struct ObservedWindow: ParameterGroup {
   /// Which comes first.
   enum Order: Sendable, Hashable { case pooling, aggregation }

@@ -1,4 +1,4 @@
-/// Scores of neighbouring keys made one, with stride 1.
+/// Pools the scores of neighbouring keys, with stride 1.
 public struct ScorePooling: Sendable, Hashable {
   public enum Method: String, ParameterChoice {
     /// The sum divided by the kernel: keys beyond both ends count as zeros.
@@ -17,10 +17,11 @@ public struct ScorePooling: Sendable, Hashable {
     self.kernel = kernel
   }
 
-  /// Kernels up to this size are worked out key by key: fewer steps, and each sum in the order of the keys.
+  /// Kernels up to this size are computed key by key: fewer steps, and each sum in key order.
   private static let smallKernel = 32
 
-  /// Key j's result is that of the keys j − ⌊k/2⌋ ..< j − ⌊k/2⌋ + k. Linear in the keys, whatever the kernel.
+  /// Key j's result pools the keys j − ⌊k/2⌋ ..< j − ⌊k/2⌋ + k. Linear in the keys, whatever the
+  /// kernel.
   func pooled(_ scores: ArraySlice<Float>) -> [Float] {
     guard kernel > 1, !scores.isEmpty else { return Array(scores) }
     // What lies beyond all keys adds nothing.
@@ -35,10 +36,11 @@ public struct ScorePooling: Sendable, Hashable {
     }
   }
 
-  /// For each key the values of the `size` keys from `back` before it on, joined; those beyond both ends are `beyond`.
+  /// For each key, `join` over the `size` values that begin `back` keys before it; beyond either
+  /// end the value is `beyond`.
   ///
-  /// A window is the end of one block of `size` values and the beginning of the next: joined from either side once,
-  /// nothing is ever taken out of a sum again.
+  /// Each window is the end of one block of `size` values and the beginning of the next. Both are
+  /// accumulated once, so nothing is ever subtracted from a sum.
   private static func sliding(
     _ scores: ArraySlice<Float>, back: Int, size: Int, beyond: Double,
     _ join: (Double, Double) -> Double
@@ -70,11 +72,11 @@ public struct ScorePooling: Sendable, Hashable {
   }
 }
 
-/// How the scores that a group's query heads give become those of their KV head.
+/// How the scores of a group's query heads become those of their KV head.
 public enum GroupAggregation: String, ParameterChoice {
   case mean, maximum
 
-  /// Takes in one query head's scores, none of them negative; `scores` begins as zeros.
+  /// Adds one query head's scores, none of them negative; `scores` begins as zeros.
   func add(_ head: [Float], to scores: inout [Float]) {
     switch self {
     case .mean: for key in head.indices { scores[key] += head[key] }
@@ -82,7 +84,7 @@ public enum GroupAggregation: String, ParameterChoice {
     }
   }
 
-  /// Once all heads are in.
+  /// To be called once all heads have been added.
   func finish(_ scores: inout [Float], heads: Int) {
     guard self == .mean, heads > 1 else { return }
     let share = 1 / Float(heads)

@@ -1,11 +1,12 @@
-/// A score of either sign and the index of what has it, ordered by score; the lower index ranks higher among equal
-/// scores, NaN ranks lowest. For `moveLargestToFront`.
+/// A score of either sign with the index it belongs to, ordered by score; among equal scores the
+/// lower index ranks higher, NaN ranks lowest. For `moveLargestToFront`.
 struct ScoreRank: Comparable {
   private let score: UInt32
   let index: Int
 
   init(score: Float, index: Int) {
-    // Adding 0 makes −0 and 0 equal. Negative floats order against their bits, the others along them.
+    // Adding 0 makes −0 and 0 equal. Negative floats order against their bits, the others along
+    // them.
     let pattern = (score + 0).bitPattern
     self.score =
       score.isNaN ? 0 : (pattern & 0x8000_0000 == 0 ? pattern | 0x8000_0000 : ~pattern)

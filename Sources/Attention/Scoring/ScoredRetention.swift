@@ -17,7 +17,7 @@ public struct ScoredRetention<Method: Scorer>: Retains, Budgeted {
 
   private enum CodingKeys: CodingKey { case retainedFraction }
 
-  /// The parameters of both stand in one object.
+  /// The parameters of both are members of one object.
   public init(from decoder: any Decoder) throws {
     scorer = try Method(from: decoder)
     retainedFraction = try decoder.container(keyedBy: CodingKeys.self)
@@ -36,7 +36,7 @@ public struct ScoredRetention<Method: Scorer>: Retains, Budgeted {
   }
 
   public struct State: StrategyState {
-    /// Tokens that a KV head may hold; nil while that waits for a prompt.
+    /// Tokens that a KV head may hold; nil until a prompt decides it.
     var capacity: Int?
     public var cacheBytes: Int { 0 }
   }
@@ -89,7 +89,7 @@ public struct ScoredRetention<Method: Scorer>: Retains, Budgeted {
     }
   }
 
-  /// In double precision, so that the order of the heads leaves no trace.
+  /// In double precision, so that the order of the heads does not matter.
   private func mean(_ scores: [[Float]]) -> [Float] {
     let share = 1 / Double(scores.count)
     return scores[0].indices.map { slot in
@@ -127,7 +127,7 @@ public struct ScoredRetention<Method: Scorer>: Retains, Budgeted {
   }
 }
 
-/// What methods that evict after the prompt have in common about budgets.
+/// What methods that evict after the prompt share about budgets.
 enum Retention {
   static let fractionSummary =
     "share of the prompt's tokens that a KV head keeps; a budget replaces it"

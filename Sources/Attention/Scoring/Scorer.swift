@@ -1,34 +1,37 @@
 import Records
 import Tensors
 
-/// A method that gives each cached token a score and keeps the best of a budget: the framework does all but the score.
+/// A method that scores each cached token and keeps the best within a budget; the framework does
+/// everything but the scoring.
 ///
-/// The prompt is attended densely; after it each KV head keeps its forced tokens and, of the others, those with the
-/// highest scores (the earlier of equal ones), as many as `budget` or `retainedFraction` allows. Generated tokens are
-/// appended and stay, unless the method evicts in decode too. The newest token is always forced: it is part of the
-/// budget, and a cache never lets go of it.
+/// The prompt is attended densely; after it each KV head keeps its forced tokens and, of the
+/// others, those with the highest scores (the earlier on ties), as many as `budget` or
+/// `retainedFraction` allows. Generated tokens are appended and stay, unless the method evicts in
+/// decode too. The newest token is always forced: it is part of the budget, and a cache never drops
+/// it.
 public protocol Scorer: ParameterGroup {
   static var about: StrategyFacts { get }
 
   /// Every parameter at its default.
   init()
 
-  /// The score of each token that a KV head holds, in the order of its slots; higher stays, NaN counts as lowest, those
-  /// of forced tokens do not matter.
+  /// The score of each token that a KV head holds, in the order of its slots; higher scores stay,
+  /// NaN counts as lowest, and scores of forced tokens are ignored.
   ///
   /// Called for several KV heads at once, so it must not depend on the others.
   func scores(_ layer: LayerView, kvHead: Int) -> [Float]
 
-  /// Throws where parameters contradict each other; their ranges have been checked.
+  /// Throws if parameters contradict each other; their ranges have already been checked.
   func check(for shape: AttentionShape) throws(ConfigurationError)
 
   /// The tokens that stay whatever their score, when a KV head holds `count`.
   func forcedTokens(of count: Int) -> ForcedTokens
 
-  /// Tokens that each KV head of a layer keeps of a prompt of `count`, where the budget is `mean`, over layers.
+  /// Tokens that each KV head of this layer keeps of a prompt of `count`, given a budget of `mean`
+  /// on average over layers.
   func capacity(mean: Int, ofPrompt count: Int, layer: LayerView) -> Int
 
-  /// Tokens that each KV head keeps, `capacity` on average, of which `forced` in any case.
+  /// Tokens that each KV head keeps: `capacity` on average, at least `forced` each.
   func shares(of capacity: Int, forced: Int, _ scores: [[Float]]) -> [Int]
 
   /// Whether the cache is cut back to the budget of the prompt before every decode step.
@@ -72,7 +75,8 @@ public struct ForcedTokens: Sendable, Hashable {
     self.newest = newest
   }
 
-  /// The same cut to a budget: the newest token comes before the first ones, these before the other newest ones.
+  /// The same, limited to a budget: the newest token has priority over the first ones, and these
+  /// over the other newest ones.
   func limited(to capacity: Int) -> ForcedTokens {
     let first = min(max(0, self.first), capacity - 1)
     return ForcedTokens(first: first, newest: min(max(1, newest), capacity - first))

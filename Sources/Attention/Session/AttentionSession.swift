@@ -5,9 +5,10 @@ import Threads
 
 /// One strategy at work on one sequence: what it remembers, its KV cache, and what they cost.
 ///
-/// A prompt is: cache its keys and values, select, attend, then compact where the strategy wants it. A decode step is:
-/// compact (free tokens, move tokens to the cold tier) where it is due, cache, select, attend. A prompt comes first and
-/// whole, or not at all; a decode step takes no more tokens than the strategy allows together.
+/// A prompt: cache its keys and values, select, attend, then compact if the strategy asks for it. A
+/// decode step: compact (free tokens, move tokens to the cold tier) if due, cache, select, attend.
+/// A prompt comes first and as a whole, or not at all; a decode step takes no more tokens than the
+/// strategy allows at once.
 public final class AttentionSession: LayerAttention {
   public let strategy: any AttentionStrategy
   public let shape: AttentionShape
@@ -18,14 +19,14 @@ public final class AttentionSession: LayerAttention {
   public private(set) var times: [AttentionPhase: StageTimes] = [:]
   /// Query-key pairs of all calls, over query heads and layers.
   public private(set) var pairs = PairCounts()
-  /// How the strategy broke its contract; its results are not to be trusted then.
+  /// How the strategy broke its contract, if it did; then its results cannot be trusted.
   public private(set) var fault: StrategyFault?
-  /// Told of every decision, with the view that it was made from.
+  /// Called with every decision and the view it was based on.
   public var observer: ((LayerView, Decision, HeadSelections) -> Void)?
 
   private var work: [any LayerWork]
   private let prefillGranularity: PrefillGranularity
-  /// Attends where keys are seen at other positions than they were written with.
+  /// Used if keys are seen at positions other than those they were written with.
   private let cacheRelative: CacheRelativeAttention?
   /// The kernel's gathering time when the last attention began.
   private var gatheredBefore: UInt64 = 0
@@ -33,16 +34,17 @@ public final class AttentionSession: LayerAttention {
   private var selections: HeadSelections
   private var kept: HeadSelections
   private var exact: HeadSelections
-  /// The last query of each layer (1 x queryHeads·headDimension): what a retention before the next step goes by.
+  /// The last query of each layer (1 x queryHeads·headDimension): what a retention before the next
+  /// step is based on.
   private var newestQueries: [Matrix?]
 
   /// What was decided.
   public enum Decision: Sendable, Hashable {
-    /// One selection a query head, for queries at these positions.
+    /// One selection per query head, for queries at these positions.
     case attending(Range<Int>)
-    /// One selection a KV head, its window taken at this query.
+    /// One selection per KV head, its window taken at this query.
     case retaining(newestQuery: Int)
-    /// One selection a KV head of what is held exactly, its window taken at this query.
+    /// One selection per KV head of what is held exactly, its window taken at this query.
     case cooling(newestQuery: Int)
   }
 
@@ -71,7 +73,8 @@ public final class AttentionSession: LayerAttention {
   /// Whether it has to be told what follows a prompt before it sees the prompt.
   public var readsFuture: Bool { strategy.readsFuture }
 
-  /// Tells an oracle what follows the prompt to come; others make nothing of it. Traps once the caches hold tokens.
+  /// Tells an oracle what will follow the prompt; other strategies ignore it. Traps once the caches
+  /// hold tokens.
   public func foresee(_ future: FutureAttention) {
     precondition(
       caches.allSatisfy { $0.allSatisfy { $0.count == 0 } },
@@ -82,20 +85,21 @@ public final class AttentionSession: LayerAttention {
   /// In how many bits the caches' cold tiers hold tokens; nil without one.
   public let coldFormat: ColdFormat?
 
-  /// Whether the log-sum-exp is that of dense logits: not of keys at other positions than they were written with, nor
-  /// of quantised ones. Where it is not, it says nothing of the dense attention mass, so dropped mass and its bound are
-  /// not measured.
+  /// Whether the log-sum-exp is that of the dense logits: false if keys are seen at other positions
+  /// or are quantised. Then it says nothing about the dense attention mass, so dropped mass and its
+  /// bound are not measured.
   public var logitsAreDense: Bool { cacheRelative == nil && coldFormat == nil }
 
-  /// Bytes beside keys and values that the strategy keeps for cached tokens.
+  /// Bytes that the strategy keeps for cached tokens besides keys and values.
   public var stateBytes: Int { work.reduce(0) { $0 + $1.cacheBytes } }
 
-  /// What the strategy remembers of each layer, and how many bytes of it it counts as part of the cache.
+  /// What the strategy remembers about each layer, and how many of its bytes count as part of the
+  /// cache.
   package var states: [(state: Any, cacheBytes: Int)] {
     work.map { ($0.remembered, $0.cacheBytes) }
   }
 
-  /// Bytes that the caches have allocated, with what the strategy keeps for their tokens.
+  /// Bytes allocated by the caches, plus what the strategy keeps for their tokens.
   public var residentBytes: Int { sumOfCaches(\.allocatedBytes) + stateBytes }
 
   /// Bytes of the tokens held, in whatever tier.
@@ -185,7 +189,7 @@ public final class AttentionSession: LayerAttention {
       waiting.append(QueryBlock(rows: block, selections: selections.selections))
       runs += selections.selections.reduce(0) { $0 + $1.runs.count }
       clock.lap(&times[.prefill, default: StageTimes()].select)
-      // Few queries are attended to faster alone; many runs take memory.
+      // A few queries run faster on their own; many runs take memory.
       if block.count > AttentionKernel.fewQueries && block.upperBound < view.queryCount
         && runs < Self.mostRunsWaiting
       {
@@ -216,7 +220,8 @@ public final class AttentionSession: LayerAttention {
     }
   }
 
-  /// Passes a decision on; one that is not a selection for each head is a fault, and everything in its place.
+  /// Passes a decision on. If it does not hold one selection per head, that is a fault, and
+  /// everything is selected instead.
   private func note(
     _ view: LayerView, _ decision: Decision, _ selections: inout HeadSelections, heads: Int
   ) {
@@ -232,7 +237,8 @@ public final class AttentionSession: LayerAttention {
     observer?(view, decision, selections)
   }
 
-  /// The time since the last border was attention, but for the gathering of selected tokens, which is selection.
+  /// Counts the time since the last lap as attention, except for gathering selected tokens, which
+  /// is part of selection.
   private func lapAttend(_ clock: inout StageClock, _ phase: AttentionPhase) {
     var spent: UInt64 = 0
     clock.lap(&spent)
@@ -241,7 +247,7 @@ public final class AttentionSession: LayerAttention {
     times[phase, default: StageTimes()].select += gathering
   }
 
-  /// Runs of selections that wait for their queries to attend (16 bytes each).
+  /// The most runs held back until their queries attend (16 bytes each).
   private static let mostRunsWaiting = 1 << 18
 
   private func attend(
@@ -285,7 +291,7 @@ public final class AttentionSession: LayerAttention {
   }
 }
 
-/// What came of one call of attention, beside its output.
+/// The result of one call of attention, besides its output.
 public struct AttentionOutcome: Sendable {
   /// Natural log-sum-exp of the attended logits, (queryHeads x tokens).
   public var logSumExp: [Float]

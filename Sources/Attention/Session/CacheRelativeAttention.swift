@@ -3,8 +3,8 @@ import Kernels
 import Tensors
 import Threads
 
-/// Attention under ``CachePositions``: the recent keys with the query as it is, the first keys with the query turned
-/// back, and both made one by their log-sum-exps.
+/// Attention under ``CachePositions``: recent keys with the query as it is, first keys with the
+/// query rotated back, both combined through their log-sum-exps.
 struct CacheRelativeAttention {
   let positions: CachePositions
   /// By layer.
@@ -69,7 +69,7 @@ struct CacheRelativeAttention {
     return counts
   }
 
-  /// A cache of a head's first tokens alone: a query always sees itself, and must not here.
+  /// A cache of only a head's first tokens: a query always sees itself, which it must not here.
   private func firstTokens(of head: KVHead) -> KVHead {
     let first = KVHead(headDimension: head.headDimension, scale: head.scale)
     let count = head.slot(atOrAfter: positions.sinks)

@@ -2,8 +2,8 @@ import Tensors
 
 /// What a forward pass asks of attention: one call per layer and phase.
 ///
-/// An `AttentionSession` is the plain case; a probe that measures wraps one or several of them and has the same face,
-/// so that a pass that is timed contains no measuring code.
+/// An `AttentionSession` is the plain case; a probe wraps one or several of them behind the same
+/// interface, so that a timed pass contains no measuring code.
 public protocol LayerAttention: AnyObject {
   var shape: AttentionShape { get }
 
@@ -20,6 +20,7 @@ public protocol LayerAttention: AnyObject {
     firstPosition: Int, output: inout Matrix
   ) -> AttentionOutcome
 
-  /// How many tokens from `position` on may be decoded in one step with the same result as one by one.
+  /// How many tokens from `position` on may be decoded in one step with the same result as one by
+  /// one.
   func queriesDecodedTogether(from position: Int) -> Int
 }

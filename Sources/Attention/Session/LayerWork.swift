@@ -1,9 +1,9 @@
 import Tensors
 
-/// A strategy and what it remembers of one layer of one sequence, its type hidden: what it does in each phase, and
-/// nothing where it has no capability for it.
+/// A strategy with what it remembers about one layer of one sequence, type-erased: it acts where it
+/// has the capability and does nothing elsewhere.
 protocol LayerWork: AnyObject {
-  /// Takes note of what entered the cache.
+  /// Shows the strategy what entered the cache.
   func observe(_ layer: LayerView)
   func selectForPrefill(
     _ layer: LayerView, queries: Range<Int>, into selections: inout HeadSelections)
@@ -14,7 +14,7 @@ protocol LayerWork: AnyObject {
   var prefillGranularity: PrefillGranularity { get }
   var coldFormat: ColdFormat? { get }
   var cacheBytes: Int { get }
-  /// What it remembers, for a look from outside.
+  /// What it remembers, for inspection.
   var remembered: Any { get }
 }
 

@@ -1,11 +1,12 @@
 import Kernels
 import Tensors
 
-/// A session that is given decode steps of any size and takes each in the pieces that its strategy allows.
+/// A session that accepts decode steps of any size and splits each into pieces its strategy allows.
 ///
-/// Inside a layer token after token meets the cache as in steps of one: what is due before a token happens before it,
-/// and no selection sees a later one. So the results are those of single steps, while everything around attention (the
-/// weights, above all) is worked on for many tokens at once. For texts that are known beforehand; not for timing.
+/// Within a layer, tokens meet the cache as in single steps: whatever is due before a token happens
+/// before it, and no selection sees a later one. So the results are those of single steps, while
+/// everything around attention (above all the weights) is processed for many tokens at once. For
+/// texts known in advance; not for timing.
 public final class PiecewiseAttention: LayerAttention {
   private let session: AttentionSession
 
@@ -27,11 +28,12 @@ public final class PiecewiseAttention: LayerAttention {
 }
 
 extension AttentionSession {
-  /// Attends as `attend` does, a decode step of any size in pieces: as many rows at a time as the strategy allows. A
-  /// prompt is one piece.
+  /// Attends as `attend` does, a decode step of any size in pieces: as many rows at a time as the
+  /// strategy allows. A prompt is one piece.
   ///
-  /// - Parameter afterPiece: called after each piece with its rows of the step, its output (rows.count x
-  ///   queryHeads·headDimension) and its outcome, when the caches are those after the piece.
+  /// - Parameter afterPiece: called after each piece with its rows of the step, its output
+  ///   (rows.count x queryHeads·headDimension) and its outcome, when the caches are those after the
+  ///   piece.
   @discardableResult
   public func attendInPieces(
     layer: Int, phase: AttentionPhase, queries: Matrix, keys: Matrix, values: Matrix,
@@ -66,7 +68,7 @@ extension AttentionSession {
 }
 
 extension AttentionOutcome {
-  /// Takes in the outcome of some rows of a call.
+  /// Adds the outcome of some rows of a call.
   fileprivate mutating func add(_ piece: AttentionOutcome, ofRows rows: Range<Int>, of count: Int) {
     if pairs.isEmpty {
       pairs = Array(repeating: PairCounts(), count: piece.pairs.count)

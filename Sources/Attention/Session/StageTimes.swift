@@ -1,6 +1,7 @@
 import Kernels
 
-/// Time spent in the stages of attention, in nanoseconds, summed over layers and calls. Stages do not overlap.
+/// Time spent in the stages of attention, in nanoseconds, summed over layers and calls. Stages do
+/// not overlap.
 public struct StageTimes: Sendable, Hashable {
   /// Writing new keys and values into the cache.
   public var cache: UInt64 = 0
@@ -13,10 +14,10 @@ public struct StageTimes: Sendable, Hashable {
   public var total: UInt64 { cache + select + attend + compact }
 }
 
-/// A monotonic clock that is read at stage borders only.
+/// A monotonic clock, read only between stages.
 struct StageClock {
   private var watch = Stopwatch()
 
-  /// Adds the time since the last border to a stage.
+  /// Adds the time since the last lap to a stage.
   mutating func lap(_ stage: inout UInt64) { stage += watch.lap().nanoseconds }
 }

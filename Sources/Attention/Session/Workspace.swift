@@ -2,13 +2,14 @@ import Kernels
 import Synchronization
 import Threads
 
-/// What strategies and the framework share for one forward pass: the program's threads and one attention kernel.
+/// What strategies and the framework share for one forward pass: the program's threads and one
+/// attention kernel.
 ///
 /// Not `Sendable`: a forward pass has one owner.
 public final class Workspace {
   public let workers: WorkerPool
   public private(set) var kernel: AttentionKernel
-  /// The first fault that was reported since it was last taken.
+  /// The first fault reported since one was last taken.
   private let fault = Mutex<String?>(nil)
 
   public init(workers: WorkerPool) {
@@ -16,7 +17,7 @@ public final class Workspace {
     kernel = AttentionKernel(workers: workers)
   }
 
-  /// Gives back the memory that the attention kernel kept for its next call.
+  /// Frees the memory that the attention kernel keeps for its next call.
   public func releaseScratch() { kernel = AttentionKernel(workers: workers) }
 
   /// May be called from several threads.

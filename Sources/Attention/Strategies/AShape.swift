@@ -1,12 +1,14 @@
 import Records
 import Tensors
 
-/// A-shape: each query of the prompt attends to the first tokens and to its most recent ones; decode is dense.
+/// A-shape: each query of the prompt attends to the first tokens and to its most recent ones;
+/// decode is dense.
 ///
-/// As in MInference (Jiang et al. 2024, arXiv 2407.02490; microsoft/MInference, `ops/streaming_kernel.py`,
-/// `a_shape_kernel`): `initialTokens` is the repository's `n_init` (128), `localWindow` its `n_local` (3968), the current
-/// token included; column by column, as its kernel masks them. Nothing leaves the cache. A budget bounds what a query
-/// attends to and is shared 128 : 3968.
+/// As in MInference (Jiang et al. 2024, arXiv 2407.02490; microsoft/MInference,
+/// `ops/streaming_kernel.py`, `a_shape_kernel`): `initialTokens` is the repository's `n_init`
+/// (128), `localWindow` its `n_local` (3968), the current token included; column by column, as its
+/// kernel masks them. Nothing leaves the cache. A budget bounds what a query attends to and is
+/// shared 128 : 3968.
 public struct AShape: SelectsInPrefill, Budgeted {
   public static let about = StrategyFacts(
     "a-shape",

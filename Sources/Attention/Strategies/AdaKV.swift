@@ -2,22 +2,25 @@ import Records
 
 /// Ada-SnapKV: SnapKV whose KV heads share a layer's budget by what their scores are worth.
 ///
-/// Feng et al. 2024, arXiv 2407.11550; repositories FFY0/AdaKV (`snapkv_utils.py`, `AdaptiveSnapKVCluster`) and
-/// NVIDIA/kvpress (`presses/adakv_press.py`). Scores are SnapKV's, of each KV head: the mean over the last w =
-/// `observationWindow` queries, combined over the query heads of its group, then pooled. With a budget of C tokens, the
-/// mean over a layer's G KV heads, each head keeps the window and some c_h of the others, the best by score, G (C − w) in
-/// all. How many, `allocation` says; α is `floorFraction`:
+/// Feng et al. 2024, arXiv 2407.11550; repositories FFY0/AdaKV (`snapkv_utils.py`,
+/// `AdaptiveSnapKVCluster`) and NVIDIA/kvpress (`presses/adakv_press.py`). Scores are SnapKV's, of
+/// each KV head: the mean over the last w = `observationWindow` queries, combined over the query
+/// heads of its group, then pooled. With a budget of C tokens, the mean over a layer's G KV heads,
+/// each head keeps the window and some c_h of the others, the best by score, G (C − w) in all. How
+/// many, `allocation` says; α is `floorFraction`:
 ///
-/// - `protected` (kvpress): each head has its ⌊αC⌋ best tokens, window included, in any case; the rest of the budget goes
-///   to the best scores of the layer, whichever head they are in.
-/// - `mixed` (the original): with c_h the tokens of head h among the G (C − w) best scores of the layer, it gets
-///   (1 − α) c_h + α (C − w). The original rounds each, which may add up to more than the budget; here the parts are
-///   rounded down and the tokens left over go to the largest remainders.
+/// - `protected` (kvpress): each head is guaranteed its ⌊αC⌋ best tokens, including the window; the
+///   rest of the budget goes to the best scores of the layer, whichever head they are in.
+/// - `mixed` (the original): with c_h the tokens of head h among the G (C − w) best scores of the
+///   layer, it gets (1 − α) c_h + α (C − w). The original rounds each, which may add up to more
+///   than the budget; here the parts are rounded down and the tokens left over go to the largest
+///   remainders.
 ///
-/// `normalize` multiplies the scores of a head by the share that its C − w best have of their sum, before heads are
-/// compared. The caches are ragged: heads hold different numbers of tokens, and only those. The defaults are kvpress's
-/// (w 64, kernel 5, average, α 0.2). The original's runs: `observationWindow` 32, `kernel` 7, `pooling` maximum, `allocation`
-/// mixed, and α 0.5 (0.2 is suggested where query heads share keys, as here). Generated tokens stay.
+/// `normalize` multiplies the scores of a head by the share that its C − w best have of their sum,
+/// before heads are compared. The caches are ragged: each head holds exactly as many tokens as it
+/// was given. The defaults are kvpress's (w 64, kernel 5, average, α 0.2). The original's runs:
+/// `observationWindow` 32, `kernel` 7, `pooling` maximum, `allocation` mixed, and α 0.5 (0.2 is
+/// suggested where query heads share keys, as here). Generated tokens stay.
 public struct AdaKV: Scorer {
   public enum Allocation: String, ParameterChoice { case protected, mixed }
 
@@ -79,7 +82,8 @@ public struct AdaKV: Scorer {
     }
   }
 
-  /// How many of the `count` best scores of all heads lie in each, the `leftOut` best of each head not taken into account.
+  /// How many of the `count` best scores of all heads lie in each head, not counting each head's
+  /// `leftOut` best.
   private static func counts(
     ofBest count: Int, in scores: [ArraySlice<Float>], leavingOut leftOut: Int
   ) -> [Int] {
@@ -108,9 +112,10 @@ public struct AdaKV: Scorer {
     return ArraySlice(scores.map { $0 * share })
   }
 
-  /// Whole numbers near `parts` that add up to `total`: rounded down, then the largest remainders up.
+  /// Whole numbers near `parts` that add up to `total`: rounded down, then the largest remainders
+  /// up.
   private static func rounded(_ parts: [Double], total: Int) -> [Int] {
-    // A part may be whole but for rounding.
+    // A part may be a whole number except for rounding.
     var counts = parts.map { Int(($0 + 1e-9).rounded(.down)) }
     var remainders = parts.indices.map {
       ScoreRank(score: Float(parts[$0] - Double(counts[$0])), index: $0)

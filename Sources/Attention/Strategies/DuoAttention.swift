@@ -1,20 +1,24 @@
 import Records
 import Tensors
 
-/// DuoAttention: some KV heads (retrieval heads) keep everything, the others (streaming heads) sinks and a window.
+/// DuoAttention: some KV heads (retrieval heads) keep everything, the others (streaming heads)
+/// sinks and a window.
 ///
-/// Xiao et al. 2024, arXiv 2410.10819; repository mit-han-lab/duo-attention. `sinks` and `localWindow`, the current token
-/// included, are its sink and recent sizes (128 and 256 of its shipped Llama 3.1 pattern), `sparsity` the share of
-/// streaming heads (0.5 where query heads share keys): of all layers' KV heads those with the lowest scores, of equal
-/// ones the earlier. `heads` lists a score for each KV head, layer after layer; scores that are all 0 or 1 are roles
-/// (1 keeps everything), and `sparsity` does not count. Streaming heads are sparse in the prompt pass too, as the
-/// original deploys them; `prefill: false` gives a dense prompt pass and eviction after it, which is kvpress's.
+/// Xiao et al. 2024, arXiv 2410.10819; repository mit-han-lab/duo-attention. `sinks` and
+/// `localWindow`, the current token included, are its sink and recent sizes (128 and 256 of its
+/// shipped Llama 3.1 pattern), `sparsity` the share of streaming heads (0.5 where query heads share
+/// keys): those with the lowest scores among the KV heads of all layers, the earlier on ties.
+/// `heads` lists a score for each KV head, layer after layer; if all scores are 0 or 1 they are
+/// roles (1 keeps everything) and `sparsity` is ignored. Streaming heads are sparse in the prompt
+/// pass too, as the original deploys them; `prefill: false` gives a dense prompt pass and eviction
+/// after it, which is kvpress's.
 ///
-/// Deviation: the original trains a gate for each head. Without `heads` a calibration works scores out without training,
-/// by kvpress's substitute (`presses/duo_attention_press.py`, `duo_attention_on_the_fly`): mean query and mean key of each
-/// head before rotation, both repeated over 500 positions and rotated; of the last query's attention the mean of the
-/// cumulative sum, which is high where attention reaches far back; the mean over a KV head's query heads. kvpress takes 50
-/// chapters of BookSum, this one stretch of `calibrationCorpus`.
+/// Deviation: the original trains a gate for each head. Without `heads`, calibration computes
+/// scores without training, by kvpress's substitute (`presses/duo_attention_press.py`,
+/// `duo_attention_on_the_fly`): mean query and mean key of each head before rotation, both repeated
+/// over 500 positions and rotated; the score is the mean of the cumulative sum of the last query's
+/// attention, which is high where attention reaches far back, averaged over a KV head's query
+/// heads. kvpress uses 50 chapters of BookSum, this one passage of `calibrationCorpus`.
 public struct DuoAttention: SelectsInPrefill, SelectsInDecode, Retains {
   public static let about = StrategyFacts(
     "duo-attention",
@@ -72,8 +76,8 @@ public struct DuoAttention: SelectsInPrefill, SelectsInDecode, Retains {
     if prefill { selectForDecode(layer, into: &selections, state: &state) }
   }
 
-  /// One selection whose window slides serves any number of steps; what has slid out of sight leaves at the next
-  /// retention.
+  /// One selection with a sliding window serves any number of steps; what has left the window
+  /// leaves the cache at the next retention.
   public func queriesDecodedTogether(from position: Int) -> Int { KVHead.pageTokens }
 
   public func selectForDecode(

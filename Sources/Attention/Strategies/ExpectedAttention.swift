@@ -1,19 +1,22 @@
 import Foundation
 import Records
 
-/// Expected attention: the tokens stay that queries to come are expected to attend to.
+/// Expected attention: the tokens stay that future queries are expected to attend to.
 ///
-/// Devoto et al. 2025, arXiv 2510.00636; as in kvpress (`presses/expected_attention_press.py`). For each query head, over
-/// the prompt's queries after the first `sinks`, before their rotation: mean μ and covariance Σ (divided by the number of
-/// queries). With R the mean of the rotations of the `futurePositions` positions after the prompt, μ ← Rμ, Σ ← RΣRᵀ.
-/// A token's score is the softmax, over all tokens after the sinks, of kᵀμ/√d + kᵀΣk/2d for the cached, rotated key k; the
-/// mean over the query heads of a KV head; plus `epsilon`, times ‖v‖₂. `covariance` and `valueNorm` (kvpress's
-/// `use_covariance`, `use_vnorm`) leave out Σ and ‖v‖₂. The defaults are kvpress's; its published evaluation has
-/// `epsilon` 0.01 and budgets shared between heads (AdaKV), which this is not. The sinks stay.
+/// Devoto et al. 2025, arXiv 2510.00636; as in kvpress (`presses/expected_attention_press.py`). For
+/// each query head, over the prompt's queries after the first `sinks`, before their rotation: mean
+/// μ and covariance Σ (divided by the number of queries). With R the mean of the rotations of the
+/// `futurePositions` positions after the prompt, μ ← Rμ, Σ ← RΣRᵀ. A token's score is the softmax,
+/// over all tokens after the sinks, of kᵀμ/√d + kᵀΣk/2d for the cached, rotated key k; the mean
+/// over the query heads of a KV head; plus `epsilon`, times ‖v‖₂. `covariance` and `valueNorm`
+/// (kvpress's `use_covariance`, `use_vnorm`) leave out Σ and ‖v‖₂. The defaults are kvpress's; its
+/// published evaluation has `epsilon` 0.01 and budgets shared between heads (AdaKV), which this is
+/// not. The sinks stay.
 ///
-/// Deviations: queries before rotation are worked out from the rotated ones (equal but for rounding); without known rotary
-/// positions nothing is turned; the newest token always stays, inside the budget (our caches never let go of it), where
-/// kvpress may drop it. Without a budget half of the prompt stays, for want of a published default.
+/// Deviations: queries before rotation are recovered from the rotated ones (equal except for
+/// rounding); without known rotary positions nothing is rotated; the newest token always stays,
+/// inside the budget (our caches never drop it), where kvpress may drop it. Without a budget half
+/// of the prompt stays, for want of a published default.
 ///
 /// Costs 2 d² multiplications for each token and query head.
 public struct ExpectedAttention: Scorer {

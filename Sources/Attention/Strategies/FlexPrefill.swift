@@ -2,28 +2,33 @@ import Records
 import Tensors
 import Threads
 
-/// FlexPrefill: each head of each prompt attends to as many blocks of columns and diagonals as cover a share of the
-/// attention, or, where its attention follows the queries, of single blocks; decode is dense.
+/// FlexPrefill: each head of each prompt attends to as many blocks of columns and diagonals as
+/// cover a share of the attention, or, where its attention follows the queries, of single blocks;
+/// decode is dense.
 ///
-/// Lai et al. 2025, arXiv 2502.20766; repository bytedance/FlexPrefill (`ops/flex_prefill_attention.py`,
-/// `get_active_blocks`). γ `gamma`, τ `tau`, `min_budget` `minBudget`, `max_budget` `maxBudget`; defaults are those of the
-/// repository's model patch. From the last `blockSize` (128) queries:
+/// Lai et al. 2025, arXiv 2502.20766; repository bytedance/FlexPrefill
+/// (`ops/flex_prefill_attention.py`, `get_active_blocks`). γ `gamma`, τ `tau`, `min_budget`
+/// `minBudget`, `max_budget` `maxBudget`; defaults are those of the repository's model patch. From
+/// the last `blockSize` (128) queries:
 ///
-/// 1. columns are the mean softmax rows, diagonals their sums over distances, both sorted; c the number whose largest
-///    sum to at most γ, plus 1, gives ⌊c / blockSize⌋ + 1 blocks of each, `minBudget` at least;
-/// 2. D = √JSD between the softmax of the mean query over the mean keys of blocks and the columns summed by block. D < τ:
-///    the head is query-aware; `minBudget` of columns and diagonals, and, of all block rows' softmax of mean queries over
-///    mean keys in one falling order, the blocks whose sum is at most γ times the number of rows;
+/// 1. columns are the mean softmax rows, diagonals their sums over distances, both sorted; c the
+///    number whose largest sum to at most γ, plus 1, gives ⌊c / blockSize⌋ + 1 blocks of each,
+///    `minBudget` at least;
+/// 2. D = √JSD between the softmax of the mean query over the mean keys of blocks and the columns
+///    summed by block. D < τ: the head is query-aware; `minBudget` of columns and diagonals, and,
+///    of all block rows' softmax of mean queries over mean keys in one falling order, the blocks
+///    whose sum is at most γ times the number of rows;
 /// 3. the first block of columns and the main diagonal of blocks always.
 ///
 /// A prompt of at most max(2 · blockSize, minBudget) tokens is dense.
 ///
-/// Simplified: ⌊c / 128⌋ of the repository is ⌊c / blockSize⌋ (the same by default); in D a block without any
-/// attention counts 0 (in the repository it makes D no number, and the head not query-aware); equal scores go to the
-/// lower place.
+/// Simplified: ⌊c / 128⌋ of the repository is ⌊c / blockSize⌋ (the same by default); in D a block
+/// without any attention counts as 0 (in the repository it makes D NaN, and the head not
+/// query-aware); on equal scores the lower index wins.
 ///
-/// Budgets replace `gamma` and `minBudget` (then one block). `mass` is γ. `density` is our addition: the largest γ of a
-/// layer with which the mean over query heads stays within it; where that of γ = 0 does not, the most recent tokens.
+/// Budgets replace `gamma` and `minBudget` (then one block). `mass` is γ. `density` is our
+/// addition: the largest γ of a layer with which the mean over query heads stays within it; where
+/// that of γ = 0 does not, the most recent tokens.
 public struct FlexPrefill: SelectsInPrefill, Budgeted {
   public static let about = StrategyFacts(
     "flex-prefill",

@@ -1,7 +1,8 @@
 import Records
 import Tensors
 
-/// Dense causal attention: every query attends to every key before it and to itself, and nothing leaves the cache.
+/// Dense causal attention: every query attends to every key before it and to itself, and nothing
+/// leaves the cache.
 ///
 /// The reference of every comparison.
 public struct FullAttention: AttentionStrategy {

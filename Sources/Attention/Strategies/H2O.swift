@@ -1,19 +1,23 @@
 import Records
 import Tensors
 
-/// H2O (heavy hitters): the most recent tokens stay, and of the others those that all queries so far attended to most.
+/// H2O (heavy hitters): the most recent tokens stay, and of the others those that all queries so
+/// far attended to most.
 ///
-/// Zhang et al. 2023, arXiv 2306.14048; repository FMInference/H2O (`h2o_hf/utils_real_drop/modify_llama.py`,
-/// `H2OKVCache_LayerWise`). The score of a cached token is the sum of the attention that it has had from every query so
-/// far: the column sums of the prompt's causal attention matrix, then for each generated token one more row, over the
-/// keys that the cache holds. After the prompt and after every step, a cache of more than `heavy` + `recent` tokens
-/// keeps the newest `recent` and of the others the `heavy` with the highest scores, which keep them. Causal and online:
-/// the statistics over later queries of the same repository's `utils_lm_eval` are a simulation of something else.
+/// Zhang et al. 2023, arXiv 2306.14048; repository FMInference/H2O
+/// (`h2o_hf/utils_real_drop/modify_llama.py`, `H2OKVCache_LayerWise`). The score of a cached token
+/// is the sum of the attention it has received from every query so far: the column sums of the
+/// prompt's causal attention matrix, then for each generated token one more row, over the keys that
+/// the cache holds. After the prompt and after every step, a cache of more than `heavy` + `recent`
+/// tokens keeps the newest `recent` and of the others the `heavy` with the highest scores, which
+/// keep them. Causal and online: the statistics over later queries of the same repository's
+/// `utils_lm_eval` simulate something else.
 ///
-/// `heavyFraction` and `recentFraction` are the source's `heavy_ratio` and `recent_ratio` (0.1 each) of the prompt; a budget
-/// takes the place of both, shared 1 : 1, the odd token to the recent ones. A KV head's score is the mean over its query
-/// heads (the source has no shared keys). A cut follows its step at the beginning of the next one, with the same tokens
-/// held while any query attends; at least the newest token is recent. Without a prompt fractions wait.
+/// `heavyFraction` and `recentFraction` are the source's `heavy_ratio` and `recent_ratio` (0.1
+/// each) of the prompt; a budget takes the place of both, shared 1 : 1, the odd token to the recent
+/// ones. A KV head's score is the mean over its query heads (the source has no shared keys). A cut
+/// takes place at the beginning of the following step, with the same tokens held whenever a query
+/// attends; at least the newest token is recent. Fractions take effect with a prompt.
 ///
 /// Costs a second pass over the prompt's attention: tiles of queries, spread over the threads.
 public struct H2O: Retains, Budgeted {
@@ -41,7 +45,8 @@ public struct H2O: Retains, Budgeted {
 
   public struct State: StrategyState {
     fileprivate var sizes: Sizes?
-    /// By KV head and slot, what each cached token has had from the queries up to `newestCounted`.
+    /// By KV head and slot, the attention that each cached token has received from the queries up
+    /// to `newestCounted`.
     fileprivate var scores: [[Double]]
     fileprivate var newestCounted = -1
 
@@ -84,7 +89,7 @@ public struct H2O: Retains, Budgeted {
         heavy: Share.count(heavyFraction, of: count),
         recent: Share.count(recentFraction, of: count))
     }
-    // The prompt's last query has been counted with the prompt when the first step begins.
+    // When the first step begins, the prompt's last query has already been counted.
     if layer.newestQuery > state.newestCounted {
       let sums =
         layer.phase == .prefill

@@ -2,12 +2,13 @@ import Records
 
 /// Knorm: the keys with the smallest norms stay.
 ///
-/// Devoto et al. 2024, arXiv 2406.11430 (L2 norm compression); as in kvpress (`presses/knorm_press.py`):
-/// score_j = −‖k_j‖₂ of the cached, rotated key. Nothing of queries is looked at.
+/// Devoto et al. 2024, arXiv 2406.11430 (L2 norm compression); as in kvpress
+/// (`presses/knorm_press.py`): score_j = −‖k_j‖₂ of the cached, rotated key. Queries do not matter.
 ///
-/// Deviations: the newest token always stays, inside the budget (our caches never let go of it), where kvpress may drop
-/// it. The authors' repository (alessiodevoto/l2compress) can leave out layers and, by default, prompts shorter than
-/// 2,048 tokens: kvpress and this one do not. Without a budget half of the prompt stays, for want of a published default.
+/// Deviations: the newest token always stays, inside the budget (our caches never drop it), where
+/// kvpress may drop it. The authors' repository (alessiodevoto/l2compress) can leave out layers
+/// and, by default, prompts shorter than 2,048 tokens: kvpress and this one do not. Without a
+/// budget half of the prompt stays, for want of a published default.
 public struct Knorm: Scorer {
   public static let about = StrategyFacts(
     "knorm", "After the prompt, the keys with the smallest norms stay.", .simplified,

@@ -3,17 +3,18 @@ import Records
 
 /// LagKV: the tokens of a partition that stand out against the partition after it stay.
 ///
-/// Liang et al. 2025, arXiv 2504.04704; as in kvpress (`presses/lagkv_press.py`). After the first `sinks` tokens come
-/// partitions of `lag` tokens. In each but the last, every channel of keys is scaled by the minimum and maximum that it
-/// takes in the *next* partition; a token's score is the standard deviation over its channels (divided by d − 1), the
-/// softmax of that over the partition; the same for values; the mean of both. Tokens are ranked inside their partition,
-/// so that partitions keep equal shares. Sinks, the last whole partition and what follows it stay. Queries are not
-/// looked at. A prompt shorter than sinks + 2 · lag keeps sinks and its newest tokens.
+/// Liang et al. 2025, arXiv 2504.04704; as in kvpress (`presses/lagkv_press.py`). After the first
+/// `sinks` tokens come partitions of `lag` tokens. In each but the last, every channel of keys is
+/// scaled by the minimum and maximum that it takes in the *next* partition; a token's score is the
+/// standard deviation over its channels (divided by d − 1), the softmax of that over the partition;
+/// the same for values; the mean of both. Tokens are ranked inside their partition, so that
+/// partitions keep equal shares. Sinks, the last whole partition and what follows it stay. Queries
+/// do not matter. A prompt shorter than sinks + 2 · lag keeps sinks and its newest tokens.
 ///
-/// Where the source is silent: equal ranks of several partitions go to the earlier one; a budget smaller than what
-/// always stays keeps sinks and the newest tokens; a channel that is constant in the next partition counts as 0 (the
-/// source divides by 0). `cross_scoring` is left out. Without a budget half of the prompt stays, for want of a
-/// published default.
+/// Where the source is silent: on equal ranks in several partitions the earlier one wins; a budget
+/// smaller than what always stays keeps sinks and the newest tokens; a channel that is constant in
+/// the next partition counts as 0 (the source divides by 0). `cross_scoring` is left out. Without a
+/// budget half of the prompt stays, for want of a published default.
 public struct LagKV: Scorer {
   public static let about = StrategyFacts(
     "lagkv", "After the prompt, tokens stay that stand out against the partition after theirs.",
@@ -24,7 +25,7 @@ public struct LagKV: Scorer {
 
   public init() {}
 
-  /// Partitions that have one after them.
+  /// Partitions that are followed by another.
   private func scoredPartitions(of count: Int) -> Int { max(0, (count - sinks) / lag - 1) }
 
   public func forcedTokens(of count: Int) -> ForcedTokens {

@@ -2,26 +2,33 @@ import Records
 import Tensors
 import Threads
 
-/// MInference: each head attends in prefill along some columns and diagonals, or to some blocks; decode is dense.
+/// MInference: each head attends in prefill along some columns and diagonals, or to some blocks;
+/// decode is dense.
 ///
-/// Jiang et al. 2024, arXiv 2407.02490; repository microsoft/MInference (`modules/minference_forward.py`,
-/// `csrc/vertical_slash_index.cu`, `ops/block_sparse_flash_attention.py`). Selections are made once from the whole prompt:
+/// Jiang et al. 2024, arXiv 2407.02490; repository microsoft/MInference
+/// (`modules/minference_forward.py`, `csrc/vertical_slash_index.cu`,
+/// `ops/block_sparse_flash_attention.py`). Selections are made once from the whole prompt:
 ///
-/// - vertical-slash (`verticals`, `slashes`: 1000, 6096): the softmax rows of the last `lastQueries` (`last_q`, 64) queries
-///   are summed by column, the first 30 counting as infinite, and by diagonal, the nearest 100 counting as infinite; the
-///   best of both, at least 30 and 50, rounded as `VerticalSlashSelection` says to stretches of 64 keys for 64 queries;
-/// - block-sparse (`topBlocks`, 100): products of the means of 64 queries and 64 keys; the best blocks of each row.
+/// - vertical-slash (`verticals`, `slashes`: 1000, 6096): the softmax rows of the last
+///   `lastQueries` (`last_q`, 64) queries are summed by column, the first 30 counting as infinite,
+///   and by diagonal, the nearest 100 counting as infinite; the best of both, at least 30 and 50,
+///   rounded as `VerticalSlashSelection` says to stretches of 64 keys for 64 queries;
+/// - block-sparse (`topBlocks`, 100): products of the means of 64 queries and 64 keys; the best
+///   blocks of each row.
 ///
-/// `heads` gives each query head a candidate by number (`candidates`), -1 to attend to everything; `pattern` "search" finds
-/// them offline, see `MInferenceCalibrator`. `scale` is the repository's `minference_ratio`.
+/// `heads` gives each query head a candidate by number (`candidates`), -1 to attend to everything;
+/// `pattern` "search" finds them offline, see `MInferenceCalibrator`. `scale` is the repository's
+/// `minference_ratio`.
 ///
-/// Simplified: equal scores go to the lower column, the shorter distance, the earlier block; a query always attends
-/// to itself, even where the block-sparse pattern leaves its block out; heads that the search gives the A-shape or the
-/// block-sparse pattern keep it, as in the paper (the repository's search writes them down as vertical-slash); with the
-/// defaults a prompt of less than some 7,000 tokens is nearly dense.
+/// Simplified: on equal scores the lower column, the shorter distance and the earlier block win; a
+/// query always attends to itself, even where the block-sparse pattern leaves its block out; heads
+/// that the search gives the A-shape or the block-sparse pattern keep it, as in the paper (the
+/// repository's search writes them down as vertical-slash); with the defaults a prompt of less than
+/// some 7,000 tokens is nearly dense.
 ///
-/// A `budget` of density replaces the sizes and is our addition: one scale for all sizes of a layer, the largest with
-/// which the mean over query heads stays within it, without the least sizes of 30 and 50.
+/// A `budget` of density replaces the sizes and is our addition: one scale for all sizes of a
+/// layer, the largest with which the mean over query heads stays within it, without the least sizes
+/// of 30 and 50.
 public struct MInference: SelectsInPrefill, Budgeted {
   public enum Pattern: String, ParameterChoice {
     case verticalSlash = "vertical-slash"
@@ -64,7 +71,8 @@ public struct MInference: SelectsInPrefill, Budgeted {
 
   public init() {}
 
-  /// What `heads` may name: the two patterns with the sizes given, then the sizes that the repository's search tries.
+  /// What `heads` may name: the two patterns with the sizes given, then the sizes that the
+  /// repository's search tries.
   package var candidates: [MInferencePattern] {
     [
       MInferencePattern(kind: .verticalSlash, first: verticals, second: slashes),

@@ -1,20 +1,22 @@
 import Records
 import Tensors
 
-/// An oracle: one selection after the prompt, of the tokens that the queries to come attend to most.
+/// An oracle: one selection after the prompt, of the tokens that the queries to come attend to
+/// most.
 ///
-/// For each KV head it keeps the prompt tokens with the largest attention weight, summed over all queries after the prompt
-/// and the query heads of the group, as a run with full attention shows them. No other choice made once after the prompt, of as
-/// many tokens, retains more of those queries' mass (in the `isolated` setting, where the queries are the same ones): what is
-/// left is the price of evicting so much, and the distance to it the price of a method's ignorance. It reads the
-/// future, so it is no method; it costs a run of its own.
+/// For each KV head it keeps the prompt tokens with the largest attention weight, summed over all
+/// queries after the prompt and the query heads of the group, as a run with full attention shows
+/// them. No other choice of as many tokens, made once after the prompt, retains more of those
+/// queries' mass (in the `isolated` setting, where the queries are the same): what it loses is the
+/// price of evicting that much, and a method's distance to it is the price of not knowing the
+/// future. It is not a method, and costs a run of its own.
 ///
-/// `scope` says among whom a budget is shared: each KV head has it (as in SnapKV), the KV heads of a layer share it (as in
-/// AdaKV), or all KV heads of the model do. The newest token of the prompt always stays, inside the budget; of equal weights the earlier
-/// token does. Generated tokens stay.
+/// `scope` says among whom a budget is shared: each KV head has it (as in SnapKV), the KV heads of
+/// a layer share it (as in AdaKV), or all KV heads of the model do. The newest token of the prompt
+/// always stays, inside the budget; on equal weights the earlier token does. Generated tokens stay.
 ///
-/// Where the continuation is not given (questions), its queries are those of the late tokens and of the answer that full attention
-/// gives.
+/// Where the continuation is not given (questions), its queries are those of the late tokens and of
+/// the answer that full attention gives.
 public struct OracleEviction: Retains, ReadsFuture, Budgeted {
   public enum Scope: String, ParameterChoice { case head, layer, model }
 
@@ -72,7 +74,7 @@ public struct OracleEviction: Retains, ReadsFuture, Budgeted {
     guard capacity < count else {
       return future.masses.map { $0.map { _ in .everything } }
     }
-    // A head is counted layer by layer; a token of it, head by head.
+    // Heads are numbered layer by layer, tokens head by head.
     let heads = future.masses.flatMap { $0 }
     let together =
       switch scope {

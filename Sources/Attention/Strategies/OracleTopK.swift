@@ -1,14 +1,17 @@
 import Records
 import Tensors
 
-/// An oracle: each query and query head attends to the keys with its largest attention scores, a given number of them.
+/// An oracle: each query and query head attends to the keys with its largest attention scores, a
+/// given number of them.
 ///
-/// No method that attends to as many keys for a query keeps more of that query's attention mass: what is left is the
-/// price of the budget, and the distance to this one the price of the method. It computes all scores to choose by them,
-/// so it saves nothing; its time says nothing of a method's. Nothing is evicted.
+/// No method that attends to as many keys for a query keeps more of that query's attention mass:
+/// what it loses is the price of the budget, and a method's distance to it the price of the method.
+/// It computes all scores to choose by them, so it saves nothing, and its time says nothing about a
+/// method's. Nothing is evicted.
 ///
-/// As skylight's `oracle_top_k.py`. Deviation: the query's own token is one of the keys, as in every selection here. A
-/// density gives each query the same number of keys, as many as it allows over the whole prompt.
+/// As skylight's `oracle_top_k.py`. Deviation: the query's own token is one of the keys, as in
+/// every selection here. A density gives each query the same number of keys, as many as it allows
+/// over the whole prompt.
 public struct OracleTopK: QueryOracle, Budgeted {
   public static let about = StrategyFacts(
     "oracle-top-k", "An oracle: each query attends to the keys with its largest exact scores.",

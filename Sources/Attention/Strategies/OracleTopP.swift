@@ -1,11 +1,12 @@
 import Records
 import Tensors
 
-/// An oracle: each query and query head attends to the fewest keys whose attention scores add up to a given mass.
+/// An oracle: each query and query head attends to the fewest keys whose attention scores add up to
+/// a given mass.
 ///
-/// No method keeps that mass of a query with fewer keys. As skylight's `oracle_top_p.py`. Deviation: the query's own token
-/// is one of the keys, as in every selection here. It computes all scores to choose by them, so its time says nothing
-/// of a method's. Nothing is evicted.
+/// No method keeps that mass of a query with fewer keys. As skylight's `oracle_top_p.py`.
+/// Deviation: the query's own token is one of the keys, as in every selection here. It computes all
+/// scores to choose by them, so its time says nothing about a method's. Nothing is evicted.
 public struct OracleTopP: QueryOracle, Budgeted {
   public static let about = StrategyFacts(
     "oracle-top-p",

@@ -1,21 +1,23 @@
 import Records
 import Tensors
 
-/// Quest: a decode query attends to the pages of the cache that could matter most to it; nothing is evicted.
+/// Quest: a decode query attends to the pages of the cache that could matter most to it; nothing is
+/// evicted.
 ///
-/// Tang et al. 2024, arXiv 2406.10774; repository mit-han-lab/Quest (`evaluation/quest_attention.py`). For each page of
-/// `pageSize` tokens the smallest m and largest M of every channel of its cached, rotated keys bound the logits that a
-/// query q can meet there: Σ_d max(q_d m_d, q_d M_d). Each query head attends exactly to the max(3, ⌊tokenBudget /
-/// pageSize⌋) pages with the largest bound. The prompt is dense, and so are the first `denseLayers` layers, unless the
-/// model has no more than those.
+/// Tang et al. 2024, arXiv 2406.10774; repository mit-han-lab/Quest
+/// (`evaluation/quest_attention.py`). For each page of `pageSize` tokens the smallest m and largest
+/// M of every channel of its cached, rotated keys bound the logits that a query q can have there:
+/// Σ_d max(q_d m_d, q_d M_d). Each query head attends exactly to the max(3,
+/// ⌊tokenBudget / pageSize⌋) pages with the largest bound. The prompt is dense, and so are the
+/// first `denseLayers` layers, unless the model has no more than those.
 ///
-/// Where the repository's parts differ: the current page is always one of the pages, as in its CUDA path; the Python
-/// path does not force it. A `budget` is kept strictly in the layers that are not dense: ⌊budget / pageSize⌋ pages
-/// without the least of three; one smaller than a page is a window. The bounds, two numbers a channel for `pageSize` keys,
-/// are part of the cache's bytes.
+/// Where the repository's parts differ: the current page is always one of the pages, as in its CUDA
+/// path; the Python path does not force it. A `budget` is strict in the layers that are not dense:
+/// ⌊budget / pageSize⌋ pages, without the minimum of three; a budget smaller than a page is a
+/// window. The bounds, two numbers a channel for `pageSize` keys, are part of the cache's bytes.
 ///
-/// Where a composition has another strategy evict, pages are of the tokens that are held, each KV head's its own; their
-/// bounds are worked out again when tokens have left.
+/// If another strategy of a composition evicts, pages consist of the tokens still held, for each KV
+/// head its own; their bounds are recomputed when tokens have left.
 public struct Quest: Observes, SelectsInDecode, Budgeted {
   public static let about = StrategyFacts(
     "quest", "Decode queries attend to the pages whose keys could matter most; nothing is evicted.",
@@ -84,7 +86,8 @@ public struct Quest: Observes, SelectsInDecode, Budgeted {
     }
   }
 
-  /// Pages that a query attends to, the current one included (0 where the budget is smaller than a page), and tokens.
+  /// Pages that a query attends to, the current one included (0 where the budget is smaller than a
+  /// page), and tokens.
   private var attended: (pages: Int, tokens: Int) {
     guard case .tokens(let tokens) = budget else {
       let pages = max(3, tokenBudget / pageSize)

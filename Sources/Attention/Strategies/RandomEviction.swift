@@ -1,10 +1,12 @@
 import Records
 
-/// Random: after the prompt, any tokens stay, with or without sinks. What a method must beat to be worth its selection.
+/// Random: after the prompt, any tokens stay, with or without sinks. What a method must beat to be
+/// worth its selection.
 ///
-/// Ours. Each token's score is a uniform number from `seed`, layer and KV head; the best of the budget stay, so that
-/// every set is equally likely, other ones in each layer and KV head, the same ones for every prompt of a length. The
-/// newest token always stays, inside the budget. `sinks` 0 shows what attention sinks are worth.
+/// Ours. Each token's score is a uniform number from `seed`, layer and KV head; the best of the
+/// budget stay, so that every set is equally likely: a different one in each layer and KV head, the
+/// same for every prompt of one length. The newest token always stays, inside the budget. `sinks` 0
+/// shows what attention sinks are worth.
 public struct RandomEviction: Scorer {
   public static let about = StrategyFacts(
     "random", "After the prompt, sinks and tokens drawn by chance stay.", .own, role: .control,

@@ -3,15 +3,17 @@ import Tensors
 
 /// StreamingLLM: attention sinks and a window of recent tokens; the middle is evicted.
 ///
-/// Xiao et al. 2023, arXiv 2309.17453; repository mit-han-lab/streaming-llm (`streaming_llm/kv_cache.py`).
-/// `sinks` is the repository's `start_size` (4), `localWindow` its `recent_size` (512), the current token included.
+/// Xiao et al. 2023, arXiv 2309.17453; repository mit-han-lab/streaming-llm
+/// (`streaming_llm/kv_cache.py`). `sinks` is the repository's `start_size` (4), `localWindow` its
+/// `recent_size` (512), the current token included.
 ///
-/// `positions` cacheRelative is the repository's: keys stand at 0, 1, … of the cache, and the query at its end. Then the
-/// logits are not the dense ones. The default, absolute, is what most re-implementations do.
+/// `positions` cacheRelative is the repository's: keys are at 0, 1, … in the cache, the query at
+/// its end, and the logits differ from the dense ones. The default, absolute, is what most
+/// re-implementations do.
 ///
-/// Deviations: the default of `positions`; and the prompt is attended under the same rule in one pass, which is what the
-/// repository's perplexity script does token by token (`prefill: false` gives a dense prompt pass at the true positions
-/// and eviction after it).
+/// Deviations: the default of `positions`; and the prompt is attended under the same rule in one
+/// pass, which is what the repository's perplexity script does token by token (`prefill: false`
+/// gives a dense prompt pass at the true positions and eviction after it).
 public struct StreamingLLM: SelectsInPrefill, SelectsInDecode, Retains, Budgeted {
   /// Where queries see keys.
   public enum Positions: String, ParameterChoice {
@@ -57,7 +59,7 @@ public struct StreamingLLM: SelectsInPrefill, SelectsInDecode, Retains, Budgeted
     let capacity =
       switch budget {
       case .tokens(let tokens): min(tokens, largestSize)
-      // A density of 1 is no bound, in decode neither.
+      // A density of 1 sets no limit, in decode either.
       case .density(let density, let promptTokens):
         density >= 1
           ? largestSize : Share.tokensSeen(density: density, promptTokens: promptTokens)
@@ -80,8 +82,8 @@ public struct StreamingLLM: SelectsInPrefill, SelectsInDecode, Retains, Budgeted
     if prefill { keep(in: &selections) }
   }
 
-  /// Steps share one selection whose window slides, so any number may be taken together; what has slid out of sight
-  /// leaves the cache at the next retention.
+  /// Steps share one selection with a sliding window, so any number may be taken together; what has
+  /// left the window leaves the cache at the next retention.
   public func queriesDecodedTogether(from position: Int) -> Int { KVHead.pageTokens }
 
   public func selectForDecode(

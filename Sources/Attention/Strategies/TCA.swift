@@ -1,24 +1,29 @@
 import Records
 import Tensors
 
-/// TCA-Attention: each head keeps the core tokens of every block, as many as its calibrated configuration allows.
+/// TCA-Attention: each head keeps the core tokens of every block, as many as its calibrated
+/// configuration allows.
 ///
-/// You et al. 2025, arXiv 2512.09238v1. The paper's symbols: τ `threshold`, b `blockSize`, w `localWindow`, α `balance`,
-/// p_k `TCACandidate.shares`, Ψ `TCACandidate.budgets`, h_j `TCASelector.blockScores`, G the runs of a selection.
+/// You et al. 2025, arXiv 2512.09238v1. The paper's symbols: τ `threshold`, b `blockSize`, w
+/// `localWindow`, α `balance`, p_k `TCACandidate.shares`, Ψ `TCACandidate.budgets`, h_j
+/// `TCASelector.blockScores`, G the runs of a selection.
 ///
-/// Offline, `TCACalibrator` picks each query head's candidate. Online, the last prompt query's attention gives each key
-/// its importance; blocks are ranked by mass and redundancy and share out the head's budgets; each keeps its most
-/// important tokens. Query i attends to G and to its local window, keys from E(i) on. After the prompt a KV head keeps
-/// what its query heads chose and the local window; in decode each block that leaves the window is thinned the same way.
+/// Offline, `TCACalibrator` picks each query head's candidate. Online, the last prompt query's
+/// attention gives each key its importance; blocks are ranked by mass and redundancy and share out
+/// the head's budgets; each keeps its most important tokens. Query i attends to G and to its local
+/// window, keys from E(i) on. After the prompt a KV head keeps what its query heads chose and the
+/// local window; in decode each block that leaves the window is thinned the same way.
 ///
-/// Where the paper is silent: a local window of whole blocks, `localWindow + 1` to `localWindow + blockSize` keys; importance
-/// over all keys, not re-normalised in a block; budgets by largest remainder; ties to the lower position; the default
-/// criterion is `meanMass` (the paper's is `columnMean`, which bounds nothing that a query loses); in decode a block is
-/// thinned once, with the query before the first that no longer has it in its window, and with `aggregate` its
-/// importance is the mean of the group's softmax rows over the keys held. Beyond the paper, all off by default: `sinks`,
-/// `importanceQueries`, `groupMerge` aggregate, `groupAttends` union.
+/// Where the paper is silent: a local window of whole blocks, `localWindow + 1` to
+/// `localWindow + blockSize` keys; importance over all keys, not re-normalised in a block; budgets
+/// by largest remainder; ties to the lower position; the default criterion is `meanMass` (the
+/// paper's is `columnMean`, which bounds nothing that a query loses); in decode a block is thinned
+/// once, by the last query that still has it in its window, and with `aggregate` its importance is
+/// the mean of the group's softmax rows over the keys held. Beyond the paper, all off by default:
+/// `sinks`, `importanceQueries`, `groupMerge` aggregate, `groupAttends` union.
 ///
-/// A cache never lets go of its newest token: with `localWindow` 0 one that was not chosen waits for the next block.
+/// A cache never drops its newest token: with `localWindow` 0, one that was not chosen stays until
+/// the next block is thinned.
 public struct TCA: SelectsInPrefill, SelectsInDecode, Retains, RemembersOtherPhases {
   public static let about = StrategyFacts(
     "tca",
@@ -61,12 +66,12 @@ public struct TCA: SelectsInPrefill, SelectsInDecode, Retains, RemembersOtherPha
     TCASelector(blockSize: blockSize, localWindow: localWindow, balance: balance, sinks: sinks)
   }
 
-  /// What the strategy remembers of one layer.
+  /// What the strategy remembers about one layer.
   public struct State: StrategyState {
     /// The layer's candidates by query head; nil keeps everything.
     let candidates: [TCACandidate?]
-    /// G and the window by query head, G grown by the blocks that left the window in decode; empty before anything
-    /// was chosen.
+    /// G and the window by query head, G grown by the blocks that left the window in decode; empty
+    /// before anything was chosen.
     var chosen: [Selection] = []
     /// Their union by KV head.
     var held: [Selection] = []
@@ -134,7 +139,8 @@ public struct TCA: SelectsInPrefill, SelectsInDecode, Retains, RemembersOtherPha
     }
   }
 
-  /// What is attended to where nothing is evictable yet: the window, or everything by a head without a candidate.
+  /// What is attended to while nothing is evictable: the window, or everything for a head without a
+  /// candidate.
   private func windowsOnly(_ state: State) -> [Selection] {
     state.candidates.map { $0 == nil ? .everything : Selection(window: window) }
   }
@@ -192,13 +198,15 @@ public struct TCA: SelectsInPrefill, SelectsInDecode, Retains, RemembersOtherPha
     for head in 0..<kept.count {
       kept[head] = state.held[head]
       if layer.phase == .decode && !state.held[head].isEverything {
-        // The window of the next query, seen from the newest one: the thinned block is outside of it.
+        // The window of the next query, seen from the newest one: the thinned block is outside of
+        // it.
         kept[head].window = LocalWindow(width: max(0, layer.newestQuery - end))
       }
     }
   }
 
-  /// The block [end − b, end) leaves the window before the next query: each head keeps its most important tokens of it.
+  /// The block [end − b, end) leaves the window before the next query: each head keeps its most
+  /// important tokens of it.
   private func thinBlock(before end: Int, _ layer: LayerView, _ state: inout State) {
     if state.chosen.isEmpty { state.chosen = windowsOnly(state) }
     let first = end - blockSize

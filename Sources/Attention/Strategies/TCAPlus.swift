@@ -3,26 +3,31 @@ import Tensors
 
 /// tca-plus: like TCA each head keeps its core tokens, but no token has to be lost.
 ///
-/// Our own, after TCA-Attention (You et al. 2025, arXiv 2512.09238) and what its weaknesses are (`docs/findings.md`).
-/// What differs from `tca`:
+/// Our own, after TCA-Attention (You et al. 2025, arXiv 2512.09238) and its weaknesses
+/// (`docs/findings.md`). What differs from `tca`:
 ///
-/// - **One selection per KV head**, which is what memory pays for. Importance is the attention that queries *spread over
-///   the prompt* pay to a key outside of their own windows, summed over them and over the group's query heads; the most
-///   important keys of the whole region stay, wherever they lie, and the first `sinks`. Calibration picks for each KV
-///   head the smallest share with which nine (query head, query) pairs in ten keep `threshold` of their attention.
-/// - **The last `denseQueries` prompt queries attend to everything**: what follows the prompt stands on them.
-/// - **Two tiers.** After the prompt the keys that its last queries attend to most are held exactly, with the sinks and the
-///   window; all others move to a cold tier of pages of 32 tokens in 4 or 8 bits (`ColdTier`). Generated tokens are held
-///   exactly while they are in the window and leave it page by page. With `coldTier` none they are freed, and of a
-///   generated page the same share stays as of the prompt.
-/// - **Decode queries choose anew**: each group of query heads attends to all exact tokens and to the `decodeDensity` of
-///   the cold pages that promise most: by the group's attention to their keys as they are read back, or, for less work
-///   and worse choices, by the softmax over pages of the bounds that the ranges of their key channels give (as Quest's).
+/// - **One selection per KV head**, which is what memory pays for. Importance is the attention that
+///   queries *spread over the prompt* pay to a key outside of their own windows, summed over them
+///   and over the group's query heads; the most important keys of the whole region stay, wherever
+///   they lie, and the first `sinks`. Calibration picks for each KV head the smallest share with
+///   which nine (query head, query) pairs in ten keep `threshold` of their attention.
+/// - **The last `denseQueries` prompt queries attend to everything**: what follows the prompt
+///   depends on them.
+/// - **Two tiers.** After the prompt the keys that its last queries attend to most are held
+///   exactly, with the sinks and the window; all others move to a cold tier of pages of 32 tokens
+///   in 4 or 8 bits (`ColdTier`). Generated tokens are held exactly while they are in the window
+///   and leave it page by page. With `coldTier` none they are freed, and of a generated page the
+///   same share stays as of the prompt.
+/// - **Decode queries choose anew**: each group of query heads attends to all exact tokens and to
+///   the `decodeDensity` of the cold pages that matter most: by the group's attention to their
+///   dequantised keys, or, for less work and worse choices, by the softmax over pages of the bounds
+///   given by the ranges of their key channels (as in Quest).
 ///
-/// Without a `budget` a head's calibrated share is held exactly. A budget of tokens means the bytes of so many float32
-/// tokens for the prompt: what the cold tier leaves is spent on exact tokens, shared among all heads in proportion to
-/// their calibrated shares. Where it is too small for that the window gives way, and then the least important tokens
-/// leave; windows and sinks take at most half of it. A budget of at least all tokens changes nothing at all.
+/// Without a `budget` a head's calibrated share is held exactly. A budget of tokens means the bytes
+/// of so many float32 tokens for the prompt: what the cold tier leaves is spent on exact tokens,
+/// shared among all heads in proportion to their calibrated shares. Where it is too small for that
+/// the window gives way, and then the least important tokens leave; windows and sinks take at most
+/// half of it. A budget of at least all tokens changes nothing at all.
 public struct TCAPlus: SelectsInPrefill, SelectsInDecode, HasColdTier, RemembersOtherPhases,
   Budgeted
 {
@@ -70,14 +75,16 @@ public struct TCAPlus: SelectsInPrefill, SelectsInDecode, HasColdTier, Remembers
     try HeadValues.ofQueryHeads("share", shape).check(heads, "heads", layers: shape.layers)
   }
 
-  /// What is remembered of one layer.
+  /// What is remembered about one layer.
   public struct State: StrategyState {
-    /// Of the KV heads of all layers, nil where one keeps everything; and where this layer's begin.
+    /// The shares of the KV heads of all layers, nil for those that keep everything, and where this
+    /// layer's begin.
     let shares: [Double?]
     let firstHead: Int
-    /// Positions from here on have not been shared out among the tiers.
+    /// Positions from here on have not been assigned to a tier yet.
     var settled = 0
-    /// The share of a head's evictable prompt that is exact, by KV head; empty before anything was shared out.
+    /// The share of a head's evictable prompt that is exact, by KV head; empty before anything was
+    /// assigned.
     var exactShare: [Double] = []
     /// What is to be held exactly, by KV head, between the two halves of a retention; else empty.
     var exact: [Selection] = []
@@ -103,7 +110,8 @@ public struct TCAPlus: SelectsInPrefill, SelectsInDecode, HasColdTier, Remembers
   /// Whether a budget holds that many tokens exactly.
   private func isCovered(_ tokens: Int) -> Bool { budgetTokens.map { $0 >= tokens } ?? false }
 
-  /// What a prompt's selection and its calibration go by: of a group's queries, the attention to each key.
+  /// What a prompt's selection and its calibration are based on: the attention of a group's queries
+  /// to each key.
   public func promptImportance(_ layer: LayerView, kvHead: Int) -> [Float] {
     let heads = layer.shape.queryHeads(of: kvHead)
     switch importance {
@@ -171,8 +179,9 @@ public struct TCAPlus: SelectsInPrefill, SelectsInDecode, HasColdTier, Remembers
     state.exact = []
   }
 
-  /// Sinks and tokens of the window that stay of a prompt: at most half of a budget, the newest token in any case. The
-  /// window gives way, down to a page, where that saves a token outside of it from leaving.
+  /// Sinks and tokens of the window that stay of a prompt: at most half of a budget, the newest
+  /// token in any case. The window gives way, down to a page, where that saves a token outside of
+  /// it from leaving.
   private func forced(
     ofPrompt tokens: Int, _ plan: TierPlan
   ) -> (sinks: Int, window: Int) {
@@ -218,7 +227,8 @@ public struct TCAPlus: SelectsInPrefill, SelectsInDecode, HasColdTier, Remembers
     state.settled = end
   }
 
-  /// What each KV head of a layer holds of its evictable tokens; nil for a head that keeps everything.
+  /// What each KV head of a layer holds of its evictable tokens; nil for a head that keeps
+  /// everything.
   private func tierShares(
     _ state: State, _ plan: TierPlan, kvHeads: Int, evictable: Int, forced: Int
   ) -> [TierShare?] {
@@ -235,8 +245,8 @@ public struct TCAPlus: SelectsInPrefill, SelectsInDecode, HasColdTier, Remembers
     return (0..<kvHeads).map { plan.share(bytes: bytes[state.firstHead + $0], of: evictable) }
   }
 
-  /// Before the next query: tokens that have left the window go to the cold tier in whole pages, or, without one, are
-  /// thinned.
+  /// Before the next query: tokens that have left the window go to the cold tier in whole pages,
+  /// or, without one, are thinned.
   private func settle(
     _ layer: LayerView, _ kept: inout HeadSelections, _ state: inout State
   ) {

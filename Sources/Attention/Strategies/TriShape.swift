@@ -4,9 +4,10 @@ import Tensors
 /// Tri-shape: A-shape, and the last queries of the prompt attend to everything; decode is dense.
 ///
 /// As in MInference's SCBench baselines (Li et al. 2024, arXiv 2412.10319; microsoft/MInference,
-/// `ops/streaming_kernel.py`, `tri_shape_kernel`): `initialTokens` is the repository's `n_init` (128), `localWindow` its
-/// `n_local` (3968), the current token included, `lastQueries` its `n_last` (100). Nothing leaves the cache. It takes no
-/// budget: what a query attends to depends on whether it is one of the last.
+/// `ops/streaming_kernel.py`, `tri_shape_kernel`): `initialTokens` is the repository's `n_init`
+/// (128), `localWindow` its `n_local` (3968), the current token included, `lastQueries` its
+/// `n_last` (100). Nothing leaves the cache. It takes no budget: what a query attends to depends on
+/// whether it is one of the last.
 public struct TriShape: SelectsInPrefill {
   public static let about = StrategyFacts(
     "tri-shape", "A-shape, and the prompt's last queries attend to everything; decode is dense.",

@@ -2,21 +2,26 @@ import Records
 import Tensors
 import Threads
 
-/// XAttention: prompt queries attend to the blocks with the highest sums along antidiagonals; decode is dense.
+/// XAttention: prompt queries attend to the blocks with the highest sums along antidiagonals;
+/// decode is dense.
 ///
-/// Xu et al. 2025, arXiv 2503.16428; repository mit-han-lab/x-attention (`xattn/src/Xattention.py`, `utils.py`). S `stride`
-/// (16 in the repository's model patch; 8 too), B `blockSize` (128), τ `threshold` (0.9 in the estimator). Blocks are
-/// scored once from the whole prompt (`AntidiagonalScores`). Each block of queries takes the first block of keys and its
-/// own, then the others by falling score while what it has taken holds less than τ of its row.
+/// Xu et al. 2025, arXiv 2503.16428; repository mit-han-lab/x-attention (`xattn/src/Xattention.py`,
+/// `utils.py`). S `stride` (16 in the repository's model patch; 8 too), B `blockSize` (128), τ
+/// `threshold` (0.9 in the estimator). Blocks are scored once from the whole prompt
+/// (`AntidiagonalScores`). Each block of queries takes the first block of keys and its own, then
+/// the others by falling score while what it has taken holds less than τ of its row.
 ///
-/// One threshold for all heads, or one each: `thresholds`, or `calibrationCorpus` for the repository's
-/// `profile_threshold`, see `XAttentionCalibrator`. Its published tables are for a model of 32 x 32 heads.
+/// One threshold for all heads, or one each: `thresholds`, or `calibrationCorpus` for the
+/// repository's `profile_threshold`, see `XAttentionCalibrator`. Its published tables are for a
+/// model of 32 x 32 heads.
 ///
-/// Faithful in what it selects; equal scores go to the earlier block, and every query attends to itself, since its own
-/// block is always taken. The scores of a block mix all of its tokens, later ones too.
+/// Faithful in what it selects; on equal scores the earlier block wins, and every query attends to
+/// itself, since its own block is always taken. The scores of a block mix all of its tokens, later
+/// ones too.
 ///
-/// Budgets replace the thresholds. `mass` is τ. `density` is our addition: the largest threshold of a layer, the same for
-/// its heads, with which the mean over query heads stays within it; where that of 0 does not, the most recent tokens.
+/// Budgets replace the thresholds. `mass` is τ. `density` is our addition: the largest threshold of
+/// a layer, the same for its heads, with which the mean over query heads stays within it; where
+/// that of 0 does not, the most recent tokens.
 public struct XAttention: SelectsInPrefill, Budgeted {
   public static let about = StrategyFacts(
     "xattention",

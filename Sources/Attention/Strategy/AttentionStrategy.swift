@@ -1,15 +1,17 @@
 import Records
 import Tensors
 
-/// One attention method with its parameters: it *selects*; the framework attends, compacts, counts and measures.
+/// One attention method with its parameters: it *selects*; the framework attends, compacts, counts
+/// and measures.
 ///
-/// A strategy says what it is (`about`), declares its parameters (``Parameter``), and conforms to the capabilities that
-/// it means: ``SelectsInPrefill``, ``SelectsInDecode``, ``Retains``, ``HasColdTier``, ``Observes``, ``ReadsFuture``.
-/// Listing, validation, phases, reports and the checker follow from that. A method that gives each cached token a score
-/// is shorter as a ``Scorer``.
+/// A strategy says what it is (`about`), declares its parameters (``Parameter``), and conforms to
+/// the capabilities it has: ``SelectsInPrefill``, ``SelectsInDecode``, ``Retains``,
+/// ``HasColdTier``, ``Observes``, ``ReadsFuture``. Listing, validation, phases, reports and the
+/// checker all follow from that. A method that scores each cached token is shorter to write as a
+/// ``Scorer``.
 ///
-/// A strategy is a value that all sequences share. What it must remember of one layer of one sequence lives in its
-/// `State`, which the framework makes, carries and throws away.
+/// A strategy is a value shared by all sequences. What it must remember about one layer of one
+/// sequence lives in its `State`, which the framework creates, carries along and discards.
 public protocol AttentionStrategy: Decodable, Hashable, Sendable {
   associatedtype State: StrategyState = NoState
 
@@ -18,26 +20,31 @@ public protocol AttentionStrategy: Decodable, Hashable, Sendable {
   /// Every parameter at its default.
   init()
 
-  /// Throws where parameters contradict each other or the shape; their ranges have been checked.
+  /// Throws if parameters contradict each other or the shape; their ranges have already been
+  /// checked.
   func check(for shape: AttentionShape) throws(ConfigurationError)
 
   func makeState(layer: Int, shape: AttentionShape) -> State
 
-  /// How many tokens from `position` on may be decoded in one step with the same result as one by one: no retention and
-  /// no new selection between them. At least 1, which is the default of what selects or retains in decode.
+  /// How many tokens from `position` on may be decoded in one step with the same result as one by
+  /// one: no retention and no new selection between them. At least 1, the default for strategies
+  /// that select or retain in decode.
   func queriesDecodedTogether(from position: Int) -> Int
 
-  /// Where queries see keys, if not at the positions that the keys were written with; nil for most.
+  /// Where queries see keys, if not at the positions the keys were written with; nil for most
+  /// strategies.
   ///
-  /// Selections must then show the first `sinks` tokens and a window of `localWindow`, or everything to prompt queries
-  /// for which this does not act. Without a known rotation it changes nothing.
+  /// Selections must then consist of the first `sinks` tokens and a window of `localWindow`, or of
+  /// everything for prompt queries that this does not apply to. Without a known rotary embedding it
+  /// changes nothing.
   var cachePositions: CachePositions? { get }
 }
 
-/// What a strategy remembers of one layer of one sequence.
+/// What a strategy remembers about one layer of one sequence.
 public protocol StrategyState: Sendable {
-  /// Bytes that are held for the tokens of the cache beside keys and values: bounds of pages, carried scores, chosen
-  /// runs. They count as part of the KV cache; scratch that is gone after a call does not.
+  /// Bytes held for cached tokens besides their keys and values: page bounds, accumulated scores,
+  /// chosen runs. They count as part of the KV cache; scratch memory that is gone after a call does
+  /// not.
   var cacheBytes: Int { get }
 }
 
@@ -47,7 +54,7 @@ public struct NoState: StrategyState {
   public var cacheBytes: Int { 0 }
 }
 
-/// What a strategy says of itself beside its parameters.
+/// What a strategy declares about itself besides its parameters.
 public struct StrategyFacts: Sendable, Hashable {
   /// The word in a spec: `streaming-llm`.
   public var name: String
@@ -58,9 +65,9 @@ public struct StrategyFacts: Sendable, Hashable {
   public var fidelity: Fidelity
   /// Paper or repository, for a citation.
   public var source: String
-  /// The budget forms that it accepts; empty where it takes none.
+  /// The budget forms it accepts; empty if it takes none.
   public var budgets: [BudgetForm]
-  /// The phases whose choices a budget bounds; nil: those in which it acts.
+  /// The phases whose choices a budget limits; nil means those it acts in.
   public var budgetPhases: [StrategyPhase]?
 
   public init(
@@ -90,7 +97,7 @@ extension AttentionStrategy {
 
   public var cachePositions: CachePositions? { nil }
 
-  /// What listing, validation and reports need to know of it.
+  /// What listing, validation and reports need to know about it.
   public static var description: StrategyDescription { Self().description }
 
   /// The same, once the parameters are known.
@@ -103,7 +110,7 @@ extension AttentionStrategy {
       fidelity: about.fidelity, source: about.source)
   }
 
-  /// The phases in which it acts, by the capabilities that it has.
+  /// The phases it acts in, which follow from its capabilities.
   public var phases: [StrategyPhase] {
     if let composed = self as? any HasParts {
       return composed.parts.isEmpty ? StrategyPhase.allCases : composed.parts.map(\.phase)
@@ -139,18 +146,4 @@ extension AttentionStrategy {
 
 extension AttentionStrategy where State == NoState {
   public func makeState(layer: Int, shape: AttentionShape) -> NoState { NoState() }
-}
-
-/// Parameters that contradict each other or the model.
-public struct ConfigurationError: Error, Hashable, CustomStringConvertible, Sendable {
-  /// The parameter at fault.
-  public var parameter: String
-  public var message: String
-
-  public init(_ parameter: String, _ message: String) {
-    self.parameter = parameter
-    self.message = message
-  }
-
-  public var description: String { "\(parameter): \(message)" }
 }

@@ -1,9 +1,11 @@
-/// Key positions that count slots of the cache: the first tokens and the most recent ones stand side by side.
+/// Key positions counted in cache slots, so that the first tokens and the most recent ones are
+/// adjacent.
 ///
-/// A query at p that sees `sinks` first tokens and `localWindow` recent ones, its own included, takes the position
-/// p' = sinks + localWindow − 1 in a cache whose keys stand at 0, 1, … As rotary logits depend on distances only, the
-/// recent keys may keep their positions if the query keeps its own; and so may the first ones, if for them the query
-/// is turned to p'. No key is ever turned again. Up to p = p' both are the same.
+/// A query at p that sees `sinks` first tokens and `localWindow` recent ones, its own included,
+/// takes the position p' = sinks + localWindow − 1 in a cache whose keys are at 0, 1, … Since
+/// rotary logits depend on distances alone, the recent keys can keep their positions as long as the
+/// query keeps its own, and so can the first ones if the query is rotated to p' for them. No key is
+/// ever rotated again. Up to p = p' the two agree.
 public struct CachePositions: Sendable, Hashable {
   /// First tokens that every query sees.
   public var sinks: Int

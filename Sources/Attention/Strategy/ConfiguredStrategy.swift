@@ -2,8 +2,8 @@ import JSON
 import Records
 import Tensors
 
-/// A strategy with its parameters and its budget as stated: made once from a spec or a command line, and carried to the
-/// sessions.
+/// A strategy with its parameters and its budget as stated: made once from a spec or a command
+/// line, and carried to the sessions.
 public struct ConfiguredStrategy: Sendable {
   public var strategy: any AttentionStrategy
   public let budget: StatedBudget?
@@ -17,7 +17,7 @@ public struct ConfiguredStrategy: Sendable {
 
   public var description: StrategyDescription { strategy.description }
 
-  /// The strategy itself, and those that it is made of.
+  /// The strategy itself and its parts.
   public var withParts: [ConfiguredStrategy] {
     [self] + ((strategy as? any HasParts)?.parts.map(\.configured) ?? [])
   }
@@ -32,8 +32,8 @@ public struct ConfiguredStrategy: Sendable {
     return .object(members)
   }
 
-  /// Throws where a parameter is out of range, or parameters contradict each other, a budget of a prompt of
-  /// `promptTokens`, or the shape.
+  /// Throws if a parameter is out of range, or if parameters contradict each other, the budget for
+  /// a prompt of `promptTokens`, or the shape.
   public func check(promptTokens: Int, shape: AttentionShape) throws(ConfigurationError) {
     let sized = forPrompt(of: promptTokens, shape: shape)
     try sized.checkRanges()
@@ -53,8 +53,9 @@ public struct ConfiguredStrategy: Sendable {
   ///
   /// - Parameters:
   ///   - promptTokens: of this prompt.
-  ///   - meanPromptTokens: of all prompts that are measured together; by default they are alike.
-  ///   - matched: the measured use of what a budget matches, for a part by its phase. By default everything.
+  ///   - meanPromptTokens: the mean over all prompts measured together; by default this prompt's.
+  ///   - matched: the measured use that a budget is to match; for a part of a composition, given
+  ///     its phase.
   public func forPrompt<Failure: Error>(
     of promptTokens: Int, meanPromptTokens: Double? = nil, shape: AttentionShape,
     matched: (StatedBudget.MatchedUse, _ part: StrategyPhase?) throws(Failure) -> Double
@@ -79,7 +80,8 @@ public struct ConfiguredStrategy: Sendable {
     return composed
   }
 
-  /// The same where nothing is matched, or where what is matched is not known yet.
+  /// The same if nothing is matched, or if the use to match is not known yet: then everything is
+  /// allowed.
   public func forPrompt(of promptTokens: Int, shape: AttentionShape) -> any AttentionStrategy {
     forPrompt(of: promptTokens, shape: shape) { use, _ in
       use == .density ? 1 : Double(promptTokens)
@@ -88,7 +90,7 @@ public struct ConfiguredStrategy: Sendable {
 }
 
 extension AttentionStrategy {
-  /// Throws for the first parameter out of its range.
+  /// Throws for the first parameter that is out of range.
   func checkRanges() throws(ConfigurationError) {
     let declared = ParameterDescription.declared(by: self)
     for ((name, value), parameter) in zip(ParameterDescription.values(of: self), declared) {

@@ -1,3 +1,4 @@
+import Records
 import Tensors
 
 /// A parameter that lists one value for each head, layer after layer: from calibration, or given.

@@ -1,22 +1,24 @@
 import JSON
 import Records
 
-/// A parameter of a strategy, written once: its name and default are the property's, meaning and range are given here.
+/// A parameter of a strategy, written once: its name and default are the property's, meaning and
+/// range are given here.
 ///
 ///     @Parameter("first tokens always kept", 0...) public var sinks = 4
 ///
-/// Reading a spec, its errors, the listing, the schema and the checker's cases follow from the declaration.
+/// Reading a spec, its errors, the listing, the schema and the checker's cases follow from the
+/// declaration.
 @propertyWrapper
 public struct Parameter<Value: ParameterValue>: Decodable, Hashable, Sendable {
   public var wrappedValue: Value
-  /// Nil in a value that was decoded: what is declared is asked of a strategy with its defaults.
+  /// Nil in a decoded value: declarations are read from a strategy with its defaults.
   fileprivate let declaration: ParameterDeclaration?
 
   /// - Parameters:
   ///   - summary: what it means, for people.
   ///   - bounds: the values allowed, or those of the elements of a list.
-  ///   - isReplacedByBudget: whether it is a size that a budget sets instead.
-  ///   - isBlockSize: whether prompts are worked on in blocks of that many tokens.
+  ///   - isReplacedByBudget: whether it is a size that a budget replaces.
+  ///   - isBlockSize: whether prompts are processed in blocks of that many tokens.
   public init(
     wrappedValue: Value, _ summary: String, _ bounds: Value.Bounds,
     isReplacedByBudget: Bool = false, isBlockSize: Bool = false
@@ -57,12 +59,12 @@ extension Parameter where Value.Bounds == ClosedRange<Int> {
   }
 }
 
-/// More tokens than a model takes, and few enough to add up.
+/// More tokens than any model takes, yet small enough to add up without overflow.
 let largestSize = 1 << 30
 
 /// What a parameter may hold.
 public protocol ParameterValue: Decodable, Hashable, Sendable {
-  /// What narrows the values down; `Void` where nothing does.
+  /// What restricts the values; `Void` if nothing does.
   associatedtype Bounds = Void
   static func kind(_ bounds: Bounds) -> ParameterKind
   var jsonValue: JSONValue { get }
@@ -114,7 +116,7 @@ extension Array: ParameterValue where Element: ParameterValue {
   public var jsonValue: JSONValue { .array(map(\.jsonValue)) }
 }
 
-/// What is declared of a parameter beside its name and default.
+/// What is declared about a parameter besides its name and default.
 private struct ParameterDeclaration: Sendable {
   let summary: String
   let kind: ParameterKind
@@ -131,11 +133,11 @@ extension Parameter: DeclaredParameter {
   fileprivate var jsonValue: JSONValue { wrappedValue.jsonValue }
 }
 
-/// Some parameters that strategies share.
+/// Parameters that several strategies share.
 public protocol ParameterGroup: Decodable, Hashable, Sendable {}
 
 extension ParameterDescription {
-  /// The parameters of a strategy in the order of its properties, those of groups among them.
+  /// The parameters of a strategy in the order of its properties, including those of groups.
   static func declared(by strategy: some AttentionStrategy) -> [ParameterDescription] {
     members(of: type(of: strategy).init()).compactMap { name, parameter in
       guard let declared = parameter.declaration else { return nil }

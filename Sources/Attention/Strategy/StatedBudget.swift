@@ -2,17 +2,18 @@ import JSON
 import Records
 import Tensors
 
-/// A budget as a spec states it; a strategy meets it as a number of one prompt (``Budget``).
+/// A budget as a spec states it; a strategy receives it resolved for one prompt, as a ``Budget``.
 ///
 /// Definitions: `docs/experiments.md`, "Budgets".
 public enum StatedBudget: Sendable, Hashable {
-  /// Of the prompt's tokens, in 0…1, 0 excluded.
+  /// Share of the prompt's tokens, in 0…1, excluding 0.
   case fraction(Double)
-  /// A KV head, on average over the heads of a layer, or over layers, as the strategy says.
+  /// Tokens per KV head; the mean over a layer's heads, or over layers, where a strategy shares
+  /// them out.
   case tokens(Int)
-  /// Of the whole model, as `kvCacheLogicalBytes` counts.
+  /// Bytes of the whole model, counted as `kvCacheLogicalBytes` does.
   case bytes(Int)
-  /// Attended over causal pairs.
+  /// Attended pairs divided by causal pairs.
   case density(Double)
   /// The smallest set whose attention mass is at least this.
   case mass(Double)
@@ -21,9 +22,10 @@ public enum StatedBudget: Sendable, Hashable {
 
   /// What is matched.
   public enum MatchedUse: String, Sendable, Hashable, CaseIterable {
-    /// Tokens kept after the prefill, mean over layers and KV heads, rounded down, the same for every head.
+    /// Tokens kept after the prefill, mean over layers and KV heads, rounded down, the same for
+    /// every head.
     case kvBytes
-    /// Attended over causal pairs of the prefill.
+    /// Attended pairs divided by causal pairs, in the prefill.
     case density
   }
 
@@ -43,7 +45,7 @@ public enum StatedBudget: Sendable, Hashable {
     }
   }
 
-  /// As the spec writes it, `of` always said.
+  /// As a spec writes it, `of` always included.
   public var jsonValue: JSONValue {
     switch self {
     case .fraction(let value), .density(let value), .mass(let value):
@@ -78,8 +80,9 @@ public enum StatedBudget: Sendable, Hashable {
   /// The budget of one prompt.
   ///
   /// - Parameters:
-  ///   - meanPromptTokens: of all samples of the cell, whose mean use is what is matched.
-  ///   - matched: a measured use of the strategy that is matched.
+  ///   - meanPromptTokens: the mean over all samples of the cell, since their mean use is what is
+  ///     matched.
+  ///   - matched: gives the measured use of the matched strategy.
   public func resolved<Failure: Error>(
     promptTokens: Int, meanPromptTokens: Double, shape: AttentionShape,
     matched: (MatchedUse) throws(Failure) -> Double
@@ -97,7 +100,7 @@ public enum StatedBudget: Sendable, Hashable {
     case .mass(let mass): return .mass(mass)
     case .matching(_, of: .kvBytes):
       let share = try matched(.kvBytes) / meanPromptTokens
-      // A reference that dropped nothing of its prompts is no bound.
+      // A reference that dropped nothing sets no limit.
       return share >= 1 ? .everything : .tokens(Share.tokens(share, of: promptTokens))
     case .matching(_, of: .density):
       return .density(try matched(.density), promptTokens: promptTokens)

@@ -2,9 +2,10 @@ import JSON
 import Records
 import Tensors
 
-/// The strategies that are built in.
+/// The built-in strategies.
 ///
-/// A new one is a file in `Strategies` and a line here; listing, validation, tests and reports follow from it.
+/// A new one is a file in `Strategies` and a line here; listing, validation, tests and reports
+/// follow from it.
 public struct StrategyRegistry: Sendable {
   public let entries: [StrategyEntry]
 
@@ -44,7 +45,7 @@ public struct StrategyRegistry: Sendable {
     entries.first { $0.description.name == name }
   }
 
-  /// The strategy that a spec's object says: its `name`, parameters and `budget`.
+  /// The strategy that an object of a spec describes: its `name`, parameters and `budget`.
   public func configure(_ value: JSONValue) throws(ConfigurationError) -> ConfiguredStrategy {
     let name = value["name"]?.stringValue ?? ""
     guard let entry = entry(named: name) else {
@@ -67,10 +68,11 @@ public struct StrategyEntry: Sendable {
   /// A method that scores tokens.
   public init<Method: Scorer>(scorer: Method.Type) { self.init(ScoredRetention<Method>.self) }
 
-  /// Makes the strategy from an object of parameters; what is missing takes its default, members that are no parameter
-  /// are left aside.
+  /// Makes the strategy from an object of parameters; missing ones take their defaults, members
+  /// that are not parameters are ignored.
   ///
-  /// - Throws: `ConfigurationError` for a value of another type or out of range, and for a budget of no known form.
+  /// - Throws: `ConfigurationError` for a value of another type or out of range, and for a budget
+  ///   of no known form.
   public func configure(_ parameters: JSONValue) throws(ConfigurationError) -> ConfiguredStrategy {
     var members: [String: JSONValue] = [:]
     for parameter in description.parameters {

@@ -1,7 +1,8 @@
 extension TCA {
-  /// What calibration holds against the threshold.
+  /// What calibration compares with the threshold.
   public enum Criterion: String, ParameterChoice {
-    /// The paper's: mean attention of the kept columns over the queries that see them, of all columns'.
+    /// The paper's: mean attention of the kept columns over the queries that see them, of all
+    /// columns'.
     case columnMean
     /// Mean retained mass over queries with a non-empty evictable region.
     case meanMass
@@ -19,7 +20,7 @@ extension TCA {
     case aggregate
   }
 
-  /// What a query head attends to of the tokens its KV head holds.
+  /// Which of the tokens its KV head holds a query head attends to.
   public enum GroupAttends: String, ParameterChoice {
     case own, union
   }

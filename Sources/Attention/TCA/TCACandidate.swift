@@ -1,13 +1,14 @@
 import Foundation
 
-/// One of the budget distributions that calibration chooses from: which share of a head's blocks keeps how many tokens.
+/// One of the budget distributions that calibration chooses from: which share of a head's blocks
+/// keeps how many tokens.
 ///
 /// With K = {1, 2, 4, …, blockSize}, the share of blocks that keep k tokens is
 ///
 ///     p_k = Φ(log₂ k) / Σ_k' Φ(log₂ k'),   Φ(x) = exp(−(x − μ)² / 2σ²)
 ///
-/// in double precision (arXiv 2512.09238, offline stage). There are 14: μ at 7 even steps on [0, log₂ blockSize], each
-/// with σ 0.5 and 1.5; index = 2 · (index of μ) + (index of σ), ascending.
+/// in double precision (arXiv 2512.09238, offline stage). There are 14: μ at 7 even steps on [0,
+/// log₂ blockSize], each with σ 0.5 and 1.5; index = 2 · (index of μ) + (index of σ), ascending.
 public struct TCACandidate: Sendable, Hashable {
   public static let count = 14
   /// Stands for a head that keeps everything.
@@ -57,7 +58,8 @@ public struct TCACandidate: Sendable, Hashable {
 
   /// Ψ: how many tokens each of `blocks` blocks keeps, largest first.
   ///
-  /// Counts of blocks come from the shares by largest remainder; of equal remainders the larger k wins.
+  /// Counts of blocks come from the shares by largest remainder; on equal remainders the larger k
+  /// wins.
   public func budgets(blocks: Int) -> [Int] {
     let exact = shares.map { $0 * Double(blocks) }
     var quotas = exact.map { Int($0.rounded(.down)) }
@@ -73,7 +75,8 @@ public struct TCACandidate: Sendable, Hashable {
     }
   }
 
-  /// t: how many tokens of a block stay when it leaves the window in decode, ⌊Σ k p_k⌋ in 1…blockSize.
+  /// t: how many tokens of a block stay when it leaves the window in decode, ⌊Σ k p_k⌋ in
+  /// 1…blockSize.
   public var decodeBudget: Int {
     let mean = zip(counts, shares).reduce(0) { $0 + Double($1.0) * $1.1 }
     return min(max(1, Int(mean.rounded(.down))), counts[counts.count - 1])

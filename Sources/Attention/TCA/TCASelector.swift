@@ -25,9 +25,11 @@ public struct TCASelector: Sendable, Hashable {
     max(0, position / blockSize * blockSize - localWindow)
   }
 
-  /// h_j = (1−α) Σ s + α (1 − Σ s² / (Σ s)²) for each whole block of `importance`, the sums over the block.
+  /// h_j = (1−α) Σ s + α (1 − Σ s² / (Σ s)²) for each whole block of `importance`, the sums over
+  /// the block.
   ///
-  /// The last term is a Herfindahl index, 1/b where a block has no importance at all. Sums are in Double.
+  /// The last term is a Herfindahl index, 1/b where a block has no importance at all. Sums are in
+  /// Double.
   public func blockScores(_ importance: ArraySlice<Float>) -> [Double] {
     let span = importance.span
     return (0..<importance.count / blockSize).map { block in
@@ -43,8 +45,8 @@ public struct TCASelector: Sendable, Hashable {
     }
   }
 
-  /// How many tokens each block keeps: the block with the r-th largest score gets Ψ[r]; of equal scores the earlier
-  /// block ranks first.
+  /// How many tokens each block keeps: the block with the r-th largest score gets Ψ[r]; on equal
+  /// scores the earlier block ranks first.
   public func blockBudgets(_ scores: [Double], candidate: TCACandidate) -> [Int] {
     let order = scores.indices.sorted { left, right in
       scores[left] == scores[right] ? left < right : scores[left] > scores[right]
@@ -90,8 +92,8 @@ public struct TCASelector: Sendable, Hashable {
     return selection
   }
 
-  /// Sinks (the first `count` keys) that were not selected replace the least important selected tokens, as long as
-  /// there are any; of equal ones the later.
+  /// Sinks (the first `count` keys) that were not selected replace the least important selected
+  /// tokens, as long as there are any; the later ones on ties.
   private func insertSinks(
     _ count: Int, into kept: inout [Bool], _ importance: Span<Float>, _ ranking: inout KeyRanking
   ) {

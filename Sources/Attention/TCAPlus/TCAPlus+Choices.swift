@@ -1,7 +1,7 @@
 import Tensors
 
 extension TCAPlus {
-  /// Which queries a prompt's selection goes by.
+  /// Which queries a prompt's selection is based on.
   public enum Importance: String, ParameterChoice {
     /// Queries at even steps over the prompt, each counting what lies before its own window.
     case sampled
@@ -9,7 +9,7 @@ extension TCAPlus {
     case last
   }
 
-  /// How tokens are shared out among KV heads.
+  /// How tokens are distributed among KV heads.
   public enum HeadBudgets: String, ParameterChoice {
     case calibrated, uniform
   }
@@ -34,9 +34,9 @@ extension TCAPlus {
 
   /// How a decode query ranks cold pages.
   public enum PageRanking: String, ParameterChoice {
-    /// By what the ranges of the page's key channels allow.
+    /// By the upper bound that the ranges of the page's key channels give.
     case bound
-    /// By the attention of the page's keys as they are read back.
+    /// By the attention to the page's dequantised keys.
     case mass
   }
 }

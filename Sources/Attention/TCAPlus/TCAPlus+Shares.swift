@@ -8,8 +8,8 @@ extension TCAPlus {
     0.707_106_781_186_548,
   ]
 
-  /// The share of each KV head, layer after layer; nil where it keeps everything. Uniform, their mean, where a head that
-  /// keeps everything has a share of 1.
+  /// The share of each KV head, layer after layer; nil where it keeps everything. Uniform, their
+  /// mean, where a head that keeps everything has a share of 1.
   func shares(_ shape: AttentionShape) -> [Double?] {
     let heads = heads ?? []
     let group = shape.queryHeadsPerKVHead

@@ -1,9 +1,10 @@
 import Tensors
 
-/// How much the queries of a prompt attend to each key: what `tca-plus` and its calibration select by.
+/// How much the queries of a prompt attend to each key: what `tca-plus` and its calibration select
+/// by.
 public enum TCAPlusImportance {
-  /// The sum over a group's query heads and over queries at even steps through the prompt of the attention to each key
-  /// outside of the query's own window, by position.
+  /// The sum over a group's query heads and over queries at even steps through the prompt of the
+  /// attention to each key outside of the query's own window, by position.
   ///
   /// - Parameter heads: query heads of one KV head.
   public static func sampled(
@@ -15,7 +16,7 @@ public enum TCAPlusImportance {
     return layer.sampledMass(ofHeads: heads, at: positions, outside: window)
   }
 
-  /// The same of the last queries, to all keys.
+  /// The same for the last queries, over all keys.
   public static func last(_ layer: LayerView, heads: Range<Int>, queries: Int) -> [Float] {
     let tokens = layer.queryCount
     return layer.sampledMass(

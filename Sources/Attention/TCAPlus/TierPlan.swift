@@ -1,6 +1,7 @@
 import Tensors
 
-/// How many of a KV head's evictable tokens are held exactly, and how many in the cold tier; the others leave.
+/// How many of a KV head's evictable tokens are held exactly, and how many in the cold tier; the
+/// others leave.
 struct TierShare: Sendable, Hashable {
   var exact: Int
   /// Whole pages.
@@ -9,8 +10,8 @@ struct TierShare: Sendable, Hashable {
 
 /// Turns a budget in bytes, or shares of the tokens, into what each KV head holds in either tier.
 ///
-/// Bytes are those that `KVHead.logicalBytes` counts: float32 keys and values of exact tokens, codes, ranges and
-/// positions of cold ones.
+/// Bytes are those that `KVHead.logicalBytes` counts: float32 keys and values of exact tokens,
+/// codes, ranges and positions of cold ones.
 struct TierPlan {
   let format: ColdFormat?
   let headDimension: Int
@@ -21,22 +22,22 @@ struct TierPlan {
   }
   private var pageTokens: Int { ColdTier.pageTokens }
 
-  /// A share of `count` tokens is held exactly, the others in the cold tier but for those that fill no page; without
-  /// one they leave.
+  /// A share of `count` tokens is held exactly, the others in the cold tier except those that do
+  /// not fill a page; without a cold tier they leave.
   func share(exactly tokens: Int, of count: Int) -> TierShare {
     guard format != nil else { return TierShare(exact: tokens, cold: 0) }
     let cold = (count - tokens) / pageTokens * pageTokens
     return TierShare(exact: count - cold, cold: cold)
   }
 
-  /// The fewest bytes that hold `count` tokens: whole pages, and exactly those that fill none; 0 without a cold tier,
-  /// where the others leave.
+  /// The fewest bytes that hold `count` tokens: whole pages, and exactly those that fill none; 0
+  /// without a cold tier, where the others leave.
   func leastBytes(holding count: Int) -> Int {
     guard format != nil else { return 0 }
     return count / pageTokens * pageBytes + count % pageTokens * exactBytes
   }
 
-  /// As many tokens as the bytes of `budget` exact tokens hold; of equal numbers the one with more exact tokens.
+  /// As many tokens as fit into `bytes`; among equal numbers, the division with more exact tokens.
   func share(bytes: Int, of count: Int) -> TierShare {
     var best = TierShare(exact: min(count, max(0, bytes) / exactBytes), cold: 0)
     guard format != nil else { return best }
@@ -53,8 +54,9 @@ struct TierPlan {
 
   /// The bytes of each KV head for `count` evictable tokens, `mean` on average.
   ///
-  /// What is left when all tokens are cold buys exact ones, shared out in proportion to `weights`; no head gets more
-  /// than holds all its tokens exactly. Where not even the cold ones fit, all heads get the same.
+  /// What is left when all tokens are cold buys exact ones, in proportion to `weights`; no head
+  /// gets more than it needs to hold all its tokens exactly. If not even the cold ones fit, all
+  /// heads get the same.
   func bytes(mean: Int, weights: [Double], count: Int) -> [Int] {
     let least = leastBytes(holding: count)
     let extra = Double(mean - least)

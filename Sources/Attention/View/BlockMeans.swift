@@ -2,7 +2,7 @@ import Tensors
 
 /// The mean of each block of consecutive rows, as rows of their own (blocks x headDimension).
 enum BlockMeans {
-  /// By what a ragged last block is divided.
+  /// What the sum over a ragged last block is divided by.
   enum Divisor: Sendable { case rowsHeld, blockSize }
 
   static func of(

@@ -3,7 +3,7 @@ import Tensors
 
 /// Exact attention of some queries: rows of the softmax, their sums and means.
 extension LayerView {
-  /// The softmax of one query over the keys that it sees among those held (1 for each, by slot).
+  /// The softmax of one query over the held keys that it can see (one weight per slot).
   ///
   /// - Parameter position: of a query of this step; by default the newest.
   public func softmaxRow(ofHead head: Int, at position: Int? = nil) -> [Float] {
@@ -24,7 +24,8 @@ extension LayerView {
     return row
   }
 
-  /// The mean over the query heads of a group, which read one KV head, of a row for each.
+  /// The mean of one row per query head, over the query heads of a group, which read the same KV
+  /// head.
   public func mean(over heads: Range<Int>, _ row: (_ head: Int) -> [Float]) -> [Float] {
     var sum = row(heads.lowerBound)
     guard heads.count > 1 else { return sum }
@@ -37,12 +38,12 @@ extension LayerView {
     return sum
   }
 
-  /// The attention that each key of a prompt gets from all of its queries together (tokens).
+  /// The attention that each key of a prompt receives from all its queries together (tokens).
   public func columnSums(ofHead head: Int) -> [Double] {
     retainedMass(ofHead: head, window: .everything, choices: []).columnSums
   }
 
-  /// What each query of a prompt keeps of its attention under several choices of keys.
+  /// The attention mass that each query of a prompt keeps under each of several choices of keys.
   public func retainedMass(
     ofHead head: Int, window: LocalWindow, choices: [Selection]
   ) -> RetainedMass {
@@ -51,8 +52,8 @@ extension LayerView {
       choices: choices)
   }
 
-  /// The attention that each key of a prompt gets from the queries at some positions, summed over the query heads of a
-  /// group (tokens).
+  /// The attention that each key of a prompt receives from the queries at `positions`, summed over
+  /// the query heads of a group (tokens).
   ///
   /// - Parameter window: a query does not count towards the keys in it; nil counts every key.
   public func sampledMass(
@@ -73,8 +74,8 @@ extension LayerView {
       ofLast: count, queries: queries, head: columns(of: head), keys: keys(of: head))
   }
 
-  /// Calls `body` with the causal softmax rows of a prompt's queries, block by block of `size` queries: the rows are
-  /// `stride` apart.
+  /// Calls `body` with the causal softmax rows of a prompt's queries, block by block of `size`
+  /// queries: the rows are `stride` apart.
   public func forEachBlockOfRows(
     ofHead head: Int, size: Int, from firstBlock: Int = 0,
     _ body: (_ block: Int, _ rows: Range<Int>, _ weights: Span<Float>, _ stride: Int) -> Void

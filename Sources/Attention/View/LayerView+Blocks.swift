@@ -2,10 +2,11 @@ import Kernels
 import Tensors
 import Threads
 
-/// Cheap pictures of a prompt's attention, block by block: of block means and of antidiagonals.
+/// Cheap estimates of a prompt's attention, block by block, from block means or antidiagonals.
 extension LayerView {
-  /// For each block of queries the products of its mean with the means of the key blocks up to it, over √d (in units
-  /// of log 2). A ragged last block's mean is its sum over the whole block size.
+  /// For each block of queries, the products of its mean with the means of the key blocks up to it,
+  /// divided by √d (in units of log 2). A ragged last block's mean is its sum over the whole block
+  /// size.
   func blockProducts(ofHead head: Int, blockSize: Int) -> [[Float]] {
     let queryMeans = queryMeans(ofHead: head, blockSize: blockSize, ragged: .blockSize)
     let keyMeans = keyMeans(ofHead: head, blockSize: blockSize, ragged: .blockSize)
@@ -17,7 +18,7 @@ extension LayerView {
     }
   }
 
-  /// For each block of queries the softmax of its mean over the means of the key blocks up to it.
+  /// For each block of queries, the softmax of its mean over the means of the key blocks up to it.
   func blockAttention(ofHead head: Int, blockSize: Int) -> [[Float]] {
     let queryMeans = queryMeans(ofHead: head, blockSize: blockSize, ragged: .rowsHeld)
     let keyMeans = keyMeans(ofHead: head, blockSize: blockSize, ragged: .rowsHeld)
@@ -55,7 +56,8 @@ extension LayerView {
     BlockMeans.of(keys: keys(of: head), count: queryCount, blockSize: blockSize, ragged: ragged)
   }
 
-  /// The antidiagonal scores of every query head (XAttention): for query block i those of the key blocks 0…i.
+  /// The antidiagonal scores of every query head (XAttention): for query block i those of the key
+  /// blocks 0…i.
   public func antidiagonalScores(stride: Int, blockSize: Int) -> [[[Double]]] {
     let blocks = (queryCount + blockSize - 1) / blockSize
     let size = AntidiagonalScores.blocksPerPiece(stride: stride, blockSize: blockSize)

@@ -1,14 +1,16 @@
 import Kernels
 import Tensors
 
-/// What the pages of a cold tier promise to a group's newest query, without reading all of them exactly.
+/// How much the pages of a cold tier may matter to a group's newest query, without reading all of
+/// them exactly.
 extension LayerView {
-  /// The attention of the group to each page's keys as they are read back, summed over its query heads.
+  /// The group's attention to each page's dequantised keys, summed over its query heads.
   func coldMasses(ofKVHead kvHead: Int) -> [Float] {
     cold(kvHead) { ColdScores.masses($0, of: $1) }
   }
 
-  /// The softmax over pages of the bounds that the ranges of their key channels give, summed over the query heads.
+  /// The softmax over pages of the upper bounds given by the ranges of their key channels, summed
+  /// over the query heads.
   func coldBoundShares(ofKVHead kvHead: Int) -> [Float] {
     cold(kvHead) { ColdScores.boundShares($0, of: $1) }
   }

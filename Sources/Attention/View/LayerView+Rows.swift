@@ -1,7 +1,7 @@
 import Kernels
 import Tensors
 
-/// What keys and values look like, whatever the queries are.
+/// Statistics of keys and values, independent of the queries.
 extension LayerView {
   /// ‖k‖₂ of each key held, in double precision, by slot.
   public func keyNorms(ofKVHead kvHead: Int) -> [Double] { Self.norms(heads[kvHead].keys) }
@@ -18,8 +18,8 @@ extension LayerView {
     }
   }
 
-  /// The cosine between each key held and the mean of the unit vectors along all of them, in double precision, by slot;
-  /// 0 for a key of length 0.
+  /// The cosine between each key held and the mean of the unit vectors along all of them, in double
+  /// precision, by slot; 0 for a key of length 0.
   public func cosinesToMeanKey(ofKVHead kvHead: Int) -> [Double] {
     let keys = heads[kvHead].keys
     let lengths = keyNorms(ofKVHead: kvHead)
@@ -40,13 +40,14 @@ extension LayerView {
     }
   }
 
-  /// How much the keys in `slots` vary from channel to channel, each channel scaled by the range that it takes in
-  /// `reference`: the standard deviation over channels (divided by d − 1). A channel that is constant there counts as 0.
+  /// How much the keys in `slots` vary from channel to channel, each channel scaled by its range
+  /// over `reference`: the standard deviation over channels (divided by d − 1). A channel that is
+  /// constant there counts as 0.
   public func keyDeviations(
     ofKVHead kvHead: Int, in slots: Range<Int>, scaledBy reference: Range<Int>
   ) -> [Double] { Self.deviations(heads[kvHead].keys, slots, reference) }
 
-  /// The same of values.
+  /// The same for values.
   public func valueDeviations(
     ofKVHead kvHead: Int, in slots: Range<Int>, scaledBy reference: Range<Int>
   ) -> [Double] { Self.deviations(heads[kvHead].values, slots, reference) }

@@ -2,11 +2,12 @@ import Kernels
 import Tensors
 import Threads
 
-/// What a strategy is shown of one layer: the queries of this step and everything that the cache holds.
+/// What a strategy is shown of one layer: the queries of this step and everything that the cache
+/// holds.
 ///
-/// A strategy asks it questions (softmax rows, column sums, norms, means of blocks …), in the extensions of this folder,
-/// which answer with the kernels: nothing of a strategy says where memory lies. Queries and keys are rotated where the
-/// model has rotary positions.
+/// A strategy asks it questions (softmax rows, column sums, norms, block means …) through the
+/// extensions in this folder, which answer with the kernels: nothing in a strategy depends on where
+/// memory is. Queries and keys are rotated where the model has rotary positions.
 public struct LayerView {
   public let layer: Int
   public let shape: AttentionShape
@@ -56,7 +57,8 @@ public struct LayerView {
     workspace.workers.map(count: shape.queryHeads, value)
   }
 
-  /// Says that a strategy broke its contract: the sequence goes on, its results are thrown away with this reason.
+  /// Reports that a strategy broke its contract: the sequence goes on, but its results are
+  /// discarded for this reason.
   public func report(_ fault: String) { workspace.report(fault) }
 
   /// The query of one head at a token position (headDimension).
@@ -129,7 +131,7 @@ extension Selection {
 }
 
 extension [Selection] {
-  /// Bytes of the runs, which a strategy that carries selections along holds for the tokens of the cache.
+  /// Bytes of the runs: what a strategy that keeps selections holds for cached tokens.
   public var heldBytes: Int {
     reduce(0) { $0 + $1.runs.count * MemoryLayout<Range<Int>>.size }
   }

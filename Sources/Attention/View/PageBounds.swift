@@ -4,7 +4,7 @@ import Tensors
 struct PageBounds: Sendable {
   let pageSize: Int
   let width: Int
-  /// Keys taken in.
+  /// Keys included so far.
   private(set) var count = 0
   /// Tokens that had left the cache by then.
   private var lost = 0
@@ -22,7 +22,8 @@ struct PageBounds: Sendable {
   /// Bytes of both bounds.
   var bytes: Int { (minima.count + maxima.count) * MemoryLayout<Float>.size }
 
-  /// Takes in the keys from the first that is not in yet; all of them where tokens have left since the last time.
+  /// Includes the keys that are not included yet, or all of them anew if tokens have left since the
+  /// last call.
   mutating func update(_ layer: LayerView, kvHead: Int) {
     let head = layer.heads[kvHead]
     let keys = head.keys

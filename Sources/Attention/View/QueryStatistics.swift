@@ -1,7 +1,7 @@
 import Foundation
 import Tensors
 
-/// The rotations that take queries back to what they were before theirs.
+/// The rotations that undo the rotary embedding of queries.
 struct Turns {
   let rotary: RotaryEmbedding
   /// By position and pair.
@@ -65,7 +65,7 @@ private struct DoubleRows {
 /// Mean and covariance of a head's queries, in double precision.
 struct QueryStatistics {
   var mean: [Double]
-  /// (d x d); nil where it is left out.
+  /// (d x d); nil if left out.
   var covariance: [Double]?
 
   /// Of a prompt's queries at `positions`, before their rotation.
@@ -112,7 +112,7 @@ struct QueryStatistics {
     covariance = sums
   }
 
-  /// Turned by the mean of the rotations of `count` positions from `first` on.
+  /// Rotated by the mean of the rotations of `count` positions from `first` on.
   func turned(to first: Int, count: Int, _ rotary: RotaryEmbedding?) -> QueryStatistics {
     guard let rotary else { return self }
     var result = self
@@ -145,8 +145,8 @@ struct QueryStatistics {
     covariance?[b] = sine * x + cosine * y
   }
 
-  /// s kᵀμ + s² kᵀΣk/2 of each key from `first` on, s the attention scale: the logarithm of the mean
-  /// of exp(s q·k) over normal queries q.
+  /// s kᵀμ + s² kᵀΣk/2 of each key from `first` on, s the attention scale: the logarithm of the
+  /// mean of exp(s q·k) over normal queries q.
   func logExpectations(_ keys: Rows, from first: Int) -> [Double] {
     let d = mean.count
     var rows = DoubleRows(width: d)
@@ -171,7 +171,7 @@ struct QueryStatistics {
 }
 
 extension RotaryEmbedding {
-  /// The two dimensions that turn together.
+  /// The two dimensions that rotate together.
   fileprivate func dimensions(ofPair pair: Int) -> (Int, Int) {
     switch layout {
     case .interleaved: (2 * pair, 2 * pair + 1)
@@ -189,10 +189,12 @@ extension RotaryEmbedding {
 }
 
 extension LayerView {
-  /// The logarithm of the mean of exp(scale · q·k) over the queries to come, for each key from slot `first` on.
+  /// The logarithm of the mean of exp(scale · q·k) over the queries to come, for each key from slot
+  /// `first` on.
   ///
-  /// Those queries are taken as normal, with mean and covariance of the prompt's queries from `first` on before their
-  /// rotation, turned by the mean of the rotations of the `count` positions after the prompt.
+  /// Those queries are assumed to be normal, with the mean and covariance of the prompt's queries
+  /// from `first` on before their rotation, rotated by the mean of the rotations of the `count`
+  /// positions after the prompt.
   func logExpectations(
     ofHead head: Int, from first: Int, futurePositions count: Int, withCovariance: Bool,
     _ turns: Turns?
@@ -204,7 +206,8 @@ extension LayerView {
     .logExpectations(keys(of: head), from: first)
   }
 
-  /// The rotations that take the prompt's queries from `first` on back; nil without known rotary positions.
+  /// The rotations that undo the rotary embedding of the prompt's queries from `first` on; nil if
+  /// none is known.
   func turnsBack(from first: Int) -> Turns? {
     geometry.rotary.map { Turns(back: queryPositions.dropFirst(first), $0) }
   }

@@ -50,8 +50,9 @@ extension BenchRun {
       models: ModelShelf(
         paths: [model.name: model.path], workspace: model.model.workspace),
       sink: sink, report: { _ in })
+    // The database goes with its folder.
     let provenance = Provenance.collect(
-      threads: workers.threadCount, numericsVersion: NumericsVersion.current)
+      sourceState: "not kept", threads: workers.threadCount)
     var watch = Stopwatch()
     let summary = try runner.runAll(provenance: provenance)
     let whole = watch.lap().seconds

@@ -3,6 +3,7 @@ import Calibration
 import Foundation
 import GGUF
 import JSON
+import Records
 import Tensors
 
 /// A strategy on a user's own tensors, without a model: layer 0 of 1.

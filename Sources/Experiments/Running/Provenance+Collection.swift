@@ -1,5 +1,6 @@
 import Foundation
 import Kernels
+import Planning
 import Records
 
 extension Provenance {
@@ -11,54 +12,18 @@ extension Provenance {
     "swift-argument-parser": "1.8.2", "GRDB.swift": "7.10.0",
   ]
 
-  /// What can be found out of this build and this machine.
-  public static func collect(threads: Int, numericsVersion: Int) -> Provenance {
+  /// What a run on this machine records.
+  ///
+  /// - Parameter sourceState: the commit that the program was built from, which only the program knows.
+  public static func collect(sourceState: String, threads: Int) -> Provenance {
     Provenance(
       programVersion: programVersion, sourceState: sourceState,
-      numericsVersion: numericsVersion,
+      numericsVersion: NumericsVersion.current,
       operatingSystem: ProcessInfo.processInfo.operatingSystemVersionString, cpu: cpuName,
       cores: ProcessInfo.processInfo.activeProcessorCount,
       memoryBytes: ProcessMemory.physicalBytes, blas: BLAS.configuration,
       blasThreadsPerCall: BLAS.threadsPerCall, threads: threads, compiler: compiler,
       compilerFlags: compilerFlags, dependencies: dependencyVersions)
-  }
-
-  /// The commit of the checkout that the program was built in, with a note where sources are newer than the program, so
-  /// that the commit may not be what was built.
-  private static let sourceState: String = {
-    let folder = URL(fileURLWithPath: #filePath)
-      .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-      .deletingLastPathComponent()
-    guard let state = commit(of: folder) else { return "unknown" }
-    return isNewerThanProgram(folder.appendingPathComponent("Sources"))
-      ? state + " (sources changed since the build)" : state
-  }()
-
-  /// The commit that is checked out in a folder, with `-dirty` where what a program is built from differs from it; nil
-  /// where there is none. Results and documents do not count: writing a shipped report anew does not change the program.
-  static func commit(of folder: URL) -> String? {
-    let git = ["git", "--no-optional-locks", "-C", folder.path]
-    guard let commit = output(of: git + ["describe", "--always", "--abbrev=12"]) else { return nil }
-    let changed = output(of: git + ["status", "--porcelain", "--", "Package.swift", "Sources"])
-    return changed == nil ? commit : commit + "-dirty"
-  }
-
-  private static func isNewerThanProgram(_ sources: URL) -> Bool {
-    let key: Set<URLResourceKey> = [.contentModificationDateKey]
-    guard
-      let program = Bundle.main.executableURL,
-      let built = try? program.resourceValues(forKeys: key).contentModificationDate,
-      let files = FileManager.default.enumerator(
-        at: sources, includingPropertiesForKeys: Array(key))
-    else { return false }
-    for case let file as URL in files where file.pathExtension == "swift" {
-      if let changed = try? file.resourceValues(forKeys: key).contentModificationDate,
-        changed > built
-      {
-        return true
-      }
-    }
-    return false
   }
 
   private static let cpuName: String = {

@@ -3,6 +3,7 @@ import Calibration
 import Foundation
 import JSON
 import Planning
+import Records
 import Tasks
 import Tensors
 

@@ -1,6 +1,7 @@
 import Attention
 import Calibration
 import JSON
+import Records
 
 extension SpecEnvironment {
   /// What the strategies of a registry have against parameters: a check for `strategyProblems`.

@@ -1,5 +1,6 @@
 import Attention
 import JSON
+import Records
 
 /// Checks that need the whole grid: its size, cells that stand twice, configurations that contradict themselves.
 extension SpecReader {

@@ -36,31 +36,21 @@ struct CasePlan {
   var cases: [CheckCase] {
     var cases: [CheckCase] = []
     for (index, length) in Self.promptLengths.enumerated() {
-      for turn in 0..<2 {
-        cases.append(contentsOf: self.cases(length, geometry: index + turn, \.base))
-      }
+      for turn in 0..<2 { cases += self.cases(length, geometry: index + turn) { [$0.base] } }
     }
     for geometry in 0..<2 {
-      cases.append(contentsOf: self.cases(Self.longPrompt, geometry: geometry, \.base))
+      cases += self.cases(Self.longPrompt, geometry: geometry) { [$0.base] }
     }
     for (index, length) in [100, 49, 17, 1].enumerated() {
-      cases.append(
-        contentsOf: self.cases(length, geometry: index, \.variations, coversEverything: false))
-      cases.append(
-        contentsOf: self.cases(length, geometry: index + 1, \.covering, coversEverything: true))
+      cases += self.cases(length, geometry: index, \.variations)
+      cases += self.cases(length, geometry: index + 1, coversEverything: true, \.covering)
     }
     return cases
   }
 
   private func cases(
-    _ promptTokens: Int, geometry: Int, _ parameters: (ParameterSets) -> ParameterSets.Parameters
-  ) -> [CheckCase] {
-    cases(promptTokens, geometry: geometry, { [parameters($0)] }, coversEverything: false)
-  }
-
-  private func cases(
-    _ promptTokens: Int, geometry: Int,
-    _ parameters: (ParameterSets) -> [ParameterSets.Parameters], coversEverything: Bool
+    _ promptTokens: Int, geometry: Int, coversEverything: Bool = false,
+    _ parameters: (ParameterSets) -> [ParameterSets.Parameters]
   ) -> [CheckCase] {
     let geometry = Self.geometries[geometry % Self.geometries.count]
     let layers = 2

@@ -19,23 +19,6 @@ public struct CheckCase: Codable, Sendable, Hashable, CustomStringConvertible {
   /// True if these parameters keep everything, so that the strategy must equal dense attention.
   public var coversEverything: Bool
 
-  public init(
-    seed: Int, layers: Int, queryHeads: Int, kvHeads: Int, headDimension: Int,
-    ropeBase: Double? = nil,
-    promptTokens: Int, decodeTokens: Int, parameters: JSONValue, coversEverything: Bool
-  ) {
-    self.seed = seed
-    self.layers = layers
-    self.queryHeads = queryHeads
-    self.kvHeads = kvHeads
-    self.headDimension = headDimension
-    self.ropeBase = ropeBase
-    self.promptTokens = promptTokens
-    self.decodeTokens = decodeTokens
-    self.parameters = parameters
-    self.coversEverything = coversEverything
-  }
-
   public var tokens: Int { promptTokens + decodeTokens }
 
   /// The head geometry; traps unless the counts fit, so check ``isValid`` first where they come from outside.

@@ -43,8 +43,8 @@ struct ParameterSets {
 
   /// Sets under which every query attends to everything and nothing leaves the cache.
   var covering: [Parameters] {
-    if description.phases.isEmpty { return [base] }
     if description.hasParts { return coveringParts }
+    if description.phases.isEmpty { return [base] }
     var sets: [Parameters] = []
     let largest = values { large($0) }
     let hasSizes = description.parameters.contains(where: isSize)

@@ -55,12 +55,11 @@ struct SyntheticSequence {
   }
 
   /// The rows of a step.
-  static func rows(_ range: Range<Int>, of matrix: Matrix) -> Matrix {
-    let columns = matrix.columns
-    return Matrix(
-      rows: range.count, columns: columns,
-      elements: Array(
-        matrix.elements[range.lowerBound * columns..<range.upperBound * columns]))
+  func rows(_ range: Range<Int>, layer: Int) -> (queries: Matrix, keys: Matrix, values: Matrix) {
+    (
+      queries[layer].copy(ofRows: range), keys[layer].copy(ofRows: range),
+      values[layer].copy(ofRows: range)
+    )
   }
 
   /// The same sequence with two KV heads, and their query heads, in each other's place.

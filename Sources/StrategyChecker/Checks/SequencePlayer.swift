@@ -45,12 +45,7 @@ extension SyntheticSequence {
   func future(ofPrompt count: Int) -> FutureAttention {
     FutureAttention(
       ofPrompt: count, tokens: tokens, shape: shape, workspace: Workspace(workers: WorkerPool())
-    ) { layer, range in
-      (
-        Self.rows(range, of: queries[layer]), Self.rows(range, of: keys[layer]),
-        Self.rows(range, of: values[layer])
-      )
-    }
+    ) { rows($1, layer: $0) }
   }
 }
 
@@ -77,16 +72,13 @@ struct SequencePlayer {
       session.foresee(sequence.future(ofPrompt: range.count))
     }
     for layer in 0..<shape.layers {
-      var output = Matrix(rows: range.count, columns: shape.queryHeads * shape.headDimension)
+      let (queries, keys, values) = sequence.rows(range, layer: layer)
+      var output = Matrix(rows: range.count, columns: queries.columns)
       let outcome = session.attend(
-        layer: layer, phase: position == 0 ? .prefill : .decode,
-        queries: SyntheticSequence.rows(range, of: sequence.queries[layer]),
-        keys: SyntheticSequence.rows(range, of: sequence.keys[layer]),
-        values: SyntheticSequence.rows(range, of: sequence.values[layer]),
-        firstPosition: position, output: &output)
-      let first = range.lowerBound * output.columns
-      transcript.outputs[layer].elements.replaceSubrange(
-        first..<first + output.elements.count, with: output.elements)
+        layer: layer, phase: position == 0 ? .prefill : .decode, queries: queries, keys: keys,
+        values: values, firstPosition: position, output: &output)
+      transcript.outputs[layer].replaceRows(
+        from: position, with: output, rows: 0..<range.count)
       for head in 0..<shape.queryHeads {
         for row in 0..<range.count {
           transcript.logSumExp[layer][head * sequence.tokens + range.lowerBound + row] =

@@ -9,7 +9,8 @@ extension StrategyChecker {
   /// What the state holds may grow with prompt and decoded tokens no faster than `cacheBytes` does.
   func checkState(_ subject: CheckSubject, log: inout CheckLog) {
     let n = subject.promptTokens
-    guard Self.lengths.contains(n) else { return }
+    // What covers everything at n does not at 2n.
+    guard Self.lengths.contains(n), !subject.checkCase.coversEverything else { return }
     log.look(at: .stateIsCounted)
     let sequence = SyntheticSequence(
       shape: subject.shape, tokens: 2 * n, seed: subject.checkCase.seed)

@@ -1,4 +1,3 @@
-import Attention
 import Foundation
 import Records
 import Tokenization

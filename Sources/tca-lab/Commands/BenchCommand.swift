@@ -115,7 +115,7 @@ struct BenchCommand: ParsableCommand {
 
   private func provenance(of loaded: LoadedModel, _ bench: BenchRun) throws -> BenchProvenance {
     BenchProvenance(
-      program: .collect(threads: threads.count, numericsVersion: NumericsVersion.current),
+      program: .collect(sourceState: builtSourceState, threads: threads.count),
       blasCore: BLAS.coreName,
       environment: BenchProvenance.relevant(ProcessInfo.processInfo.environment),
       model: model, modelDigest: try loaded.digest, peers: bench.peerVersions, repeats: repeats,

@@ -50,7 +50,7 @@ struct RunCommand: ParsableCommand {
       sink: store, isInterrupted: { interruption.isRequested }, report: reporter.note)
     let summary = try runner.runAll(
       provenance: .collect(
-        threads: workspace.workers.threadCount, numericsVersion: NumericsVersion.current))
+        sourceState: builtSourceState, threads: workspace.workers.threadCount))
     try store.close()
     reporter.finish(summary, database: database.path, experiment: wanted.name)
     if summary.isInterrupted { throw Failure(interruption.status, "") }
