@@ -110,7 +110,11 @@ struct StrategyRegistryTests {
       for value in Self.others(parameter) {
         let strategy = try entry.configure(.object([parameter.name: value])).strategy
         let values = Self.values(strategy)
-        #expect(values[parameter.name] == value, "\(parameter.name)")
+        // A part comes back with the defaults of its own parameters.
+        let held = values[parameter.name] ?? .null
+        #expect(
+          parameter.partPhase == nil || value.isNull
+            ? held == value : held["name"] == value["name"], "\(parameter.name)")
         let again = try entry.configure(.object(values)).strategy
         #expect(
           AnyHashable(strategy) == AnyHashable(again), "\(parameter.name) \(value.canonicalText)")

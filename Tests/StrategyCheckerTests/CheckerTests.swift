@@ -24,7 +24,7 @@ struct Planted: CustomTestStringConvertible {
     self.sentence = sentence
   }
 
-  var testDescription: String { "\(entry.description.name): \(failing[0])" }
+  var testDescription: String { "\(entry.description.name): \(sentence)" }
 
   static let all = [
     Planted(

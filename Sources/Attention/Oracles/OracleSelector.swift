@@ -1,5 +1,4 @@
 import Tensors
-import Threads
 
 /// Selects the keys with the largest attention scores for one query of one query head, from the
 /// exact scores.
@@ -127,7 +126,7 @@ extension QueryOracle {
 
   private func select(_ queries: Range<Int>, _ layer: LayerView) -> [HeadSelections] {
     let heads = layer.shape.queryHeads
-    let chosen = layer.workspace.workers.map(count: queries.count * heads) { item in
+    let chosen = layer.concurrently(queries.count * heads) { item in
       OracleSelector.select(
         size, layer, head: item % heads, query: queries.lowerBound + item / heads)
     }

@@ -1,5 +1,4 @@
 import Tensors
-import Threads
 
 /// One pattern of MInference with its sizes.
 package struct MInferencePattern: Sendable, Hashable {

@@ -1,6 +1,5 @@
 import Records
 import Tensors
-import Threads
 
 /// FlexPrefill: each head of each prompt attends to as many blocks of columns and diagonals as
 /// cover a share of the attention, or, where its attention follows the queries, of single blocks;

@@ -1,6 +1,5 @@
 import Records
 import Tensors
-import Threads
 
 /// MInference: each head attends in prefill along some columns and diagonals, or to some blocks;
 /// decode is dense.

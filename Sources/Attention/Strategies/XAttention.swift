@@ -1,6 +1,5 @@
 import Records
 import Tensors
-import Threads
 
 /// XAttention: prompt queries attend to the blocks with the highest sums along antidiagonals;
 /// decode is dense.

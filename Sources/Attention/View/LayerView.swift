@@ -47,14 +47,19 @@ public struct LayerView {
   /// Queries of this step; of a prompt, all of its tokens.
   public var queryCount: Int { queries.rows }
 
+  /// The values of `count` pieces of work, in their order, worked out on all threads.
+  public func concurrently<Value: Sendable>(
+    _ count: Int, _ value: (_ piece: Int) -> Value
+  ) -> [Value] { workspace.workers.map(count: count, value) }
+
   /// One value for each KV head, in their order, worked out on all threads.
   public func forEachKVHead<Value: Sendable>(_ value: (_ kvHead: Int) -> Value) -> [Value] {
-    workspace.workers.map(count: shape.kvHeads, value)
+    concurrently(shape.kvHeads, value)
   }
 
   /// One value for each query head, in their order, worked out on all threads.
   public func forEachQueryHead<Value: Sendable>(_ value: (_ queryHead: Int) -> Value) -> [Value] {
-    workspace.workers.map(count: shape.queryHeads, value)
+    concurrently(shape.queryHeads, value)
   }
 
   /// Reports that a strategy broke its contract: the sequence goes on, but its results are

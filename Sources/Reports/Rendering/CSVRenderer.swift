@@ -28,7 +28,7 @@ public struct CSVRenderer: ReportRenderer {
   /// By scalars: a quotation mark with an accent behind it is a `Character` of its own.
   private static func quoted(_ text: String) -> String {
     let scalars = text.unicodeScalars
-    guard scalars.contains(where: { $0 < " " || $0 == "," || $0 == "\"" }) else { return text }
+    guard scalars.contains(where: { ",\"\n\r".unicodeScalars.contains($0) }) else { return text }
     return "\"" + text.replacingScalars { $0 == "\"" ? "\"\"" : nil } + "\""
   }
 }

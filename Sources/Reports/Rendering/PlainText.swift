@@ -11,6 +11,9 @@ extension String {
   /// True for most texts, which nothing needs to be done to.
   fileprivate var isPrintableASCII: Bool { utf8.allSatisfy { 0x20..<0x7F ~= $0 } }
 
+  /// Columns of a terminal, one for each character.
+  var width: Int { isPrintableASCII ? utf8.count : count }
+
   /// Line feed, vertical tab, form feed, carriage return, next line, line and paragraph separator.
   private static let lineBreaks: Set<Unicode.Scalar> = [
     "\n", "\u{B}", "\u{C}", "\r", "\u{85}", "\u{2028}", "\u{2029}",
@@ -47,7 +50,8 @@ public enum TerminalText {
 
   /// The same on one line, without tabs, so that columns stay aligned.
   public static func line(_ text: String) -> String {
-    safe(text.onOneLine).replacingScalars { $0 == "\t" ? " " : nil }
+    if text.isPrintableASCII { return text }
+    return safe(text.onOneLine).replacingScalars { $0 == "\t" ? " " : nil }
   }
 
   private static func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {

@@ -30,12 +30,14 @@ extension [[String]] {
   /// Every cell filled up with blanks to the width of its column, in characters as readers see
   /// them.
   func padded(rightAligned: Set<Int>, atLeast least: Int = 0) -> [[String]] {
-    let columns = first?.indices ?? 0..<0
-    let widths = columns.map { column in Swift.max(least, map { $0[column].count }.max() ?? 0) }
-    return map { cells in
-      zip(cells, widths).enumerated().map { column, cell in
-        let blanks = String(repeating: " ", count: cell.1 - cell.0.count)
-        return rightAligned.contains(column) ? blanks + cell.0 : cell.0 + blanks
+    let lengths = map { $0.map(\.width) }
+    let widths = (first ?? []).indices.map { column in
+      lengths.reduce(least) { Swift.max($0, $1[column]) }
+    }
+    return zip(self, lengths).map { cells, lengths in
+      cells.indices.map { column in
+        let blanks = String(repeating: " ", count: widths[column] - lengths[column])
+        return rightAligned.contains(column) ? blanks + cells[column] : cells[column] + blanks
       }
     }
   }

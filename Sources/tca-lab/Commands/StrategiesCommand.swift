@@ -55,7 +55,9 @@ struct StrategiesCommand: ParsableCommand {
       abstract: "Runs the invariants that every strategy must keep.",
       discussion: """
         Under an invariant that fails stands what happened, what to change, and the first failing \
-        case, as docs/measurement.md explains. Example: tca-lab strategies check tca
+        case, as docs/measurement.md explains.
+
+        Example: tca-lab strategies check tca
         """)
     @Argument(help: "A strategy's name; all without one.") var name: String?
     @Flag(help: "Write each case to stderr before it runs: the last is where a strategy trapped.")

@@ -9,6 +9,11 @@ import Synchronization
 final class Interruption {
   init() {
     Received.prepare()
+    // Whoever started this program may have blocked them for itself.
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    for number in [SIGINT, SIGTERM] { sigaddset(&signals, number) }
+    pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     for number in [SIGINT, SIGTERM] { signal(number, noteSignal) }
   }
 
