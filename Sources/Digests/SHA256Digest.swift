@@ -47,6 +47,8 @@ private struct DigestState: ~Copyable {
     var digest = [UInt8](repeating: 0, count: 32)
     let isDone = EVP_DigestFinal_ex(context, &digest, nil)
     precondition(isDone == 1, "SHA256Digest: libcrypto gave no digest")
-    return digest.map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
+    let digits = Array("0123456789abcdef".utf8)
+    return String(
+      decoding: digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
   }
 }

@@ -116,10 +116,10 @@ struct PlanTests {
     #expect(NumericsVersion.current == 4)
     #expect(
       cells.map(\.cell.identity) == [
-        "048f6031ffbde3e27a53ad1b6e52d456a32b0fbad25ed2162c632941af964897",
-        "d57449a64acb65293b7dcc500041d2d0468663cfb8ff1572cb65cb827e9c45cc",
-        "6f1a3df40911260580b9dc5b64597319e5aab0c1e5eb7633ceb264cfd3e69318",
-        "8f2b52fd2c3efaab48ac5ba6c303b4b0765b5d356b799ca2bc5d375ed8686bef",
+        "77fc5c13b1729b3da1b7c37499e0e219eb819972a8159c0ca5b02e76fcea65af",
+        "62b06d1b3def7c403b3a9841476e5b44986aa039c2e0a47e97682a1f574cce49",
+        "f6760e422977281e6f66d7ae1fef8992243917fef7a78f22e9ec5f1991ab01e6",
+        "81deb76e8cba8935af055418581384fc0f72db685af4ed656bfa40fe7a3809da",
       ])
   }
 

@@ -35,25 +35,28 @@ public enum CellIdentity {
     return .object(result)
   }
 
-  /// The JSON that is hashed.
+  /// The canonical JSON of a strategy or task; made once, as it is the same in many cells.
+  ///
+  /// - Parameter parameters: as ``parameters(_:textParameters:textDigests:)`` gives them.
+  static func text(name: String, _ parameters: JSONValue) -> String {
+    JSONValue.object(["name": .string(name), "parameters": parameters]).canonicalText
+  }
+
+  /// The SHA-256 of the canonical JSON of a cell.
   ///
   /// - Parameters:
-  ///   - strategyParameters: as ``parameters(_:textParameters:textDigests:)`` gives them, `taskParameters` too.
+  ///   - strategy, task: as ``text(name:_:)`` gives them.
   ///   - budget: as the spec states it; `matching` replaced by the identity of the reference.
-  static func content(
-    modelDigest: String, contextLength: Int, strategy: String, strategyParameters: JSONValue,
-    budget: JSONValue?, task: String, taskParameters: JSONValue, seed: Int
-  ) -> JSONValue {
-    var content: [String: JSONValue] = [
-      "numericsVersion": .integer(NumericsVersion.current),
-      "model": .string(modelDigest),
-      "contextLength": .integer(contextLength),
-      "strategy": ["name": .string(strategy), "parameters": strategyParameters],
-      "task": ["name": .string(task), "parameters": taskParameters],
-      "seed": .integer(seed),
-    ]
-    content["budget"] = budget
-    return .object(content)
+  static func of(
+    modelDigest: String, contextLength: Int, strategy: String, budget: JSONValue?, task: String,
+    seed: Int
+  ) -> String {
+    // The keys in the order of their bytes, as canonical JSON has them.
+    SHA256Digest.of(
+      "{" + (budget.map { "\"budget\":\($0.canonicalText)," } ?? "")
+        + "\"contextLength\":\(contextLength),\"model\":\(JSONValue.string(modelDigest).canonicalText)"
+        + ",\"numericsVersion\":\(NumericsVersion.current),\"seed\":\(seed)"
+        + ",\"strategy\":\(strategy),\"task\":\(task)}")
   }
 
   static func of(_ content: JSONValue) -> String { SHA256Digest.of(content.canonicalText) }

@@ -15,13 +15,14 @@ public struct ExperimentPlan: Sendable {
   /// Plans the models that could be read; see `CheckedSpec.missingModels`.
   public init(_ checked: CheckedSpec) {
     let spec = checked.spec
-    let variants = StrategyVariant.all(of: spec.strategies)
+    let variants = StrategyVariant.all(of: spec.strategies).map(PlannedVariant.init)
     let tasks = PlannedTask.all(of: spec.tasks)
     var cells: [PlannedCell] = []
     var planned: Set<String> = []
     var strategies: [String: ConfiguredStrategy] = [:]
-    let configured = variants.map(\.configured)
     for model in checked.models {
+      let digests = TextDigests(checked.textDigests, of: model)
+      let strategyTexts = variants.map { $0.identityText(digests) }
       for contextLength in spec.contextLengths.sorted() {
         for task in tasks {
           let place = CellPlace(
@@ -29,11 +30,10 @@ public struct ExperimentPlan: Sendable {
             taskLabel: task.label,
             taskParameters: TaskRegistry.builtIn.canonical(
               task.parameters, of: task.description.name, contextLength: contextLength),
-            seed: spec.seed,
-            textDigests: checked.textDigests)
-          for (cell, strategy) in zip(place.cells(of: variants, configured), configured)
+            seed: spec.seed, textDigests: digests)
+          for (cell, variant) in zip(place.cells(of: variants, strategyTexts), variants)
           where planned.insert(cell.cell.identity).inserted {
-            strategies[cell.cell.identity] = strategy
+            strategies[cell.cell.identity] = variant.configured
             cells.append(cell)
           }
         }
@@ -54,14 +54,14 @@ private struct PlannedTask {
 
   static func all(of entries: [SpecTask]) -> [PlannedTask] {
     let points = entries.flatMap { entry in entry.grid.points.map { (entry.description, $0) } }
-    let families = Dictionary(grouping: points, by: \.0.name)
-    return points.map { description, parameters in
-      let family = families[description.name] ?? []
-      let telling = description.parameters.map(\.name).filter { name in
+    let telling = Dictionary(grouping: points, by: \.0.name).mapValues { family in
+      family[0].0.parameters.map(\.name).filter { name in
         name != "protocol" && !CellIdentity.timingParameters.contains(name)
           && Set(family.map { $0.1[name] ?? .null }).count > 1
       }
-      let words = telling.map { name in
+    }
+    return points.map { description, parameters in
+      let words = (telling[description.name] ?? []).map { name in
         let value = parameters[name] ?? .null
         return "\(name)=\(value.stringValue ?? value.canonicalText)"
       }
@@ -69,6 +69,66 @@ private struct PlannedTask {
         description: description, parameters: parameters,
         label: ([description.name] + words).joined(separator: " "))
     }
+  }
+}
+
+/// A variant of a strategy with what is the same in all its cells.
+private struct PlannedVariant {
+  let variant: StrategyVariant
+  /// Nil where nothing of its name is built in.
+  let configured: ConfiguredStrategy?
+  let described: StrategyDescription
+  let parameters: JSONValue
+
+  init(_ variant: StrategyVariant) {
+    self.variant = variant
+    configured = variant.configured
+    described = configured?.description ?? variant.description
+    var members = variant.parameters
+    members["budget"] = variant.budget?.jsonValue
+    parameters = .object(members)
+  }
+
+  /// What of an identity is the strategy's; nil where parts of it match another cell's use.
+  func identityText(_ digests: TextDigests) -> String? {
+    variant.partReferences.isEmpty ? identityText(variant.parameters, digests) : nil
+  }
+
+  /// - Parameter partReferences: the identities of the cells that the budgets of its parts match.
+  func identityText(matching partReferences: [String: String], _ digests: TextDigests) -> String {
+    var parameters = variant.parameters
+    for (part, reference) in partReferences {
+      guard let value = parameters[part], let budget = value["budget"].flatMap(StatedBudget.init)
+      else { continue }
+      parameters[part] = value.replacing("budget", by: Self.identified(budget, by: reference))
+    }
+    return identityText(parameters, digests)
+  }
+
+  private func identityText(_ parameters: [String: JSONValue], _ digests: TextDigests) -> String {
+    CellIdentity.text(
+      name: variant.description.name,
+      CellIdentity.parameters(
+        parameters, textParameters: SpecEnvironment.strategyTextParameters,
+        textDigests: digests.ofStrategies))
+  }
+
+  /// A budget with the identity of the cell that it matches in place of a name.
+  static func identified(_ budget: StatedBudget, by reference: String?) -> JSONValue {
+    guard let reference, case .matching(_, let use) = budget else { return budget.jsonValue }
+    return ["matching": .string(reference), "of": .string(use.rawValue)]
+  }
+}
+
+/// Digests of texts by the words that name them, for tasks and for calibrations.
+private struct TextDigests {
+  let ofTasks: [String: String]
+  let ofStrategies: [String: String]
+
+  /// A synthetic model is calibrated on its own inputs, whatever text a strategy names.
+  init(_ digests: [String: String], of model: ModelFacts) {
+    ofTasks = digests
+    ofStrategies = model.synthetic == nil ? digests : digests.mapValues { _ in model.digest }
   }
 }
 
@@ -80,86 +140,51 @@ private struct CellPlace {
   let taskLabel: String
   let taskParameters: [String: JSONValue]
   let seed: Int
-  let textDigests: [String: String]
+  let textDigests: TextDigests
 
   /// One cell for each variant, in their order; a variant's reference stands before it.
-  func cells(
-    of variants: [StrategyVariant], _ configured: [ConfiguredStrategy?]
-  ) -> [PlannedCell] {
+  func cells(of variants: [PlannedVariant], _ texts: [String?]) -> [PlannedCell] {
+    let taskText = CellIdentity.text(
+      name: task.name,
+      CellIdentity.parameters(
+        taskParameters, textParameters: task.textParameters, textPaths: task.textPaths,
+        textDigests: textDigests.ofTasks))
     var identities: [String] = []
-    for variant in variants {
+    for (planned, text) in zip(variants, texts) {
+      let variant = planned.variant
+      let reference = variant.reference.map { identities[$0] }
       identities.append(
-        identity(
-          of: variant, reference: variant.reference.map { identities[$0] },
-          partReferences: variant.partReferences.mapValues { identities[$0] }))
+        CellIdentity.of(
+          modelDigest: model.digest, contextLength: contextLength,
+          strategy: text
+            ?? planned.identityText(
+              matching: variant.partReferences.mapValues { identities[$0] }, textDigests),
+          budget: variant.budget.map { PlannedVariant.identified($0, by: reference) },
+          task: taskText, seed: seed))
     }
-    let full = variants.firstIndex { $0.description.role == .reference }
-    return variants.indices.map { index in
-      let (variant, identity) = (variants[index], identities[index])
+    let full = variants.firstIndex { $0.described.role == .reference }
+    var deciding = taskParameters
+    for name in CellIdentity.timingParameters { deciding[name] = nil }
+    let decodeTokens =
+      taskParameters[ParameterDescription.decodeTokens.name]?.integerValue
+      ?? ParameterDescription.decodeTokens.defaultValue.integerValue ?? 0
+    return zip(variants, identities).map { planned, identity in
+      let (variant, described) = (planned.variant, planned.described)
       return PlannedCell(
-        cell: record(
-          of: variant, configured[index]?.description ?? variant.description, identity: identity),
-        label: variant.label,
-        taskLabel: taskLabel,
+        cell: CellRecord(
+          identity: identity, model: model.name, modelDigest: model.digest,
+          contextLength: contextLength, strategy: described.name,
+          strategyParameters: planned.parameters, task: task.name,
+          taskProtocol: task.protocols.isEmpty ? nil : taskParameters["protocol"]?.stringValue,
+          taskParameters: .object(deciding),
+          queryAware: taskParameters[ParameterDescription.queryAware.name]?.booleanValue ?? true,
+          selectionLooksAhead: described.selectionLooksAhead, strategyRole: described.role,
+          readsFuture: described.readsFuture, seed: seed),
+        label: variant.label, taskLabel: taskLabel,
         fullIdentity: full.map { identities[$0] } ?? identity,
         matchedIdentity: variant.firstReference.map { identities[$0] },
         partReferences: variant.partReferences.mapValues { identities[$0] },
-        decodeTokens: taskParameters[ParameterDescription.decodeTokens.name]?.integerValue
-          ?? ParameterDescription.decodeTokens.defaultValue.integerValue ?? 0)
+        decodeTokens: decodeTokens)
     }
-  }
-
-  /// - Parameters:
-  ///   - reference: the identity of the cell that its budget matches.
-  ///   - partReferences: the same for the budgets of its parts.
-  private func identity(
-    of variant: StrategyVariant, reference: String?, partReferences: [String: String]
-  ) -> String {
-    func matched(_ budget: StatedBudget?, to reference: String?) -> JSONValue? {
-      guard let reference, case .matching(_, let use)? = budget else { return budget?.jsonValue }
-      return ["matching": .string(reference), "of": .string(use.rawValue)]
-    }
-    var parameters = variant.parameters
-    for (part, reference) in partReferences {
-      guard let value = parameters[part], let budget = value["budget"].flatMap(StatedBudget.init),
-        let identified = matched(budget, to: reference)
-      else { continue }
-      parameters[part] = value.replacing("budget", by: identified)
-    }
-    return CellIdentity.of(
-      CellIdentity.content(
-        modelDigest: model.digest, contextLength: contextLength,
-        strategy: variant.description.name,
-        strategyParameters: CellIdentity.parameters(
-          parameters, textParameters: SpecEnvironment.strategyTextParameters,
-          textDigests: strategyTextDigests),
-        budget: matched(variant.budget, to: reference), task: task.name,
-        taskParameters: CellIdentity.parameters(
-          taskParameters, textParameters: task.textParameters,
-          textPaths: task.textPaths, textDigests: textDigests),
-        seed: seed))
-  }
-
-  /// A synthetic model is calibrated on its own inputs, whatever text a strategy names.
-  private var strategyTextDigests: [String: String] {
-    model.synthetic == nil ? textDigests : textDigests.mapValues { _ in model.digest }
-  }
-
-  private func record(
-    of variant: StrategyVariant, _ described: StrategyDescription, identity: String
-  ) -> CellRecord {
-    var strategyParameters = variant.parameters
-    if let budget = variant.budget { strategyParameters["budget"] = budget.jsonValue }
-    var deciding = taskParameters
-    for name in CellIdentity.timingParameters { deciding[name] = nil }
-    return CellRecord(
-      identity: identity, model: model.name, modelDigest: model.digest,
-      contextLength: contextLength, strategy: variant.description.name,
-      strategyParameters: .object(strategyParameters), task: task.name,
-      taskProtocol: task.protocols.isEmpty ? nil : taskParameters["protocol"]?.stringValue,
-      taskParameters: .object(deciding),
-      queryAware: taskParameters[ParameterDescription.queryAware.name]?.booleanValue ?? true,
-      selectionLooksAhead: described.selectionLooksAhead, strategyRole: described.role,
-      readsFuture: described.readsFuture, seed: seed)
   }
 }
