@@ -17,6 +17,7 @@ let package = Package(
   dependencies: [.package(name: "tca-lab", path: "..")],
   targets: [
     benchmark("kernel-bench", ["Kernels", "Tensors", "Threads"]),
-    benchmark("engine-bench", ["Attention", "GGUF", "Kernels", "Tensors", "Threads", "Transformer"]),
+    benchmark(
+      "engine-bench", ["Attention", "GGUF", "Kernels", "Tensors", "Threads", "Transformer"]),
   ]
 )

@@ -23,7 +23,8 @@ struct ArchitectureTests {
   /// The same by the targets of Package.swift; tests, plugins and other packages left out.
   private static func declared() throws -> [String: Set<String>] {
     let targets = try text("Package.swift").matches(
-      of: #/
+      of:
+        #/
         (?:\ library\(|\.target\(|\.executableTarget\(|\.systemLibrary\()
         \s*(?:name:\ )?"(?<name>[\w\-]+)"
         (?:,\s*(?:dependencies:\s*)?\[(?<uses>[^\]]*)\])?

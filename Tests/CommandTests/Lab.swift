@@ -99,6 +99,8 @@ final class Lab {
       return log.contains(text)
     }
 
+    var isRunning: Bool { process.isRunning }
+
     func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
 
     /// The end: the exit code, or 128 + the signal that killed it.

@@ -192,7 +192,7 @@ struct ModelCommandTests {
       [.posixPermissions: 0o755], ofItemAtPath: lab.path("python3"))
     let pull = try lab.start(
       ["models", "pull", "smollm2-135m-instruct"], path: "\(lab.folder.path):/usr/bin:/bin")
-    while !lab.exists("asked") { usleep(10_000) }
+    while pull.isRunning && !lab.exists("asked") { usleep(10_000) }
     pull.send(signal)
     let result = try pull.wait()
     #expect(result.status == 128 + signal)

@@ -42,7 +42,8 @@ extension RealModelTests {
       #expect(heads.allSatisfy { $0.boundRatio ?? 0 <= 1 })
     }
 
-    private func calibrated(on corpus: String, _ model: BlueprintDecoder) throws -> AttentionSession {
+    private func calibrated(on corpus: String, _ model: BlueprintDecoder) throws -> AttentionSession
+    {
       let strategy = TCA {
         $0.threshold = 0.9
         $0.blockSize = 128
