@@ -15,7 +15,8 @@ struct SyntheticInputsTests {
     stream: Int = 3, threads: Int = 1
   ) throws -> SyntheticInputs.Rows {
     SyntheticInputs(geometry).rows(
-      positions, layer: layer, stream: stream, workers: try WorkerPool(threadCount: threads, preparingEachWith: {}))
+      positions, layer: layer, stream: stream,
+      workers: try WorkerPool(threadCount: threads, preparingEachWith: {}))
   }
 
   @Test("Rows depend on their place alone: not on threads, nor on what is made with them")
