@@ -110,11 +110,13 @@ let package = Package(
       ],
       swiftSettings: common, plugins: ["SourceState"]),
     .plugin(name: "SourceState", capability: .buildTool()),
-    library(
-      "LabTestSupport", ["GGUF", "Kernels", "Records", "Tensors"]),
-    .executableTarget(
-      name: "tiny-model", dependencies: ["LabTestSupport"], swiftSettings: common),
 
+    .target(
+      name: "LabTestSupport", dependencies: ["GGUF", "Kernels", "Records", "Tensors"],
+      path: "Tests/LabTestSupport", swiftSettings: common),
+    .executableTarget(
+      name: "tiny-model", dependencies: ["LabTestSupport"], path: "Tests/tiny-model",
+      swiftSettings: common),
     tests("Threads"),
     tests("Kernels", ["LabTestSupport"]),
     tests("GGUF", ["LabTestSupport"]),
