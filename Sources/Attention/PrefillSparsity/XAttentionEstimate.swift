@@ -30,12 +30,13 @@ struct XAttentionEstimate: Sendable {
   init(_ scores: [[Double]], tokens: Int, blockSize: Int) {
     self.tokens = tokens
     self.blockSize = blockSize
-    rows = scores.enumerated().map { block, scores in
-      let order = (0...block).dropFirst().dropLast().sorted { left, right in
+    rows = scores.enumerated().map { block, scores -> Row in
+      let between: Range<Int> = block > 1 ? 1..<block : 0..<0
+      let order = between.sorted { left, right in
         scores[left] == scores[right] ? left < right : scores[left] > scores[right]
       }
       var sum = block > 0 ? scores[0] + scores[block] : scores[0]
-      let before = order.map { key in
+      let before = order.map { key -> Double in
         defer { sum += scores[key] }
         return sum
       }

@@ -9,12 +9,18 @@ final class RunReporter {
   /// A log that says nothing for longer looks like that of a program that hangs.
   private static let longestSilence = Duration.seconds(20)
 
+  /// Cells done before that are named one by one; further ones are counted.
+  private static let mostNamed = 20
+
   private let start = ContinuousClock.now
+  private var skipped = 0
   private var lastLine = ContinuousClock.now
 
   func note(_ event: RunEvent) {
+    if case .skipped = event { skipped += 1 } else { countSkipped() }
     switch event {
-    case .skipped(let cell): line("  done before: \(name(cell))")
+    case .skipped(let cell):
+      if skipped <= Self.mostNamed { line("  done before: \(name(cell))") }
     case .began(let title): line(title)
     case .finished(let cell, let time): line("  \(cell.label): \(time)")
     case .failed(let cell, let reason): line("  FAILED \(name(cell)): \(reason)")
@@ -36,7 +42,13 @@ final class RunReporter {
     lastLine = .now
   }
 
+  private func countSkipped() {
+    if skipped > Self.mostNamed { line("  done before: \(skipped - Self.mostNamed) more") }
+    skipped = 0
+  }
+
   func finish(_ summary: RunSummary, database: String, experiment: String) {
+    countSkipped()
     Log.endProgress()
     let seconds = Double((ContinuousClock.now - start).components.seconds)
     let ending = summary.isInterrupted ? "interrupted" : "finished"
