@@ -97,7 +97,7 @@ let package = Package(
         "Probes", "Records", "Synthesis", "Tasks", "Tensors", "Threads", "Tokenization",
         "Transformer",
       ]),
-    library("ResultStore", ["Digests", "JSON", "Records", grdb], extra: arranging),
+    library("ResultStore", ["Digests", "JSON", "Records", grdb]),
     library("Reports", ["JSON", "Records"], extra: arranging),
     library(
       "Bench",

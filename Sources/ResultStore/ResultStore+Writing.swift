@@ -79,16 +79,25 @@ extension ResultStore: ResultSink {
 
   public func storedKinds(of identities: [String]) throws -> [String: Set<ResultKind>] {
     try read { database in
+      // The kinds of a cell in one row: a row for each would be sorted on disk, and read by name.
       let rows = try Row.fetchCursor(
         database,
         sql: """
-          SELECT DISTINCT cell.identity, kind FROM json_each(?) AS asked
-          JOIN cell ON cell.identity = asked.value
-          JOIN cell_kind ON cell_kind.cell_id = cell.id
+          SELECT cell.identity,
+            (SELECT group_concat(DISTINCT kind) FROM cell_kind WHERE cell_id = cell.id)
+          FROM json_each(?) AS asked JOIN cell ON cell.identity = asked.value
           """, arguments: [JSONValue.array(identities.map(JSONValue.string))])
       var stored: [String: Set<ResultKind>] = [:]
       while let row = try rows.next() {
-        stored[try row.value("identity"), default: []].insert(try row.value("kind"))
+        let kinds: String? = row[1]
+        guard let kinds else { continue }
+        stored[row[0]] = Set(
+          try kinds.split(separator: ",").map { kind in
+            guard let known = ResultKind(rawValue: String(kind)) else {
+              throw UnreadableValue(column: "kind", value: String(kind))
+            }
+            return known
+          })
       }
       return stored
     }
