@@ -18,6 +18,8 @@ import Tensors
 ///     …
 ///     let heads = probe.finish()                               // of all samples, one list for each strategy
 ///
+/// A layer with a window of its own is the same under every strategy: it attends, and nothing is measured there.
+///
 /// Where a session's logits are not the dense ones it has no dropped mass and no bound, only errors of its output.
 ///
 /// A query that breaks the bound is in ``failures``; its cell's figures are not to be trusted.
@@ -100,6 +102,10 @@ public final class ApproximationProbe: LayerAttention {
       keepsShadow || phase == .prefill,
       "ApproximationProbe: a decode step at \(firstPosition) without a shadow cache; use keepsShadow: true"
     )
+    guard shape.geometry[layer].window == nil else {
+      return attendWithinWindow(
+        layer, phase, queries, keys, values, firstPosition: firstPosition, output: &output)
+    }
     if scratch.rows != output.rows || scratch.columns != output.columns {
       scratch = Matrix(rows: output.rows, columns: output.columns)
     }
@@ -140,6 +146,21 @@ public final class ApproximationProbe: LayerAttention {
       }
     }
     if !keepsShadow {
+      for head in dense.caches[layer] { head.removeAll() }
+    }
+    return outcome
+  }
+
+  /// Only the session whose output goes on attends.
+  private func attendWithinWindow(
+    _ layer: Int, _ phase: AttentionPhase, _ queries: Matrix, _ keys: Matrix, _ values: Matrix,
+    firstPosition: Int, output: inout Matrix
+  ) -> AttentionOutcome {
+    let session = setting == .isolated ? dense : sparse[0]
+    let outcome = session.attendInPieces(
+      layer: layer, phase: phase, queries: queries, keys: keys, values: values,
+      firstPosition: firstPosition, output: &output)
+    if setting == .isolated, !keepsShadow {
       for head in dense.caches[layer] { head.removeAll() }
     }
     return outcome

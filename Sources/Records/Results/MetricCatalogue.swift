@@ -205,6 +205,11 @@ public enum MetricCatalogue {
   public static let finalKVCacheLogicalBytes = bytes(
     "finalKVCacheLogicalBytes", "kvCacheLogicalBytes at the end of the cell")
 
+  public static let windowKVCacheResidentBytes = bytes(
+    "windowKVCacheResidentBytes",
+    "the part of kvCacheResidentBytes that layers with a window of their own take; absent where there are none"
+  )
+
   public static let workspaceBytes = bytes(
     "workspaceBytes", "scratch memory of kernels and strategy")
 
@@ -223,6 +228,6 @@ public enum MetricCatalogue {
 
   static let memory = [
     kvCacheResidentBytes, kvCacheLogicalBytes, finalKVCacheResidentBytes,
-    finalKVCacheLogicalBytes, workspaceBytes, peakResidentBytes, keptTokens,
+    finalKVCacheLogicalBytes, windowKVCacheResidentBytes, workspaceBytes, peakResidentBytes, keptTokens,
   ]
 }

@@ -28,7 +28,7 @@ extension StrategyChecker {
     let n = subject.promptTokens
     let budget = configured.budget?.resolved(
       promptTokens: n, meanPromptTokens: Double(n), shape: subject.shape
-    ) { use in use == .density ? 1 : Double(n) }
+    , cache: .f32) { use in use == .density ? 1 : Double(n) }
     switch budget {
     case .tokens(let tokens):
       log.look(at: .staysWithinBudget)
