@@ -73,7 +73,8 @@ public final class AttentionSession: LayerAttention {
     global = shape.global
     let layers = shape.globalLayers
     places = shape.geometry.indices.map { layers.firstIndex(of: $0) }
-    cacheRelative = strategy.cachePositions.flatMap { [global] in CacheRelativeAttention($0, global) }
+    cacheRelative = strategy.cachePositions.flatMap { [global] in CacheRelativeAttention($0, global)
+    }
     work = Self.work(of: strategy, shape, future: nil)
     coldFormat = work[layers[0]].coldFormat
     selections = HeadSelections(heads: shape.queryHeads)
@@ -181,7 +182,8 @@ public final class AttentionSession: LayerAttention {
       note(layer, view, .attending(view.queryPositions), &selections, heads: shape.queryHeads)
       clock.lap(&times[phase, default: StageTimes()].select)
       attend(
-        layer, view, [QueryBlock(rows: 0..<queries.rows, selections: selections.selections)], &pairs,
+        layer, view, [QueryBlock(rows: 0..<queries.rows, selections: selections.selections)],
+        &pairs,
         output: &output)
       lapAttend(&clock, phase)
     }
@@ -258,7 +260,8 @@ public final class AttentionSession: LayerAttention {
   /// Passes a decision on. If it does not hold one selection per head, that is a fault, and
   /// everything is selected instead.
   private func note(
-    _ layer: Int, _ view: LayerView, _ decision: Decision, _ selections: inout HeadSelections, heads: Int
+    _ layer: Int, _ view: LayerView, _ decision: Decision, _ selections: inout HeadSelections,
+    heads: Int
   ) {
     if selections.count != heads {
       workspace.report(
@@ -286,7 +289,8 @@ public final class AttentionSession: LayerAttention {
   private static let mostRunsWaiting = 1 << 18
 
   private func attend(
-    _ layer: Int, _ view: LayerView, _ blocks: [QueryBlock], _ pairs: inout [PairCounts], output: inout Matrix
+    _ layer: Int, _ view: LayerView, _ blocks: [QueryBlock], _ pairs: inout [PairCounts],
+    output: inout Matrix
   ) {
     gatheredBefore = workspace.kernel.gatheringTime
     if let cacheRelative, places[layer] != nil, cacheRelative.acts(on: view) {

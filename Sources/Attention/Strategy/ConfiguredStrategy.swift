@@ -74,7 +74,8 @@ public struct ConfiguredStrategy: Sendable {
       else { return configured.strategy }
       budgeted.budget = try stated.resolved(
         promptTokens: promptTokens, meanPromptTokens: meanPromptTokens ?? Double(promptTokens),
-        shape: shape.global, cache: cache, matched: { use throws(Failure) in try matched(use, part) })
+        shape: shape.global, cache: cache,
+        matched: { use throws(Failure) in try matched(use, part) })
       return budgeted
     }
     guard var composed = strategy as? any HasParts else { return try sized(self, nil) }
