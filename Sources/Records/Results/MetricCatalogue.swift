@@ -99,7 +99,7 @@ public enum MetricCatalogue {
   public static let retainedFraction = MetricDescriptor(
     "retainedFraction", unit: "fraction", .lower, kind: .approximation,
     "tokens kept in the KV cache at the end of the phase, after compaction, over tokens seen",
-    statistics: [.init("mean", "mean over samples, layers and KV heads")])
+    statistics: [.init("mean", "mean over samples, global layers and KV heads")])
 
   static let approximation = [
     relativeOutputError, outputCosine, droppedMass, boundRatio, density, nominalDensity,
@@ -224,7 +224,7 @@ public enum MetricCatalogue {
   public static let keptTokens = MetricDescriptor(
     "keptTokens", unit: "tokens", .lower, kind: .memory,
     "tokens that a KV head holds after the prefill and its compaction",
-    statistics: [.init("mean", "mean over samples, layers and KV heads")])
+    statistics: [.init("mean", "mean over samples, global layers and KV heads")])
 
   static let memory = [
     kvCacheResidentBytes, kvCacheLogicalBytes, finalKVCacheResidentBytes,
