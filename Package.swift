@@ -111,7 +111,7 @@ let package = Package(
       dependencies: [
         "Attention", "Bench", "Calibration", "Experiments", "GGUF", "JSON", "Kernels",
         "ModelLibrary", "Planning", "Records", "Reports", "ResultStore", "StrategyChecker", "Tasks",
-        "Threads", "Tokenization", "Transformer", argumentParser,
+        "Tensors", "Threads", "Tokenization", "Transformer", argumentParser,
       ],
       swiftSettings: common + arranging, plugins: ["SourceState"]),
     .plugin(name: "SourceState", capability: .buildTool()),

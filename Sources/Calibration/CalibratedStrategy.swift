@@ -76,7 +76,7 @@ extension CalibratedStrategy {
   /// Attention for one dense prefill of the text.
   public func makePass(shape: AttentionShape, workspace: Workspace) -> any CalibrationPass {
     CalibratingAttention(
-      Watcher(calibrationOptions, for: shape), shape: shape, workspace: workspace)
+      Watcher(calibrationOptions, for: shape.global), shape: shape, workspace: workspace)
   }
 
   /// The same strategy with the result of the offline phase, and what a user should know of it.
@@ -162,7 +162,7 @@ extension ConfiguredStrategy {
       try calibrated.calibrationRequest(contextLength: contextLength) != nil,
       var own = strategy as? any CalibratedStrategy
     {
-      own.assumeCalibrated(for: shape)
+      own.assumeCalibrated(for: shape.global)
       result.strategy = own
     }
     return result

@@ -4,13 +4,18 @@ import Tensors
 
 /// Dense attention that lets a calibrator look at every layer of a prompt.
 ///
-/// A layer's cache is freed when the calibrator has seen it.
+/// A layer's cache is freed when the calibrator has seen it. It sees a model of the global layers
+/// alone, as strategies do.
 public final class CalibratingAttention<Watcher: Calibrator>: LayerAttention {
   private let dense: AttentionSession
   private var calibrator: Watcher
+  private let global: AttentionShape
+  private let globalLayers: [Int]
 
   public init(_ calibrator: Watcher, shape: AttentionShape, workspace: Workspace) {
     self.calibrator = calibrator
+    global = shape.global
+    globalLayers = shape.globalLayers
     dense = AttentionSession(FullAttention(), shape: shape, workspace: workspace)
   }
 
@@ -30,10 +35,12 @@ public final class CalibratingAttention<Watcher: Calibrator>: LayerAttention {
     let outcome = dense.attend(
       layer: layer, phase: phase, queries: queries, keys: keys, values: values,
       firstPosition: firstPosition, output: &output)
-    calibrator.observe(
-      LayerView(
-        layer: layer, shape: shape, phase: phase, queries: queries, firstQueryPosition: 0,
-        heads: dense.caches[layer], workspace: dense.workspace))
+    if let place = globalLayers.firstIndex(of: layer) {
+      calibrator.observe(
+        LayerView(
+          layer: place, shape: global, phase: phase, queries: queries, firstQueryPosition: 0,
+          heads: dense.caches[layer], workspace: dense.workspace))
+    }
     for head in dense.caches[layer] { head.removeAll() }
     return outcome
   }

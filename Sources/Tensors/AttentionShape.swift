@@ -38,6 +38,19 @@ public struct AttentionShape: Sendable, Hashable {
   /// Whether positions are rotated into the queries and keys of any layer.
   public var isRotated: Bool { geometry.contains { $0.rotary != nil } }
 
+  /// The layers that attend to everything before a query, ascending: those that strategies act on.
+  public var globalLayers: [Int] { geometry.indices.filter { geometry[$0].window == nil } }
+
+  /// What strategies see of the model: its global layers alone, counted from 0. Traps where there
+  /// is none.
+  public var global: AttentionShape {
+    let layers = globalLayers
+    guard layers.count < geometry.count else { return self }
+    return AttentionShape(
+      queryHeads: queryHeads, kvHeads: kvHeads, headDimension: headDimension,
+      geometry: layers.map { geometry[$0] })
+  }
+
   public var queryHeadsPerKVHead: Int { queryHeads / kvHeads }
 
   /// Columns of the queries and of the attention output of all heads.

@@ -1,5 +1,6 @@
 import Attention
 import JSON
+import Kernels
 import Tensors
 import Testing
 import Threads

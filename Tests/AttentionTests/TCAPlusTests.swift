@@ -26,7 +26,7 @@ struct TCAPlusTests {
   @Test("Tiers never cost more than the budget, and hold as many tokens as it allows")
   func tierShares() {
     for format in [nil, ColdFormat.q4, .q8] {
-      let plan = TierPlan(format: format, headDimension: 64)
+      let plan = TierPlan(format: format, headDimension: 64, cache: .f32)
       let page = format.map { ColdTier.wholePageBytes($0, headDimension: 64) } ?? 0
       for count in [0, 1, 31, 32, 33, 100, 500] {
         for budget in [0, 1, 5, 20, 40, 99, 100, 101, 600] {
@@ -52,7 +52,7 @@ struct TCAPlusTests {
   func tierBytes() {
     var generator = SeededGenerator(seed: 5, purpose: "weights")
     for format in [nil, ColdFormat.q4, .q8] {
-      let plan = TierPlan(format: format, headDimension: 64)
+      let plan = TierPlan(format: format, headDimension: 64, cache: .f32)
       for count in [0, 10, 64, 1000] {
         let least = plan.leastBytes(holding: count)
         for mean in [0, 100, 5_000, 100_000, 300_000, 512_000, 600_000] {

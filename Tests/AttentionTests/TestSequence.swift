@@ -1,4 +1,5 @@
 import Attention
+import Kernels
 import LabTestSupport
 import Records
 import Tensors

@@ -4,6 +4,7 @@ import Foundation
 import JSON
 import LabTestSupport
 import Records
+import Kernels
 import Tensors
 import Testing
 import Threads

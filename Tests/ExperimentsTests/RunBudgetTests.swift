@@ -19,7 +19,7 @@ struct RunBudgetTests {
   ) throws -> Budget {
     try #require(StatedBudget(budget)).resolved(
       promptTokens: promptTokens, meanPromptTokens: meanPromptTokens ?? Double(promptTokens),
-      shape: Self.shape, matched: matched)
+      shape: Self.shape, cache: .f32, matched: matched)
   }
 
   @Test(

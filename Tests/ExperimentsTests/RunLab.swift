@@ -59,10 +59,11 @@ final class RunLab {
       reading: Array(spec.utf8), source: "tiny.json", in: environment)
   }
 
-  /// All that is built in, in this folder.
+  /// All that is built in, in this folder. Caches are in float32 where a spec says nothing: what is
+  /// exact, or counted by hand, is so there.
   var environment: SpecEnvironment {
     let folder = folder.url
-    return SpecEnvironment(
+    var environment = SpecEnvironment(
       strategies: StrategyRegistry.builtIn.descriptions,
       tasks: TaskRegistry.builtIn.descriptions, catalogueModels: [],
       shippedTexts: Corpus.shippedNames, folder: folder.path, cores: 2,
@@ -73,6 +74,8 @@ final class RunLab {
       fileProblems: {
         TaskRegistry.builtIn.fileProblems(of: $0, parameters: $1, folder: folder)
       })
+    environment.defaultCache = .f32
+    return environment
   }
 
   func plan(_ spec: String) throws -> [PlannedCell] { ExperimentPlan(try check(spec)).cells }

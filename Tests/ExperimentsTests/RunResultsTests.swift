@@ -166,6 +166,37 @@ struct RunResultsTests {
     }
   }
 
+  @Test("In float16 full has the format's error alone, drops nothing, and takes half the bytes")
+  func halfFloats() throws {
+    let lab = try RunLab()
+    _ = try lab.run(
+      RunLab.spec(
+        strategies: [
+          #"{"name": "full", "cache": ["f16", "f32"]}"#,
+          #"{"name": "streaming-llm", "sinks": 4, "localWindow": 31, "cache": "f16"}"#,
+        ], tasks: [RunLab.perplexity("continuation")]))
+    let results = try lab.results()
+    let half = try results.row("full cache=f16", "continuation")
+    let float = try results.row("full cache=f32", "continuation")
+    let sparse = try results.row("streaming-llm", "continuation")
+    #expect(half.isFull && !float.isFull)
+    for row in [half, float] {
+      for head in row.heads {
+        #expect(head.droppedMass == 0 && head.boundRatio == nil && head.retainedFraction == 1)
+        #expect(
+          row.isFull
+            ? (1e-6...2e-3).contains(head.relativeOutputError)
+            : head.relativeOutputError == 0)
+      }
+    }
+    #expect(try #require(float[.kvCacheLogicalBytesRatio]) == 2)
+    #expect(try #require(float[.perplexityRatio]) != 1)
+    #expect(abs(try #require(float[.perplexityRatio]) - 1) < 1e-2)
+    // The bound holds against the tokens as stored, and something was dropped.
+    #expect(try (0.01...1).contains(#require(sparse[.boundRatio])))
+    #expect(try #require(sparse[.droppedMass]) > 0.01)
+  }
+
   @Test("Perplexity is that of the same window scored densely, in one pass or token by token")
   func independentPerplexity() throws {
     let lab = try RunLab()

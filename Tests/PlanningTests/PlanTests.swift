@@ -91,6 +91,7 @@ struct PlanTests {
       tca.cell.strategyParameters == [
         "threshold": 0.9, "blockSize": 128, "localWindow": 4096, "calibrationCorpus": "emma",
         "calibrationLength": .null, "criterion": "meanMass", "heads": .null, "prefill": true,
+        "cache": "f16",
       ])
     #expect(
       tca.cell.taskParameters == ["depths": [0.1, 0.9], "samples": 2, "queryAware": false])
@@ -100,17 +101,17 @@ struct PlanTests {
     #expect(plan.cells.map(\.cell.selectionLooksAhead) == [false, true, false, false, false])
     #expect(
       plan.cells[3].cell.strategyParameters == [
-        "sinks": 4, "localWindow": 512, "prefill": true,
+        "sinks": 4, "localWindow": 512, "prefill": true, "cache": "f16",
         "budget": ["matching": "tca", "of": "kvBytes"],
       ])
   }
 
-  @Test("Identities don't change from one version of the program to the next")
+  @Test("A cache in float32 leaves a cell the identity that it had before there was a choice")
   func goldenIdentities() throws {
     let cells = try SpecSamples.plan(
       SpecSamples.spec(
         strategies:
-          #"{"name": "tca"}, {"name": "streaming-llm", "budget": {"matching": "tca"}}, {"name": "streaming-llm", "budget": {"fraction": 0.5}}"#,
+          #"{"name": "full", "cache": "f32"}, {"name": "tca", "cache": "f32"}, {"name": "streaming-llm", "cache": "f32", "budget": {"matching": "tca"}}, {"name": "streaming-llm", "budget": {"fraction": 0.5}, "cache": "f32"}"#,
         tasks: #"{"name": "perplexity"}"#, rest: #", "seed": 7"#)
     ).cells
     #expect(NumericsVersion.current == 4)
@@ -121,6 +122,37 @@ struct PlanTests {
         "f6760e422977281e6f66d7ae1fef8992243917fef7a78f22e9ec5f1991ab01e6",
         "81deb76e8cba8935af055418581384fc0f72db685af4ed656bfa40fe7a3809da",
       ])
+  }
+
+  @Test(
+    "The cache is an axis: cells are compared with full in float16, matched with their own format")
+  func caches() throws {
+    let cells = try SpecSamples.plan(
+      SpecSamples.spec(
+        strategies:
+          #"{"name": "full", "cache": ["f32", "f16"]}, {"name": "tca", "cache": ["f16", "f32"]}, {"name": "streaming-llm", "cache": ["f32", "f16"], "budget": {"matching": "tca"}}"#,
+        tasks: #"{"name": "perplexity"}"#)
+    ).cells
+    #expect(
+      cells.map(\.label) == [
+        "full cache=f32", "full cache=f16", "tca cache=f16", "tca cache=f32",
+        "streaming-llm cache=f32 matching tca cache=f32",
+        "streaming-llm cache=f16 matching tca cache=f16",
+      ])
+    #expect(Set(cells.map(\.cell.identity)).count == 6)
+    #expect(cells.allSatisfy { $0.fullIdentity == cells[1].cell.identity })
+    #expect(cells.map(\.cell.cache) == ["f32", "f16", "f16", "f32", "f32", "f16"])
+    #expect(cells[4].matchedIdentity == cells[3].cell.identity)
+    #expect(cells[5].matchedIdentity == cells[2].cell.identity)
+  }
+
+  @Test("What is no format of a cache is refused, and a part of a composition has none of its own")
+  func refusedCaches() {
+    #expect(
+      SpecSamples.problems(
+        SpecSamples.spec(
+          strategies: #"{"name": "tca", "cache": "q3"}"#, tasks: #"{"name": "passkey"}"#)
+      ).contains { $0.contains(#"cache: "q3" is unknown; allowed: f32, f16"#) })
   }
 
   static func identities(_ text: String) throws -> [String] {

@@ -87,7 +87,7 @@ struct SpecReadingTests {
           6:3 $.contextLenghts: "contextLenghts" is no key of a spec; allowed: schemaVersion, name, question, models, contextLengths, strategies, tasks, metrics, warmups, repeats, seed, threads
           7:27 $.contextLengths[1]: "1024" is a string; allowed: a whole number, at least 2
           7:42 $.contextLengths[3]: "512" stands twice in this list; keep one
-          9:21 $.strategies[0].treshold: "treshold" is no key of tca; allowed: name, threshold, blockSize, localWindow, calibrationCorpus, calibrationLength, criterion, heads, prefill; did you mean "threshold"?
+          9:21 $.strategies[0].treshold: "treshold" is no key of tca; allowed: name, threshold, blockSize, localWindow, calibrationCorpus, calibrationLength, criterion, heads, prefill, cache; did you mean "threshold"?
           9:38 $.strategies[0].blockSize: "[]" is an empty list; allowed: a whole number from 1 to 65536, or a list of such values
           9:55 $.strategies[0].criterion: "meanmass" is unknown; allowed: meanMass, columnMean; did you mean "meanMass"?
           10:40 $.strategies[1].threshold[1]: "1.5" is out of range; allowed: a number from 0 to 1

@@ -25,8 +25,9 @@ struct StrategyArgumentTests {
         "decode": [
           "name": "quest", "pageSize": 8, "tokenBudget": 1024, "denseLayers": 2,
           "budget": ["tokens": 9],
-        ]
+        ], "cache": "f16",
       ])
+    #expect(composed.configured.cache == .f16)
   }
 
   @Test(

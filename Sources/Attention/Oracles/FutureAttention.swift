@@ -6,7 +6,8 @@ public struct FutureAttention: Sendable {
   /// Tokens of the prompt.
   public let promptTokens: Int
   /// The softmax weight of each prompt token, summed over the queries after the prompt and the
-  /// query heads of a group; by layer and KV head, (promptTokens). All zero where nothing follows.
+  /// query heads of a group; by global layer and KV head, (promptTokens). All zero where nothing
+  /// follows.
   public let masses: [[[Double]]]
 
   public init(promptTokens: Int, masses: [[[Double]]]) {
@@ -44,12 +45,14 @@ public final class FutureRecorder: LayerAttention {
   private let dense: AttentionSession
   private var promptTokens = 0
   private var masses: [[[Double]]]
+  private let globalLayers: [Int]
 
   /// - Parameter dense: a session of full attention with empty caches.
   public init(_ dense: AttentionSession) {
     self.dense = dense
+    globalLayers = dense.shape.globalLayers
     masses = Array(
-      repeating: Array(repeating: [], count: dense.shape.kvHeads), count: dense.shape.layers)
+      repeating: Array(repeating: [], count: dense.shape.kvHeads), count: globalLayers.count)
   }
 
   /// What has been attended to so far.
@@ -69,27 +72,28 @@ public final class FutureRecorder: LayerAttention {
     let outcome = dense.attend(
       layer: layer, phase: phase, queries: queries, keys: keys, values: values,
       firstPosition: firstPosition, output: &output)
+    guard let place = globalLayers.firstIndex(of: layer) else { return outcome }
     switch phase {
     case .prefill:
       promptTokens = queries.rows
-      masses[layer] = Array(
+      masses[place] = Array(
         repeating: [Double](repeating: 0, count: promptTokens), count: shape.kvHeads)
     case .decode:
-      watch(layer, queries, firstPosition: firstPosition)
+      watch(place, queries, firstPosition: firstPosition, heads: dense.caches[layer])
     }
     return outcome
   }
 
-  private func watch(_ layer: Int, _ queries: Matrix, firstPosition: Int) {
+  private func watch(_ place: Int, _ queries: Matrix, firstPosition: Int, heads: [HeadCache]) {
     let view = LayerView(
-      layer: layer, shape: shape, phase: .decode, queries: queries,
-      firstQueryPosition: firstPosition, heads: dense.caches[layer], workspace: dense.workspace)
+      layer: place, shape: shape.global, phase: .decode, queries: queries,
+      firstQueryPosition: firstPosition, heads: heads, workspace: dense.workspace)
     for kvHead in 0..<shape.kvHeads {
       for position in view.queryPositions {
         for head in shape.queryHeads(of: kvHead) {
           let weights = view.softmaxRow(ofHead: head, at: position)
           for token in 0..<promptTokens {
-            masses[layer][kvHead][token] += Double(weights[token])
+            masses[place][kvHead][token] += Double(weights[token])
           }
         }
       }

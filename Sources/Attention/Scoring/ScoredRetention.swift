@@ -99,7 +99,7 @@ public struct ScoredRetention<Method: Scorer>: Retains, Budgeted {
 
   /// The same where heads hold different tokens: by KV head and slot, the mean over the heads that
   /// hold a token.
-  private func meansByPosition(_ scores: [[Float]], _ heads: [KVHead]) -> [[Float]] {
+  private func meansByPosition(_ scores: [[Float]], _ heads: [HeadCache]) -> [[Float]] {
     var sums: [Int32: (score: Double, heads: Double)] = [:]
     for (head, scores) in zip(heads, scores) {
       for (position, score) in zip(head.positions, scores) {
@@ -112,7 +112,7 @@ public struct ScoredRetention<Method: Scorer>: Retains, Budgeted {
   }
 
   /// The forced tokens of a head and its best others, `capacity` in all.
-  private func best(_ capacity: Int, of head: KVHead, by scores: [Float]) -> Selection {
+  private func best(_ capacity: Int, of head: HeadCache, by scores: [Float]) -> Selection {
     let count = head.count
     guard capacity < count else { return .everything }
     let forced = scorer.forcedTokens(of: count).limited(to: capacity)

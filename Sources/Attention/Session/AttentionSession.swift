@@ -9,23 +9,31 @@ import Threads
 /// decode step: compact (free tokens, move tokens to the cold tier) if due, cache, select, attend.
 /// A prompt comes first and as a whole, or not at all; a decode step takes no more tokens than the
 /// strategy allows at once.
+///
+/// The strategy acts on the layers that attend globally, and sees a model of these layers alone. A
+/// layer with a window of its own attends within it and keeps what it can still see.
 public final class AttentionSession: LayerAttention {
   public let strategy: any AttentionStrategy
   public let shape: AttentionShape
   public let workspace: Workspace
+  /// How the caches hold keys and values.
+  public let cache: CacheFormat
   /// Caches by layer and KV head.
   public private(set) var caches: [[KVHead]]
   /// Time by phase and stage since the session began.
   public private(set) var times: [AttentionPhase: StageTimes] = [:]
-  /// Query-key pairs of all calls, over query heads and layers.
+  /// Query-key pairs of all calls, over query heads and global layers.
   public private(set) var pairs = PairCounts()
   /// How the strategy broke its contract, if it did; then its results cannot be trusted.
   public private(set) var fault: StrategyFault?
-  /// Called with every decision and the view it was based on.
+  /// Called with every decision of the strategy and the view it was based on.
   public var observer: ((LayerView, Decision, HeadSelections) -> Void)?
 
+  /// By layer.
   private var work: [any LayerWork]
-  private let prefillGranularity: PrefillGranularity
+  /// The shape that the strategy sees, and the place in it of each layer; nil for one with a window.
+  private let global: AttentionShape
+  private let places: [Int?]
   /// Used if keys are seen at positions other than those they were written with.
   private let cacheRelative: CacheRelativeAttention?
   /// The kernel's gathering time when the last attention began.
@@ -48,23 +56,40 @@ public final class AttentionSession: LayerAttention {
     case cooling(newestQuery: Int)
   }
 
-  public init(_ strategy: any AttentionStrategy, shape: AttentionShape, workspace: Workspace) {
+  /// - Parameter cache: the format of all layers' caches.
+  public init(
+    _ strategy: any AttentionStrategy, shape: AttentionShape, workspace: Workspace,
+    cache: CacheFormat = .f32
+  ) {
     self.strategy = strategy
     self.shape = shape
     self.workspace = workspace
+    self.cache = cache
     caches = shape.geometry.map { layer in
       (0..<shape.kvHeads).map { _ in
-        KVHead(headDimension: shape.headDimension, scale: layer.scale)
+        KVHead(headDimension: shape.headDimension, scale: layer.scale, format: cache)
       }
     }
-    cacheRelative = strategy.cachePositions.flatMap { CacheRelativeAttention($0, shape) }
-    work = strategy.makeWork(shape: shape, future: nil)
-    prefillGranularity = work[0].prefillGranularity
-    coldFormat = work[0].coldFormat
+    global = shape.global
+    let layers = shape.globalLayers
+    places = shape.geometry.indices.map { layers.firstIndex(of: $0) }
+    cacheRelative = strategy.cachePositions.flatMap { [global] in CacheRelativeAttention($0, global)
+    }
+    work = Self.work(of: strategy, shape, future: nil)
+    coldFormat = work[layers[0]].coldFormat
     selections = HeadSelections(heads: shape.queryHeads)
     kept = HeadSelections(heads: shape.kvHeads)
     exact = kept
     newestQueries = Array(repeating: nil, count: shape.layers)
+  }
+
+  private static func work(
+    of strategy: any AttentionStrategy, _ shape: AttentionShape, future: FutureAttention?
+  ) -> [any LayerWork] {
+    var own = strategy.makeWork(shape: shape.global, future: future)[...]
+    return shape.geometry.map { layer in
+      layer.window.map { WindowWork(window: $0) } ?? own.removeFirst()
+    }
   }
 
   /// The strategy's name in a spec.
@@ -79,7 +104,7 @@ public final class AttentionSession: LayerAttention {
     precondition(
       caches.allSatisfy { $0.allSatisfy { $0.count == 0 } },
       "AttentionSession.foresee: the caches hold tokens already")
-    work = strategy.makeWork(shape: shape, future: future)
+    work = Self.work(of: strategy, shape, future: future)
   }
 
   /// In how many bits the caches' cold tiers hold tokens; nil without one.
@@ -100,16 +125,22 @@ public final class AttentionSession: LayerAttention {
   }
 
   /// Bytes allocated by the caches, plus what the strategy keeps for their tokens.
-  public var residentBytes: Int { sumOfCaches(\.allocatedBytes) + stateBytes }
+  public var residentBytes: Int { sum(\.allocatedBytes) + windowResidentBytes + stateBytes }
+
+  /// The part of ``residentBytes`` that layers with a window of their own take.
+  public var windowResidentBytes: Int { sum(\.allocatedBytes, ofWindows: true) }
 
   /// Bytes of the tokens held, in whatever tier.
-  public var logicalBytes: Int { sumOfCaches(\.logicalBytes) }
+  public var logicalBytes: Int { sum(\.logicalBytes) + sum(\.logicalBytes, ofWindows: true) }
 
-  /// Tokens held in whatever tier, over all layers and KV heads.
-  public var tokensHeld: Int { sumOfCaches(\.heldCount) }
+  /// Tokens held in whatever tier, over all global layers and KV heads.
+  public var tokensHeld: Int { sum(\.heldCount) }
 
-  private func sumOfCaches(_ value: (KVHead) -> Int) -> Int {
-    caches.reduce(0) { total, heads in heads.reduce(total) { $0 + value($1) } }
+  /// A sum over the caches of the layers of one kind.
+  private func sum(_ value: (KVHead) -> Int, ofWindows: Bool = false) -> Int {
+    zip(caches, places).reduce(0) { total, layer in
+      (layer.1 == nil) == ofWindows ? layer.0.reduce(total) { $0 + value($1) } : total
+    }
   }
 
   public func queriesDecodedTogether(from position: Int) -> Int {
@@ -127,10 +158,7 @@ public final class AttentionSession: LayerAttention {
     if phase == .decode, let newest = newestQueries[layer],
       work[layer].retentionIsDue(before: firstPosition, phase: .decode)
     {
-      compact(
-        LayerView(
-          layer: layer, shape: shape, phase: .decode, queries: newest,
-          firstQueryPosition: firstPosition - 1, heads: heads, workspace: workspace))
+      compact(layer, view(layer, .decode, newest, firstPosition: firstPosition - 1))
       clock.lap(&times[phase, default: StageTimes()].compact)
     }
     for (index, head) in heads.enumerated() {
@@ -141,22 +169,21 @@ public final class AttentionSession: LayerAttention {
     if logSumExp.count != shape.queryHeads * queries.rows {
       logSumExp = [Float](repeating: 0, count: shape.queryHeads * queries.rows)
     }
-    let view = LayerView(
-      layer: layer, shape: shape, phase: phase, queries: queries,
-      firstQueryPosition: firstPosition, heads: heads, workspace: workspace)
+    let view = view(layer, phase, queries, firstPosition: firstPosition)
     clock.lap(&times[phase, default: StageTimes()].cache)
 
     work[layer].observe(view)
     var pairs = [PairCounts](repeating: PairCounts(), count: shape.queryHeads)
     switch phase {
-    case .prefill: attendPrompt(view, &clock, &pairs, output: &output)
+    case .prefill: attendPrompt(layer, view, &clock, &pairs, output: &output)
     case .decode:
       selections.fill(with: .everything)
       work[layer].selectForDecode(view, into: &selections)
-      note(view, .attending(view.queryPositions), &selections, heads: shape.queryHeads)
+      note(layer, view, .attending(view.queryPositions), &selections, heads: shape.queryHeads)
       clock.lap(&times[phase, default: StageTimes()].select)
       attend(
-        view, [QueryBlock(rows: 0..<queries.rows, selections: selections.selections)], &pairs,
+        layer, view, [QueryBlock(rows: 0..<queries.rows, selections: selections.selections)],
+        &pairs,
         output: &output)
       lapAttend(&clock, phase)
     }
@@ -166,26 +193,36 @@ public final class AttentionSession: LayerAttention {
     if phase == .prefill,
       work[layer].retentionIsDue(before: firstPosition + queries.rows, phase: .prefill)
     {
-      compact(view)
+      compact(layer, view)
       clock.lap(&times[phase, default: StageTimes()].compact)
     }
-    self.pairs = pairs.reduce(self.pairs, +)
+    if places[layer] != nil { self.pairs = pairs.reduce(self.pairs, +) }
     return AttentionOutcome(logSumExp: logSumExp, pairs: pairs)
+  }
+
+  /// What a strategy is shown of a layer; of one with a window, what its ``WindowWork`` is shown.
+  private func view(
+    _ layer: Int, _ phase: AttentionPhase, _ queries: Matrix, firstPosition: Int
+  ) -> LayerView {
+    LayerView(
+      layer: places[layer] ?? layer, shape: places[layer] == nil ? shape : global, phase: phase,
+      queries: queries, firstQueryPosition: firstPosition, heads: caches[layer],
+      workspace: workspace)
   }
 
   /// Selects block by block, and attends to several blocks in one call.
   private func attendPrompt(
-    _ view: LayerView, _ clock: inout StageClock, _ pairs: inout [PairCounts],
+    _ layer: Int, _ view: LayerView, _ clock: inout StageClock, _ pairs: inout [PairCounts],
     output: inout Matrix
   ) {
     var waiting: [QueryBlock] = []
     var runs = 0
     let first = view.firstQueryPosition
-    for block in prefillGranularity.blocks(of: view.queryCount) {
+    for block in work[layer].prefillGranularity.blocks(of: view.queryCount) {
       let positions = first + block.lowerBound..<first + block.upperBound
       selections.fill(with: .everything)
-      work[view.layer].selectForPrefill(view, queries: positions, into: &selections)
-      note(view, .attending(positions), &selections, heads: shape.queryHeads)
+      work[layer].selectForPrefill(view, queries: positions, into: &selections)
+      note(layer, view, .attending(positions), &selections, heads: shape.queryHeads)
       waiting.append(QueryBlock(rows: block, selections: selections.selections))
       runs += selections.selections.reduce(0) { $0 + $1.runs.count }
       clock.lap(&times[.prefill, default: StageTimes()].select)
@@ -195,7 +232,7 @@ public final class AttentionSession: LayerAttention {
       {
         continue
       }
-      attend(view, waiting, &pairs, output: &output)
+      attend(layer, view, waiting, &pairs, output: &output)
       lapAttend(&clock, .prefill)
       waiting.removeAll(keepingCapacity: true)
       runs = 0
@@ -223,18 +260,19 @@ public final class AttentionSession: LayerAttention {
   /// Passes a decision on. If it does not hold one selection per head, that is a fault, and
   /// everything is selected instead.
   private func note(
-    _ view: LayerView, _ decision: Decision, _ selections: inout HeadSelections, heads: Int
+    _ layer: Int, _ view: LayerView, _ decision: Decision, _ selections: inout HeadSelections,
+    heads: Int
   ) {
     if selections.count != heads {
       workspace.report(
-        "\(selections.count) selections in layer \(view.layer) for \(heads) heads; set one for each head, or leave it"
+        "\(selections.count) selections in layer \(layer) for \(heads) heads; set one for each head, or leave it"
       )
       selections = HeadSelections(heads: heads)
     }
     if let text = workspace.takeFault(), fault == nil {
       fault = StrategyFault(strategy: type(of: strategy).about.name, message: text)
     }
-    observer?(view, decision, selections)
+    if places[layer] != nil { observer?(view, decision, selections) }
   }
 
   /// Counts the time since the last lap as attention, except for gathering selected tokens, which
@@ -251,10 +289,11 @@ public final class AttentionSession: LayerAttention {
   private static let mostRunsWaiting = 1 << 18
 
   private func attend(
-    _ view: LayerView, _ blocks: [QueryBlock], _ pairs: inout [PairCounts], output: inout Matrix
+    _ layer: Int, _ view: LayerView, _ blocks: [QueryBlock], _ pairs: inout [PairCounts],
+    output: inout Matrix
   ) {
     gatheredBefore = workspace.kernel.gatheringTime
-    if let cacheRelative, cacheRelative.acts(on: view) {
+    if let cacheRelative, places[layer] != nil, cacheRelative.acts(on: view) {
       for block in blocks {
         let counts = cacheRelative.attend(
           view, rows: block.rows, selections: block.selections, kernel: workspace.kernel,
@@ -269,14 +308,14 @@ public final class AttentionSession: LayerAttention {
     for head in pairs.indices { pairs[head] += counts[head] }
   }
 
-  private func compact(_ view: LayerView) {
+  private func compact(_ layer: Int, _ view: LayerView) {
     kept.fill(with: .everything)
-    work[view.layer].selectForRetention(view, into: &kept)
-    note(view, .retaining(newestQuery: view.newestQuery), &kept, heads: shape.kvHeads)
+    work[layer].selectForRetention(view, into: &kept)
+    note(layer, view, .retaining(newestQuery: view.newestQuery), &kept, heads: shape.kvHeads)
     exact = kept
-    if let coldFormat {
-      work[view.layer].selectForColdTier(view, into: &exact)
-      note(view, .cooling(newestQuery: view.newestQuery), &exact, heads: shape.kvHeads)
+    if let coldFormat, places[layer] != nil {
+      work[layer].selectForColdTier(view, into: &exact)
+      note(layer, view, .cooling(newestQuery: view.newestQuery), &exact, heads: shape.kvHeads)
       nonisolated(unsafe) let heads = view.heads
       let newest = view.newestQuery
       workspace.workers.run(count: heads.count) { [kept, exact] head, _ in

@@ -71,7 +71,7 @@ struct CacheRelativeAttention {
 
   /// A cache of only a head's first tokens: a query always sees itself, which it must not here.
   private func firstTokens(of head: KVHead) -> KVHead {
-    let first = KVHead(headDimension: head.headDimension, scale: head.scale)
+    let first = KVHead(headDimension: head.headDimension, scale: head.scale, format: head.format)
     let count = head.slot(atOrAfter: positions.sinks)
     guard count > 0 else { return first }
     func rows(_ source: Rows) -> Matrix {

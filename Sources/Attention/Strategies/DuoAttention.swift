@@ -78,7 +78,7 @@ public struct DuoAttention: SelectsInPrefill, SelectsInDecode, Retains {
 
   /// One selection with a sliding window serves any number of steps; what has left the window
   /// leaves the cache at the next retention.
-  public func queriesDecodedTogether(from position: Int) -> Int { KVHead.pageTokens }
+  public func queriesDecodedTogether(from position: Int) -> Int { HeadCache.pageTokens }
 
   public func selectForDecode(
     _ layer: LayerView, into selections: inout HeadSelections, state: inout State

@@ -84,7 +84,7 @@ public struct StreamingLLM: SelectsInPrefill, SelectsInDecode, Retains, Budgeted
 
   /// Steps share one selection with a sliding window, so any number may be taken together; what has
   /// left the window leaves the cache at the next retention.
-  public func queriesDecodedTogether(from position: Int) -> Int { KVHead.pageTokens }
+  public func queriesDecodedTogether(from position: Int) -> Int { HeadCache.pageTokens }
 
   public func selectForDecode(
     _ layer: LayerView, into selections: inout HeadSelections, state: inout NoState

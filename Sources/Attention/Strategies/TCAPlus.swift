@@ -200,7 +200,8 @@ public struct TCAPlus: SelectsInPrefill, SelectsInDecode, HasColdTier, Remembers
     _ layer: LayerView, _ kept: inout HeadSelections, _ state: inout State
   ) {
     let tokens = layer.queryCount
-    let plan = TierPlan(format: coldFormat, headDimension: layer.shape.headDimension)
+    let plan = TierPlan(
+      format: coldFormat, headDimension: layer.shape.headDimension, cache: layer.cacheFormat)
     let (sinks, recent) = forced(ofPrompt: tokens, plan)
     let end = tokens - recent
     let tiers = tierShares(
@@ -294,7 +295,7 @@ public struct TCAPlus: SelectsInPrefill, SelectsInDecode, HasColdTier, Remembers
   }
 
   /// The exactly held tokens before a position, as runs.
-  private func exactRuns(_ cache: KVHead, before end: Int) -> Selection {
+  private func exactRuns(_ cache: HeadCache, before end: Int) -> Selection {
     Selection(slots: 0..<cache.slot(atOrAfter: end), of: cache)
   }
 

@@ -2,15 +2,19 @@ import JSON
 import Records
 import Tensors
 
-/// A strategy with its parameters and its budget as stated: made once from a spec or a command
-/// line, and carried to the sessions.
+/// A strategy with its parameters, its budget as stated and the format of its cache: made once from
+/// a spec or a command line, and carried to the sessions.
 public struct ConfiguredStrategy: Sendable {
   public var strategy: any AttentionStrategy
   public let budget: StatedBudget?
+  public let cache: CacheFormat
 
-  public init(_ strategy: any AttentionStrategy, budget: StatedBudget? = nil) {
+  public init(
+    _ strategy: any AttentionStrategy, budget: StatedBudget? = nil, cache: CacheFormat = .f32
+  ) {
     self.strategy = strategy
     self.budget = budget
+    self.cache = cache
   }
 
   public var name: String { type(of: strategy).about.name }
@@ -22,13 +26,15 @@ public struct ConfiguredStrategy: Sendable {
     [self] + ((strategy as? any HasParts)?.parts.map(\.configured) ?? [])
   }
 
-  /// All parameters and the budget as a spec writes them; those without a value are left out.
+  /// All parameters, the budget and the cache as a spec writes them; those without a value are left
+  /// out, and a cache in float32, as which all cells were measured before there was a choice.
   public var parameters: JSONValue {
     var members: [String: JSONValue] = [:]
     for (name, value) in ParameterDescription.values(of: strategy) where !value.isNull {
       members[name] = value
     }
     members["budget"] = budget?.jsonValue
+    if cache != .f32 { members["cache"] = .string(cache.rawValue) }
     return .object(members)
   }
 
@@ -46,7 +52,7 @@ public struct ConfiguredStrategy: Sendable {
         }
       }
     }
-    try sized.check(for: shape)
+    try sized.check(for: shape.global)
   }
 
   /// The strategy with a budget for one prompt, its parts with theirs.
@@ -68,7 +74,8 @@ public struct ConfiguredStrategy: Sendable {
       else { return configured.strategy }
       budgeted.budget = try stated.resolved(
         promptTokens: promptTokens, meanPromptTokens: meanPromptTokens ?? Double(promptTokens),
-        shape: shape, matched: { use throws(Failure) in try matched(use, part) })
+        shape: shape.global, cache: cache,
+        matched: { use throws(Failure) in try matched(use, part) })
       return budgeted
     }
     guard var composed = strategy as? any HasParts else { return try sized(self, nil) }

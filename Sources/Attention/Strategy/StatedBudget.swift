@@ -11,7 +11,7 @@ public enum StatedBudget: Sendable, Hashable {
   /// Tokens per KV head; the mean over a layer's heads, or over layers, where a strategy shares
   /// them out.
   case tokens(Int)
-  /// Bytes of the whole model, counted as `kvCacheLogicalBytes` does.
+  /// Bytes of all global layers, counted as `kvCacheLogicalBytes` does.
   case bytes(Int)
   /// Attended pairs divided by causal pairs.
   case density(Double)
@@ -82,9 +82,11 @@ public enum StatedBudget: Sendable, Hashable {
   /// - Parameters:
   ///   - meanPromptTokens: the mean over all samples of the cell, since their mean use is what is
   ///     matched.
+  ///   - shape: the one that the strategy sees.
+  ///   - cache: in whose bytes a budget of bytes is counted.
   ///   - matched: gives the measured use of the matched strategy.
   public func resolved<Failure: Error>(
-    promptTokens: Int, meanPromptTokens: Double, shape: AttentionShape,
+    promptTokens: Int, meanPromptTokens: Double, shape: AttentionShape, cache: CacheFormat,
     matched: (MatchedUse) throws(Failure) -> Double
   ) throws(Failure) -> Budget {
     switch self {
@@ -94,7 +96,7 @@ public enum StatedBudget: Sendable, Hashable {
     case .tokens(let count): return .tokens(count)
     case .bytes(let bytes):
       let bytesPerToken =
-        shape.layers * shape.kvHeads * 2 * shape.headDimension * MemoryLayout<Float>.size
+        shape.layers * shape.kvHeads * 2 * cache.rowBytes(width: shape.headDimension)
       return .tokens(max(1, bytes / bytesPerToken))
     case .density(let density): return .density(density, promptTokens: promptTokens)
     case .mass(let mass): return .mass(mass)

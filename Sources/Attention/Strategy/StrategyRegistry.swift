@@ -45,13 +45,17 @@ public struct StrategyRegistry: Sendable {
     entries.first { $0.description.name == name }
   }
 
-  /// The strategy that an object of a spec describes: its `name`, parameters and `budget`.
-  public func configure(_ value: JSONValue) throws(ConfigurationError) -> ConfiguredStrategy {
+  /// The strategy that an object of a spec describes: its `name`, parameters, `budget` and `cache`.
+  ///
+  /// - Parameter cache: where the object states none.
+  public func configure(
+    _ value: JSONValue, cache: CacheFormat = .f32
+  ) throws(ConfigurationError) -> ConfiguredStrategy {
     let name = value["name"]?.stringValue ?? ""
     guard let entry = entry(named: name) else {
       throw ConfigurationError("name", "no strategy \"\(name)\"")
     }
-    return try entry.configure(value)
+    return try entry.configure(value, cache: cache)
   }
 }
 
@@ -71,9 +75,12 @@ public struct StrategyEntry: Sendable {
   /// Makes the strategy from an object of parameters; missing ones take their defaults, members
   /// that are not parameters are ignored.
   ///
+  /// - Parameter cache: where the object states none.
   /// - Throws: `ConfigurationError` for a value of another type or out of range, and for a budget
-  ///   of no known form.
-  public func configure(_ parameters: JSONValue) throws(ConfigurationError) -> ConfiguredStrategy {
+  ///   or a cache of no known form.
+  public func configure(
+    _ parameters: JSONValue, cache: CacheFormat = .f32
+  ) throws(ConfigurationError) -> ConfiguredStrategy {
     var members: [String: JSONValue] = [:]
     for parameter in description.parameters {
       let value = parameters[parameter.name] ?? parameter.defaultValue
@@ -85,7 +92,8 @@ public struct StrategyEntry: Sendable {
       members[parameter.name] = value
     }
     return ConfiguredStrategy(
-      try strategy(.object(members)), budget: try budget(parameters["budget"]))
+      try strategy(.object(members)), budget: try budget(parameters["budget"]),
+      cache: try parameters["cache"].map(CacheFormat.init(stated:)) ?? cache)
   }
 
   private func strategy(_ members: JSONValue) throws(ConfigurationError) -> any AttentionStrategy {
@@ -115,6 +123,18 @@ public struct StrategyEntry: Sendable {
           + (allowed.isEmpty ? "no budget" : "no \(budget.form.rawValue); allowed are \(allowed)"))
     }
     return budget
+  }
+}
+
+extension CacheFormat {
+  /// - Throws: `ConfigurationError` for anything but a format's name.
+  init(stated value: JSONValue) throws(ConfigurationError) {
+    guard let format = value.stringValue.flatMap(Self.init(rawValue:)) else {
+      let names = Self.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
+      throw ConfigurationError(
+        "cache", "\(value.canonicalText) is no format of a KV cache; allowed are \(names)")
+    }
+    self = format
   }
 }
 

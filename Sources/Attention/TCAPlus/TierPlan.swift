@@ -10,13 +10,15 @@ struct TierShare: Sendable, Hashable {
 
 /// Turns a budget in bytes, or shares of the tokens, into what each KV head holds in either tier.
 ///
-/// Bytes are those that `KVHead.logicalBytes` counts: float32 keys and values of exact tokens,
-/// codes, ranges and positions of cold ones.
+/// Bytes are those that `KVHead.logicalBytes` counts: keys and values of exact tokens in the cache's
+/// format, codes, ranges and positions of cold ones.
 struct TierPlan {
   let format: ColdFormat?
   let headDimension: Int
+  /// Of the exact tokens.
+  let cache: CacheFormat
 
-  var exactBytes: Int { 2 * headDimension * MemoryLayout<Float>.size }
+  var exactBytes: Int { 2 * cache.rowBytes(width: headDimension) }
   private var pageBytes: Int {
     format.map { ColdTier.wholePageBytes($0, headDimension: headDimension) } ?? 0
   }

@@ -8,10 +8,11 @@ extension LayerView {
   /// - Parameter position: of a query of this step; by default the newest.
   public func softmaxRow(ofHead head: Int, at position: Int? = nil) -> [Float] {
     let position = position ?? newestQuery
-    let visible = heads[shape.kvHead(of: head)].slot(atOrAfter: position + 1)
+    let cache = heads[shape.kvHead(of: head)]
+    let visible = cache.slot(atOrAfter: position + 1)
     var row = [Float](repeating: 0, count: visible)
     AttentionWeights.softmax(
-      query: query(head: head, at: position), keys: keys(of: head), visible: visible, into: &row)
+      query: query(head: head, at: position), cache: cache, visible: visible, into: &row)
     return row
   }
 

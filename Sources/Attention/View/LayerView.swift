@@ -2,6 +2,9 @@ import Kernels
 import Tensors
 import Threads
 
+/// The cache of one KV head, for strategies, which do not import kernels.
+public typealias HeadCache = KVHead
+
 /// What a strategy is shown of one layer: the queries of this step and everything that the cache
 /// holds.
 ///
@@ -32,6 +35,9 @@ public struct LayerView {
     self.heads = heads
     self.workspace = workspace
   }
+
+  /// How the cache holds keys and values.
+  public var cacheFormat: CacheFormat { heads[0].format }
 
   /// How this layer's attention differs from that of others.
   public var geometry: LayerGeometry { shape.geometry[layer] }
@@ -77,7 +83,7 @@ public struct LayerView {
     head * shape.headDimension..<(head + 1) * shape.headDimension
   }
 
-  /// The keys that a query head reads.
+  /// The keys that a query head reads; decoded where the cache's format is another than float32.
   public func keys(of head: Int) -> Rows { heads[shape.kvHead(of: head)].keys }
 }
 

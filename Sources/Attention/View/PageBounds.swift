@@ -26,7 +26,6 @@ struct PageBounds: Sendable {
   /// last call.
   mutating func update(_ layer: LayerView, kvHead: Int) {
     let head = layer.heads[kvHead]
-    let keys = head.keys
     let lost = head.position(ofSlot: head.count - 1) + 1 - head.count
     if lost != self.lost {
       self.lost = lost
@@ -34,8 +33,10 @@ struct PageBounds: Sendable {
       minima.removeAll(keepingCapacity: true)
       maxima.removeAll(keepingCapacity: true)
     }
-    for token in min(count, keys.count)..<keys.count {
-      let key = keys.row(token)
+    let fresh = min(count, head.count)..<head.count
+    let keys = head.keys(in: fresh)
+    for token in fresh {
+      let key = keys.row(token - fresh.lowerBound)
       if token % pageSize == 0 {
         for i in 0..<width {
           minima.append(key[i])
@@ -49,7 +50,7 @@ struct PageBounds: Sendable {
         }
       }
     }
-    count = keys.count
+    count = head.count
   }
 
   /// Σ_d max(q_d m_d, q_d M_d): no key of the page has a larger product with the query.

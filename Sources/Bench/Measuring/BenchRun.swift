@@ -99,9 +99,13 @@ public final class BenchRun {
     return Array(tokens.prefix(count))
   }
 
+  /// That of specs, and of the peers.
+  static let cache = CacheFormat.f16
+
   func makeFull() -> AttentionSession {
     AttentionSession(
-      FullAttention(), shape: model.model.shape, workspace: model.model.workspace)
+      FullAttention(), shape: model.model.shape, workspace: model.model.workspace,
+      cache: Self.cache)
   }
 
   /// TCA, calibrated when first asked for.
@@ -116,7 +120,8 @@ public final class BenchRun {
 
   func makeTCA() throws -> AttentionSession {
     AttentionSession(
-      try tcaStrategy().strategy, shape: model.model.shape, workspace: model.model.workspace)
+      try tcaStrategy().strategy, shape: model.model.shape, workspace: model.model.workspace,
+      cache: Self.cache)
   }
 
   // MARK: The machine
@@ -201,9 +206,9 @@ extension LoadedModel {
     (try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0
   }
 
-  /// Bytes of one token's keys and values, in float32, over all layers and KV heads.
+  /// Bytes of one token's keys and values, over all layers and KV heads.
   var keyValueBytesPerToken: Int {
     let shape = model.shape
-    return shape.layers * shape.kvHeads * 2 * shape.headDimension * MemoryLayout<Float>.size
+    return shape.layers * shape.kvHeads * 2 * BenchRun.cache.rowBytes(width: shape.headDimension)
   }
 }

@@ -44,8 +44,11 @@ public struct TensorAttention {
       configured, on: tensors, prompt: prompt, workspace: workspace)
     try calibrated.check(promptTokens: prompt, shape: shape)
     let session = AttentionSession(
-      calibrated.forPrompt(of: prompt, shape: shape), shape: shape, workspace: workspace)
-    let dense = AttentionSession(FullAttention(), shape: shape, workspace: workspace)
+      calibrated.forPrompt(of: prompt, shape: shape), shape: shape, workspace: workspace,
+      cache: calibrated.cache)
+    // What was dropped is dropped of the same tokens as they are stored.
+    let dense = AttentionSession(
+      FullAttention(), shape: shape, workspace: workspace, cache: calibrated.cache)
     if session.readsFuture {
       guard prompt < tokens else {
         throw ConfigurationError(

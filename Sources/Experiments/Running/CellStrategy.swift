@@ -67,7 +67,7 @@ package struct CellStrategy {
   func makeSession(for sample: TaskSample) throws -> AttentionSession {
     AttentionSession(
       try strategy(forPromptOf: sample.prompt.count), shape: model.model.shape,
-      workspace: model.model.workspace)
+      workspace: model.model.workspace, cache: configured.cache)
   }
 }
 

@@ -5,6 +5,7 @@ import Tensors
 /// What a cell's KV cache held, as means over its samples.
 struct MemoryFigures {
   let shape: AttentionShape
+  private var windowResidentBytes: [Double] = []
   private var residentBytes: [Double] = []
   private var logicalBytes: [Double] = []
   private var keptTokens: [Double] = []
@@ -17,7 +18,9 @@ struct MemoryFigures {
   mutating func afterPrefill(_ session: AttentionSession) {
     residentBytes.append(Double(session.residentBytes))
     logicalBytes.append(Double(session.logicalBytes))
-    keptTokens.append(Double(session.tokensHeld) / Double(shape.layers * shape.kvHeads))
+    windowResidentBytes.append(Double(session.windowResidentBytes))
+    keptTokens.append(
+      Double(session.tokensHeld) / Double(shape.globalLayers.count * shape.kvHeads))
   }
 
   mutating func atEnd(_ session: AttentionSession) {
@@ -26,7 +29,7 @@ struct MemoryFigures {
   }
 
   var measurements: [Records.Measurement] {
-    [
+    var figures = [
       MetricCatalogue.kvCacheResidentBytes.measurement("value", value: residentBytes.mean),
       MetricCatalogue.finalKVCacheResidentBytes.measurement(
         "value", value: finalResidentBytes.mean),
@@ -34,5 +37,11 @@ struct MemoryFigures {
       MetricCatalogue.finalKVCacheLogicalBytes.measurement("value", value: finalLogicalBytes.mean),
       MetricCatalogue.keptTokens.measurement("mean", value: keptTokens.mean),
     ]
+    if shape.globalLayers.count < shape.layers {
+      figures.append(
+        MetricCatalogue.windowKVCacheResidentBytes.measurement(
+          "value", value: windowResidentBytes.mean))
+    }
+    return figures
   }
 }

@@ -35,8 +35,10 @@ final class RunningGroup {
     work = runner.work(of: bench)
     totalWork = work.total(of: samples.map(\.length))
     let decoder = model.model
+    let cache = runner.request.strategies[bench.cells[0].fullIdentity]?.cache ?? .f16
     makeFull = {
-      AttentionSession(FullAttention(), shape: decoder.shape, workspace: decoder.workspace)
+      AttentionSession(
+        FullAttention(), shape: decoder.shape, workspace: decoder.workspace, cache: cache)
     }
     futures = FutureShelf(
       model: decoder, samples: samples, makeFull: makeFull, checkpoint: runner.checkpoint)

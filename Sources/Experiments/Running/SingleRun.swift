@@ -21,9 +21,10 @@ public struct SingleRun {
   ///
   /// - Parameter promptTokens: what a budget given as a fraction is a part of.
   public func makeSession(promptTokens: Int) throws -> AttentionSession {
-    let session = try AttentionSession(
-      calibrated(promptTokens: promptTokens).forPrompt(of: promptTokens, shape: model.model.shape),
-      shape: model.model.shape, workspace: model.model.workspace)
+    let configured = try calibrated(promptTokens: promptTokens)
+    let session = AttentionSession(
+      configured.forPrompt(of: promptTokens, shape: model.model.shape), shape: model.model.shape,
+      workspace: model.model.workspace, cache: configured.cache)
     guard !session.readsFuture else {
       throw ConfigurationError(
         "--strategy",

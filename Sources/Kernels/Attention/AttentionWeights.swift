@@ -19,6 +19,38 @@ public enum AttentionWeights {
     }
   }
 
+  /// The same over the first `visible` keys of a cache, decoded piece by piece where its format is
+  /// another.
+  public static func softmax(
+    query: Span<Float>, cache: KVHead, visible: Int, into weights: inout [Float]
+  ) {
+    let d = cache.headDimension
+    precondition(
+      query.count == d && visible > 0 && visible <= cache.count && visible <= weights.count,
+      """
+      AttentionWeights: query of \(query.count), keys \(cache.count) x \(d), \(visible) visible, \
+      room for \(weights.count)
+      """)
+    let products = DotProducts(
+      count: d, scale: BinaryLogits.factor(scale: cache.scale), targetStride: visible)
+    query.withUnsafeBufferPointer { query in
+      weights.withUnsafeMutableBufferPointer { weights in
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: RowMemory.pieceRows * d) { scratch in
+          cache.keyStorage.withMemory { keys in
+            keys.forEachPiece(
+              of: cache.firstRow..<cache.firstRow + visible, scratch: scratch.baseAddress!
+            ) { piece, rows in
+              products.multiply(
+                vectors: 1, query.baseAddress!, rows: piece.count, rows,
+                into: weights.baseAddress! + piece.lowerBound - cache.firstRow)
+            }
+          }
+        }
+        softmax(ofLogits: weights.baseAddress!, count: visible)
+      }
+    }
+  }
+
   /// Turns logits in units of log 2 into their softmax, in place.
   static func softmax(ofLogits row: UnsafeMutablePointer<Float>, count: Int) {
     var best = SIMD16<Float>(repeating: -.infinity)

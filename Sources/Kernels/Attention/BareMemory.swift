@@ -9,9 +9,9 @@ enum BareMemory {
     /// The attention scale.
     let scale: Double
     /// (slots x headDimension)
-    let keys: UnsafeBufferPointer<Float>
+    let keys: RowMemory
     /// (slots x headDimension)
-    let values: UnsafeBufferPointer<Float>
+    let values: RowMemory
     /// By slot, ascending.
     let positions: UnsafeBufferPointer<Int32>
 
@@ -64,14 +64,14 @@ enum BareMemory {
   private static func open(_ head: KVHead, _ body: (Cache) -> Void) {
     let d = head.headDimension
     let rows = head.firstRow..<head.firstRow + head.count
-    let floats = rows.lowerBound * d..<rows.upperBound * d
-    head.keyStorage.withUnsafeBufferPointer { keys in
-      head.valueStorage.withUnsafeBufferPointer { values in
+    head.keyStorage.withMemory { keys in
+      head.valueStorage.withMemory { values in
         head.positionStorage.withUnsafeBufferPointer { positions in
           body(
             Cache(
-              headDimension: d, scale: head.scale, keys: .init(rebasing: keys[floats]),
-              values: .init(rebasing: values[floats]), positions: .init(rebasing: positions[rows])))
+              headDimension: d, scale: head.scale, keys: keys.from(row: rows.lowerBound),
+              values: values.from(row: rows.lowerBound),
+              positions: .init(rebasing: positions[rows])))
         }
       }
     }

@@ -61,21 +61,24 @@ final class PackedKeys {
     let panels = keyBuffer.reserve(0)
     let rows = valueBuffer.reserve(0)
     storageRows.withUnsafeBufferPointer { storageRows in
-      head.keyStorage.withUnsafeBufferPointer { keys in
-        for first in stride(from: tokens.lowerBound, to: tokens.upperBound, by: Panel.rows) {
-          Panel.pack(
-            rows: min(Panel.rows, tokens.upperBound - first), depth: d, into: panels + first * d
-          ) {
-            keys.baseAddress! + Int(storageRows[first &+ $0]) &* d
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: Panel.rows * d) { decoded in
+        let decoded = decoded.baseAddress!  // a row has numbers
+        head.keyStorage.withMemory { keys in
+          for first in stride(from: tokens.lowerBound, to: tokens.upperBound, by: Panel.rows) {
+            Panel.pack(
+              rows: min(Panel.rows, tokens.upperBound - first), depth: d, into: panels + first * d
+            ) {
+              keys.row(Int(storageRows[first &+ $0]), decodedInto: decoded + $0 &* d)
+            }
           }
         }
-      }
-      head.valueStorage.withUnsafeBufferPointer { values in
-        for token in tokens {
-          let source = values.baseAddress! + Int(storageRows[token]) * d
-          let target = rows + token * width
-          target.update(from: source, count: d)
-          for column in d..<width { target[column] = 0 }
+        head.valueStorage.withMemory { values in
+          for token in tokens {
+            let target = rows + token * width
+            let source = values.row(Int(storageRows[token]), decodedInto: target)
+            if source != UnsafePointer(target) { target.update(from: source, count: d) }
+            for column in d..<width { target[column] = 0 }
+          }
         }
       }
     }

@@ -30,7 +30,9 @@ struct SingleQueryPass {
   func run(
     selections: UnsafePointer<BareMemory.Shown>, counts: UnsafeMutablePointer<PairCounts>
   ) {
-    let logits = scratch.reserve(group * Self.logitStride)
+    let logits = scratch.reserve(
+      group * Self.logitStride + RowMemory.pieceRows * headDimension)
+    let decoded = logits + group * Self.logitStride
     withUnsafeTemporaryAllocation(of: UInt16.self, capacity: (group + 1) * blocks) { bits in
       let shown = bits.baseAddress!
       let needed = shown + group * blocks
@@ -48,12 +50,12 @@ struct SingleQueryPass {
         total + (needed[block] == 0 ? 0 : min(16, slots.count - 16 * block))
       }
       for index in 0..<group { counts[index].computed = multiplied }
-      scores(shown: shown, needed: needed, into: logits)
+      scores(shown: shown, needed: needed, decoded: decoded, into: logits)
       for index in 0..<group {
         (partials[index * (headDimension + 2)], partials[index * (headDimension + 2) + 1]) =
           BinaryLogits.exponentiate(logits + index * Self.logitStride, count: 16 &* blocks)
       }
-      accumulate(logits, needed: needed)
+      accumulate(logits, needed: needed, decoded: decoded)
     }
   }
 
@@ -138,16 +140,17 @@ struct SingleQueryPass {
   /// Logits in units of log 2, −infinity where a head does not see a slot.
   private func scores(
     shown: UnsafePointer<UInt16>, needed: UnsafePointer<UInt16>,
-    into logits: UnsafeMutablePointer<Float>
+    decoded: UnsafeMutablePointer<Float>, into logits: UnsafeMutablePointer<Float>
   ) {
     let d = headDimension
     let products = DotProducts(
       count: d, scale: BinaryLogits.factor(scale: cache.scale), targetStride: Self.logitStride)
-    let keys = cache.keys.baseAddress! + slots.lowerBound * d  // a pass has slots
+    let keys = cache.keys.from(row: slots.lowerBound)
     forEachStretch(needed) { stretch in
-      products.multiply(
-        vectors: group, queries, rows: stretch.count, keys + stretch.lowerBound * d,
-        into: logits + stretch.lowerBound)
+      keys.forEachPiece(of: stretch, scratch: decoded) { piece, rows in
+        products.multiply(
+          vectors: group, queries, rows: piece.count, rows, into: logits + piece.lowerBound)
+      }
     }
     for index in 0..<group {
       for block in 0..<blocks {
@@ -186,24 +189,30 @@ struct SingleQueryPass {
   // MARK: Values
 
   /// Adds up weight · value over each stretch of blocks that some head sees.
-  private func accumulate(_ weights: UnsafePointer<Float>, needed: UnsafePointer<UInt16>) {
+  private func accumulate(
+    _ weights: UnsafePointer<Float>, needed: UnsafePointer<UInt16>,
+    decoded: UnsafeMutablePointer<Float>
+  ) {
     let d = headDimension
     let weighted = partials + 2
     for index in 0..<group { (weighted + index * (d + 2)).update(repeating: 0, count: d) }
-    let values = cache.values.baseAddress! + slots.lowerBound * d
+    let values = cache.values.from(row: slots.lowerBound)
     forEachStretch(needed) { stretch in
-      let product = StripProduct(
-        depth: stretch.count, strideA: Self.logitStride, strideB: d, strideC: d + 2, adds: true)
-      product.multiplyFew(
-        rows: group, width: d / 16 * 16, weights + stretch.lowerBound,
-        values + stretch.lowerBound * d, weighted)
-      for column in d / 16 * 16..<d {
-        for index in 0..<group {
-          var sum: Float = 0
-          for slot in stretch {
-            sum += weights[index * Self.logitStride + slot] * values[slot * d + column]
+      values.forEachPiece(of: stretch, scratch: decoded) { piece, rows in
+        let product = StripProduct(
+          depth: piece.count, strideA: Self.logitStride, strideB: d, strideC: d + 2, adds: true)
+        product.multiplyFew(
+          rows: group, width: d / 16 * 16, weights + piece.lowerBound, rows, weighted)
+        for column in d / 16 * 16..<d {
+          for index in 0..<group {
+            var sum: Float = 0
+            for slot in piece {
+              sum +=
+                weights[index * Self.logitStride + slot]
+                * rows[(slot - piece.lowerBound) * d + column]
+            }
+            weighted[index * (d + 2) + column] += sum
           }
-          weighted[index * (d + 2) + column] += sum
         }
       }
     }

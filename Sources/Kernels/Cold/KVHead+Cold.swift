@@ -38,10 +38,14 @@ extension KVHead {
       for page in 0..<pages {
         let rows = slots[page * ColdTier.pageTokens..<(page + 1) * ColdTier.pageTokens]
         for (half, storage) in [keyStorage, valueStorage].enumerated() {
-          storage.withUnsafeBufferPointer { storage in
-            ColdEncoder<Codes>(headDimension: d, format: format).encode(
-              rows.map { storage.baseAddress! + (firstRow + $0) * d },
-              into: target + (page * pageBytes + half * pageBytes / 2))
+          var decoded = [Float](repeating: 0, count: rows.count * d)
+          decoded.withUnsafeMutableBufferPointer { decoded in
+            storage.withMemory { memory in
+              ColdEncoder<Codes>(headDimension: d, format: format).encode(
+                rows.enumerated().map { index, slot in
+                  memory.row(firstRow + slot, decodedInto: decoded.baseAddress! + index * d)
+                }, into: target + (page * pageBytes + half * pageBytes / 2))
+            }
           }
         }
       }

@@ -84,7 +84,7 @@ private struct PlannedVariant {
     self.variant = variant
     configured = variant.configured
     described = configured?.description ?? variant.description
-    var members = variant.parameters
+    var members = CacheAxis.identifying(variant.parameters)
     members["budget"] = variant.budget?.jsonValue
     parameters = .object(members)
   }
@@ -109,7 +109,8 @@ private struct PlannedVariant {
     CellIdentity.text(
       name: variant.description.name,
       CellIdentity.parameters(
-        parameters, textParameters: SpecEnvironment.strategyTextParameters,
+        CacheAxis.identifying(parameters),
+        textParameters: SpecEnvironment.strategyTextParameters,
         textDigests: digests.ofStrategies))
   }
 
@@ -162,7 +163,8 @@ private struct CellPlace {
           budget: variant.budget.map { PlannedVariant.identified($0, by: reference) },
           task: taskText, seed: seed))
     }
-    let full = variants.firstIndex { $0.described.role == .reference }
+    let references = variants.indices.filter { variants[$0].described.role == .reference }
+    let full = references.first { variants[$0].configured?.cache == .f16 } ?? references.first
     var deciding = taskParameters
     for name in CellIdentity.timingParameters { deciding[name] = nil }
     let decodeTokens =

@@ -93,7 +93,7 @@ public struct PlanEstimate: Sendable, Hashable {
       * (pass.matrices(n) + pass.attention(n) + Double(planned.decodeTokens) * step)
   }
 
-  /// The mapped file, two caches in float32 (the strategy's and the one that never evicts), eight rows of hidden size
+  /// The mapped file, three caches (the strategy's, the dense one of its format and the exact one, at most 4 bytes a number), eight rows of hidden size
   /// a token, and 200 MB for the program and its tiles.
   private static func bytes(of cell: CellRecord, _ model: ModelFacts) -> Double {
     let shape = model.shape
@@ -101,7 +101,7 @@ public struct PlanEstimate: Sendable, Hashable {
     let values = Double(shape.layers) * Double(shape.kvHeads) * Double(shape.headDimension) * 2
     let rows = 8 * Double(model.size.hiddenSize)
     let inputs = model.synthetic?.inputBytes(tokens: n) ?? 0
-    return Double(model.size.fileBytes) + inputs + 4 * n * (2 * values + rows) + 200e6
+    return Double(model.size.fileBytes) + inputs + 4 * n * (3 * values + rows) + 200e6
   }
 }
 

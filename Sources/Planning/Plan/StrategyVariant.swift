@@ -72,7 +72,12 @@ struct StrategyVariant: Sendable, Hashable {
   private func withReferences(among variants: [StrategyVariant]) -> [StrategyVariant] {
     func references(_ budget: StatedBudget?) -> [Int?] {
       guard let name = budget?.matchedName else { return [nil] }
-      return variants.indices.filter { variants[$0].description.name == name }
+      let named = variants.indices.filter { variants[$0].description.name == name }
+      // Of the same cache, if there is one.
+      let alike = named.filter {
+        variants[$0].parameters[CacheAxis.name] == parameters[CacheAxis.name]
+      }
+      return alike.isEmpty ? named : alike
     }
     let own = references(budget).map { reference in
       StrategyVariant(

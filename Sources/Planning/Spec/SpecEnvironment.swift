@@ -9,6 +9,8 @@ import Tensors
 public struct SpecEnvironment {
   public var strategies: [StrategyDescription]
   public var tasks: [TaskDescription]
+  /// The format of the KV cache where a strategy states none.
+  public var defaultCache = CacheFormat.f16
   /// Names of the models that can be pulled.
   public var catalogueModels: [String]
   /// Names of the texts that the program carries.

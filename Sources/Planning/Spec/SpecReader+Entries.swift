@@ -12,12 +12,13 @@ extension SpecReader {
     let path = JSONPath.root.appending("strategies")
     guard let elements = list(value, at: path, allowed: allowed) else { return [] }
     var entries = elements.enumerated().compactMap { index, element in
-      readStrategy(element, at: path.appending(index), among: names)
+      readStrategy(element, at: path.appending(index), among: names, hasCache: true)
     }
     checkMatching(of: entries, spec: elements)
     if !entries.contains(where: { $0.description.role == .reference }),
       let full = environment.strategies.first(where: { $0.role == .reference })
     {
+      let full = full.withCache(default: environment.defaultCache)
       entries.insert(
         SpecStrategy(
           description: full, grid: ParameterGrid(defaultsOf: full.parameters), budgets: nil,
@@ -27,11 +28,12 @@ extension SpecReader {
   }
 
   private mutating func readStrategy(
-    _ element: JSONValue, at path: JSONPath, among names: [String]
+    _ element: JSONValue, at path: JSONPath, among names: [String], hasCache: Bool = false
   ) -> SpecStrategy? {
     guard let (name, members) = namedObject(element, at: path, what: "strategy", among: names),
-      let description = environment.strategies.first(where: { $0.name == name })
+      var description = environment.strategies.first(where: { $0.name == name })
     else { return nil }
+    if hasCache { description = description.withCache(default: environment.defaultCache) }
     refuseUnknownKeys(
       of: members, at: path,
       known: ["name"] + description.parameters.map(\.name)

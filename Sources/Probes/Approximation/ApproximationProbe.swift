@@ -8,15 +8,21 @@ import Tensors
 /// and adds up how far their outputs are apart.
 ///
 /// `isolated`: the dense output goes on to the next layer, so one pass serves any number of strategies. `propagated`:
-/// the output of the only strategy goes on; O, lse_full and M are dense attention on that run's own Q, K, V. In decode
-/// the dense session is a shadow cache that never evicts. No (queries x keys) matrix is made: a query costs one pass
-/// over its output row and two exponentials. Not for timing; a timed pass runs a session without a probe.
+/// the output of the only strategy goes on; all references are dense attention on that run's own Q, K, V. In decode
+/// they are shadow caches that never evict. No (queries x keys) matrix is made: a query costs one pass over its output
+/// row and two exponentials. Not for timing; a timed pass runs a session without a probe.
+///
+/// There are two references. The error of the output is against attention over the exact keys and values. The dropped
+/// mass, and the difference and M of its bound, are against dense attention over the tokens as the strategy's cache
+/// holds them: the bound speaks of what a selection drops, not of what a format rounds.
 ///
 ///     let probe = ApproximationProbe(.propagated, dense: full(), sparse: [tca()])
 ///     try model.forward(tokens, …, attention: probe)           // the prompt, then decode steps
 ///     probe.beginSample(dense: full(), sparse: [tca()])        // the next sample, with new sessions
 ///     …
 ///     let heads = probe.finish()                               // of all samples, one list for each strategy
+///
+/// A layer with a window of its own is the same under every strategy: it attends, and nothing is measured there.
 ///
 /// Where a session's logits are not the dense ones it has no dropped mass and no bound, only errors of its output.
 ///
@@ -31,15 +37,17 @@ public final class ApproximationProbe: LayerAttention {
   public private(set) var failures: [ApproximationFailure?]
   private var dense: AttentionSession
   private var sparse: [AttentionSession]
+  /// Dense sessions in the formats that are asked for and not `dense`'s own.
+  private var references: [CacheFormat: AttentionSession] = [:]
   /// Takes the output that does not go on.
   private var scratch = Matrix(rows: 0, columns: 0)
   /// By session and phase; (layers x query heads).
   private var errors: [[AttentionPhase: [HeadErrors]]]
-  /// max ‖v_j‖₁ of the tokens seen, (layers x KV heads).
-  private var largestValues: [Float]
+  /// max ‖v_j‖₁ of the tokens seen, as each format holds them, (layers x KV heads).
+  private var largestValues: [CacheFormat: [Float]] = [:]
 
   /// - Parameters:
-  ///   - dense: a new session of full attention.
+  ///   - dense: a new session of full attention, with a cache of any format.
   ///   - sparse: new sessions of the strategies, of the same shape; for `propagated` exactly one. `dense` itself among
   ///     them is compared with its own output, without attending twice.
   ///   - keepsShadow: false where only a prefill is measured, to save the dense cache's memory.
@@ -54,8 +62,7 @@ public final class ApproximationProbe: LayerAttention {
     shape = dense.shape
     failures = Array(repeating: nil, count: sparse.count)
     errors = Array(repeating: [:], count: sparse.count)
-    largestValues = Array(repeating: 0, count: shape.layers * shape.kvHeads)
-    checkSessions()
+    beginSessions()
   }
 
   /// Closes the sample in progress and goes on with new sessions of the same strategies, in the same order.
@@ -66,8 +73,7 @@ public final class ApproximationProbe: LayerAttention {
     endSample()
     self.dense = dense
     self.sparse = sparse
-    checkSessions()
-    for index in largestValues.indices { largestValues[index] = 0 }
+    beginSessions()
   }
 
   /// Closes the last sample: the measured heads of each strategy, in the order of the sessions, sorted by phase
@@ -100,10 +106,13 @@ public final class ApproximationProbe: LayerAttention {
       keepsShadow || phase == .prefill,
       "ApproximationProbe: a decode step at \(firstPosition) without a shadow cache; use keepsShadow: true"
     )
+    guard shape.geometry[layer].window == nil else {
+      return attendWithinWindow(
+        layer, phase, queries, keys, values, firstPosition: firstPosition, output: &output)
+    }
     if scratch.rows != output.rows || scratch.columns != output.columns {
       scratch = Matrix(rows: output.rows, columns: output.columns)
     }
-    let largestValues = noteValues(values, layer: layer)
     func attend(
       _ session: AttentionSession, into output: inout Matrix,
       afterPiece: (Range<Int>, Matrix, AttentionOutcome) -> Void = { _, _, _ in }
@@ -112,34 +121,67 @@ public final class ApproximationProbe: LayerAttention {
         layer: layer, phase: phase, queries: queries, keys: keys, values: values,
         firstPosition: firstPosition, output: &output, afterPiece: afterPiece)
     }
-    func call(_ dense: AttentionOutcome) -> ProbedCall {
-      ProbedCall(
-        layer: layer, phase: phase, firstPosition: firstPosition, rows: queries.rows,
-        largestValues: largestValues, logSumExp: dense.logSumExp)
-    }
-    var outcome: AttentionOutcome
-    switch setting {
-    case .isolated:
-      outcome = attend(dense, into: &output)
-      let call = call(outcome)
-      for index in sparse.indices {
-        if sparse[index] === dense {
-          compare(
-            index, call, rows: 0..<queries.rows, output: output, outcome, reference: output)
-          continue
-        }
-        _ = attend(sparse[index], into: &scratch) { rows, piece, outcome in
-          compare(index, call, rows: rows, output: piece, outcome, reference: output)
-        }
+    // The dense output goes on in one setting and is a reference in both.
+    var goingOn: AttentionOutcome?
+    var stored: [CacheFormat: DenseReference] = [:]
+    for (format, session) in references.merging([dense.cache: dense], uniquingKeysWith: { $1 })
+    where session !== dense || setting == .isolated || needed.contains(format) {
+      let outcome = attend(session, into: &scratch)
+      stored[format] = DenseReference(
+        output: scratch, logSumExp: outcome.logSumExp,
+        largestValues: noteValues(values, layer: layer, format: format))
+      if session === dense, setting == .isolated {
+        output = scratch
+        goingOn = outcome
       }
-    case .propagated:
-      let call = call(attend(dense, into: &scratch))
-      let reference = scratch
-      outcome = attend(sparse[0], into: &output) { rows, piece, outcome in
-        compare(0, call, rows: rows, output: piece, outcome, reference: reference)
+    }
+    guard let exact = stored[.f32]?.output else {
+      preconditionFailure("ApproximationProbe: no exact reference")
+    }
+    func call(_ session: AttentionSession) -> ProbedCall {
+      guard let reference = stored[session.cache] else {
+        preconditionFailure("ApproximationProbe: no reference in \(session.cache)")
+      }
+      return ProbedCall(
+        layer: layer, phase: phase, firstPosition: firstPosition, rows: queries.rows, exact: exact,
+        stored: reference, isExact: session.cache == .f32)
+    }
+    for index in sparse.indices {
+      let call = call(sparse[index])
+      if let goingOn, sparse[index] === dense {
+        compare(index, call, rows: 0..<queries.rows, output: call.stored.output, goingOn)
+        continue
+      }
+      let outcome = attend(sparse[index], into: &scratch) { rows, piece, outcome in
+        compare(index, call, rows: rows, output: piece, outcome)
+      }
+      if setting == .propagated {
+        output = scratch
+        goingOn = outcome
       }
     }
     if !keepsShadow {
+      for session in [dense] + references.values {
+        for head in session.caches[layer] { head.removeAll() }
+      }
+    }
+    guard let goingOn else { preconditionFailure("ApproximationProbe: nothing attended") }
+    return goingOn
+  }
+
+  /// The formats of the references: the exact one, and those of the strategies' caches.
+  private var needed: Set<CacheFormat> { Set(sparse.map(\.cache)).union([.f32]) }
+
+  /// Only the session whose output goes on attends.
+  private func attendWithinWindow(
+    _ layer: Int, _ phase: AttentionPhase, _ queries: Matrix, _ keys: Matrix, _ values: Matrix,
+    firstPosition: Int, output: inout Matrix
+  ) -> AttentionOutcome {
+    let session = setting == .isolated ? dense : sparse[0]
+    let outcome = session.attendInPieces(
+      layer: layer, phase: phase, queries: queries, keys: keys, values: values,
+      firstPosition: firstPosition, output: &output)
+    if setting == .isolated, !keepsShadow {
       for head in dense.caches[layer] { head.removeAll() }
     }
     return outcome
@@ -151,10 +193,8 @@ public final class ApproximationProbe: LayerAttention {
   ///
   /// - Parameters:
   ///   - output, outcome: the session's, the output (rows.count x queryHeads·d).
-  ///   - reference: (call.rows x queryHeads·d), the dense one.
   private func compare(
-    _ index: Int, _ call: ProbedCall, rows: Range<Int>, output: Matrix,
-    _ outcome: AttentionOutcome, reference: Matrix
+    _ index: Int, _ call: ProbedCall, rows: Range<Int>, output: Matrix, _ outcome: AttentionOutcome
   ) {
     let session = sparse[index]
     var heads =
@@ -169,27 +209,31 @@ public final class ApproximationProbe: LayerAttention {
       let place = call.layer * shape.queryHeads + head
       for row in rows {
         let columns = head * d..<(head + 1) * d
-        let difference = OutputDifference.sums(
-          output.row(row - rows.lowerBound).extracting(columns),
-          reference.row(row).extracting(columns))
+        let own = output.row(row - rows.lowerBound).extracting(columns)
+        let difference = OutputDifference.sums(own, call.exact.row(row).extracting(columns))
         heads[place].observe(difference)
+        let absoluteDifference =
+          call.isExact
+          ? difference.absoluteDifference
+          : OutputDifference.sums(own, call.stored.output.row(row).extracting(columns))
+            .absoluteDifference
         var limit: Double?
         if measuresMass {
           let sum = outcome.logSumExp[head * rows.count + row - rows.lowerBound]
-          let denseSum = call.logSumExp[head * call.rows + row]
+          let denseSum = call.stored.logSumExp[head * call.rows + row]
           limit = heads[place].observe(
             droppedMass: max(0, -expm1(Double(sum) - Double(denseSum))),
-            absoluteDifference: difference.absoluteDifference,
-            largestValue: Double(call.largestValues[kvHead * call.rows + row]))
+            absoluteDifference: absoluteDifference,
+            largestValue: Double(call.stored.largestValues[kvHead * call.rows + row]))
         }
         // Written so that NaN on either side is a failure.
-        if !(difference.absoluteDifference <= limit ?? .greatestFiniteMagnitude),
+        if !(absoluteDifference <= limit ?? .greatestFiniteMagnitude),
           failures[index] == nil
         {
           failures[index] = ApproximationFailure(
             strategy: session.name, setting: setting, phase: call.phase,
             layer: call.layer, queryHead: head, query: call.firstPosition + row,
-            difference: difference.absoluteDifference, limit: limit)
+            difference: absoluteDifference, limit: limit)
         }
       }
       heads[place].observe(
@@ -200,18 +244,23 @@ public final class ApproximationProbe: LayerAttention {
     errors[index][call.phase] = heads
   }
 
-  /// M of each query of a call, (KV heads x rows): the largest ‖v_j‖₁ of any token up to it.
-  private func noteValues(_ values: Matrix, layer: Int) -> [Float] {
+  /// M of each query of a call, (KV heads x rows): the largest ‖v_j‖₁ of any token up to it, as the format holds it.
+  private func noteValues(_ values: Matrix, layer: Int, format: CacheFormat) -> [Float] {
     let d = shape.headDimension
+    let values = format.stored(values)
+    var known =
+      largestValues.removeValue(forKey: format)
+      ?? Array(repeating: 0, count: shape.layers * shape.kvHeads)
     var largest = [Float](repeating: 0, count: shape.kvHeads * values.rows)
     for kvHead in 0..<shape.kvHeads {
       let place = layer * shape.kvHeads + kvHead
       for row in 0..<values.rows {
         let value = values.row(row).extracting(kvHead * d..<(kvHead + 1) * d)
-        largestValues[place] = max(largestValues[place], OutputDifference.absoluteSum(value))
-        largest[kvHead * values.rows + row] = largestValues[place]
+        known[place] = max(known[place], OutputDifference.absoluteSum(value))
+        largest[kvHead * values.rows + row] = known[place]
       }
     }
+    largestValues[format] = known
     return largest
   }
 
@@ -225,7 +274,15 @@ public final class ApproximationProbe: LayerAttention {
     }
   }
 
-  private func checkSessions() {
+  /// Checks the sessions of a new sample, and begins the references that they need.
+  private func beginSessions() {
+    largestValues = [:]
+    references = Dictionary(
+      uniqueKeysWithValues: needed.subtracting([dense.cache]).map { format in
+        let session = AttentionSession(
+          FullAttention(), shape: shape, workspace: dense.workspace, cache: format)
+        return (format, session)
+      })
     precondition(
       !sparse.isEmpty && (setting == .isolated || sparse.count == 1),
       "ApproximationProbe: \(sparse.count) strategies; isolated takes one or more, propagated one")
@@ -237,16 +294,28 @@ public final class ApproximationProbe: LayerAttention {
   }
 }
 
-/// One call of a layer, as the comparison sees it.
+/// What dense attention over the tokens as a format holds them gave in one call.
+private struct DenseReference {
+  /// (rows x queryHeads·d).
+  let output: Matrix
+  /// (query heads x rows).
+  let logSumExp: [Float]
+  /// M, (KV heads x rows).
+  let largestValues: [Float]
+}
+
+/// One call of a layer, as the comparison of a session sees it.
 private struct ProbedCall {
   let layer: Int
   let phase: AttentionPhase
   let firstPosition: Int
   let rows: Int
-  /// M, (KV heads x rows).
-  let largestValues: [Float]
-  /// Of dense attention, (query heads x rows).
-  let logSumExp: [Float]
+  /// Dense attention over the exact tokens (rows x queryHeads·d).
+  let exact: Matrix
+  /// Over the tokens as the session's cache holds them.
+  let stored: DenseReference
+  /// Whether the two are the same.
+  let isExact: Bool
 
   /// Σ (position + 1) over some of the call's queries.
   func causalPairs(of rows: Range<Int>) -> Int {

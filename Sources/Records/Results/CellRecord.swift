@@ -47,6 +47,9 @@ public struct CellRecord: Codable, Sendable, Hashable {
     self.seed = seed
   }
 
+  /// The format of the KV cache; that of cells which were measured before there was a choice goes without saying.
+  public var cache: String { strategyParameters["cache"]?.stringValue ?? "f32" }
+
   /// The strategy's parameters, then those of each strategy that it is made of, with their `name`.
   public var parametersWithParts: [JSONValue] {
     let parts = (strategyParameters.objectValue ?? [:]).sorted { $0.key < $1.key }.map(\.value)

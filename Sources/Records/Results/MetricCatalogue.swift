@@ -99,7 +99,7 @@ public enum MetricCatalogue {
   public static let retainedFraction = MetricDescriptor(
     "retainedFraction", unit: "fraction", .lower, kind: .approximation,
     "tokens kept in the KV cache at the end of the phase, after compaction, over tokens seen",
-    statistics: [.init("mean", "mean over samples, layers and KV heads")])
+    statistics: [.init("mean", "mean over samples, global layers and KV heads")])
 
   static let approximation = [
     relativeOutputError, outputCosine, droppedMass, boundRatio, density, nominalDensity,
@@ -205,6 +205,11 @@ public enum MetricCatalogue {
   public static let finalKVCacheLogicalBytes = bytes(
     "finalKVCacheLogicalBytes", "kvCacheLogicalBytes at the end of the cell")
 
+  public static let windowKVCacheResidentBytes = bytes(
+    "windowKVCacheResidentBytes",
+    "the part of kvCacheResidentBytes that layers with a window of their own take; absent where there are none"
+  )
+
   public static let workspaceBytes = bytes(
     "workspaceBytes", "scratch memory of kernels and strategy")
 
@@ -219,10 +224,10 @@ public enum MetricCatalogue {
   public static let keptTokens = MetricDescriptor(
     "keptTokens", unit: "tokens", .lower, kind: .memory,
     "tokens that a KV head holds after the prefill and its compaction",
-    statistics: [.init("mean", "mean over samples, layers and KV heads")])
+    statistics: [.init("mean", "mean over samples, global layers and KV heads")])
 
   static let memory = [
     kvCacheResidentBytes, kvCacheLogicalBytes, finalKVCacheResidentBytes,
-    finalKVCacheLogicalBytes, workspaceBytes, peakResidentBytes, keptTokens,
+    finalKVCacheLogicalBytes, windowKVCacheResidentBytes, workspaceBytes, peakResidentBytes, keptTokens,
   ]
 }

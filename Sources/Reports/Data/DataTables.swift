@@ -13,7 +13,7 @@ extension ExperimentAnalysis {
       .init("experiment") { _ in experiment }, .init("model") { $0.cell.model },
       .init("context_length") { $0.cell.contextLength }, .init("strategy") { $0.label },
       .init("task") { $0.cell.task }, .init("protocol") { $0.cell.taskProtocol },
-      .init("query_aware") { $0.cell.queryAware },
+      .init("query_aware") { $0.cell.queryAware }, .init("cache") { $0.cell.cache },
     ]
   }
 

@@ -38,6 +38,9 @@ enum ComparisonView {
     SELECT experiment.name AS experiment, planned.model AS model, cell.context_length,
       planned.label AS strategy, coalesce(planned.task_label, cell.task) AS task, cell.protocol,
       cell.query_aware,
+      coalesce(
+        CASE WHEN json_valid(cell.strategy_parameters)
+          THEN json_extract(cell.strategy_parameters, '$.cache') END, 'f32') AS cache,
     \(list(ComparisonColumn.allCases) { column in column.expression }),
       planned.position, cell.strategy AS strategy_name, cell.strategy_role,
       cell.strategy_parameters, cell.task AS task_name, cell.task_parameters,

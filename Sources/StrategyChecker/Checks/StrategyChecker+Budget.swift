@@ -27,7 +27,7 @@ extension StrategyChecker {
   ) {
     let n = subject.promptTokens
     let budget = configured.budget?.resolved(
-      promptTokens: n, meanPromptTokens: Double(n), shape: subject.shape
+      promptTokens: n, meanPromptTokens: Double(n), shape: subject.shape, cache: .f32
     ) { use in use == .density ? 1 : Double(n) }
     switch budget {
     case .tokens(let tokens):

@@ -1,4 +1,5 @@
 import Attention
+import Kernels
 import Tensors
 
 /// What a strategy retains of each query's attention mass, against the most that as many keys can retain.

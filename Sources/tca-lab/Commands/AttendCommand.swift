@@ -22,7 +22,7 @@ struct AttendCommand: ParsableCommand {
   @Option(help: "The safetensors file to write.") var output: String
 
   func run() throws {
-    let argument = try strategy.parse()
+    let argument = try strategy.parse(cache: .f32)
     let input = try WrittenPath.file(input)
     let output = try WrittenPath.file(output)
     func place(_ path: String) -> URL { URL(fileURLWithPath: path).resolvingSymlinksInPath() }

@@ -26,7 +26,7 @@ struct CalibrateCommand: ParsableCommand {
   @Option(help: "Where to write the calibration, as JSON.") var output: String
 
   func run() throws {
-    var configured = try strategy.parse().configured
+    var configured = try strategy.parse(cache: .f32).configured
     let name = configured.name
     if let corpus, var members = configured.parameters.objectValue {
       members["calibrationCorpus"] = .string(corpus)

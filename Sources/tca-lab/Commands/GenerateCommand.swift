@@ -32,7 +32,7 @@ struct GenerateCommand: ParsableCommand {
   }
 
   func run() throws {
-    let argument = try strategy.parse()
+    let argument = try strategy.parse(cache: .f16)
     var text = try TextInput(text: prompt, file: promptFile, names: ("--prompt", "--prompt-file"))
       .read()
     let loaded = try model.load(threads.makeWorkspace())

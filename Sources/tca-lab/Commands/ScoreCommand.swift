@@ -29,7 +29,7 @@ struct ScoreCommand: ParsableCommand {
   }
 
   func run() throws {
-    let argument = try strategy.parse()
+    let argument = try strategy.parse(cache: .f32)
     let loaded = try model.load(threads.makeWorkspace())
     let tokens = try readTokens(loaded)
     let session = try SingleRun(loaded, argument).makeSession(promptTokens: tokens.count)

@@ -6,6 +6,7 @@ import Kernels
 import ModelLibrary
 import Planning
 import Tasks
+import Tensors
 import Threads
 
 /// Where results are kept.
@@ -69,14 +70,18 @@ struct ModelOptions: ParsableArguments {
 struct StrategyOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "A strategy as in a spec, as JSON or @FILE with JSON (default: full attention).",
+      "A strategy as in a spec, as JSON or @FILE with JSON (default: full attention); \"cache\": \"f16\" or \"f32\" is the format of its KV cache.",
       valueName: "json"))
   var strategy: String?
 
   /// Throws all that is wrong with it.
-  func parse() throws -> StrategyArgument {
+  ///
+  /// - Parameter cache: the format of the KV cache where it states none.
+  func parse(cache: CacheFormat) throws -> StrategyArgument {
     let text = try strategy.map { try readArgument($0, option: "--strategy") } ?? "full"
-    return try StrategyArgument(parsing: text, in: .commandLine)
+    var environment = try SpecEnvironment.commandLine
+    environment.defaultCache = cache
+    return try StrategyArgument(parsing: text, in: environment)
   }
 }
 

@@ -1,7 +1,9 @@
+import Tensors
+
 /// The cached keys, values and token positions of one KV head in one layer.
 ///
 /// Slots are ordered by token position, which a token keeps when others leave. Rows are
-/// (slots x headDimension), row-major, keys rotated. Storage is allocated in whole pages and freed
+/// (slots x headDimension), row-major, keys rotated, in the cache's format. Storage is allocated in whole pages and freed
 /// when tokens leave. Tokens of the ``cold`` tier have no slot: `count`, `positions`, `keys` and
 /// `values` are of those held exactly. A reference, because the forward pass and a strategy's view
 /// of it must be the same cache; it has one owner and is not `Sendable`.
@@ -10,13 +12,14 @@ public final class KVHead {
   public static let pageTokens = 64
 
   public let headDimension: Int
+  public let format: CacheFormat
   /// The attention scale of the layer: the logit of a query q and a key k is `scale · q·k`.
   public let scale: Double
   /// Tokens held.
   public private(set) var count = 0
   /// Keys of all slots, those before `firstRow` and after `firstRow + count` unused.
-  public private(set) var keyStorage: [Float] = []
-  public private(set) var valueStorage: [Float] = []
+  private(set) var keyStorage: RowStorage
+  private(set) var valueStorage: RowStorage
   public private(set) var positionStorage: [Int32] = []
   /// The quantised tokens, if there are any.
   public private(set) var cold: ColdTier?
@@ -25,24 +28,29 @@ public final class KVHead {
   public private(set) var firstRow = 0
 
   /// - Parameter scale: the one of the layer's geometry; 1/√headDimension if not given.
-  public init(headDimension: Int, scale: Double? = nil) {
+  public init(headDimension: Int, scale: Double? = nil, format: CacheFormat = .f32) {
     self.headDimension = headDimension
+    self.format = format
+    keyStorage = RowStorage(format, width: headDimension)
+    valueStorage = keyStorage
     self.scale = scale ?? LayerGeometry.usualScale(headDimension: headDimension)
   }
 
   /// Token positions by slot, ascending.
   public var positions: ArraySlice<Int32> { positionStorage[firstRow..<firstRow + count] }
 
-  /// The held keys (count x headDimension).
-  public var keys: Rows { rows(of: keyStorage, scale: scale) }
+  /// The held keys (count x headDimension); decoded, which costs as much as reading them, where the
+  /// format is another than float32.
+  public var keys: Rows { keys(in: 0..<count) }
 
   /// The held values (count x headDimension).
-  public var values: Rows { rows(of: valueStorage, scale: 1) }
+  public var values: Rows {
+    valueStorage.rows(firstRow..<firstRow + count, scale: 1)
+  }
 
-  private func rows(of storage: [Float], scale: Double) -> Rows {
-    Rows(
-      elements: storage, firstElement: firstRow * headDimension, count: count,
-      width: headDimension, scale: scale)
+  /// The keys of some slots.
+  public func keys(in slots: Range<Int>) -> Rows {
+    keyStorage.rows(firstRow + slots.lowerBound..<firstRow + slots.upperBound, scale: scale)
   }
 
   public func position(ofSlot slot: Int) -> Int {
@@ -72,15 +80,17 @@ public final class KVHead {
 
   /// Bytes of keys, values and positions that are allocated, those of the cold tier included.
   public var allocatedBytes: Int {
-    (keyStorage.count + valueStorage.count + positionStorage.count) * MemoryLayout<Float>.size
-      + (cold?.allocatedBytes ?? 0)
+    positionStorage.count * (tokenBytes + MemoryLayout<Int32>.size) + (cold?.allocatedBytes ?? 0)
   }
 
   /// Bytes of keys and values of the tokens held; those of a cold tier with their ranges and
   /// positions.
   public var logicalBytes: Int {
-    count * 2 * headDimension * MemoryLayout<Float>.size + (cold?.allocatedBytes ?? 0)
+    count * tokenBytes + (cold?.allocatedBytes ?? 0)
   }
+
+  /// Bytes of the key and the value of one token.
+  public var tokenBytes: Int { 2 * format.rowBytes(width: headDimension) }
 
   // MARK: Writing
 
@@ -102,9 +112,8 @@ public final class KVHead {
       \(count == 0 ? -1 : position(ofSlot: count - 1))
       """)
     makeRoom(for: keys.rows)
-    let firstElement = (firstRow + count) * headDimension
-    Self.copyColumns(of: keys, column, headDimension, into: &keyStorage, at: firstElement)
-    Self.copyColumns(of: values, column, headDimension, into: &valueStorage, at: firstElement)
+    keyStorage.write(keys, column: column, at: firstRow + count)
+    valueStorage.write(values, column: column, at: firstRow + count)
     for row in 0..<keys.rows {
       positionStorage[firstRow + count + row] = Int32(firstPosition + row)
     }
@@ -115,8 +124,8 @@ public final class KVHead {
   public func removeAll() {
     count = 0
     firstRow = 0
-    keyStorage = []
-    valueStorage = []
+    keyStorage.removeAll()
+    valueStorage.removeAll()
     positionStorage = []
     cold = nil
   }
@@ -189,14 +198,11 @@ public final class KVHead {
 
   private func moveRows(_ slots: Range<Int>, to destination: Int) {
     guard slots.lowerBound != destination else { return }
-    let d = headDimension
-    let from = (firstRow + slots.lowerBound) * d
-    let to = (firstRow + destination) * d
-    Self.move(&keyStorage, from: from, to: to, count: slots.count * d)
-    Self.move(&valueStorage, from: from, to: to, count: slots.count * d)
-    Self.move(
-      &positionStorage, from: firstRow + slots.lowerBound, to: firstRow + destination,
-      count: slots.count)
+    let rows = firstRow + slots.lowerBound..<firstRow + slots.upperBound
+    keyStorage.move(rows, to: firstRow + destination)
+    valueStorage.move(rows, to: firstRow + destination)
+    positionStorage.moveElements(
+      from: rows.lowerBound, to: firstRow + destination, count: rows.count)
   }
 
   private func makeRoom(for tokens: Int) {
@@ -215,48 +221,14 @@ public final class KVHead {
   }
 
   private func reallocate(keeping kept: [Range<Int>], capacity: Int) {
-    let d = headDimension
-    let first = firstRow
-    func moved<Element>(_ storage: [Element], width: Int, filler: Element) -> [Element] {
-      var fresh: [Element] = []
-      fresh.reserveCapacity(capacity * width)
-      for run in kept {
-        fresh.append(
-          contentsOf: storage[(first + run.lowerBound) * width..<(first + run.upperBound) * width])
-      }
-      fresh.append(contentsOf: repeatElement(filler, count: capacity * width - fresh.count))
-      return fresh
-    }
-    keyStorage = moved(keyStorage, width: d, filler: 0)
-    valueStorage = moved(valueStorage, width: d, filler: 0)
-    positionStorage = moved(positionStorage, width: 1, filler: 0)
+    let rows = kept.map { firstRow + $0.lowerBound..<firstRow + $0.upperBound }
+    keyStorage.reallocate(keeping: rows, capacity: capacity)
+    valueStorage.reallocate(keeping: rows, capacity: capacity)
+    positionStorage = positionStorage.moved(rows, capacity: capacity, filler: 0)
     firstRow = 0
   }
 
   private static func paged(_ tokens: Int) -> Int {
     (tokens + pageTokens - 1) / pageTokens * pageTokens
-  }
-
-  private static func copyColumns(
-    of source: Matrix, _ column: Int, _ width: Int, into storage: inout [Float], at offset: Int
-  ) {
-    var target = storage.mutableSpan
-    let elements = source.elements.span
-    for row in 0..<source.rows {
-      let from = row * source.columns + column
-      let to = offset + row * width
-      for i in 0..<width { target[to + i] = elements[from + i] }
-    }
-  }
-
-  /// Copies within an array, in the order that is safe for overlapping ranges.
-  private static func move<Element>(
-    _ storage: inout [Element], from: Int, to: Int, count: Int
-  ) {
-    if to < from {
-      for i in 0..<count { storage[to + i] = storage[from + i] }
-    } else {
-      for i in stride(from: count - 1, through: 0, by: -1) { storage[to + i] = storage[from + i] }
-    }
   }
 }

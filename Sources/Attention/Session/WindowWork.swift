@@ -1,0 +1,40 @@
+import Tensors
+
+/// The work on a layer with a window of its own: it attends within the window and keeps nothing
+/// older, whatever the strategy does elsewhere.
+final class WindowWork: LayerWork {
+  private let attended: Selection
+  /// What the query after the newest one may still see.
+  private let kept: Selection
+  private let window: Int
+
+  /// - Parameter window: a query at q sees the keys at k with q − k < window; at least 1.
+  init(window: Int) {
+    self.window = window
+    attended = Selection(window: LocalWindow(width: window - 1))
+    kept = Selection(window: LocalWindow(width: max(0, window - 2)))
+  }
+
+  func observe(_ layer: LayerView) {}
+
+  func selectForPrefill(
+    _ layer: LayerView, queries: Range<Int>, into selections: inout HeadSelections
+  ) { selections.fill(with: attended) }
+
+  func selectForDecode(_ layer: LayerView, into selections: inout HeadSelections) {
+    selections.fill(with: attended)
+  }
+
+  func selectForRetention(_ layer: LayerView, into kept: inout HeadSelections) {
+    kept.fill(with: self.kept)
+  }
+
+  func selectForColdTier(_ layer: LayerView, into exact: inout HeadSelections) {}
+
+  func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool { position >= window }
+
+  var prefillGranularity: PrefillGranularity { .wholePrompt }
+  var coldFormat: ColdFormat? { nil }
+  var cacheBytes: Int { 0 }
+  var remembered: Any { () }
+}

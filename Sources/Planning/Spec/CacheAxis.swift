@@ -1,0 +1,29 @@
+import JSON
+import Records
+import Tensors
+
+/// The format of the KV cache, an axis of its own that every strategy has in a spec.
+enum CacheAxis {
+  static let name = "cache"
+
+  static func parameter(default format: CacheFormat) -> ParameterDescription {
+    ParameterDescription(
+      name, .choice(CacheFormat.allCases.map(\.rawValue)), default: .string(format.rawValue),
+      "how the KV cache holds keys and values")
+  }
+
+  /// Parameters as they enter an identity: a cache in float32 goes without saying, as which cells
+  /// were measured before there was a choice.
+  static func identifying(_ parameters: [String: JSONValue]) -> [String: JSONValue] {
+    parameters.filter { $0.key != name || $0.value != .string(CacheFormat.f32.rawValue) }
+  }
+}
+
+extension StrategyDescription {
+  /// With the axis that a strategy of a spec has and a part of another strategy has not.
+  func withCache(default format: CacheFormat) -> StrategyDescription {
+    var description = self
+    description.parameters.append(CacheAxis.parameter(default: format))
+    return description
+  }
+}
