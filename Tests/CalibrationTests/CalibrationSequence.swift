@@ -2,9 +2,9 @@ import Attention
 import Calibration
 import Foundation
 import JSON
+import Kernels
 import LabTestSupport
 import Records
-import Kernels
 import Tensors
 import Testing
 import Threads

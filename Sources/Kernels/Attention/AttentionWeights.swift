@@ -35,7 +35,8 @@ public enum AttentionWeights {
       count: d, scale: BinaryLogits.factor(scale: cache.scale), targetStride: visible)
     query.withUnsafeBufferPointer { query in
       weights.withUnsafeMutableBufferPointer { weights in
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: RowMemory.pieceRows * d) { scratch in
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: RowMemory.pieceRows * d) {
+          scratch in
           cache.keyStorage.withMemory { keys in
             keys.forEachPiece(
               of: cache.firstRow..<cache.firstRow + visible, scratch: scratch.baseAddress!

@@ -228,6 +228,7 @@ public enum MetricCatalogue {
 
   static let memory = [
     kvCacheResidentBytes, kvCacheLogicalBytes, finalKVCacheResidentBytes,
-    finalKVCacheLogicalBytes, windowKVCacheResidentBytes, workspaceBytes, peakResidentBytes, keptTokens,
+    finalKVCacheLogicalBytes, windowKVCacheResidentBytes, workspaceBytes, peakResidentBytes,
+    keptTokens,
   ]
 }
