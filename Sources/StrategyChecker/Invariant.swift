@@ -19,6 +19,7 @@ public enum Invariant: String, Codable, Sendable, Hashable, CaseIterable {
   case sameInputSameOutput
   case sequencesAreSeparate
   case layersAreSeparate
+  case windowsStandApart
   case headsAreSeparate
   case stepsMayBeTakenTogether
 
@@ -53,6 +54,8 @@ public enum Invariant: String, Codable, Sendable, Hashable, CaseIterable {
       "The same input gives the same output to the last bit, for any number of threads"
     case .sequencesAreSeparate: "A sequence leaves no trace in the next, nor in one beside it"
     case .layersAreSeparate: "What one layer sees changes nothing in another"
+    case .windowsStandApart:
+      "Beside layers with a window of their own it does what it does without them, and these attend within their window"
     case .headsAreSeparate:
       "KV heads do not depend on each other, or only as a set: trading places changes nothing else"
     case .stepsMayBeTakenTogether:
@@ -90,6 +93,8 @@ public enum Invariant: String, Codable, Sendable, Hashable, CaseIterable {
       "Keep what is remembered of a sequence in `State`, which each sequence has its own of, not in the strategy, an object that it holds, or a global."
     case .layersAreSeparate:
       "Keep what is remembered of a layer in `State`, which each layer has its own of, and pass nothing from one layer to another."
+    case .windowsStandApart:
+      "Count layers by the `layer` and `shape` that you are given: they are the layers that attend globally, whatever else the model has."
     case .headsAreSeparate:
       "Let a head's choice depend on its own queries, keys and values, or on those of all heads alike, never on the head before it."
     case .stepsMayBeTakenTogether:

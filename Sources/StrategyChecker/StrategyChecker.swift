@@ -66,6 +66,7 @@ public struct StrategyChecker {
     guard checkRepetition(subject, original, log: &log) else { return false }
     checkSteps(subject, original, log: &log)
     checkSeparation(subject, original, log: &log)
+    checkWindows(subject, original, log: &log)
     checkCausality(subject, original, log: &log)
     checkState(subject, log: &log)
     return true

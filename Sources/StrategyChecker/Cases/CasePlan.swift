@@ -3,7 +3,7 @@ import Records
 import Tensors
 
 /// The cases of one strategy: parameter sets crossed with prompt lengths around the borders of blocks and windows and
-/// with groups of 1, 3 and 8 query heads.
+/// with groups of 1, 3, 4, 7 and 8 query heads.
 struct CasePlan {
   let entry: StrategyEntry
   let seed: Int
@@ -23,6 +23,14 @@ struct CasePlan {
     Geometry(queryHeads: 16, kvHeads: 2, headDimension: 8, ropeBase: 100),
   ]
 
+  /// The head dimensions and groups of models that people have, each once: they cost more.
+  private static let largeGeometries = [
+    Geometry(queryHeads: 7, kvHeads: 1, headDimension: 64, ropeBase: 1_000_000),
+    Geometry(queryHeads: 2, kvHeads: 2, headDimension: 96, ropeBase: 10_000),
+    Geometry(queryHeads: 8, kvHeads: 2, headDimension: 128, ropeBase: 500_000),
+    Geometry(queryHeads: 4, kvHeads: 1, headDimension: 256, ropeBase: 10_000),
+  ]
+
   /// One token, one block, ragged last blocks, shorter than a window and longer: a token before, at and after each
   /// border of blocks of 16 and windows of 32.
   private static let promptLengths = [
@@ -36,23 +44,28 @@ struct CasePlan {
   var cases: [CheckCase] {
     var cases: [CheckCase] = []
     for (index, length) in Self.promptLengths.enumerated() {
-      for turn in 0..<2 { cases += self.cases(length, geometry: index + turn) { [$0.base] } }
+      for turn in 0..<2 {
+        cases += self.cases(length, Self.geometry(index + turn)) { [$0.base] }
+      }
     }
     for geometry in 0..<2 {
-      cases += self.cases(Self.longPrompt, geometry: geometry) { [$0.base] }
+      cases += self.cases(Self.longPrompt, Self.geometry(geometry)) { [$0.base] }
     }
+    for geometry in Self.largeGeometries { cases += self.cases(49, geometry) { [$0.base] } }
     for (index, length) in [100, 49, 17, 1].enumerated() {
-      cases += self.cases(length, geometry: index, \.variations)
-      cases += self.cases(length, geometry: index + 1, coversEverything: true, \.covering)
+      cases += self.cases(length, Self.geometry(index), \.variations)
+      cases += self.cases(
+        length, Self.geometry(index + 1), coversEverything: true, \.covering)
     }
     return cases
   }
 
+  private static func geometry(_ index: Int) -> Geometry { geometries[index % geometries.count] }
+
   private func cases(
-    _ promptTokens: Int, geometry: Int, coversEverything: Bool = false,
+    _ promptTokens: Int, _ geometry: Geometry, coversEverything: Bool = false,
     _ parameters: (ParameterSets) -> [ParameterSets.Parameters]
   ) -> [CheckCase] {
-    let geometry = Self.geometries[geometry % Self.geometries.count]
     let layers = 2
     let sets = ParameterSets(
       entry: entry,

@@ -18,7 +18,7 @@ struct SyntheticSequence {
     case everything
   }
 
-  let shape: AttentionShape
+  private(set) var shape: AttentionShape
   let tokens: Int
   /// By layer: (tokens x queryHeads·headDimension), (tokens x kvHeads·headDimension).
   private(set) var queries: [Matrix] = []
@@ -60,6 +60,23 @@ struct SyntheticSequence {
       queries[layer].copy(ofRows: range), keys[layer].copy(ofRows: range),
       values[layer].copy(ofRows: range)
     )
+  }
+
+  /// The same with a layer before each of its own that has a window of `window` tokens, and a copy of
+  /// its rows.
+  func withWindows(of window: Int) -> SyntheticSequence {
+    var copy = self
+    var geometry: [LayerGeometry] = []
+    for layer in shape.geometry {
+      var local = layer
+      local.window = window
+      geometry += [local, layer]
+    }
+    copy.shape.geometry = geometry
+    copy.queries = queries.flatMap { [$0, $0] }
+    copy.keys = keys.flatMap { [$0, $0] }
+    copy.values = values.flatMap { [$0, $0] }
+    return copy
   }
 
   /// The same sequence with two KV heads, and their query heads, in each other's place.

@@ -1,0 +1,36 @@
+import Attention
+import Tensors
+
+/// Layers with a window of their own beside those that the strategy acts on.
+extension StrategyChecker {
+  /// Shorter than nearly all prompts, and no multiple of a block.
+  private static let window = 13
+
+  func checkWindows(
+    _ subject: CheckSubject, _ original: CheckSubject.Original, log: inout CheckLog
+  ) {
+    // Longer prompts show nothing that shorter ones do not.
+    guard subject.promptTokens <= 100 else { return }
+    log.look(at: .windowsStandApart)
+    let mixed = subject.sequence.withWindows(of: Self.window)
+    func play(_ strategy: any AttentionStrategy) -> Transcript {
+      var player = SequencePlayer(
+        AttentionSession(strategy, shape: mixed.shape, workspace: subject.workspace), mixed)
+      return player.finish(prompt: subject.promptTokens)
+    }
+    let run = play(subject.strategy)
+    let plain = play(FullAttention())
+    for layer in 0..<subject.shape.layers {
+      if run.outputs[2 * layer + 1].elements != original.transcript.outputs[layer].elements {
+        log.fail(
+          .windowsStandApart,
+          "beside layers with a window, the output of the global layer \(layer) is another")
+      }
+      if run.outputs[2 * layer].elements != plain.outputs[2 * layer].elements {
+        log.fail(
+          .windowsStandApart,
+          "the output of a layer with a window of \(Self.window) tokens is not attention within it")
+      }
+    }
+  }
+}
