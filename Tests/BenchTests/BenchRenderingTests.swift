@@ -13,7 +13,7 @@ struct BenchRenderingTests {
         BenchReference("llama.cpp, same file", value: 500, target: 2),
         BenchReference("llama.cpp F16", value: 1600, target: 1.2),
         BenchReference("llama.cpp Q4_0", value: nil, problem: "no Q4_0 file | of the model"),
-        BenchReference("sgemm ceiling", value: 1084),
+        BenchReference("arithmetic ceiling", value: 1084),
       ]),
     BenchRow(
       .tcaAttention8192, value: 1.25,
@@ -42,7 +42,7 @@ struct BenchRenderingTests {
         "prefill-512;1898;0.3 %;tokens/s;higher;llama.cpp F16;1600;1.186;1.200;short",
         ";;;;;llama.cpp, same file;500.0;3.796;2.000;(reached)",
         ";;;;;llama.cpp Q4_0;not measured;–;–;",
-        ";;;;;sgemm ceiling;1084;1.751;–;",
+        ";;;;;arithmetic ceiling;1084;1.751;–;",
         "tca-attention-8192;1.250;;s;lower;full attention;3.000;0.417;0.450;met",
       ])
   }

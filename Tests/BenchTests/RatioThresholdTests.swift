@@ -8,7 +8,7 @@ struct RatioThresholdTests {
     BenchRow(
       .prefill512, value: 300,
       references: [
-        BenchReference("sgemm ceiling", value: 200),
+        BenchReference("arithmetic ceiling", value: 200),
         BenchReference("llama.cpp F16", value: nil, target: 1.2, problem: "not given"),
       ]),
     BenchRow(
@@ -23,15 +23,15 @@ struct RatioThresholdTests {
   @Test("A ratio holds at its bound: from it on where more is better, up to it where less is")
   func bounds() throws {
     let holds = try check(
-      #"{"prefill-512": {"sgemm ceiling": 1.5}, "tca-attention-8192": {"full attention": 0.4}}"#)
+      #"{"prefill-512": {"arithmetic ceiling": 1.5}, "tca-attention-8192": {"full attention": 0.4}}"#)
     #expect(holds.checked == 2 && holds.fallen.isEmpty && holds.unmeasured.isEmpty)
     let fallen = try check(
-      #"{"prefill-512": {"sgemm ceiling": 1.501}, "tca-attention-8192": {"full attention": 0.399}}"#
+      #"{"prefill-512": {"arithmetic ceiling": 1.501}, "tca-attention-8192": {"full attention": 0.399}}"#
     )
     #expect(fallen.checked == 2)
     #expect(
       fallen.fallen == [
-        "prefill-512: the ratio to sgemm ceiling is 1.500; at least 1.501 is asked for",
+        "prefill-512: the ratio to arithmetic ceiling is 1.500; at least 1.501 is asked for",
         "tca-attention-8192: the ratio to full attention is 0.400; at most 0.399 is asked for",
       ])
   }
@@ -74,7 +74,7 @@ struct RatioThresholdTests {
     let thresholds = try RatioThresholds(parsing: text, file: "thresholds.json")
     #expect(!thresholds.ratios.isEmpty)
     let known: Set<String> = [
-      "sgemm", "sgemm ceiling", "bandwidth ceiling", "llama.cpp, same file", "llama.cpp F16",
+      "sgemm", "arithmetic ceiling", "bandwidth ceiling", "llama.cpp, same file", "llama.cpp F16",
       "PyTorch transformers", "full attention", "attending and selecting",
       "model file + KV + 300 MB", "the run", "timing pass of full",
     ]

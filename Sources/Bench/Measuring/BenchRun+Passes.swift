@@ -26,10 +26,12 @@ extension BenchRun {
     PassGroup(tokens: 4096, rows: [], tcaRows: [.tcaAttention4096, .tcaSelection4096]),
     PassGroup(
       tokens: 8192, rows: [.prefill8192], tcaRows: [.tcaAttention8192, .tcaSelection8192]),
+    PassGroup(tokens: 32_768, rows: [.prefill32768]),
     PassGroup(tokens: 1, decodeTokens: 64, rows: [.decode0]),
     // The model's context ends at 8,192, so the last tokens before that are decoded.
     PassGroup(
       tokens: 8160, decodeTokens: 32, rows: [.decode8192], tcaRows: [.tcaDecode8192]),
+    PassGroup(tokens: 32_736, decodeTokens: 32, rows: [.decode32768]),
   ]
 
   /// All rows that are passes of the model.
@@ -97,7 +99,9 @@ extension BenchRun {
         warmsUp: true)
     }
     if group.rows.contains(.decode0) { return [steps("same", 1)] }
-    if group.rows.contains(.decode8192) { return [steps("F16", 1.25), steps("same", 1.25)] }
+    if group.rows.contains(.decode8192) { return [steps("F16", 1.25), steps("same", 2.2)] }
+    if group.rows.contains(.decode32768) { return [steps("same", 1.3)] }
+    if group.rows.contains(.prefill32768) { return [prompt("same", 1.3)] }
     if group.rows.contains(.prefill8192) {
       return [
         prompt("F16", 1.25), prompt("same", 1.25),
@@ -125,7 +129,7 @@ extension BenchRun {
             target: 0.08)
         ])
     case .tcaDecode8192: tcaDecodeRow(passes)
-    case .decode0, .decode8192:
+    case .decode0, .decode8192, .decode32768:
       BenchRow(
         name, samples: passes.full.compactMap(\.decodeRate),
         references: peers
@@ -135,8 +139,8 @@ extension BenchRun {
         name, samples: passes.full.map { Double(group.tokens) / $0.timeToFirstToken },
         references: peers + [
           BenchReference(
-            "sgemm ceiling",
-            value: sgemm.rate * 1e9 / model.blueprint.prefillOperations(tokens: group.tokens)
+            "arithmetic ceiling",
+            value: arithmeticCeiling * 1e9 / model.blueprint.prefillOperations(tokens: group.tokens)
               * Double(group.tokens))
         ],
         details: [

@@ -21,6 +21,7 @@ public final class BenchRun {
   let environment: SpecEnvironment
   private let report: (String) -> Void
   var sgemm: SgemmGauge
+  private var multiplyAdd = MultiplyAddGauge()
   /// Bytes per second of the triad, once measured.
   private var bandwidth: [Double] = []
   private var knownTCA: ConfiguredStrategy?
@@ -54,15 +55,27 @@ public final class BenchRun {
   public func run() throws -> [BenchRow] {
     var measured: [BenchRow] = []
     // First, while the process holds nothing but the model.
-    if wants(.memory8192) { measured.append(try memoryRow()) }
-    let needsSgemm = wants(.sgemm, .attentionDense8192, .prefill512, .prefill2048, .prefill8192)
+    for name in [BenchRowName.memory8192, .memory32768] where wants(name) {
+      measured.append(try memoryRow(name))
+    }
+    let needsSgemm = wants(
+      .sgemm, .attentionDense8192, .prefill512, .prefill2048, .prefill8192, .prefill32768)
     if needsSgemm {
       tell("sgemm")
       sgemm.measure(times: 10, isEnd: false)
     }
-    if wants(.bandwidth, .decode0, .decode8192) { measureBandwidth() }
+    if needsSgemm || wants(.multiplyAdd) {
+      tell("multiply-adds")
+      multiplyAdd.measure(workers)
+      measured.append(BenchRow(.multiplyAdd, samples: multiplyAdd.samples))
+    }
+    if wants(.bandwidth, .decode0, .decode8192, .decode32768) {
+      tell("memory bandwidth")
+      bandwidth = Self.bandwidth(workers)
+    }
     if wants(.attentionDense8192) { measured.append(attentionRow()) }
     measured += try passRows()
+    measured += try threadRows()
     if wants(.runnerOverhead) { measured.append(try runnerRow()) }
     if wants(.qualityIsolated2048, .qualityPropagated2048) { measured += try qualityRows() }
     if needsSgemm {
@@ -126,28 +139,32 @@ public final class BenchRun {
 
   // MARK: The machine
 
-  private func measureBandwidth() {
-    tell("memory bandwidth")
+  /// Bytes per second of the triad.
+  static func bandwidth(_ workers: WorkerPool) -> [Double] {
     var triad = ReferenceTriad(count: 1 << 25)
     triad.run(scale: 1, workers: workers)
-    for repetition in 0..<10 {
+    return (0..<10).map { repetition in
       var watch = Stopwatch()
       triad.run(scale: Float(repetition), workers: workers)
-      bandwidth.append(Double(triad.bytes) / watch.lap().seconds)
+      return Double(triad.bytes) / watch.lap().seconds
     }
   }
+
+  /// GFLOP/s that no product exceeds: OpenBLAS may have slow kernels for a processor, or collapse
+  /// with many threads.
+  var arithmeticCeiling: Double { [sgemm.rate, multiplyAdd.rate].filter(\.isFinite).max() ?? .nan }
 
   /// Tokens per second at which a decode step at that depth would read weights and cache once at the triad's rate.
   func bandwidthCeiling(depth: Int) -> BenchReference? {
     guard let rate = bandwidth.median else { return nil }
-    let bytes = model.fileBytes + depth * model.keyValueBytesPerToken
+    let bytes = model.fileBytes + model.keyValueBytes(tokens: depth)
     return BenchReference("bandwidth ceiling", value: rate / Double(bytes))
   }
 
   // MARK: Memory
 
-  private func memoryRow() throws -> BenchRow {
-    let tokens = BenchRowName.memory8192.contextLength
+  private func memoryRow(_ name: BenchRowName) throws -> BenchRow {
+    let tokens = name.contextLength
     let text = try prompt(tokens)
     tell("memory of a prefill of \(tokens) tokens")
     model.model.workspace.releaseScratch()
@@ -158,10 +175,10 @@ public final class BenchRun {
     guard let peak = ProcessMemory.peakResidentBytes else {
       throw BenchError.noPeakMemory
     }
-    let cache = tokens * model.keyValueBytesPerToken
+    let cache = model.keyValueBytes(tokens: tokens)
     let allowed = model.fileBytes + cache + 300_000_000
     return BenchRow(
-      .memory8192, value: Double(peak) * 1e-6,
+      name, value: Double(peak) * 1e-6,
       references: [
         BenchReference(
           "model file + KV + 300 MB", value: Double(allowed) * 1e-6, target: 1)
@@ -206,9 +223,11 @@ extension LoadedModel {
     (try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0
   }
 
-  /// Bytes of one token's keys and values, over all layers and KV heads.
-  var keyValueBytesPerToken: Int {
+  /// Bytes of the keys and values of so many tokens, over all layers and KV heads; a layer with a
+  /// window holds no more than that.
+  func keyValueBytes(tokens: Int) -> Int {
     let shape = model.shape
-    return shape.layers * shape.kvHeads * 2 * BenchRun.cache.rowBytes(width: shape.headDimension)
+    let held = shape.geometry.reduce(0) { $0 + min(tokens, $1.window ?? tokens) }
+    return held * shape.kvHeads * 2 * BenchRun.cache.rowBytes(width: shape.headDimension)
   }
 }

@@ -1,5 +1,6 @@
 import Experiments
 import Kernels
+import Threads
 
 /// OpenBLAS's rate on 2,048 x 2,048 x 2,048 with threads of its own: what the machine's arithmetic is measured by.
 struct SgemmGauge {
@@ -31,4 +32,23 @@ struct SgemmGauge {
       .sgemm, samples: samples,
       details: ["before": before.median ?? .nan, "after": after.median ?? .nan])
   }
+}
+
+/// What the machine's arithmetic can reach: multiply-adds that never leave the registers.
+struct MultiplyAddGauge {
+  /// GFLOP/s.
+  private(set) var samples: [Double] = []
+
+  mutating func measure(_ workers: WorkerPool) {
+    let rounds = 10_000_000
+    samples = (0..<6).map { _ in
+      var watch = Stopwatch()
+      let sum = ReferencePeak.run(rounds: rounds, workers: workers)
+      precondition(sum.isFinite, "MultiplyAddGauge: \(sum)")
+      return ReferencePeak.operations(rounds: rounds) * Double(workers.threadCount)
+        / watch.lap().seconds * 1e-9
+    }.dropFirst().map { $0 }
+  }
+
+  var rate: Double { samples.median ?? .nan }
 }

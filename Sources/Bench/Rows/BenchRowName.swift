@@ -2,39 +2,50 @@ import Records
 
 /// The rows of `tca-lab bench`, in the order in which they are shown.
 public enum BenchRowName: String, Sendable, Hashable, CaseIterable {
-  case sgemm, bandwidth
+  case sgemm
+  case multiplyAdd = "multiply-add"
+  case bandwidth
   case attentionDense8192 = "attention-dense-8192"
   case prefill512 = "prefill-512"
   case prefill2048 = "prefill-2048"
   case prefill8192 = "prefill-8192"
+  case prefill32768 = "prefill-32768"
   case decode0 = "decode-0"
   case decode8192 = "decode-8192"
+  case decode32768 = "decode-32768"
+  case threadsPrefill2048 = "threads-prefill-2048"
+  case threadsDecode0 = "threads-decode-0"
   case tcaAttention4096 = "tca-attention-4096"
   case tcaAttention8192 = "tca-attention-8192"
   case tcaSelection4096 = "tca-selection-4096"
   case tcaSelection8192 = "tca-selection-8192"
   case tcaDecode8192 = "tca-decode-8192"
   case memory8192 = "memory-8192"
+  case memory32768 = "memory-32768"
   case runnerOverhead = "runner-overhead"
   case qualityIsolated2048 = "quality-isolated-2048"
   case qualityPropagated2048 = "quality-propagated-2048"
 
   public var unit: String {
     switch self {
-    case .sgemm, .attentionDense8192: "GFLOP/s"
+    case .sgemm, .multiplyAdd, .attentionDense8192: "GFLOP/s"
     case .bandwidth: "GB/s"
-    case .prefill512, .prefill2048, .prefill8192, .decode0, .decode8192: "tokens/s"
+    case .prefill512, .prefill2048, .prefill8192, .prefill32768, .decode0, .decode8192,
+      .decode32768:
+      "tokens/s"
+    case .threadsPrefill2048, .threadsDecode0: "times"
     case .tcaAttention4096, .tcaAttention8192, .tcaSelection4096, .tcaSelection8192: "s"
     case .tcaDecode8192: "s/token"
-    case .memory8192: "MB"
+    case .memory8192, .memory32768: "MB"
     case .runnerOverhead, .qualityIsolated2048, .qualityPropagated2048: "s"
     }
   }
 
   public var better: Polarity {
     switch self {
-    case .sgemm, .bandwidth, .attentionDense8192, .prefill512, .prefill2048, .prefill8192, .decode0,
-      .decode8192:
+    case .sgemm, .multiplyAdd, .bandwidth, .attentionDense8192, .prefill512, .prefill2048,
+      .prefill8192, .prefill32768, .decode0, .decode8192, .decode32768, .threadsPrefill2048,
+      .threadsDecode0:
       .higher
     default: .lower
     }
@@ -45,6 +56,8 @@ public enum BenchRowName: String, Sendable, Hashable, CaseIterable {
     switch self {
     case .sgemm:
       "OpenBLAS, 2,048 x 2,048 x 2,048, with all threads, before and after the other rows"
+    case .multiplyAdd:
+      "multiply-adds in registers with all threads: what the machine's arithmetic can reach"
     case .bandwidth:
       "memory, a[i] = b[i] + s · c[i] over arrays beyond the caches, 12 bytes an element"
     case .attentionDense8192:
@@ -52,6 +65,11 @@ public enum BenchRowName: String, Sendable, Hashable, CaseIterable {
     case .prefill512: "512 tokens and the last one's logits, full attention"
     case .prefill2048: "2,048 tokens and the last one's logits, full attention"
     case .prefill8192: "8,192 tokens and the last one's logits, full attention"
+    case .prefill32768: "32,768 tokens and the last one's logits, full attention"
+    case .decode32768: "the last 32 tokens of a context of 32,768, one by one, full attention"
+    case .threadsPrefill2048: "the rate of prefill-2048 with all threads over that with one"
+    case .threadsDecode0: "the rate of decode-0 with all threads over that with one"
+    case .memory32768: "peak resident memory of a prefill of 32,768 tokens, full attention"
     case .decode0: "64 tokens, one by one, after a prompt of one, full attention"
     case .decode8192: "the last 32 tokens of a context of 8,192, one by one, full attention"
     case .tcaAttention4096: "attending and selecting in a prefill of 4,096 tokens under TCA"
@@ -72,14 +90,17 @@ public enum BenchRowName: String, Sendable, Hashable, CaseIterable {
   /// Tokens of context that the model must have for it; 0 where no model is used.
   public var contextLength: Int {
     switch self {
-    case .sgemm, .bandwidth, .attentionDense8192: 0
+    case .sgemm, .multiplyAdd, .bandwidth, .attentionDense8192: 0
     case .prefill512: 512
-    case .prefill2048, .runnerOverhead, .qualityIsolated2048, .qualityPropagated2048: 2048
+    case .prefill2048, .threadsPrefill2048, .runnerOverhead, .qualityIsolated2048,
+      .qualityPropagated2048:
+      2048
     case .tcaAttention4096, .tcaSelection4096: 4096
-    case .decode0: 65
+    case .decode0, .threadsDecode0: 65
     case .prefill8192, .decode8192, .tcaAttention8192, .tcaSelection8192, .tcaDecode8192,
       .memory8192:
       8192
+    case .prefill32768, .decode32768, .memory32768: 32_768
     }
   }
 }

@@ -133,6 +133,15 @@ struct ExperimentReader {
         WHERE timing.cell_id IN (SELECT cell_id FROM experiment_cell)
         ORDER BY timing_group_id, timing.position
         """), by: { $0["timing_group_id"] as Int64? })
+    // By way of the plan's cells: by their group they would be looked for in the whole table.
+    let stored = Dictionary(
+      grouping: try rows(
+        """
+        SELECT measurement.*, cell.identity
+        FROM (SELECT DISTINCT cell_id FROM experiment_cell) JOIN measurement USING (cell_id)
+        JOIN cell ON cell.id = cell_id
+        WHERE timing_group_id IS NOT NULL ORDER BY measurement.id
+        """), by: { $0["timing_group_id"] as Int64? })
     return try rows(
       """
       SELECT DISTINCT timing_group.id, timing_group.run_id, timing_group.threads
@@ -144,14 +153,7 @@ struct ExperimentReader {
     ).map { group in
       let id: Int64 = try group.value("id")
       var measurements: [String: [Measurement]] = [:]
-      for row in try Row.fetchAll(
-        database.cachedStatement(
-          sql: """
-            SELECT measurement.*, cell.identity FROM measurement
-            JOIN cell ON cell.id = measurement.cell_id
-            WHERE timing_group_id = ? ORDER BY measurement.id
-            """), arguments: [id])
-      {
+      for row in stored[id] ?? [] {
         measurements[try row.value("identity"), default: []].append(try Measurement(row: row))
       }
       let own = try (samples[id] ?? []).map(TimingSample.init(row:))

@@ -26,9 +26,14 @@ struct CompareCommand: ParsableCommand {
       report = try Report(
         comparingRun: store.results(ofRun: first), with: store.results(ofRun: second))
     } else {
-      let both = try store.experimentNames(having: [first, second])
-      // Where nowhere has both, what there is helps to say so.
-      let names = try experiment.map { [$0] } ?? (both.isEmpty ? store.experimentNames() : both)
+      let names: [String]
+      if let experiment {
+        names = [experiment]
+      } else {
+        let both = try store.experimentNames(having: [first, second])
+        // Where nowhere has both, what there is helps to say so.
+        names = both.isEmpty ? try store.experimentNames() : both
+      }
       report = try Report(
         comparing: first, with: second, in: names.map { try store.results(of: $0) })
     }
