@@ -184,9 +184,14 @@ public final class ExperimentRunner {
         })
       try checkpoint()
       return record.evidence
-    } remark: { remark in
-      if remarks.insert(remark).inserted { report(.note(remark)) }
+    } remark: {
+      self.remark($0)
     }
+  }
+
+  /// Says something that a user should know, once a run.
+  func remark(_ text: String) {
+    if remarks.insert(text).inserted { report(.note(text)) }
   }
 
   /// The passes that a bench will take.
@@ -224,9 +229,9 @@ public final class ExperimentRunner {
           let second = try? Corpus(named: evaluation, folder: request.folder),
           first.digest == second.digest
         else { continue }
-        let remark =
+        remark(
           "warning: \(strategy.name) is calibrated on \"\(calibration)\", the text that \(cell.cell.task) evaluates; its figures are flattered"
-        if remarks.insert(remark).inserted { report(.note(remark)) }
+        )
       }
     }
   }

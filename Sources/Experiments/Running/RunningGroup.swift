@@ -28,6 +28,12 @@ final class RunningGroup {
     let cell = bench.cell
     runner.report(.began(bench.title))
     model = try runner.models.model(named: cell.model)
+    let (all, global) = (model.model.shape.layers, model.model.shape.globalLayers.count)
+    if global < all {
+      runner.remark(
+        "strategies act on \(global) of \(all) layers of \(cell.model); the others attend within a window of their own"
+      )
+    }
     task = try TaskRegistry.builtIn.task(
       named: cell.task, parameters: cell.taskParameters, folder: runner.request.folder)
     samples = try model.samples(
