@@ -98,7 +98,8 @@ public struct PlanEstimate: Sendable, Hashable {
   private static func bytes(of cell: CellRecord, _ model: ModelFacts) -> Double {
     let shape = model.shape
     let n = Double(cell.contextLength)
-    let values = Double(shape.layers) * Double(shape.kvHeads) * Double(shape.headDimension) * 2
+    let held = shape.geometry.reduce(0) { $0 + min(n, $1.window.map(Double.init) ?? n) } / n
+    let values = held * Double(shape.kvHeads) * Double(shape.headDimension) * 2
     let rows = 8 * Double(model.size.hiddenSize)
     let inputs = model.synthetic?.inputBytes(tokens: n) ?? 0
     return Double(model.size.fileBytes) + inputs + 4 * n * (3 * values + rows) + 200e6
@@ -129,14 +130,20 @@ private struct PassWork {
     2 * Double(model.size.outputParameters) * tokens
   }
 
-  /// What the strategy attends to.
-  func attention(_ tokens: Double) -> Double { attendedShare * denseAttention(tokens) }
+  /// What the strategy attends to, in the layers that it acts on, and the windows of the others.
+  func attention(_ tokens: Double) -> Double {
+    layerAttention(tokens) { $0 == nil ? attendedShare : 1 }
+  }
 
-  /// The causal half.
-  func denseAttention(_ tokens: Double) -> Double {
+  /// The causal half, or the window.
+  func denseAttention(_ tokens: Double) -> Double { layerAttention(tokens) { _ in 1 } }
+
+  private func layerAttention(_ tokens: Double, share: (_ window: Int?) -> Double) -> Double {
     let shape = model.shape
-    return attentionCost * 2 * Double(shape.queryHeads) * Double(shape.headDimension)
-      * Double(shape.layers)
-      * tokens * tokens
+    let keys = shape.geometry.reduce(0) {
+      $0 + share($1.window) * min(tokens, 2 * ($1.window.map(Double.init) ?? tokens))
+    }
+    return attentionCost * 2 * Double(shape.queryHeads) * Double(shape.headDimension) * keys
+      * tokens
   }
 }
