@@ -125,7 +125,7 @@ let package = Package(
     tests("Threads"),
     tests("Kernels", ["LabTestSupport"]),
     tests("GGUF", ["LabTestSupport"]),
-    tests("Tokenization"),
+    tests("Tokenization", ["LabTestSupport"]),
     tests("JSON", ["Records"]),
     tests("Records"),
     tests("Attention", ["LabTestSupport", "Calibration"]),

@@ -3,8 +3,8 @@ import Tokenization
 /// A corpus to hide needles in: its text with lines joined, its tokens, and where sentences begin
 /// and end.
 ///
-/// Offsets are in UTF-8 bytes. Characters that the vocabulary cannot write are left out of the
-/// text, so that the bytes of the tokens are the bytes of the text.
+/// Offsets are in UTF-8 bytes. The text is what the model's tokens can write of the corpus, so that
+/// the bytes of the tokens are the bytes of the text.
 struct Haystack {
   let tokenizer: Tokenizer
   let name: String
@@ -21,11 +21,11 @@ struct Haystack {
   init(_ corpus: Corpus, tokenizer: Tokenizer) throws(TaskError) {
     self.tokenizer = tokenizer
     name = corpus.name
-    let text = Self.writable(corpus.withJoinedLines, without: tokenizer.bytesWithoutToken)
+    let text = tokenizer.writable(corpus.withJoinedLines)
     bytes = Array(text.utf8)
     var starts = [0]
-    for id in tokenizer.encode(text, addsBOS: false) {
-      starts.append(starts[starts.count - 1] + tokenizer.bytes(of: id).count)
+    for piece in tokenizer.pieces(of: tokenizer.encode(text, addsBOS: false)) {
+      starts.append(starts[starts.count - 1] + piece.count)
     }
     tokenStarts = starts
     guard starts.last == bytes.count else {
@@ -45,17 +45,6 @@ struct Haystack {
       if tokenStarts[middle] < offset { low = middle + 1 } else { high = middle }
     }
     return low
-  }
-
-  private static func writable(_ text: String, without missing: [UInt8]) -> String {
-    let missing = Set(missing)
-    guard text.utf8.contains(where: missing.contains) else { return text }
-    var result = String.UnicodeScalarView()
-    for scalar in text.unicodeScalars
-    where UTF8.encode(scalar)?.contains(where: missing.contains) != true {
-      result.append(scalar)
-    }
-    return String(result)
   }
 }
 

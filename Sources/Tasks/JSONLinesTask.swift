@@ -133,7 +133,7 @@ public struct JSONLinesTask: ExperimentTask {
         throw problem(
           "the question does not fit the half of a prompt of \(room) tokens; use a longer context")
       }
-      guard !prompt.tokens.isEmpty else {
+      guard prompt.tokens.count > tokenizer.textStart.count else {
         throw problem("the model's vocabulary can write no character of the prompt")
       }
       var sample = TaskSample(

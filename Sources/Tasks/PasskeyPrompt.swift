@@ -71,11 +71,12 @@ struct PasskeyPrompt {
   private static func tokenIndex(
     _ byteCount: Int, beforeTheEndOf tokens: [Int32], _ tokenizer: Tokenizer
   ) throws(TaskError) -> Int {
+    let pieces = tokenizer.pieces(of: tokens)
     var index = tokens.count
     var bytes = 0
     while bytes < byteCount, index > 0 {
       index -= 1
-      bytes += tokenizer.bytes(of: tokens[index]).count
+      bytes += pieces[index].count
     }
     guard bytes == byteCount else {
       throw TaskError(

@@ -6,7 +6,8 @@ import Tokenization
 /// Perplexity over windows of a text.
 ///
 /// The text, with its lines joined if asked for, is tokenised once, without BOS, and its T tokens
-/// are cut into ⌊T/n⌋ consecutive windows of n = contextLength tokens. The samples are the first
+/// are cut into ⌊T/n⌋ consecutive windows of n = contextLength tokens, or of n - 1 where the model
+/// asks for a BOS token, which then begins each window and is not scored. The samples are the first
 /// windows of a seeded shuffle, so more samples keep the earlier ones. The last `scoredTokens`
 /// tokens of a window are scored, each given all before it:
 ///
@@ -90,7 +91,9 @@ public struct PerplexityTask: ExperimentTask {
     }
     let text = configuration.joinLines ? corpus.withJoinedLines : corpus.text
     let tokens = tokenizer.encode(text, addsBOS: false)
-    var windows = Array(0..<tokens.count / contextLength)
+    let start = tokenizer.textStart
+    let length = contextLength - start.count
+    var windows = Array(0..<tokens.count / length)
     guard configuration.samples <= windows.count else {
       throw TaskError(
         task: Self.description.name,
@@ -101,9 +104,9 @@ public struct PerplexityTask: ExperimentTask {
     var generator = SeededGenerator(seed: seed, purpose: Self.description.name)
     generator.shuffle(&windows)
     return windows.prefix(configuration.samples).enumerated().map { index, window in
-      let first = window * contextLength
+      let first = window * length
       return sample(
-        Array(tokens[first..<first + contextLength]), index: index, place: Double(first))
+        start + tokens[first..<first + length], index: index, place: Double(first))
     }
   }
 

@@ -12,12 +12,13 @@ struct QuestionPrompt: Hashable {
 
   /// How many of the last tokens hold the question: the token in which it begins is one of them.
   func questionTokens(in tokens: [Int32], _ tokenizer: Tokenizer) -> Int {
-    let missing = Set(tokenizer.bytesWithoutToken)
-    var bytes = question.utf8.count { !missing.contains($0) }
+    let pieces = tokenizer.pieces(of: tokens)
+    var bytes = tokenizer.pieces(of: tokenizer.encode(question, addsBOS: false))
+      .reduce(0) { $0 + $1.count }
     var count = 0
     while bytes > 0, count < tokens.count {
       count += 1
-      bytes -= tokenizer.bytes(of: tokens[tokens.count - count]).count
+      bytes -= pieces[tokens.count - count].count
     }
     return count
   }

@@ -23,6 +23,15 @@ enum ByteAlphabet {
   private static let bytes: [Unicode.Scalar: UInt8] = Dictionary(
     uniqueKeysWithValues: zip(scalars, UInt8.min...UInt8.max))
 
+  /// How a token with these bytes is spelled, in UTF-8.
+  static func spelling(of bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+    var result: ArraySlice<UInt8> = []
+    for byte in bytes { result += spellings[Int(byte)] }
+    return result
+  }
+
+  private static let spellings = scalars.map { Array(String($0).utf8) }
+
   private static func standsForItself(_ byte: UInt8) -> Bool {
     (0x21...0x7E).contains(byte) || byte >= 0xA1 && byte != 0xAD
   }

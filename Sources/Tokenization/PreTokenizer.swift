@@ -3,8 +3,10 @@
 public enum PreTokenizer: String, Sendable, Hashable, CaseIterable {
   /// Every `\p{N}` is a word; the stretches between are split as by `gpt2`.
   case smollm
-  /// `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
   case gpt2 = "gpt-2"
+  case llama = "llama-bpe"
+  case qwen2
+  case deepSeekQwen = "deepseek-r1-qwen"
 
   /// - Throws: `unsupported`, with the names that are known.
   public init(named name: String) throws(TokenizationError) {
@@ -17,84 +19,77 @@ public enum PreTokenizer: String, Sendable, Hashable, CaseIterable {
     self = known
   }
 
-  /// Calls `body` with the byte range of each word of `range`, in order; the words cover the range.
-  func forEachWord(in text: ScalarText, _ range: Range<Int>, _ body: (Range<Int>) -> Void) {
+  /// True where a word that is a token is taken whole, whatever its merges would make of it.
+  var takesWholeWords: Bool { self == .llama }
+
+  /// True where the text is brought into normalization form C before it is split.
+  var isNormalizing: Bool { self == .qwen2 || self == .deepSeekQwen }
+
+  /// Whether a file that does not say so wants a BOS token before every text.
+  var addsBOSByDefault: Bool { self == .llama }
+
+  /// True where every number is a word before the pattern is looked for.
+  private var isolatesNumbers: Bool { self == .smollm }
+
+  /// What a word may be, in the order of the published pattern: the first alternative that matches
+  /// is taken.
+  private var pattern: [WordAlternative] {
     switch self {
-    case .gpt2: Self.forEachGPT2Word(in: text, range, body)
-    case .smollm:
-      var stretch = range.lowerBound
-      var offset = range.lowerBound
-      while offset < range.upperBound {
-        let (scalarClass, length) = text.scalarClass(at: offset)
-        if scalarClass == .number {
-          Self.forEachGPT2Word(in: text, stretch..<offset, body)
-          body(offset..<offset + length)
-          stretch = offset + length
-        }
-        offset += length
-      }
-      Self.forEachGPT2Word(in: text, stretch..<range.upperBound, body)
+    case .smollm, .gpt2: Self.gpt2Pattern
+    case .llama: Self.wordPattern(digits: 3)
+    case .qwen2, .deepSeekQwen: Self.wordPattern(digits: 1)
     }
   }
 
-  private static func forEachGPT2Word(
-    in text: ScalarText, _ range: Range<Int>, _ body: (Range<Int>) -> Void
+  /// `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
+  private static let gpt2Pattern: [WordAlternative] = [
+    .contraction(inAnyCase: false), .run, .spaces,
+  ]
+
+  /// `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,digits}|`
+  /// ` ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+  private static func wordPattern(digits: Int) -> [WordAlternative] {
+    [
+      .contraction(inAnyCase: true), .letters, .numbers(atMost: digits), .signs, .lineEnds, .spaces,
+    ]
+  }
+
+  /// Calls `body` with the byte range of each word of `range`, in order; the words cover the range.
+  func forEachWord(in text: ScalarText, _ range: Range<Int>, _ body: (Range<Int>) -> Void) {
+    let pattern = pattern
+    guard isolatesNumbers else {
+      return Self.forEachMatch(of: pattern, in: text, range, body)
+    }
+    var stretch = range.lowerBound
+    var offset = range.lowerBound
+    while offset < range.upperBound {
+      let (scalarClass, length) = text.scalarClass(at: offset)
+      if scalarClass == .number {
+        Self.forEachMatch(of: pattern, in: text, stretch..<offset, body)
+        body(offset..<offset + length)
+        stretch = offset + length
+      }
+      offset += length
+    }
+    Self.forEachMatch(of: pattern, in: text, stretch..<range.upperBound, body)
+  }
+
+  private static func forEachMatch(
+    of pattern: [WordAlternative], in text: ScalarText, _ range: Range<Int>,
+    _ body: (Range<Int>) -> Void
   ) {
     var start = range.lowerBound
     while start < range.upperBound {
-      let end =
-        endOfContraction(in: text, start..<range.upperBound)
-        ?? endOfRun(in: text, start..<range.upperBound)
-        ?? endOfSpaces(in: text, start..<range.upperBound)
+      var end: Int?
+      for alternative in pattern {
+        end = alternative.end(in: text, start..<range.upperBound)
+        if end != nil { break }
+      }
+      guard let end else {
+        preconditionFailure("PreTokenizer: nothing matches at byte \(start)")
+      }
       body(start..<end)
       start = end
     }
-  }
-
-  /// `'s|'t|'re|'ve|'m|'ll|'d`
-  private static func endOfContraction(in text: ScalarText, _ rest: Range<Int>) -> Int? {
-    let start = rest.lowerBound
-    guard text.bytes[start] == UInt8(ascii: "'"), rest.count >= 2 else { return nil }
-    let first = text.bytes[start + 1]
-    switch first {
-    case UInt8(ascii: "s"), UInt8(ascii: "t"), UInt8(ascii: "m"), UInt8(ascii: "d"):
-      return start + 2
-    case UInt8(ascii: "r"), UInt8(ascii: "v"), UInt8(ascii: "l"):
-      let second = first == UInt8(ascii: "l") ? first : UInt8(ascii: "e")
-      return rest.count >= 3 && text.bytes[start + 2] == second ? start + 3 : nil
-    default: return nil
-    }
-  }
-
-  /// ` ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+`
-  private static func endOfRun(in text: ScalarText, _ rest: Range<Int>) -> Int? {
-    var offset = rest.lowerBound
-    if text.bytes[offset] == UInt8(ascii: " ") { offset += 1 }
-    guard offset < rest.upperBound else { return nil }
-    let (kind, length) = text.scalarClass(at: offset)
-    guard kind != .space else { return nil }
-    offset += length
-    while offset < rest.upperBound {
-      let next = text.scalarClass(at: offset)
-      guard next.scalarClass == kind else { break }
-      offset += next.length
-    }
-    return offset
-  }
-
-  /// `\s+(?!\S)|\s+`: all white space, except its last scalar if something follows and others
-  /// remain.
-  private static func endOfSpaces(in text: ScalarText, _ rest: Range<Int>) -> Int {
-    var offset = rest.lowerBound
-    var last = offset
-    while offset < rest.upperBound {
-      let next = text.scalarClass(at: offset)
-      guard next.scalarClass == .space else {
-        return last > rest.lowerBound ? last : offset
-      }
-      last = offset
-      offset += next.length
-    }
-    return offset
   }
 }

@@ -31,19 +31,3 @@ enum ScalarClass {
     }
   }
 }
-
-/// The scalars of a UTF-8 text. The bytes must come from a `String`, so that they are well formed.
-struct ScalarText {
-  let bytes: [UInt8]
-
-  /// The class of the scalar at `offset`, and its length in bytes.
-  func scalarClass(at offset: Int) -> (scalarClass: ScalarClass, length: Int) {
-    let lead = bytes[offset]
-    if lead < 0x80 { return (ScalarClass(Unicode.Scalar(lead)), 1) }
-    let length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4
-    var value = UInt32(lead) & (length == 2 ? 0x1F : length == 3 ? 0x0F : 0x07)
-    for next in offset + 1..<offset + length { value = value << 6 | UInt32(bytes[next] & 0x3F) }
-    // Well-formed UTF-8 holds scalar values only.
-    return (Unicode.Scalar(value).map(ScalarClass.init) ?? .other, length)
-  }
-}

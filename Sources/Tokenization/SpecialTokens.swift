@@ -1,31 +1,69 @@
 /// Tokens that are matched literally in a text, such as `<|im_end|>`.
+///
+/// Kept in order of their bytes: the tokens that begin like the text are a range, which gets
+/// narrower with every byte, so that thousands of them cost little more than one.
 struct SpecialTokens: Sendable {
   struct Token: Sendable {
     var id: Int32
     var bytes: [UInt8]
   }
 
-  /// By first byte; longest first.
-  private let tokens: [[Token]]
+  /// Ascending, and no two alike.
+  private let tokens: [Token]
+  /// Those that begin with each byte.
+  private let ranges: [Range<Int>]
 
-  init(_ vocabulary: Vocabulary) {
-    var tokens = [[Token]](repeating: [], count: 256)
-    for (id, type) in vocabulary.tokenTypes.enumerated() where type.isSpecial {
-      let bytes = Array(vocabulary.tokens[id].utf8)
-      if let first = bytes.first {
-        tokens[Int(first)].append(Token(id: Int32(id), bytes: bytes))
-      }
+  /// - Parameter tokens: none of them empty, no two alike.
+  init(_ tokens: [Token]) {
+    let tokens = tokens.sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
+    self.tokens = tokens
+    ranges = (UInt8.min...UInt8.max).map { byte in
+      Self.range(of: byte, at: 0, in: tokens, tokens.indices)
     }
-    self.tokens = tokens.map { $0.sorted { $0.bytes.count > $1.bytes.count } }
   }
 
   /// The first special token in a text at or after `offset`; the longest, if several begin there.
   func first(in text: [UInt8], from offset: Int) -> (range: Range<Int>, id: Int32)? {
-    for start in offset..<text.count where !tokens[Int(text[start])].isEmpty {
-      for token in tokens[Int(text[start])] where text[start...].starts(with: token.bytes) {
+    for start in offset..<text.count where !ranges[Int(text[start])].isEmpty {
+      if let token = longest(in: text, at: start) {
         return (start..<start + token.bytes.count, token.id)
       }
     }
     return nil
+  }
+
+  private func longest(in text: [UInt8], at start: Int) -> Token? {
+    var range = ranges[Int(text[start])]
+    var depth = 1
+    var longest: Token?
+    while let first = range.first {
+      // Of the tokens with these bytes, the one that has no others comes first.
+      if tokens[first].bytes.count == depth {
+        longest = tokens[first]
+        range.removeFirst()
+      }
+      guard start + depth < text.count else { break }
+      range = Self.range(of: text[start + depth], at: depth, in: tokens, range)
+      depth += 1
+    }
+    return longest
+  }
+
+  /// The part of a range, whose tokens are alike before `place`, that has a byte there.
+  private static func range(
+    of byte: UInt8, at place: Int, in tokens: [Token], _ range: Range<Int>
+  ) -> Range<Int> {
+    let lower = partition(range) { tokens[$0].bytes[place] >= byte }
+    return lower..<partition(lower..<range.upperBound) { tokens[$0].bytes[place] > byte }
+  }
+
+  /// The first index from which on `isAfter` holds.
+  private static func partition(_ range: Range<Int>, where isAfter: (Int) -> Bool) -> Int {
+    var (low, high) = (range.lowerBound, range.upperBound)
+    while low < high {
+      let middle = (low + high) / 2
+      if isAfter(middle) { high = middle } else { low = middle + 1 }
+    }
+    return low
   }
 }

@@ -1,48 +1,75 @@
-/// Byte-level byte-pair encoding: text to token ids and back.
+/// Text to token ids and back.
 ///
-/// A text is split at the special tokens in it; the stretches between are split into words by the
-/// vocabulary's ``PreTokenizer``, and the bytes of each word are merged by rank (Sennrich et al.
-/// 2016, arXiv 1508.07909; bytes as in GPT-2). Nothing is normalised, trimmed or added, except a
-/// BOS token where the vocabulary asks for one.
+/// A text is split at the special tokens in it; the stretches between are encoded as the
+/// vocabulary's kind says (``ByteLevelModel``, ``SentencePieceModel``). Nothing is trimmed or
+/// added, except a space where a SentencePiece vocabulary asks for one, and a BOS token where the
+/// vocabulary asks for one; Qwen's vocabularies bring text into normalization form C.
 public struct Tokenizer: Sendable {
   public let vocabulary: Vocabulary
   /// The tokens that end an answer: EOS, and control tokens with a usual name for it.
   public let endTokens: Set<Int32>
-  /// Bytes without a token, usually rare control characters; ``encode(_:addsBOS:)`` drops them.
-  public var bytesWithoutToken: [UInt8] {
-    (UInt8.min...UInt8.max).filter { merges.byteTokens[Int($0)] < 0 }
-  }
 
-  private let merges: MergeTable
+  private let model: any WordModel
   private let specials: SpecialTokens
+  private let addsSpacePrefix: Bool
   /// The bytes of all tokens, concatenated; those of token i begin at `pieceStarts[i]`.
   private let pieces: [UInt8]
   private let pieceStarts: [Int]
 
-  /// - Throws: `damaged` for duplicate tokens, merges of unknown tokens, and missing byte tokens.
+  /// - Throws: `damaged` for duplicate and empty tokens, merges of unknown tokens, and missing or
+  ///   wrong byte tokens.
   public init(_ vocabulary: Vocabulary) throws(TokenizationError) {
     self.vocabulary = vocabulary
-    merges = try MergeTable(vocabulary)
-    specials = SpecialTokens(vocabulary)
+    model = try Self.model(of: vocabulary)
+    if case .sentencePiece(_, addsSpacePrefix: true) = vocabulary.kind {
+      addsSpacePrefix = true
+    } else {
+      addsSpacePrefix = false
+    }
+    var specials: [SpecialTokens.Token] = []
     var pieces: [UInt8] = []
     var starts = [0]
     var ends: Set<Int32> = []
     for (id, token) in vocabulary.tokens.enumerated() {
       let type = vocabulary.tokenTypes[id]
-      if type.isSpecial && Self.endNames.contains(token) { ends.insert(Int32(id)) }
-      let spelled = type.isSpecial ? nil : ByteAlphabet.bytes(spelledBy: token)
-      pieces += spelled ?? Array(token.utf8)
+      pieces += model.bytes(of: token, type)
+      if type.isSpecial {
+        if Self.endNames.contains(token) { ends.insert(Int32(id)) }
+        specials.append(.init(id: Int32(id), bytes: Array(pieces[starts[id]...])))
+      }
       starts.append(pieces.count)
     }
     if let eos = vocabulary.eosToken { ends.insert(eos) }
+    self.specials = SpecialTokens(specials)
     self.pieces = pieces
     pieceStarts = starts
     endTokens = ends
   }
 
+  private static func model(
+    of vocabulary: Vocabulary
+  ) throws(TokenizationError) -> any WordModel {
+    switch vocabulary.kind {
+    case .byteLevel(let preTokenizer, let merges):
+      try ByteLevelModel(tokens: vocabulary.tokens, merges: merges, preTokenizer: preTokenizer)
+    case .sentencePiece(let scores, let addsSpacePrefix):
+      try SentencePieceModel(
+        tokens: vocabulary.tokens, types: vocabulary.tokenTypes, scores: scores,
+        unknownToken: vocabulary.unknownToken, addsSpacePrefix: addsSpacePrefix)
+    }
+  }
+
   private static let endNames: Set<String> = [
-    "<|endoftext|>", "<|im_end|>", "<|end_of_text|>", "<|eot_id|>", "<|end|>", "</s>",
+    "<|endoftext|>", "<|im_end|>", "<|end_of_text|>", "<|eot_id|>", "<|eom_id|>", "<|end|>",
+    "<end_of_turn>", "</s>", "<\u{FF5C}end\u{2581}of\u{2581}sentence\u{FF5C}>",
   ]
+
+  // MARK: Encoding
+
+  /// What stands before every text of this model: the BOS token, or nothing.
+  public var textStart: [Int32] {
+    vocabulary.addsBOS ? [vocabulary.bosToken].compactMap(\.self) : []
+  }
 
   /// The ids of a text. 1 MB of prose takes about 0.1 s.
   ///
@@ -50,66 +77,48 @@ public struct Tokenizer: Sendable {
   public func encode(_ text: String, addsBOS: Bool? = nil) -> [Int32] {
     var ids: [Int32] = []
     if let bos = vocabulary.bosToken, addsBOS ?? vocabulary.addsBOS { ids.append(bos) }
-    let text = ScalarText(bytes: Array(text.utf8))
-    var words = WordEncoder(text: text, merges: merges)
-    var start = 0
-    while start < text.bytes.count {
-      let special = specials.first(in: text.bytes, from: start)
-      let end = special?.range.lowerBound ?? text.bytes.count
-      vocabulary.preTokenizer.forEachWord(in: text, start..<end) { word in
-        words.append(word, to: &ids)
-      }
-      guard let special else { break }
-      ids.append(special.id)
-      start = special.range.upperBound
-    }
+    model.append(text, to: &ids, specials: specials)
     return ids
   }
 
+  /// The text as its ids give it back: without characters that the vocabulary cannot write, and in
+  /// normalization form C where the tokenizer brings it into that.
+  public func writable(_ text: String) -> String { model.writable(text) }
+
+  // MARK: Decoding
+
   /// The text of ids; invalid UTF-8, and ids outside the vocabulary, become U+FFFD.
   ///
-  /// Special tokens come out as they are written.
-  public func decode(_ ids: [Int32]) -> String {
-    var bytes: [UInt8] = []
-    for id in ids { bytes += self.bytes(of: id) }
-    return String(decoding: bytes, as: UTF8.self)
+  /// Special tokens come out as they are written. `decode(encode(text))` is ``writable(_:)`` of the
+  /// text, after the BOS token where one was added.
+  ///
+  /// - Parameter continuing: true where the ids go on with a text, as a model's answer does: a space
+  ///   at their beginning is its own.
+  public func decode(_ ids: [Int32], continuing: Bool = false) -> String {
+    let pieces = continuing ? ids.map(bytes) : pieces(of: ids)
+    return String(decoding: pieces.joined(), as: UTF8.self)
   }
 
-  /// The bytes that a token adds to a text: a token may hold a part of a character. U+FFFD for an
-  /// id outside the vocabulary.
+  /// What each id adds to ``decode(_:)`` of them all: the bytes of the token, without the space
+  /// that encoding puts before a text and after a special token.
+  public func pieces(of ids: [Int32]) -> [ArraySlice<UInt8>] {
+    var beginsStretch = true
+    return ids.map { id in
+      let piece = bytes(of: id)
+      defer { beginsStretch = isSpecial(id) }
+      let isAdded = addsSpacePrefix && beginsStretch && !isSpecial(id)
+      return isAdded && piece.first == UInt8(ascii: " ") ? piece.dropFirst() : piece
+    }
+  }
+
+  /// The bytes that a token adds to a text that goes on: a token may hold a part of a character.
+  /// U+FFFD for an id outside the vocabulary.
   public func bytes(of id: Int32) -> ArraySlice<UInt8> {
     guard vocabulary.tokens.indices.contains(Int(id)) else { return [0xEF, 0xBF, 0xBD] }
     return pieces[pieceStarts[Int(id)]..<pieceStarts[Int(id) + 1]]
   }
-}
 
-/// Encodes the words of one text, each distinct word once.
-private struct WordEncoder {
-  /// Longer words rarely repeat.
-  private static let longestKept = 48
-
-  private let text: ScalarText
-  private var merger: BytePairMerger
-  private var known: [ArraySlice<UInt8>: Range<Int>] = [:]
-  /// The ids of the known words, concatenated.
-  private var knownIDs: [Int32] = []
-
-  init(text: ScalarText, merges: MergeTable) {
-    self.text = text
-    merger = BytePairMerger(merges)
-  }
-
-  mutating func append(_ word: Range<Int>, to ids: inout [Int32]) {
-    let bytes = text.bytes[word]
-    if let range = known[bytes] {
-      ids += knownIDs[range]
-      return
-    }
-    let first = ids.count
-    merger.append(bytes, to: &ids)
-    guard word.count <= Self.longestKept else { return }
-    let start = knownIDs.count
-    knownIDs += ids[first...]
-    known[bytes] = start..<knownIDs.count
+  private func isSpecial(_ id: Int32) -> Bool {
+    vocabulary.tokenTypes.indices.contains(Int(id)) && vocabulary.tokenTypes[Int(id)].isSpecial
   }
 }

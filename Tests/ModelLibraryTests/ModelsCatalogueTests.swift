@@ -94,34 +94,71 @@ struct ModelsCatalogueTests {
     #expect(tokenizer.endTokens == [0, 2])
 
     func problem(_ key: String, _ value: GGUFValue) throws -> String {
-      var writer = GGUFWriter()
-      for (name, old) in [
-        ("tokenizer.ggml.model", GGUFValue.string("gpt2")),
-        ("tokenizer.ggml.pre", .string("smollm")),
-        ("tokenizer.ggml.tokens", .array(.string(TinyVocabulary.tokens))),
-        ("tokenizer.ggml.merges", .array(.string(TinyVocabulary.merges))),
-      ] {
-        writer.add(name, name == key ? value : old)
-      }
-      let file = try GGUFFile(storage: ArrayStorage(writer.encoded()), name: "x.gguf")
-      do {
-        _ = try Tokenizer(of: file)
-        return ""
-      } catch {
-        return "\(error)"
-      }
+      try self.problem([
+        "model": .string("gpt2"), "pre": .string("smollm"),
+        "tokens": .array(.string(TinyVocabulary.tokens)),
+        "merges": .array(.string(TinyVocabulary.merges)), key: value,
+      ])
     }
     #expect(try problem("", .bool(true)) == "")
     #expect(
-      try problem("tokenizer.ggml.model", .string("llama"))
-        == "x.gguf: the tokenizer \"llama\" (tokenizer.ggml.model) is not known; known is \"gpt2\", byte-level byte-pair encoding"
+      try problem("model", .string("rwkv\n"))
+        == "x.gguf: the tokenizer \"rwkv\\n\" (tokenizer.ggml.model) is not known; known are \"gpt2\", byte-level byte-pair encoding, and \"llama\", SentencePiece"
     )
     #expect(
-      try problem("tokenizer.ggml.pre", .string("qwen2")).hasPrefix(
-        "x.gguf: the pre-tokenizer \"qwen2\""))
+      try problem("pre", .string("tekken")).hasPrefix("x.gguf: the pre-tokenizer \"tekken\""))
     #expect(
-      try problem("tokenizer.ggml.merges", .array(.string(["t q"]))).hasPrefix(
-        "x.gguf: merge 0, \"t q\""))
-    #expect(try problem("tokenizer.ggml.tokens", .string("a")).contains("tokenizer.ggml.tokens"))
+      try problem("pre", .string("llama-bpe"))
+        == "x.gguf: the vocabulary asks for a BOS token before every text and names none")
+    #expect(
+      try problem("merges", .array(.string(["t q"]))).hasPrefix("x.gguf: merge 0, \"t q\""))
+    #expect(try problem("tokens", .string("a")).contains("tokenizer.ggml.tokens"))
+  }
+
+  /// A file of keys under `tokenizer.ggml`.
+  private func tokenizer(_ values: [String: GGUFValue]) throws -> Tokenizer {
+    var writer = GGUFWriter()
+    for (key, value) in values { writer.add("tokenizer.ggml." + key, value) }
+    return try Tokenizer(of: GGUFFile(storage: ArrayStorage(writer.encoded()), name: "x.gguf"))
+  }
+
+  private func problem(_ values: [String: GGUFValue]) throws -> String {
+    do {
+      _ = try tokenizer(values)
+      return ""
+    } catch {
+      return "\(error)"
+    }
+  }
+
+  @Test("A SentencePiece file needs scores; where it is silent, it is as llama.cpp has it")
+  func pieces() throws {
+    let values: [String: GGUFValue] = [
+      "model": .string("llama"),
+      "tokens": .array(.string(["<unk>", "<s>", "</s>", "▁", "a", "b", "ab"])),
+      "token_type": .array(.int32([2, 3, 3, 1, 1, 1, 1])),
+      "scores": .array(.float32([0, 0, 0, -3, -2, -1, 0])),
+    ]
+    let silent = try tokenizer(values)
+    #expect(silent.encode("ab é") == [1, 3, 6, 3, 0] && silent.endTokens == [2])
+    let told = try tokenizer(
+      values.merging(
+        [
+          "add_space_prefix": .bool(false), "add_bos_token": .bool(false),
+          "eos_token_id": .uint32(1), "unknown_token_id": .uint32(4),
+        ]) { $1 })
+    #expect(told.encode("ab é") == [6, 3, 4] && told.endTokens == [1, 2])
+    let scores = { (scores: [Float]) in
+      try problem(values.merging(["scores": .array(.float32(scores))]) { $1 })
+    }
+    #expect(try scores([0]) == "x.gguf: the vocabulary has \"1\" scores for 7 tokens")
+    #expect(try scores([0, 0, 0, .nan, 0, 0, 0]).hasPrefix("x.gguf: token 3 has the score"))
+    #expect(
+      try problem(values.filter { $0.key != "scores" })
+        == "x.gguf: the SentencePiece vocabulary has no scores (tokenizer.ggml.scores), which say what merges first; convert the model anew"
+    )
+    #expect(
+      try problem(values.merging(["scores": .string("x")]) { $1 }).contains(
+        "tokenizer.ggml.scores"))
   }
 }

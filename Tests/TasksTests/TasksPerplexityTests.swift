@@ -7,12 +7,18 @@ import Tokenization
 @testable import Tasks
 
 extension Tokenizer {
-  /// A tokenizer of a few hundred tokens.
-  static func tiny(addsBOS: Bool = false) throws -> Tokenizer {
-    try Tokenizer(
+  /// A tokenizer of a few hundred tokens, without one if so told.
+  static func tiny(addsBOS: Bool = false, without missing: String? = nil) throws -> Tokenizer {
+    var tokens = TinyVocabulary.tokens
+    // Renamed, so that the ids stay.
+    if let missing, let byte = missing.utf8.first {
+      let spelled = String(TinyVocabulary.byteCharacters[Int(byte)])
+      tokens = tokens.map { $0 == spelled ? "<no byte>" : $0 }
+    }
+    return try Tokenizer(
       Vocabulary(
-        tokens: TinyVocabulary.tokens, tokenTypes: TinyVocabulary.tokenTypes.map(Int.init),
-        merges: TinyVocabulary.merges, preTokenizer: "smollm", bosToken: 1, eosToken: 2,
+        .byteLevel(.smollm, merges: TinyVocabulary.merges), tokens: tokens,
+        tokenTypes: TinyVocabulary.tokenTypes.map(Int.init), bosToken: 1, eosToken: 2,
         addsBOS: addsBOS))
   }
 }
@@ -41,22 +47,35 @@ struct TasksPerplexityTests {
       tokenizer: tokenizer ?? self.tokenizer, contextLength: contextLength, seed: seed)
   }
 
-  @Test("Windows are consecutive stretches of the text tokenised once", arguments: [true, false])
-  func windows(joinLines: Bool) throws {
+  @Test(
+    "Windows are consecutive stretches of the text tokenised once, each after BOS if asked for",
+    arguments: [true, false], [true, false])
+  func windows(joinLines: Bool, addsBOS: Bool) throws {
     let prepared = joinLines ? text.replacing("\n", with: " ") : text
     let tokens = tokenizer.encode(prepared)
-    let count = tokens.count / 64
+    let start: [Int32] = addsBOS ? [1] : []
+    let length = 64 - start.count
+    let count = tokens.count / length
     #expect(count > 8)
-    // A model that asks for BOS gets the same windows.
-    for tokenizer in [tokenizer, try .tiny(addsBOS: true)] {
-      let samples = try samples(
-        .init(samples: count, protocol: .prefill, joinLines: joinLines), tokenizer: tokenizer)
-      #expect(Set(samples.map(\.place)) == Set((0..<count).map { Double(64 * $0) }))
-      #expect(samples.map(\.index) == Array(0..<count))
-      for sample in samples {
-        let first = Int(sample.place)
-        #expect(sample.prompt == Array(tokens[first..<first + 64]))
-      }
+    let samples = try samples(
+      .init(samples: count, protocol: .prefill, joinLines: joinLines),
+      tokenizer: try .tiny(addsBOS: addsBOS))
+    #expect(Set(samples.map(\.place)) == Set((0..<count).map { Double(length * $0) }))
+    #expect(samples.map(\.index) == Array(0..<count))
+    for sample in samples {
+      let first = Int(sample.place)
+      #expect(sample.prompt == start + tokens[first..<first + length])
+    }
+  }
+
+  @Test("BOS is inside the window and never scored, even where all else is")
+  func bos() throws {
+    for scoring in PerplexityTask.Configuration.ScoringProtocol.allCases {
+      let sample = try samples(
+        .init(protocol: scoring, scoredTokens: 63), tokenizer: try .tiny(addsBOS: true))[0]
+      let window = sample.prompt + sample.forced
+      #expect(window.count == 64 && window[0] == 1 && sample.scoredFrom == 1)
+      #expect(!sample.scoredTargets.contains(1) && sample.scoredTargets.count == 63)
     }
   }
 

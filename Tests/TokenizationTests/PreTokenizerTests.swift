@@ -48,6 +48,41 @@ struct PreTokenizerTests {
     ] as [(String, [String])])
   func smollm(text: String, expected: [String]) { #expect(words(.smollm, text) == expected) }
 
+  @Test(
+    "llama-bpe takes up to three digits, a sign before letters, and line ends after signs",
+    arguments: [
+      ("", []),
+      ("Hello, world!", ["Hello", ",", " world", "!"]),
+      ("I'VE it's we'Re 'TIS", ["I", "'VE", " it", "'s", " we", "'Re", " '", "TIS"]),
+      ("'Tis I'\u{17F}x", ["'T", "is", " I", "'\u{17F}", "x"]),
+      ("1234567 x12y", ["123", "456", "7", " x", "12", "y"]),
+      ("a 1", ["a", " ", "1"]),
+      ("(\"text\")", ["(\"", "text", "\")"]),
+      ("\ttext\u{A0}more", ["\ttext", "\u{A0}more"]),
+      ("end.\n\nNext", ["end", ".\n\n", "Next"]),
+      ("a \n \n  b", ["a", " \n \n", " ", " b"]),
+      ("a\r\n\tb", ["a", "\r\n", "\tb"]),
+      ("a   ", ["a", "   "]),
+      ("a  \u{3000}1", ["a", "  ", "\u{3000}", "1"]),
+      ("½Ⅷ²①٣", ["½Ⅷ²", "①٣"]),
+      ("e\u{301}a", ["e", "\u{301}a"]),
+      ("👩\u{200D}👧 ok", ["👩\u{200D}👧", " ok"]),
+    ] as [(String, [String])])
+  func llama(text: String, expected: [String]) { #expect(words(.llama, text) == expected) }
+
+  @Test(
+    "qwen2 and deepseek-r1-qwen are llama-bpe with every number alone",
+    arguments: [PreTokenizer.qwen2, .deepSeekQwen])
+  func qwen(preTokenizer: PreTokenizer) {
+    #expect(words(preTokenizer, "x1234 ½Ⅷ") == ["x", "1", "2", "3", "4", " ", "½", "Ⅷ"])
+    var generator = TestGenerator(state: 5)
+    let parts = ["a", "B", " ", "\n", "\r", "\t", "'s", "'LL", ".", "€", "\u{301}", "\u{A0}", "漢"]
+    for _ in 0..<500 {
+      let text = (0..<12).map { _ in parts.randomElement(using: &generator) ?? "" }.joined()
+      #expect(words(preTokenizer, text) == words(.llama, text))
+    }
+  }
+
   @Test("Words make up the text, whatever is in it", arguments: PreTokenizer.allCases)
   func partition(preTokenizer: PreTokenizer) {
     var generator = TestGenerator(state: 3)

@@ -10,14 +10,14 @@ enum TestVocabulary {
 
   static func make(
     merges: [String], specials: [String] = specials, without missing: Set<UInt8> = [],
-    preTokenizer: String = "smollm", bosToken: Int? = nil, eosToken: Int? = nil,
-    addsBOS: Bool = false
+    preTokenizer: PreTokenizer = .smollm, bosToken: Int? = nil, eosToken: Int? = nil,
+    addsBOS: Bool? = nil
   ) throws -> Vocabulary {
     let left = Set(missing.map { String(ByteAlphabet.scalars[Int($0)]) })
     let tokens = tokens(merges: merges, specials: specials).filter { !left.contains($0) }
     let types = tokens.indices.map { $0 < tokens.count - specials.count ? 1 : 3 }
     return try Vocabulary(
-      tokens: tokens, tokenTypes: types, merges: merges, preTokenizer: preTokenizer,
+      .byteLevel(preTokenizer, merges: merges), tokens: tokens, tokenTypes: types,
       bosToken: bosToken, eosToken: eosToken, addsBOS: addsBOS)
   }
 

@@ -32,7 +32,9 @@ extension LoadedModel: RunModel {
     try task.samples(tokenizer: tokenizer, contextLength: contextLength, seed: seed)
   }
 
-  public func text(of tokens: [Int32]) -> String { tokenizer.decode(tokens) }
+  public func text(of tokens: [Int32]) -> String {
+    tokenizer.decode(tokens, continuing: true)
+  }
 
   public func offlinePhase(
     _ request: CalibrationRequest, of strategy: any CalibratedStrategy, folder: URL

@@ -33,12 +33,13 @@ struct GenerateCommand: ParsableCommand {
 
   func run() throws {
     let argument = try strategy.parse(cache: .f16)
-    var text = try TextInput(text: prompt, file: promptFile, names: ("--prompt", "--prompt-file"))
+    let text = try TextInput(text: prompt, file: promptFile, names: ("--prompt", "--prompt-file"))
       .read()
     let loaded = try model.load(threads.makeWorkspace())
-    if chat { text = try ChatTemplate(template: loaded.chatTemplate).render(user: text) }
-    let ids = loaded.tokenizer.encode(text)
-    guard !ids.isEmpty else { throw Failure(.usage, "the prompt is empty") }
+    let ids = promptIDs(of: text, loaded)
+    guard ids.count > loaded.tokenizer.textStart.count else {
+      throw Failure(.usage, "the prompt is empty")
+    }
     let session = try SingleRun(loaded, argument).makeSession(promptTokens: ids.count)
     var stream = TextStream(loaded.tokenizer)
     var figures = GenerationFigures(loaded: loaded, session: session, prompt: ids)
@@ -60,6 +61,18 @@ struct GenerateCommand: ParsableCommand {
     } else {
       try Output.text(stream.finish())
       Log.line(figures.text)
+    }
+  }
+
+  /// In the model's chat template where that is asked for and known, else as plain text.
+  private func promptIDs(of text: String, _ loaded: LoadedModel) -> [Int32] {
+    guard chat else { return loaded.tokenizer.encode(text) }
+    do {
+      let template = try ChatTemplate(template: loaded.chatTemplate)
+      return loaded.tokenizer.encode(user: text, as: template)
+    } catch {
+      Log.line("\(error); the prompt goes to the model as plain text")
+      return loaded.tokenizer.encode(text)
     }
   }
 }
@@ -91,7 +104,7 @@ private struct GenerationFigures {
     return .object([
       "promptIds": .array(prompt.map { .integer(Int($0)) }),
       "ids": .array(tokens.map { .integer(Int($0)) }),
-      "text": .string(loaded.tokenizer.decode(shown)),
+      "text": .string(loaded.tokenizer.decode(shown, continuing: true)),
       "endReached": .boolean(hasReachedEnd),
       "timeToFirstTokenSeconds": .number(timeToFirstToken),
       "timePerOutputTokenSeconds": timePerOutputToken.map(JSONValue.number) ?? .null,

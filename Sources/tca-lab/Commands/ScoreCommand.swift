@@ -48,7 +48,11 @@ struct ScoreCommand: ParsableCommand {
   private func readTokens(_ loaded: LoadedModel) throws -> [Int32] {
     let tokens: [Int32]
     switch (textFile, tokensFile) {
-    case (let file?, nil): tokens = loaded.tokenizer.encode(try TextFile.text(at: file))
+    case (let file?, nil):
+      tokens = loaded.tokenizer.encode(try TextFile.text(at: file))
+      guard tokens.count > loaded.tokenizer.textStart.count else {
+        throw Failure(.modelOrFile, "\(file): no token to score")
+      }
     case (nil, let file?):
       do {
         tokens = try JSONValue(parsing: TextFile.text(at: file)).decode(as: [Int32].self)
@@ -65,7 +69,7 @@ struct ScoreCommand: ParsableCommand {
     if let place = tokens.firstIndex(where: { $0 < 0 || Int($0) >= size }) {
       throw Failure(
         .modelOrFile,
-        "\(tokensFile ?? ""): token \(place) is \"\(tokens[place])\"; allowed are 0 to \(size - 1)")
+        "\(textFile ?? tokensFile ?? ""): token \(place) is \"\(tokens[place])\"; allowed are 0 to \(size - 1)")
     }
     guard !tokens.isEmpty else {
       throw Failure(.modelOrFile, "\(textFile ?? tokensFile ?? ""): no token to score")
@@ -85,7 +89,7 @@ struct ScoreCommand: ParsableCommand {
         scores.next.map { next in
           .object([
             "id": .integer(Int(next.token)), "logit": .number(Double(next.logit)),
-            "text": .string(loaded.tokenizer.decode([next.token])),
+            "text": .string(loaded.tokenizer.decode([next.token], continuing: true)),
           ])
         }),
     ])
@@ -100,7 +104,7 @@ struct ScoreCommand: ParsableCommand {
       [
         "\(next.token)", String(format: "%.4f", next.logit),
         String(format: "%.4f", Double(next.logit) - scores.logSumExp),
-        JSONValue.string(loaded.tokenizer.decode([next.token])).canonicalText,
+        JSONValue.string(loaded.tokenizer.decode([next.token], continuing: true)).canonicalText,
       ]
     }
     guard !rows.isEmpty else { return head }

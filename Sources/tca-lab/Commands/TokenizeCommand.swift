@@ -12,8 +12,7 @@ struct TokenizeCommand: ParsableCommand {
 
   func run() throws {
     let text = try TextInput(text: text, file: textFile, names: ("--text", "--text-file")).read()
-    let loaded = try model.load(ThreadOptions.one())
-    let ids = loaded.tokenizer.encode(text)
+    let ids = try model.tokenizer().encode(text)
     if json {
       try Output.json(["ids": .array(ids.map { .integer(Int($0)) })])
     } else {

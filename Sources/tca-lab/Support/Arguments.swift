@@ -2,12 +2,14 @@ import ArgumentParser
 import Attention
 import Experiments
 import Foundation
+import GGUF
 import Kernels
 import ModelLibrary
 import Planning
 import Tasks
 import Tensors
 import Threads
+import Tokenization
 
 /// Where results are kept.
 struct DatabaseOptions: ParsableArguments {
@@ -54,6 +56,11 @@ struct ModelOptions: ParsableArguments {
   var model: String
 
   func load(_ workspace: Workspace) throws -> LoadedModel { try Self.load(model, workspace) }
+
+  /// The tokenizer alone: for this any GGUF file will do, whatever the model.
+  func tokenizer() throws -> Tokenizer {
+    try Tokenizer(of: GGUFFile(path: ModelCatalogue.builtIn().resolve(model)))
+  }
 
   static func load(_ model: String, _ workspace: Workspace) throws -> LoadedModel {
     let catalogue = try ModelCatalogue.builtIn()
