@@ -16,6 +16,8 @@ struct ByteLevelModel: WordModel {
     self.merges = try MergeTable(merges, of: index)
   }
 
+  func prepared(_ text: String) -> [UInt8] { Array(text.utf8) }
+
   func spelled(_ stretch: ArraySlice<UInt8>) -> [UInt8] {
     // What lies below U+0300, whose lead byte is 0xCC, is composed already.
     guard preTokenizer.isNormalizing, stretch.contains(where: { $0 >= 0xCC }) else {
@@ -54,8 +56,8 @@ struct ByteLevelModel: WordModel {
     return spelled ?? Array(token.utf8)
   }
 
-  func writable(_ text: String) -> String {
-    let text = normalized(text)
+  func writable(_ stretch: String) -> String {
+    let text = normalized(stretch)
     let missing = Set((UInt8.min...UInt8.max).filter { merges.byteTokens[Int($0)] < 0 })
     guard text.utf8.contains(where: missing.contains) else { return text }
     var result = String.UnicodeScalarView()

@@ -1,7 +1,7 @@
 /// SentencePiece's byte-pair encoding (Kudo and Richardson 2018, arXiv 1808.06226): neighbours
 /// whose texts together are a token merge, the token of the highest score first.
 ///
-/// Spaces are spelled `▁`. A character that no token holds becomes its bytes, where the vocabulary
+/// Spaces are spelled `▁`, and a `▁` of the text is a space. A character that no token holds becomes its bytes, where the vocabulary
 /// has tokens for them, else the unknown token, one for all such characters in a row.
 struct SentencePieceModel: WordModel {
   /// A stretch of a word, and the token that it is; nil if it is none.
@@ -71,6 +71,11 @@ struct SentencePieceModel: WordModel {
   static let space: Unicode.Scalar = "\u{2581}"
   private static let spaceBytes = Array("\u{2581}".utf8)
 
+  func prepared(_ text: String) -> [UInt8] {
+    let bytes = Array(text.utf8)
+    return bytes.contains(Self.spaceBytes[0]) ? Self.withSpaces(text) : bytes
+  }
+
   func spelled(_ stretch: ArraySlice<UInt8>) -> [UInt8] {
     var result: [UInt8] = []
     result.reserveCapacity(stretch.count + stretch.count / 2)
@@ -83,19 +88,20 @@ struct SentencePieceModel: WordModel {
 
   func bytes(of token: String, _ type: Vocabulary.TokenType) -> [UInt8] {
     if type == .byte, let byte = Self.byte(namedBy: token) { return [byte] }
-    // What is matched literally may hold a `▁` of its own; runs of nothing else are spaces.
-    if type.isSpecial, token.unicodeScalars.contains(where: { $0 != Self.space }) {
-      return Array(token.utf8)
-    }
+    return Self.withSpaces(token)
+  }
+
+  /// A text with spaces for every `▁`.
+  private static func withSpaces(_ text: String) -> [UInt8] {
     var result = String.UnicodeScalarView()
-    for scalar in token.unicodeScalars { result.append(scalar == Self.space ? " " : scalar) }
+    for scalar in text.unicodeScalars { result.append(scalar == space ? " " : scalar) }
     return Array(String(result).utf8)
   }
 
-  func writable(_ text: String) -> String {
-    guard byteTokens == nil else { return text }
+  func writable(_ stretch: String) -> String {
+    guard byteTokens == nil else { return stretch }
     var result = String.UnicodeScalarView()
-    for scalar in text.unicodeScalars
+    for scalar in stretch.unicodeScalars
     where token(Array(String(scalar == " " ? Self.space : scalar).utf8)[...]) != nil {
       result.append(scalar)
     }
@@ -186,13 +192,13 @@ struct SentencePieceModel: WordModel {
     return false
   }
 
-  /// The token that a text is if it is one that text can be: neither a byte nor a control token.
+  /// The token that a text is, if it is one that merges make.
   private func token(_ text: ArraySlice<UInt8>) -> Int32? {
     index[text].flatMap { ranks[Int($0)] == nil ? nil : $0 }
   }
 }
 
 extension Vocabulary.TokenType {
-  /// True for tokens that text is made of; the others have other ways into it.
-  fileprivate var isMade: Bool { self == .normal || self == .userDefined || self == .unused }
+  /// True for tokens that merges make; the others are matched literally or stand for a byte.
+  fileprivate var isMade: Bool { self == .normal || self == .unused }
 }

@@ -22,6 +22,21 @@ struct SpecialTokens: Sendable {
     }
   }
 
+  /// Calls `stretch` with each stretch of a text between special tokens, none of them empty, and
+  /// `special` with each special token, in order.
+  func split(
+    _ text: [UInt8], stretch: (ArraySlice<UInt8>) -> Void, special: (Int32) -> Void
+  ) {
+    var start = 0
+    while start < text.count {
+      let found = first(in: text, from: start)
+      let end = found?.range.lowerBound ?? text.count
+      if start < end { stretch(text[start..<end]) }
+      if let found { special(found.id) }
+      start = found?.range.upperBound ?? end
+    }
+  }
+
   /// The first special token in a text at or after `offset`; the longest, if several begin there.
   func first(in text: [UInt8], from offset: Int) -> (range: Range<Int>, id: Int32)? {
     for start in offset..<text.count where !ranges[Int(text[start])].isEmpty {

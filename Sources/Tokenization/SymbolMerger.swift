@@ -1,5 +1,5 @@
 /// What two neighbouring symbols become, and when: pairs of lower rank merge first.
-struct Merge<Symbol> {
+struct Merge<Symbol: Sendable>: Sendable {
   var rank: UInt32
   var merged: Symbol
 }
@@ -9,7 +9,7 @@ struct Merge<Symbol> {
 ///
 /// Neighbours are a linked list and pairs wait in a heap, so a word of n symbols costs O(n log n),
 /// however long it is. Keeps scratch memory for later words.
-struct SymbolMerger<Symbol> {
+struct SymbolMerger<Symbol: Sendable> {
   private var previous: [Int] = []
   private var next: [Int] = []
   /// What the symbol at a place makes with the next; nil if nothing, or if it is gone itself.

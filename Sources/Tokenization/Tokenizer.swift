@@ -81,9 +81,18 @@ public struct Tokenizer: Sendable {
     return ids
   }
 
-  /// The text as its ids give it back: without characters that the vocabulary cannot write, and in
-  /// normalization form C where the tokenizer brings it into that.
-  public func writable(_ text: String) -> String { model.writable(text) }
+  /// The text as its ids give it back: without characters that the vocabulary cannot write, in
+  /// normalization form C where the tokenizer brings it into that, and with a space for every `▁`
+  /// where that spells a space.
+  public func writable(_ text: String) -> String {
+    var result: [UInt8] = []
+    specials.split(model.prepared(text)) { stretch in
+      result += model.writable(String(decoding: stretch, as: UTF8.self)).utf8
+    } special: { id in
+      result += bytes(of: id)
+    }
+    return String(decoding: result, as: UTF8.self)
+  }
 
   // MARK: Decoding
 

@@ -4,7 +4,10 @@
 /// independently of each other, so the same word always has the same tokens.
 protocol WordModel: Sendable {
   /// What merges inside a word.
-  associatedtype Symbol
+  associatedtype Symbol: Sendable
+
+  /// A text as special tokens are looked for in it.
+  func prepared(_ text: String) -> [UInt8]
 
   /// The text of a stretch in the spelling of the vocabulary, in which words are looked for.
   ///
@@ -21,26 +24,19 @@ protocol WordModel: Sendable {
   /// The bytes that a token adds to a text.
   func bytes(of token: String, _ type: Vocabulary.TokenType) -> [UInt8]
 
-  /// The text as its tokens give it back: without what the vocabulary cannot write.
-  func writable(_ text: String) -> String
+  /// A stretch as its tokens give it back: without what the vocabulary cannot write.
+  func writable(_ stretch: String) -> String
 }
 
 extension WordModel {
   /// Appends the tokens of a text, special tokens written in it included.
   func append(_ text: String, to ids: inout [Int32], specials: SpecialTokens) {
-    let text = Array(text.utf8)
     var encoder = WordEncoder(model: self)
-    var start = 0
-    while start < text.count {
-      let special = specials.first(in: text, from: start)
-      let end = special?.range.lowerBound ?? text.count
-      if start < end {
-        let spelled = ScalarText(bytes: spelled(text[start..<end]))
-        forEachWord(in: spelled) { encoder.append(spelled.bytes[$0], to: &ids) }
-      }
-      guard let special else { break }
-      ids.append(special.id)
-      start = special.range.upperBound
+    specials.split(prepared(text)) { stretch in
+      let spelled = ScalarText(bytes: spelled(stretch))
+      forEachWord(in: spelled) { encoder.append(spelled.bytes[$0], to: &ids) }
+    } special: { id in
+      ids.append(id)
     }
   }
 }

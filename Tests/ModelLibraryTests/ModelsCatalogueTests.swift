@@ -94,11 +94,12 @@ struct ModelsCatalogueTests {
     #expect(tokenizer.endTokens == [0, 2])
 
     func problem(_ key: String, _ value: GGUFValue) throws -> String {
-      try self.problem([
+      let values: [String: GGUFValue] = [
         "model": .string("gpt2"), "pre": .string("smollm"),
         "tokens": .array(.string(TinyVocabulary.tokens)),
-        "merges": .array(.string(TinyVocabulary.merges)), key: value,
-      ])
+        "merges": .array(.string(TinyVocabulary.merges)),
+      ]
+      return try self.problem(values.merging([key: value]) { $1 })
     }
     #expect(try problem("", .bool(true)) == "")
     #expect(

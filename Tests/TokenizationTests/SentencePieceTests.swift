@@ -8,14 +8,13 @@ struct SentencePieceTests {
   /// the leftmost of equal ones; start over. No words, no heap.
   private func reference(_ text: String, _ vocabulary: Vocabulary) -> [Int32] {
     guard case .sentencePiece(let scores, let addsSpacePrefix) = vocabulary.kind else { return [] }
-    var ids: [String.UnicodeScalarView: Int] = [:]
+    var ids: [[Unicode.Scalar]: Int] = [:]
     for (id, token) in vocabulary.tokens.enumerated()
     where ![2, 3, 6].contains(vocabulary.tokenTypes[id].rawValue) {
-      ids[token.unicodeScalars] = id
+      ids[Array(token.unicodeScalars)] = id
     }
-    var symbols = (addsSpacePrefix && !text.isEmpty ? " " : "").unicodeScalars.map { $0 }
-    symbols += text.unicodeScalars
-    var pieces = symbols.map { String.UnicodeScalarView([$0 == " " ? "\u{2581}" : $0]) }
+    let prefixed = (addsSpacePrefix && !text.isEmpty ? " " : "") + text
+    var pieces = prefixed.unicodeScalars.map { [$0 == " " ? "\u{2581}" : $0] }
     while true {
       var best: (place: Int, score: Float)?
       for place in pieces.indices.dropLast() {
@@ -27,7 +26,7 @@ struct SentencePieceTests {
     }
     return pieces.flatMap { piece -> [Int32] in
       if let id = ids[piece] { return [Int32(id)] }
-      return String(piece).utf8.map { byte in
+      return piece.flatMap { String($0).utf8 }.map { byte in
         Int32(vocabulary.tokens.firstIndex(of: TestPieces.name(of: byte)) ?? -1)
       }
     }
@@ -96,7 +95,8 @@ struct SentencePieceTests {
     #expect(tokenizer.encode("     ") == ids("▁▁▁", "▁▁"))
     #expect(tokenizer.encode("\n\n\n") == ids("\n\n", "<0x0A>"))
     #expect(tokenizer.encode("<turn><tur") == ids("<turn>", "<t", "<0x75>", "<0x72>"))
-    #expect(tokenizer.encode("a▁a") == ids("a", "▁a"))
+    #expect(tokenizer.encode("a▁a ▁a") == ids("a", "▁a", "▁▁", "a"))
+    #expect(tokenizer.writable("a▁a<turn>") == "a a<turn>")
     #expect(tokenizer.decode(ids("▁▁▁", "\n\n", "a")) == "   \n\na")
   }
 
@@ -148,14 +148,14 @@ struct SentencePieceTests {
     #expect(!silent.encode("a").contains(1) && silent.textStart == [])
   }
 
-  @Test("One word of a megabyte takes about as long per character as many short ones")
+  @Test("One word of 300,000 characters takes about as long per character as many short ones")
   func longWord() throws {
     var generator = TestGenerator(state: 2)
     let pieces = TestPieces.randomPieces(60, over: "abcd", using: &generator)
     let tokenizer = try Tokenizer(try TestPieces.make(pieces, addsSpacePrefix: false))
-    let text = String((0..<1_000_000).compactMap { _ in "abcd".randomElement(using: &generator) })
+    let text = String((0..<300_000).compactMap { _ in "abcd".randomElement(using: &generator) })
     let ids = tokenizer.encode(text)
-    #expect(ids.count < 700_000 && tokenizer.decode(ids) == text)
+    #expect(ids.count < 210_000 && tokenizer.decode(ids) == text)
   }
 
   private func problem(_ make: () throws -> Vocabulary) -> String {

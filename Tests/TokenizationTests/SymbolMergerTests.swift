@@ -5,7 +5,7 @@ import Testing
 @Suite("Merging")
 struct SymbolMergerTests {
   /// The definition: find the pair of lowest rank, the leftmost of equal ones, merge it, start over.
-  private func reference<Symbol>(
+  private func reference<Symbol: Sendable>(
     _ symbols: [Symbol], _ rule: (Symbol, Symbol) -> Merge<Symbol>?
   ) -> [Symbol] {
     var symbols = symbols

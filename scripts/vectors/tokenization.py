@@ -98,14 +98,17 @@ def random_text(generator, length=24):
     return text
 
 
-def training_texts():
-    folder = "Sources/ProgramFiles/corpora/"
+def corpora():
     for name in ["emma.txt", "sqlite3-header.txt"]:
-        with open(folder + name, encoding="utf-8") as file:
+        with open("Sources/ProgramFiles/corpora/" + name, encoding="utf-8") as file:
             yield file.read()[:60000]
+
+
+def training_texts():
+    yield from corpora()
     generator = random.Random(1)
     yield "".join(random_text(generator) for _ in range(3000))
-    yield " ".join(HAND[:-2] * 20)
+    yield " ".join(HAND * 20)
 
 
 # Golden files
@@ -143,9 +146,9 @@ def chunks(text, size=400):
 def golden_pieces(seed, adds_space_prefix, by_words, has_bytes, specials):
     written = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=(line for text in training_texts() for line in text.replace("\x00", "").split("\n") if line.strip()),
+        sentence_iterator=(line for text in corpora() for line in text.split("\n") if line.strip()),
         model_writer=written, model_type="bpe", vocab_size=700 if has_bytes else 450, byte_fallback=has_bytes,
-        character_coverage=0.98, normalization_rule_name="identity", add_dummy_prefix=adds_space_prefix,
+        character_coverage=0.9999, normalization_rule_name="identity", add_dummy_prefix=adds_space_prefix,
         remove_extra_whitespaces=False, split_by_whitespace=by_words, user_defined_symbols=specials,
         max_sentence_length=100000, num_threads=1, minloglevel=2)
     proto = sentencepiece_model_pb2.ModelProto.FromString(written.getvalue())
