@@ -1,5 +1,3 @@
-import Foundation
-
 /// Byte-level byte-pair encoding: words by a ``PreTokenizer``, whose bytes merge by rank (Sennrich
 /// et al. 2016, arXiv 1508.07909; bytes as in GPT-2).
 struct ByteLevelModel: WordModel {
@@ -27,7 +25,7 @@ struct ByteLevelModel: WordModel {
   }
 
   private func normalized(_ text: String) -> String {
-    preTokenizer.isNormalizing ? text.precomposedStringWithCanonicalMapping : text
+    preTokenizer.isNormalizing ? text.composed : text
   }
 
   func forEachWord(in text: ScalarText, _ body: (Range<Int>) -> Void) {

@@ -97,6 +97,20 @@ struct TokenizerTests {
     #expect(plain.encode("e\u{301}") != plain.encode("\u{E9}"))
   }
 
+  @Test(
+    "Text is composed as Unicode 14 has it (Python's unicodedata)",
+    arguments: [
+      ("e\u{301}", "\u{E9}"), ("a\u{323}\u{302}", "\u{1EAD}"), ("a\u{302}\u{323}", "\u{1EAD}"),
+      ("\u{1100}\u{1161}\u{11A8}", "\u{AC01}"), ("\u{C100}\u{11B1}", "\u{C10A}"),
+      ("\u{1104}\u{1176}", "\u{1104}\u{1176}"), ("\u{212B}\u{2F800}", "\u{C5}\u{4E3D}"),
+      ("\u{10041}\u{323}\u{F0074}\u{323}", "\u{10041}\u{323}\u{F0074}\u{323}"),
+      ("\u{11099}\u{110BA}", "\u{1109A}"), ("\u{36F}\u{F73}", "\u{F71}\u{F72}\u{36F}"),
+      ("\u{958}\u{344}", "\u{915}\u{93C}\u{308}\u{301}"), ("", ""), ("abc\r\n", "abc\r\n"),
+    ])
+  func normalizationForm(text: String, expected: String) {
+    #expect(text.composed.unicodeScalars.elementsEqual(expected.unicodeScalars))
+  }
+
   @Test("End tokens are EOS and control tokens with a usual name")
   func endTokens() { #expect(tokenizer.endTokens == [256, id("<|im_end|>")]) }
 
