@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Ids of texts by the tokenizers and sentencepiece libraries, and chat turns by transformers.
 
-    python3 -m pip install tokenizers==0.22.2 transformers==5.24.0 sentencepiece==0.2.1 protobuf gguf jinja2
+    python3 -m pip install tokenizers==0.23.3 transformers==5.24.0 sentencepiece==0.2.3 protobuf gguf jinja2
     python3 scripts/vectors/tokenization.py golden Tests/Golden
     python3 scripts/vectors/tokenization.py compare .build/release/tca-lab MODEL.gguf [STRINGS [SEED]]
 
 `golden` writes tokenization.json and chat-templates.json: small vocabularies, trained here, and their ids.
 `compare` builds the library's tokenizer from a model file's own vocabulary and holds `tca-lab tokenize` against it on
 random strings, all in one text with a special token between them. Characters that this Python's Unicode does not know
-are left out: the libraries and the program follow different versions of it.
+are left out, and it composes text before the library does: libraries and program follow different versions of Unicode.
 """
 
 import io, json, os, random, subprocess, sys, tempfile, unicodedata
@@ -19,6 +19,7 @@ from sentencepiece import sentencepiece_model_pb2
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 WORD = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+COMPOSED = ["qwen2", "deepseek-r1-qwen"]
 KINDS = ["smollm", "gpt-2", "llama-bpe", "qwen2", "deepseek-r1-qwen"]
 
 
@@ -42,7 +43,7 @@ def byte_level(kind, tokens, merges, specials):
         ignore_merges=kind == "llama-bpe")
     tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer = pre_tokenizer(kind)
-    if kind in ("qwen2", "deepseek-r1-qwen"):
+    if kind in COMPOSED:
         tokenizer.normalizer = normalizers.NFC()
     tokenizer.add_tokens([AddedToken(text, normalized=False) for text in specials])
     return lambda text: tokenizer.encode(text, add_special_tokens=False).ids
@@ -239,7 +240,10 @@ def compare(lab, path, count, seed):
         encode = model.encode
         specials = [token for token, kind in zip(tokens, types) if kind == 3]
     else:
-        encode = byte_level(field(reader, "pre"), tokens, field(reader, "merges"), specials)
+        kind = field(reader, "pre")
+        library = byte_level(kind, tokens, field(reader, "merges"), specials)
+        # The library composes by an older Unicode than Python.
+        encode = (lambda text: library(unicodedata.normalize("NFC", text))) if kind in COMPOSED else library
         specials = [tokens[eos]]
     generator = random.Random(seed)
     texts = [text for text in HAND if text] + [random_text(generator, generator.choice([5, 24, 80, 300])) for _ in range(count)]
