@@ -24,6 +24,7 @@ struct ChatMarks {
   }
 
   var recognised: Recognised? {
+    guard !writesStraySpace else { return nil }
     if has("<|start_header_id|>") { return llama3 }
     guard isPlain else { return nil }
     if has("<|im_start|>") { return chatML }
@@ -36,6 +37,13 @@ struct ChatMarks {
   /// the day is written: whether and where is not known here.
   private var isPlain: Bool {
     !writesDay && !literals.contains { $0.isAssigned && $0.text.contains(" ") }
+  }
+
+  /// True where the marks stand in tags and white space between them is written too: how much of it
+  /// depends on the way that the program takes.
+  private var writesStraySpace: Bool {
+    let between = literals.filter(\.code.isEmpty)
+    return !between.isEmpty && between.allSatisfy { $0.text.allSatisfy(\.isWhitespace) }
   }
 
   private var trimsAnywhere: Bool { literals.contains(where: \.isTrimming) }

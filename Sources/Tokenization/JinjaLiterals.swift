@@ -4,7 +4,7 @@
 struct JinjaLiterals {
   struct Literal {
     var text: String
-    /// The code of its tag, strings left out; empty between tags.
+    /// The code of its tag, with a space for each string; empty between tags.
     var code = ""
 
     /// True for a literal of a `set` statement.
@@ -67,7 +67,8 @@ struct JinjaLiterals {
   }
 
   private func isTag(at place: Int) -> Bool {
-    source[place] == "{" && place + 1 < source.count && "{%#".unicodeScalars.contains(source[place + 1])
+    source[place] == "{" && place + 1 < source.count
+      && "{%#".unicodeScalars.contains(source[place + 1])
   }
 
   private mutating func skipComment() -> Trim {

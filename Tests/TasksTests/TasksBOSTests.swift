@@ -55,7 +55,7 @@ struct TasksBOSTests {
           (
             try RulerTask(
               .init(task: kind, corpus: "novel", samples: 1, queryAware: isAware),
-              folder: folder.url), 1024
+              folder: folder.url), 2048
           ))
       }
     }

@@ -53,7 +53,8 @@ struct ChatTemplateTests {
       formats.insert(template.format)
       #expect(item.name.hasPrefix(template.format.rawValue))
       let text = (template.beginsWithBOS ? "<s>" : "") + template.render(user: item.user)
-      #expect(text.utf8.elementsEqual(item.text.utf8), "\(item.name): \(item.user.debugDescription)")
+      #expect(
+        text.utf8.elementsEqual(item.text.utf8), "\(item.name): \(item.user.debugDescription)")
     }
     #expect(formats == Set(ChatTemplate.Format.allCases) && stored.cases.count > 60)
   }
@@ -72,7 +73,8 @@ struct ChatTemplateTests {
 
   @Test("A template that writes the day gets it; one that stands there stays")
   func day() throws {
-    let begin = "<|start_header_id|>system<|end_header_id|>\n\nCutting Knowledge Date: December 2023\n"
+    let begin =
+      "<|start_header_id|>system<|end_header_id|>\n\nCutting Knowledge Date: December 2023\n"
     let end = "\n\n<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>"
     let answer = "<|start_header_id|>assistant<|end_header_id|>\n\n"
     let template = try ChatTemplate(template: dated, today: "01 May 2026")
@@ -109,6 +111,8 @@ struct ChatTemplateTests {
       "{{ strftime_now('%d') }}" + smolLM2,
       // Another mark between role and content.
       smolLM2.replacing("message['role'] + '", with: "message['role'] + '<|im_sep|>"),
+      // White space that the program writes on some of its ways.
+      smolLM2.replacing("{% endfor %}", with: "\n\n{% endfor %}"),
       // No beginning of an answer.
       smolLM2.replacing("<|im_start|>assistant", with: "assistant"),
       "{{ '<start_of_turn>user' }}{{ '<end_of_turn>\\n' }}",
@@ -156,7 +160,8 @@ struct JinjaLiteralsTests {
   @Test("What is assigned, trimmed and part of the generation prompt is told apart")
   func kinds() {
     let literals = JinjaLiterals(
-      "{%- set a = 'x y' %}{{ 'b' + c | trim }}{{ d.strip() ~ 'e' }}{% if add_generation_prompt %}{{ 'f' }}{% endif %}")
+      "{%- set a = 'x y' %}{{ 'b' + c | trim }}{{ d.strip() ~ 'e' }}{% if add_generation_prompt %}{{ 'f' }}{% endif %}"
+    )
     #expect(literals.all.map(\.isAssigned) == [true, false, false, false])
     #expect(literals.all.map(\.isTrimming) == [false, true, true, false])
     #expect(literals.ofGenerationPrompt.map(\.text) == ["f"])
@@ -168,7 +173,8 @@ struct JinjaLiteralsTests {
     for count in 0...template.count {
       _ = JinjaLiterals(String(template.prefix(count)))
     }
-    #expect(texts("{{ 'a") == ["a"] && texts("{") == ["{"] && texts("{#") == [] && texts("{{") == [])
+    #expect(
+      texts("{{ 'a") == ["a"] && texts("{") == ["{"] && texts("{#") == [] && texts("{{") == [])
     #expect(texts("{{ 'a\\") == ["a\\"])
   }
 }

@@ -38,7 +38,9 @@ struct SentencePieceTests {
     // Half of the vocabularies have pieces with a ▁ inside, which words must not cut.
     let alphabet = seed % 2 == 0 ? "aab▁" : "abc"
     var pieces = TestPieces.randomPieces(40, over: alphabet, using: &generator)
-    if seed % 2 == 1 { pieces = pieces.map { (Bool.random(using: &generator) ? $0.0 : "▁" + $0.0, $0.1) } }
+    if seed % 2 == 1 {
+      pieces = pieces.map { (Bool.random(using: &generator) ? $0.0 : "▁" + $0.0, $0.1) }
+    }
     var seen: Set<String> = []
     pieces = pieces.filter { seen.insert($0.0).inserted }
     let vocabulary = try TestPieces.make(pieces, specials: [], addsSpacePrefix: seed % 3 != 0)
@@ -59,15 +61,19 @@ struct SentencePieceTests {
       try TestPieces.make([("ab", -2), ("bc", -1), ("abc", -3)], addsSpacePrefix: false))
     #expect(tokenizer.encode("abc") == [id("abc", tokenizer)])
     #expect(tokenizer.encode("abb") == [id("ab", tokenizer), id("b", tokenizer)])
-    let other = try Tokenizer(try TestPieces.make([("ab", -2), ("bc", -1)], addsSpacePrefix: false))
+    let other = try Tokenizer(
+      try TestPieces.make([("ab", -2), ("bc", -1)], addsSpacePrefix: false))
     #expect(other.encode("abc") == [id("a", other), id("bc", other)])
-    for (low, high) in [(-1, 0), (0, 0.5), (-0.5, -0.25), (1, 2), (-.infinity, -3)] as [(Float, Float)] {
+    for (low, high) in [(-1, 0), (0, 0.5), (-0.5, -0.25), (1, 2), (-.infinity, -3)]
+      as [(Float, Float)]
+    {
       let tokenizer = try Tokenizer(
         try TestPieces.make([("ab", low), ("bc", high)], addsSpacePrefix: false))
       #expect(tokenizer.encode("abc") == [id("a", tokenizer), id("bc", tokenizer)])
     }
     // Zero has no sign: the left pair of two equal ones.
-    let zero = try Tokenizer(try TestPieces.make([("ab", -0.0), ("bc", 0)], addsSpacePrefix: false))
+    let zero = try Tokenizer(
+      try TestPieces.make([("ab", -0.0), ("bc", 0)], addsSpacePrefix: false))
     #expect(zero.encode("abc") == [id("ab", zero), id("c", zero)])
   }
 
@@ -200,8 +206,8 @@ struct SentencePieceTests {
         found
           == (text.isEmpty
             ? "token 1 is empty"
-            : "token 1, \"\(text)\", is of the type for bytes (6); allowed are \"<0x00>\" to \"<0xFF>\""
-          ))
+            : "token 1, \"\(text)\", is of the type for bytes (6); allowed are \"<0x00>\" to \"<0xFF>\"")
+      )
     }
   }
 }

@@ -40,7 +40,8 @@ struct SpecialTokensTests {
 
   @Test("Thousands with one beginning are told apart")
   func thousands() {
-    let texts = (0..<6000).map { "<unused\($0)>" } + (1...31).map { String(repeating: "\n", count: $0) }
+    let texts =
+      (0..<6000).map { "<unused\($0)>" } + (1...31).map { String(repeating: "\n", count: $0) }
     let specials = SpecialTokens(
       texts.enumerated().map { SpecialTokens.Token(id: Int32($0), bytes: Array($1.utf8)) })
     let text = Array(String(repeating: "<unused5999 > <unused<unused42>\n\n\n", count: 2000).utf8)

@@ -89,8 +89,9 @@ struct TokenizerTests {
       #expect(tokenizer.encode("<e\u{301}>") == [262])
       // Composed with the sign before it, the mark would hide the special token.
       #expect(tokenizer.encode("=>\u{338}").first == 263)
-      #expect(tokenizer.writable("=>\u{338}e\u{301}").unicodeScalars.elementsEqual(
-        "=>\u{338}\u{E9}".unicodeScalars))
+      #expect(
+        tokenizer.writable("=>\u{338}e\u{301}").unicodeScalars.elementsEqual(
+          "=>\u{338}\u{E9}".unicodeScalars))
       #expect(tokenizer.encode("\u{E9}").count == 1)
     }
     let plain = try Tokenizer(try vocabulary(.gpt2))

@@ -69,7 +69,8 @@ struct ScoreCommand: ParsableCommand {
     if let place = tokens.firstIndex(where: { $0 < 0 || Int($0) >= size }) {
       throw Failure(
         .modelOrFile,
-        "\(textFile ?? tokensFile ?? ""): token \(place) is \"\(tokens[place])\"; allowed are 0 to \(size - 1)")
+        "\(textFile ?? tokensFile ?? ""): token \(place) is \"\(tokens[place])\"; allowed are 0 to \(size - 1)"
+      )
     }
     guard !tokens.isEmpty else {
       throw Failure(.modelOrFile, "\(textFile ?? tokensFile ?? ""): no token to score")
