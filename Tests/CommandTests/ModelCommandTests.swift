@@ -124,6 +124,65 @@ struct ModelCommandTests {
     #expect(wrapped.hasSuffix("<|im_start|>assistant\n"))
   }
 
+  @Test("Under another template the prompt goes to the model as plain text, and stderr says so")
+  func unknownTemplate() throws {
+    var tiny = TinyModel()
+    for (template, reason) in [
+      ("{{ x }}", "the chat template \"{{ x }}\" (tokenizer.chat_template) is of no known format"),
+      (nil, "the model has no chat template (tokenizer.chat_template)"),
+    ] {
+      tiny.chatTemplate = template
+      try tiny.write(to: lab.path("other.gguf"))
+      let result = try lab.run(
+        "generate", "--model", "other.gguf", "--prompt", "Hello", "--chat", "--max-tokens", "1",
+        "--json")
+      #expect(result.status == 0)
+      #expect(
+        try integers(try result.json()["promptIds"])
+          == model.tokenizer.encode("Hello").map(Int.init))
+      #expect(result.err.contains(reason), "\(result.err)")
+      #expect(result.err.contains("the prompt goes to the model as plain text"))
+    }
+  }
+
+  @Test("A model that asks for BOS gets it first; ids that are given are taken as they are")
+  func bos() throws {
+    var tiny = TinyModel()
+    tiny.addsBOS = true
+    try tiny.write(to: lab.path("bos.gguf"))
+    let ids = model.tokenizer.encode(text).map(Int.init)
+    try lab.write("\(ids)", to: "ids.json")
+    try lab.write("", to: "empty.txt")
+    let found = { (arguments: [String], key: String) in
+      let result = try lab.start(
+        [arguments[0], "--model", "bos.gguf", "--json"] + arguments.dropFirst()
+      ).wait()
+      #expect(result.status == 0, "\(result.err)")
+      return try integers(result.json()[key])
+    }
+    #expect(try found(["tokenize", "--text", text], "ids") == [1] + ids)
+    #expect(try found(["score", "--text-file", "text.txt"], "ids") == [1] + ids)
+    #expect(try found(["score", "--tokens-file", "ids.json"], "ids") == ids)
+    #expect(
+      try found(["generate", "--prompt", text, "--max-tokens", "1"], "promptIds") == [1] + ids)
+    // BOS is no token to score and no prompt.
+    #expect(try lab.run("score", "--model", "bos.gguf", "--text-file", "empty.txt").status == 3)
+    #expect(try lab.run("generate", "--model", "bos.gguf", "--prompt", "").status == 2)
+  }
+
+  @Test("A SentencePiece vocabulary without scores is refused with exit code 3")
+  func withoutScores() throws {
+    var writer = GGUFWriter()
+    writer.add("tokenizer.ggml.model", .string("llama"))
+    writer.add("tokenizer.ggml.tokens", .array(.string(["<unk>", "<s>", "</s>", "▁"])))
+    try writer.write(to: lab.path("pieces.gguf"))
+    let result = try lab.run("tokenize", "--model", "pieces.gguf", "--text", "a")
+    #expect(result.status == 3 && result.out.isEmpty)
+    #expect(
+      result.err.contains(
+        "pieces.gguf: the SentencePiece vocabulary has no scores (tokenizer.ggml.scores)"))
+  }
+
   @Test("Attend gives the golden file from the golden input, by the command line alone")
   func attend() throws {
     let result = try lab.run(

@@ -29,6 +29,9 @@ public struct TinyModel: Sendable {
   public var formats: [String: BlockFormat] = [:]
   /// Whether there is an `output.weight`; without it the embeddings are used once more, as in SmolLM2.
   public var hasOutputMatrix = false
+  /// Whether the file asks for a BOS token (1) before every text.
+  public var addsBOS = false
+  public var chatTemplate: String? = TinyVocabulary.chatTemplate
 
   public init() {}
 
@@ -81,7 +84,7 @@ public struct TinyModel: Sendable {
     add("vocab_size", count(TinyVocabulary.tokens.count))
     add("rope.dimension_count", count(headDimension))
     writer.add("tokenizer.ggml.add_space_prefix", .bool(false))
-    writer.add("tokenizer.ggml.add_bos_token", .bool(false))
+    writer.add("tokenizer.ggml.add_bos_token", .bool(addsBOS))
     writer.add("tokenizer.ggml.model", .string("gpt2"))
     writer.add("tokenizer.ggml.pre", .string("smollm"))
     writer.add("tokenizer.ggml.tokens", .array(.string(TinyVocabulary.tokens)))
@@ -91,7 +94,7 @@ public struct TinyModel: Sendable {
     writer.add("tokenizer.ggml.eos_token_id", count(2))
     writer.add("tokenizer.ggml.unknown_token_id", count(0))
     writer.add("tokenizer.ggml.padding_token_id", count(2))
-    writer.add("tokenizer.chat_template", .string(TinyVocabulary.chatTemplate))
+    if let chatTemplate { writer.add("tokenizer.chat_template", .string(chatTemplate)) }
     writer.add("general.quantization_version", count(2))
   }
 
