@@ -1,6 +1,8 @@
 /// The texts that a Jinja template can write out, in order: the string literals in its tags, and
 /// what stands between tags, without the white space that Jinja leaves out there (with
-/// `trim_blocks` and `lstrip_blocks`, as transformers has it). Comments are skipped; nothing is run.
+/// `trim_blocks` and `lstrip_blocks`, as transformers has it).
+///
+/// Comments are skipped; nothing is run.
 struct JinjaLiterals {
   struct Literal {
     var text: String

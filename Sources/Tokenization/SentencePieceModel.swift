@@ -1,8 +1,9 @@
 /// SentencePiece's byte-pair encoding (Kudo and Richardson 2018, arXiv 1808.06226): neighbours
 /// whose texts together are a token merge, the token of the highest score first.
 ///
-/// Spaces are spelled `▁`, and a `▁` of the text is a space. A character that no token holds becomes its bytes, where the vocabulary
-/// has tokens for them, else the unknown token, one for all such characters in a row.
+/// Spaces are spelled `▁`, and a `▁` of the text is a space. A character that no token holds
+/// becomes its bytes, where the vocabulary has tokens for them, else the unknown token, one for all
+/// such characters in a row.
 struct SentencePieceModel: WordModel {
   /// A stretch of a word, and the token that it is; nil if it is none.
   struct Symbol: Sendable {

@@ -1,7 +1,7 @@
 /// Turns tokens into text as they arrive, never emitting part of a character.
 ///
-/// What ``append(_:)`` and ``finish()`` return, joined, equals ``Tokenizer/decode(_:continuing:)`` of
-/// the same ids, which go on with a text.
+/// What ``append(_:)`` and ``finish()`` return, joined, equals
+/// ``Tokenizer/decode(_:continuing:)`` of the same ids, which go on with a text.
 public struct TextStream: Sendable {
   private let tokenizer: Tokenizer
   /// The first bytes of a character whose other bytes have not arrived.

@@ -101,8 +101,8 @@ public struct Tokenizer: Sendable {
   /// Special tokens come out as they are written. `decode(encode(text))` is ``writable(_:)`` of the
   /// text, after the BOS token where one was added.
   ///
-  /// - Parameter continuing: true where the ids go on with a text, as a model's answer does: a space
-  ///   at their beginning is its own.
+  /// - Parameter continuing: true where the ids go on with a text, as a model's answer does: a
+  ///   space at their beginning is its own.
   public func decode(_ ids: [Int32], continuing: Bool = false) -> String {
     let pieces = continuing ? ids.map(bytes) : pieces(of: ids)
     return String(decoding: pieces.joined(), as: UTF8.self)

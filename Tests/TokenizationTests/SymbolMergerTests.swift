@@ -4,7 +4,8 @@ import Testing
 
 @Suite("Merging")
 struct SymbolMergerTests {
-  /// The definition: find the pair of lowest rank, the leftmost of equal ones, merge it, start over.
+  /// The definition: find the pair of lowest rank, the leftmost of equal ones, merge it, start
+  /// over.
   private func reference<Symbol: Sendable>(
     _ symbols: [Symbol], _ rule: (Symbol, Symbol) -> Merge<Symbol>?
   ) -> [Symbol] {

@@ -1,6 +1,7 @@
 @testable import Tokenization
 
-/// Small vocabularies: the 256 byte tokens in order, then what the merges make, then special tokens.
+/// Small vocabularies: the 256 byte tokens in order, then what the merges make, then special
+/// tokens.
 enum TestVocabulary {
   static let specials = ["<|im_start|>", "<|im_end|>", "<|im_end|><|im_end|>", "<é>"]
 
@@ -21,8 +22,8 @@ enum TestVocabulary {
       bosToken: bosToken, eosToken: eosToken, addsBOS: addsBOS)
   }
 
-  /// Merges of random pairs of tokens that there are already, most of them of letters that follow each other in
-  /// `alphabet`; no two make the same token.
+  /// Merges of random pairs of tokens that there are already, most of them of letters that follow
+  /// each other in `alphabet`; no two make the same token.
   static func randomMerges(
     _ count: Int, over alphabet: [String], using generator: inout some RandomNumberGenerator
   ) -> [String] {
