@@ -34,7 +34,8 @@ public struct Tokenizer: Sendable {
       let type = vocabulary.tokenTypes[id]
       pieces += model.bytes(of: token, type)
       if type.isSpecial {
-        if Self.endNames.contains(token) { ends.insert(Int32(id)) }
+        // Gemma has a user-defined `</s>`, a tag of HTML.
+        if type == .control, Self.endNames.contains(token) { ends.insert(Int32(id)) }
         specials.append(.init(id: Int32(id), bytes: Array(pieces[starts[id]...])))
       }
       starts.append(pieces.count)

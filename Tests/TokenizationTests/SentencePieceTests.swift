@@ -145,6 +145,12 @@ struct SentencePieceTests {
     }
   }
 
+  @Test("A user-defined token with the name of an end token ends nothing")
+  func endTokens() throws {
+    let tokenizer = try Tokenizer(try TestPieces.make([], specials: ["<end_of_turn>"]))
+    #expect(tokenizer.endTokens == [2])
+  }
+
   @Test("BOS comes first unless the file says no")
   func bos() throws {
     let tokenizer = try Tokenizer(try TestPieces.make([], addsBOS: nil))
