@@ -179,7 +179,9 @@ private enum BlockNumbers<Decoder: BlockDecoder>: StoredNumbers {
   // Blocks of 256 are decoded in groups of 32.
   @inline(__always) static var chainBit: Int { count == 32 ? 16 : 32 }
   @inline(__always)
-  static var pairsRows: Bool { Decoder.self == Q4_0.self || Decoder.self == Q4_1.self }
+  static var pairsRows: Bool {
+    Decoder.self == Q4_0.self || Decoder.self == Q4_1.self || Decoder.self == IQ4_NL.self
+  }
 
   @inline(__always)
   static func decode(_ source: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {

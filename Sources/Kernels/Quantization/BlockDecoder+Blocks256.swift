@@ -16,17 +16,19 @@ enum Q2_K: BlockDecoder {
     let scales = block.scale(at: 80) * floats(lowNibbles(packed))
     // Negated as a scalar: see `GroupScale`.
     let negatedMinima = -block.scale(at: 82) * floats(highNibbles(packed))
+    let numbers = { (quants: SIMD16<UInt8>, group: Int) in
+      SIMD16(repeating: negatedMinima[group])
+        .addingProduct(SIMD16(repeating: scales[group]), floats(quants & 0x03))
+    }
     for half in 0..<2 {
       for sixteen in 0..<2 {
-        var pairs = block.sixteenBytes(at: 16 + 32 * half + 16 * sixteen)
-        for quarter in 0..<4 {
-          let group = 8 * half + 2 * quarter + sixteen
-          emit(
-            16 * group,
-            SIMD16(repeating: negatedMinima[group])
-              .addingProduct(SIMD16(repeating: scales[group]), floats(pairs & 0x03)))
-          pairs &>>= 2
-        }
+        let pairs = block.sixteenBytes(at: 16 + 32 * half + 16 * sixteen)
+        let group = 8 * half + sixteen
+        // Written out, so that each index is known to be even or odd when this is compiled.
+        emit(16 * group, numbers(pairs, group))
+        emit(16 * group + 32, numbers(pairs &>> 2, group + 2))
+        emit(16 * group + 64, numbers(pairs &>> 4, group + 4))
+        emit(16 * group + 96, numbers(pairs &>> 6, group + 6))
       }
     }
   }
@@ -44,17 +46,19 @@ enum Q3_K: BlockDecoder {
   @inline(__always)
   static func decode(_ block: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {
     let scales = block.scale(at: 108) * signedFloats(sixBits(block + 96) &- 32)
+    let numbers = { (pairs: SIMD16<UInt8>, third: SIMD16<UInt8>, group: Int) in
+      SIMD16(repeating: scales[group])
+        * signedFloats(((pairs & 0x03) | ((third & 0x01) &<< 2)) &- 4)
+    }
     for half in 0..<2 {
       for sixteen in 0..<2 {
-        var pairs = block.sixteenBytes(at: 32 + 32 * half + 16 * sixteen)
-        var third = block.sixteenBytes(at: 16 * sixteen) &>> UInt8(truncatingIfNeeded: 4 * half)
-        for quarter in 0..<4 {
-          let group = 8 * half + 2 * quarter + sixteen
-          let quants = (pairs & 0x03) | ((third & 0x01) &<< 2)
-          emit(16 * group, SIMD16(repeating: scales[group]) * signedFloats(quants &- 4))
-          pairs &>>= 2
-          third &>>= 1
-        }
+        let pairs = block.sixteenBytes(at: 32 + 32 * half + 16 * sixteen)
+        let third = block.sixteenBytes(at: 16 * sixteen) &>> UInt8(truncatingIfNeeded: 4 * half)
+        let group = 8 * half + sixteen
+        emit(16 * group, numbers(pairs, third, group))
+        emit(16 * group + 32, numbers(pairs &>> 2, third &>> 1, group + 2))
+        emit(16 * group + 64, numbers(pairs &>> 4, third &>> 2, group + 4))
+        emit(16 * group + 96, numbers(pairs &>> 6, third &>> 3, group + 6))
       }
     }
   }

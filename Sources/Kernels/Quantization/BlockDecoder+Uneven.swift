@@ -26,16 +26,25 @@ enum IQ4_XS: BlockDecoder {
   static func decode(_ block: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {
     let d = block.scale(at: 0)
     var high = UInt16(littleEndian: block.loadUnaligned(fromByteOffset: 2, as: UInt16.self))
-    var low = UInt32(littleEndian: block.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
-    for group in 0..<8 {
-      let scale = Int32(truncatingIfNeeded: low & 15) | Int32(high & 3) &<< 4
-      let levels = UnevenLevels(scale: d * Float(scale &- 32))
-      let (lower, upper) = levels.decode(block + (8 + 16 * group))
-      emit(32 * group, lower)
-      emit(32 * group + 16, upper)
-      low &>>= 4
-      high &>>= 2
+    for pair in 0..<4 {
+      let low = block.load(fromByteOffset: 4 + pair, as: UInt8.self)
+      let quants = block + (8 + 32 * pair)
+      let first = UnevenLevels(scale: scale(d, low & 15, high)).decode(quants)
+      let second = UnevenLevels(scale: scale(d, low >> 4, high &>> 2)).decode(quants + 16)
+      emit(64 * pair, first.lower)
+      emit(64 * pair + 16, first.upper)
+      emit(64 * pair + 32, second.lower)
+      emit(64 * pair + 48, second.upper)
+      high &>>= 4
     }
+  }
+
+  /// - Parameters:
+  ///   - low: the lower four bits of the scale.
+  ///   - high: the upper two, lowest in it.
+  @inline(__always)
+  private static func scale(_ d: Float, _ low: UInt8, _ high: UInt16) -> Float {
+    d * Float((Int32(low) | (Int32(high & 3) &<< 4)) &- 32)
   }
 }
 
