@@ -44,9 +44,9 @@ struct ModelsCommand: ParsableCommand {
     func run() throws {
       let catalogue = try ModelCatalogue.builtIn()
       let model = try catalogue.requireModel(named: name)
+      let ask: ((CatalogueModel.Terms) -> Bool)? = Log.canAsk ? { Self.ask($0) } : nil
       let consent = try LicenceConsent(
-        to: model, in: catalogue.cache, word: acceptedLicence,
-        ask: Log.canAsk ? Self.ask : nil)
+        to: model, in: catalogue.cache, word: acceptedLicence, ask: ask)
       if let terms = model.terms { Log.line("\(terms.title), accepted: \(terms.page)") }
       let interruption = Interruption()
       let puller = ModelPuller(
