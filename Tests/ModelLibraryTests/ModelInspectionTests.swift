@@ -57,7 +57,7 @@ struct ModelInspectionTests {
         == TokenizerFacts(
           model: "gpt2", pre: "smollm", tokens: 320, bos: .init(id: 1, text: "<|im_start|>"),
           eos: .init(id: 2, text: "<|im_end|>"), addsBOS: false))
-    #expect(inspection.chatTemplate == "ChatML")
+    #expect(inspection.chatTemplate == "chatml")
     // Keys and values of 2 layers, 2 KV heads, 16 dimensions.
     #expect(
       inspection.kvCache

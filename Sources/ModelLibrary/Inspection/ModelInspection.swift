@@ -51,7 +51,7 @@ public struct ModelInspection: Encodable, Sendable {
     quantization = QuantizationCount.all(of: file)
     self.tokenizer = tokenizer.facts
     chatTemplate = file.metadata["tokenizer.chat_template"].map { template in
-      (try? ChatTemplate(template: template.text)) == nil ? "unknown" : "ChatML"
+      (try? ChatTemplate(template: template.text)) == nil ? "unknown" : "chatml"
     }
     kvCache = Self.cacheTokens.compactMap { tokens in
       geometry?.cacheSize(tokens: tokens)
