@@ -79,7 +79,8 @@ let package = Package(
       "StrategyChecker",
       ["Attention", "JSON", "Kernels", "Records", "Tensors", "Threads"]),
     library(
-      "ModelLibrary", ["Digests", "GGUF", "ProgramFiles", "Records", "Tokenization"],
+      "ModelLibrary",
+      ["Digests", "GGUF", "ProgramFiles", "Records", "Tensors", "Tokenization", "Transformer"],
       extra: arranging),
     library("Synthesis", ["Digests", "JSON", "Records", "Tensors", "Threads"]),
     library(
@@ -147,7 +148,7 @@ let package = Package(
       swiftSettings: common),
     .testTarget(
       name: "ModelTests",
-      dependencies: ["Experiments", "Calibration", "LabTestSupport"],
+      dependencies: ["Experiments", "Calibration", "LabTestSupport", "ModelLibrary"],
       swiftSettings: common),
   ]
 )

@@ -55,6 +55,15 @@ struct ByteCursor {
   mutating func count(_ what: String, minimumBytes: Int) throws(GGUFError) -> Int {
     let start = offset
     let count = try integer("the number of \(what)", as: UInt64.self)
+    try requireRoom(for: count, what, minimumBytes: minimumBytes, at: start)
+    return Int(count)
+  }
+
+  /// Throws if the rest of the file cannot hold so many things of at least `minimumBytes`; their
+  /// number was read at `start`.
+  func requireRoom(
+    for count: UInt64, _ what: String, minimumBytes: Int, at start: Int
+  ) throws(GGUFError) {
     let most = remaining / minimumBytes
     guard count <= UInt64(most) else {
       throw damaged(
@@ -64,7 +73,6 @@ struct ByteCursor {
         the file is cut off or damaged
         """)
     }
-    return Int(count)
   }
 
   /// An error about the bytes that begin at `start`, or at the next byte to read.

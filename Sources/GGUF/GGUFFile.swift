@@ -19,10 +19,29 @@ public struct GGUFFile: Sendable {
   /// The whole file.
   public let storage: any ByteStorage
 
+  /// Why the file cannot be used; empty unless it was only surveyed.
+  public let problems: [GGUFError]
+
   private let indices: [String: Int]
 
   /// Maps a file into memory; see ``MappedFile`` for what happens if it is shortened while mapped.
+  ///
+  /// Throws the first of all that is wrong with it.
   public init(path: String) throws(GGUFError) {
+    self = try GGUFFile(surveying: path).sound()
+  }
+
+  /// Reads a file from memory; throws as ``init(path:)`` does.
+  public init(storage: any ByteStorage, name: String) throws(GGUFError) {
+    self = try GGUFFile(surveying: storage, name: name).sound()
+  }
+
+  /// A file of which as much is read as can be, to be looked at: cut off, damaged or with types that
+  /// this program does not read. What is wrong is in ``problems``, and where there is anything it
+  /// gives no weights.
+  ///
+  /// Throws only for what is no GGUF file of a known version.
+  public init(surveying path: String) throws(GGUFError) {
     let mapped: MappedFile
     do {
       mapped = try MappedFile(path: path)
@@ -30,27 +49,33 @@ public struct GGUFFile: Sendable {
       throw GGUFError(
         reason: .cannotOpen, file: path, subject: nil, offset: nil, problem: error.problem)
     }
-    do {
-      try self.init(storage: mapped, name: path)
-    } catch {
-      guard let part = GGUFPart(fileName: path) else { throw error }
-      throw GGUFError(
-        reason: error.reason, file: path, subject: error.subject, offset: error.offset,
-        problem: "\(error.problem); by its name it \(part.problem)")
-    }
+    try self.init(surveying: mapped, name: path)
   }
 
-  /// Reads a file from memory.
-  public init(storage: any ByteStorage, name: String) throws(GGUFError) {
-    let header = try GGUFHeader(reading: storage, file: name)
+  /// The same of a file in memory.
+  public init(surveying storage: any ByteStorage, name: String) throws(GGUFError) {
+    let header: GGUFHeader
+    do {
+      header = try GGUFHeader(reading: storage, file: name)
+    } catch {
+      throw error.namingPart(of: name)
+    }
     self.name = name
     self.storage = storage
     version = header.version
     metadata = header.metadata
     metadataKeys = header.keys
     tensors = header.tensors
+    problems =
+      header.problems.prefix(1).map { $0.namingPart(of: name) } + header.problems.dropFirst()
     indices = Dictionary(
       header.tensors.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
+  }
+
+  /// The file, if nothing is wrong with it.
+  private func sound() throws(GGUFError) -> GGUFFile {
+    if let problem = problems.first { throw problem }
+    return self
   }
 
   /// The entry of a tensor, or nil.
@@ -71,18 +96,21 @@ public struct GGUFFile: Sendable {
   ///
   /// Throws `missing`, and `wrongType` if it has more than two dimensions.
   public func weightMatrix(_ name: String) throws(GGUFError) -> WeightMatrix {
-    let tensor = try tensor(name)
+    let tensor = try sound().tensor(name)
     guard tensor.dimensions.dropFirst(2).allSatisfy({ $0 == 1 }) else {
       throw wrongShape(tensor, "1 or 2")
     }
+    guard let format = tensor.format else {
+      preconditionFailure("GGUFFile: \(name) has a type that opening the file refuses")
+    }
     return WeightMatrix(
-      rows: tensor.rows, columns: tensor.columns, format: tensor.format, storage: storage,
+      rows: tensor.rows, columns: tensor.columns, format: format, storage: storage,
       offset: tensor.offset)
   }
 
   /// A vector as floats. Throws `missing`, and `wrongType` if it has more than one dimension.
   public func vector(_ name: String) throws(GGUFError) -> [Float] {
-    let tensor = try tensor(name)
+    let tensor = try sound().tensor(name)
     guard tensor.rows == 1 else { throw wrongShape(tensor, "1") }
     return try weightMatrix(name).dequantizedRows(0..<1).elements
   }

@@ -10,52 +10,75 @@ import Kernels
 ///
 /// Nothing in the file is trusted: counts and lengths are checked against the bytes that are left
 /// before anything is allocated for them.
+///
+/// What is wrong does not end the reading where it can go on: a program that shows a file wants all
+/// of it, one that opens it the first problem.
 struct GGUFHeader {
   let version: Int
-  let keys: [String]
-  let metadata: [String: GGUFValue]
-  let tensors: [GGUFTensor]
+  private(set) var keys: [String] = []
+  private(set) var metadata: [String: GGUFValue] = [:]
+  private(set) var tensors: [GGUFTensor] = []
+  /// Why the file cannot be used, in the order in which it was found.
+  private(set) var problems: [GGUFError] = []
 
   /// The nesting depth of arrays that is accepted; no known file nests any.
   static let deepestNesting = 4
   static let defaultAlignment = 32
 
+  /// Throws for a file that is no GGUF file, or one of another version.
   init(reading storage: any ByteStorage, file: String) throws(GGUFError) {
     var cursor = ByteCursor(storage, file: file)
     version = try Self.readVersion(&cursor)
-    // A tensor takes at least a name's length, a dimension count, one dimension, type and offset; a
-    // key at least a name's length, a type and a byte.
-    let tensorCount = try cursor.count("tensors", minimumBytes: 32)
-    let keyCount = try cursor.count("metadata keys", minimumBytes: 13)
-
-    var keys: [String] = []
-    var metadata: [String: GGUFValue] = [:]
-    for index in 0..<keyCount {
-      let start = cursor.offset
-      cursor.subject = "metadata key \(index)"
-      let key = try cursor.string("its name")
-      cursor.subject = "metadata key \(quoted(key))"
-      guard metadata[key] == nil else { throw cursor.damaged(at: start, "is there twice") }
-      metadata[key] = try Self.readValue(&cursor)
-      keys.append(key)
-    }
-    self.keys = keys
-    self.metadata = metadata
-
     var entries: [TensorEntry] = []
-    var names: Set<String> = []
-    for index in 0..<tensorCount {
-      let entry = try TensorEntry(reading: &cursor, index: index)
-      guard names.insert(entry.name).inserted else {
-        throw cursor.damaged(at: entry.position, "is there twice")
+    var isComplete = false
+    do throws(GGUFError) {
+      // A tensor takes at least a name's length, a dimension count, one dimension, type and offset;
+      // a key at least a name's length, a type and a byte.
+      let tensorCount = try readCount("tensors", minimumBytes: 32, &cursor)
+      let keyCount = try readCount("metadata keys", minimumBytes: 13, &cursor)
+      for index in 0..<keyCount { try readKey(index, &cursor) }
+      var names: Set<String> = []
+      for index in 0..<tensorCount {
+        let entry = try TensorEntry(reading: &cursor, index: index, problems: &problems)
+        guard names.insert(entry.name).inserted else {
+          throw cursor.damaged(at: entry.position, "is there twice")
+        }
+        entries.append(entry)
       }
-      entries.append(entry)
+      isComplete = true
+    } catch {
+      problems.append(error)
     }
-    cursor.subject = nil
     let layout = TensorLayout(
-      alignment: try Self.alignment(metadata, cursor), headerEnd: cursor.offset, file: file,
+      alignment: alignment(file), headerEnd: cursor.offset, file: file,
       fileBytes: cursor.byteCount)
-    tensors = try layout.place(entries)
+    tensors = layout.tensors(entries)
+    // Where the table ends is where the data begin: unknown if the table was not read to its end.
+    if isComplete { problems += layout.problems(entries) }
+  }
+
+  /// A number that the file cannot hold is a problem, but says how far to read where it is cut off.
+  private mutating func readCount(
+    _ what: String, minimumBytes: Int, _ cursor: inout ByteCursor
+  ) throws(GGUFError) -> Int {
+    let start = cursor.offset
+    let count = try cursor.integer("the number of \(what)", as: UInt64.self)
+    do {
+      try cursor.requireRoom(for: count, what, minimumBytes: minimumBytes, at: start)
+    } catch {
+      problems.append(error)
+    }
+    return Int(clamping: count)
+  }
+
+  private mutating func readKey(_ index: Int, _ cursor: inout ByteCursor) throws(GGUFError) {
+    let start = cursor.offset
+    cursor.subject = "metadata key \(index)"
+    let key = try cursor.string("its name")
+    cursor.subject = "metadata key \(quoted(key))"
+    guard metadata[key] == nil else { throw cursor.damaged(at: start, "is there twice") }
+    metadata[key] = try Self.readValue(&cursor)
+    keys.append(key)
   }
 
   private static func readVersion(_ cursor: inout ByteCursor) throws(GGUFError) -> Int {
@@ -89,19 +112,18 @@ struct GGUFHeader {
     }
   }
 
-  private static func alignment(
-    _ metadata: [String: GGUFValue], _ cursor: ByteCursor
-  ) throws(GGUFError) -> Int {
-    guard let value = metadata["general.alignment"] else { return defaultAlignment }
-    guard let alignment = value.integer, alignment > 0, alignment & (alignment - 1) == 0,
+  private mutating func alignment(_ file: String) -> Int {
+    guard let value = metadata["general.alignment"] else { return Self.defaultAlignment }
+    if let alignment = value.integer, alignment > 0, alignment & (alignment - 1) == 0,
       alignment <= UInt32.max
-    else {
-      throw GGUFError(
-        reason: .damaged, file: cursor.file, subject: "metadata key \"general.alignment\"",
-        offset: nil,
-        problem: "is \(value.shortText) (\(value.typeName)); allowed is a power of 2 below 2^32")
+    {
+      return alignment
     }
-    return alignment
+    problems.append(
+      GGUFError(
+        reason: .damaged, file: file, subject: "metadata key \"general.alignment\"", offset: nil,
+        problem: "is \(value.shortText) (\(value.typeName)); allowed is a power of 2 below 2^32"))
+    return Self.defaultAlignment
   }
 }
 

@@ -1,17 +1,22 @@
 import Kernels
 
-/// An entry of the tensor table: sizes and type are checked, its place in the data is not yet.
+/// An entry of the tensor table as it stands there: its place in the data is not checked yet.
 struct TensorEntry {
   let name: String
   let dimensions: [Int]
-  let format: BlockFormat
+  let type: GGUFTensorType
+  /// 0 where the shape or the type is a problem.
   let byteCount: Int
   /// From the beginning of the data section.
   let dataOffset: UInt64
   /// The offset of the entry itself, for errors.
   let position: Int
 
-  init(reading cursor: inout ByteCursor, index: Int) throws(GGUFError) {
+  /// Throws where the table cannot be read on. A shape that cannot be is added to `problems`: the
+  /// next entry can be read all the same.
+  init(
+    reading cursor: inout ByteCursor, index: Int, problems: inout [GGUFError]
+  ) throws(GGUFError) {
     position = cursor.offset
     cursor.subject = "tensor \(index)"
     name = try cursor.string("its name")
@@ -36,40 +41,37 @@ struct TensorEntry {
     }
     self.dimensions = dimensions
 
-    format = try Self.readFormat(&cursor)
-    byteCount = try Self.byteCount(of: dimensions, format, cursor, at: sizesPosition)
+    type = GGUFTensorType(number: try cursor.integer("its type", as: UInt32.self))
     dataOffset = try cursor.integer("its offset", as: UInt64.self)
+    do {
+      byteCount = try Self.byteCount(of: dimensions, type, cursor, at: sizesPosition)
+    } catch {
+      problems.append(error)
+      byteCount = 0
+    }
   }
 
-  private static func readFormat(_ cursor: inout ByteCursor) throws(GGUFError) -> BlockFormat {
-    let start = cursor.offset
-    let number = try cursor.integer("its type", as: UInt32.self)
-    if let format = GGUFTensorType.format(number) { return format }
-    let name = GGUFTensorType.unreadNames[number].map { "\(number)\" (\($0))" } ?? "\(number)\""
-    let readable = BlockFormat.allCases.map(\.rawValue).joined(separator: ", ")
-    throw GGUFError(
-      reason: .unsupported, file: cursor.file, subject: cursor.subject, offset: start,
-      problem: "has the type \"\(name), which this program does not read; it reads \(readable)")
-  }
-
+  /// 0 for a type that nobody knows.
   private static func byteCount(
-    of dimensions: [Int], _ format: BlockFormat, _ cursor: ByteCursor, at start: Int
+    of dimensions: [Int], _ type: GGUFTensorType, _ cursor: ByteCursor, at start: Int
   ) throws(GGUFError) -> Int {
-    guard dimensions[0] % format.elementsPerBlock == 0 else {
+    guard let block = type.block else { return 0 }
+    guard dimensions[0] % block.numbers == 0 else {
       throw cursor.damaged(
         at: start,
-        "has rows of \"\(dimensions[0])\" numbers; in \(format.rawValue) a row is a multiple of "
-          + "\(format.elementsPerBlock)")
-    }
-    var rows = 1
-    for size in dimensions.dropFirst() {
-      let (product, overflow) = rows.multipliedReportingOverflow(by: size)
-      rows = overflow ? .max : product
+        "has rows of \"\(dimensions[0])\" numbers; in \(type.name) a row is a multiple of "
+          + "\(block.numbers)")
     }
     // The number of elements has to fit as well: it can be larger than the number of bytes.
-    guard let bytes = format.byteCount(rows: rows, columns: dimensions[0]),
-      !rows.multipliedReportingOverflow(by: dimensions[0]).overflow
-    else {
+    var (elements, bytes, overflows) = (1, block.bytes, false)
+    for (index, size) in dimensions.enumerated() {
+      let product = elements.multipliedReportingOverflow(by: size)
+      let byteProduct = bytes.multipliedReportingOverflow(
+        by: index == 0 ? size / block.numbers : size)
+      (elements, bytes) = (product.partialValue, byteProduct.partialValue)
+      overflows = overflows || product.overflow || byteProduct.overflow
+    }
+    guard !overflows else {
       let shape = dimensions.map(String.init).joined(separator: " x ")
       throw cursor.damaged(
         at: start, "has the shape \"\(shape)\", too many numbers to count in 63 bits")
@@ -78,60 +80,102 @@ struct TensorEntry {
   }
 }
 
-/// Finds every tensor's place in the file: aligned, inside, and without overlap.
+/// Finds every tensor's place in the file, which has to be aligned, inside, and without overlap.
 struct TensorLayout {
   let alignment: Int
-  let headerEnd: Int
   let file: String
   let fileBytes: Int
+  /// Where the data section begins; Int.max where that would be beyond.
+  private let dataStart: Int
+  private let room: UInt64
 
-  func place(_ entries: [TensorEntry]) throws(GGUFError) -> [GGUFTensor] {
-    let dataStart = (headerEnd + alignment - 1) / alignment * alignment
-    var tensors: [GGUFTensor] = []
-    tensors.reserveCapacity(entries.count)
-    for entry in entries {
-      guard entry.dataOffset % UInt64(alignment) == 0 else {
-        throw damaged(
-          entry, "has the offset \"\(entry.dataOffset)\"; allowed are multiples of \(alignment)")
-      }
-      let room = UInt64(max(0, fileBytes - dataStart))
-      guard entry.dataOffset <= room, UInt64(entry.byteCount) <= room - entry.dataOffset else {
-        throw damaged(
-          entry,
-          "takes \(entry.byteCount) bytes from offset \"\(entry.dataOffset)\" of \(room) bytes of "
-            + "data (from byte \(dataStart) of \(fileBytes)); the file is cut off or damaged")
-      }
-      tensors.append(
-        GGUFTensor(
-          name: entry.name, dimensions: entry.dimensions, format: entry.format,
-          offset: dataStart + Int(entry.dataOffset), byteCount: entry.byteCount))
-    }
-    try requireDisjoint(tensors, entries)
-    return tensors
+  init(alignment: Int, headerEnd: Int, file: String, fileBytes: Int) {
+    self.alignment = alignment
+    self.file = file
+    self.fileBytes = fileBytes
+    let (padded, overflow) = headerEnd.addingReportingOverflow(alignment - 1)
+    dataStart = overflow ? .max : padded / alignment * alignment
+    room = UInt64(max(0, fileBytes - dataStart))
   }
 
-  private func requireDisjoint(
-    _ tensors: [GGUFTensor], _ entries: [TensorEntry]
-  ) throws(GGUFError) {
-    let order = tensors.indices.sorted {
-      (tensors[$0].offset, $0) < (tensors[$1].offset, $1)
-    }
-    for (index, next) in zip(order, order.dropFirst()) {
-      let end = tensors[index].offset + tensors[index].byteCount
-      guard end <= tensors[next].offset else {
-        throw damaged(
-          entries[next],
-          """
-          begins at byte "\(tensors[next].offset)", inside tensor \(quoted(tensors[index].name)), \
-          which ends at byte \(end)
-          """)
-      }
+  func tensors(_ entries: [TensorEntry]) -> [GGUFTensor] {
+    entries.map { entry in
+      let (offset, overflow) = dataStart.addingReportingOverflow(Int(clamping: entry.dataOffset))
+      return GGUFTensor(
+        name: entry.name, dimensions: entry.dimensions, type: entry.type,
+        offset: overflow ? .max : offset, byteCount: entry.byteCount)
     }
   }
 
-  private func damaged(_ entry: TensorEntry, _ problem: String) -> GGUFError {
-    GGUFError(
-      reason: .damaged, file: file, subject: "tensor \(quoted(entry.name))",
-      offset: entry.position, problem: problem)
+  /// Why tensors cannot be used: their types, then their places.
+  func problems(_ entries: [TensorEntry]) -> [GGUFError] {
+    unread(entries) + misaligned(entries) + outside(entries) + overlaps(entries)
+  }
+
+  /// One problem for each type.
+  private func unread(_ entries: [TensorEntry]) -> [GGUFError] {
+    let groups = Dictionary(grouping: entries.filter { $0.type.format == nil }, by: \.type)
+    return groups.values.sorted { $0[0].position < $1[0].position }.map { entries in
+      let type = entries[0].type
+      let name = type.block == nil ? "" : " (\(type.name))"
+      let readable = BlockFormat.allCases.map(\.rawValue).joined(separator: ", ")
+      return problem(
+        .unsupported, entries,
+        "has the type \"\(type.number)\"\(name), which this program does not read; "
+          + "it reads \(readable)")
+    }
+  }
+
+  private func misaligned(_ entries: [TensorEntry]) -> [GGUFError] {
+    let misaligned = entries.filter { $0.dataOffset % UInt64(alignment) != 0 }
+    guard let entry = misaligned.first else { return [] }
+    return [
+      problem(
+        .damaged, misaligned,
+        "has the offset \"\(entry.dataOffset)\"; allowed are multiples of \(alignment)")
+    ]
+  }
+
+  private func outside(_ entries: [TensorEntry]) -> [GGUFError] {
+    let outside = entries.filter { !isInside($0) }
+    guard let entry = outside.first else { return [] }
+    return [
+      problem(
+        .damaged, outside,
+        "takes \(entry.byteCount) bytes from offset \"\(entry.dataOffset)\" of \(room) bytes of "
+          + "data (from byte \(dataStart) of \(fileBytes)); the file is cut off or damaged")
+    ]
+  }
+
+  private func isInside(_ entry: TensorEntry) -> Bool {
+    entry.dataOffset <= room && UInt64(entry.byteCount) <= room - entry.dataOffset
+  }
+
+  private func overlaps(_ entries: [TensorEntry]) -> [GGUFError] {
+    let order = entries.filter(isInside).sorted {
+      ($0.dataOffset, $0.position) < ($1.dataOffset, $1.position)
+    }
+    return zip(order, order.dropFirst()).compactMap { entry, next in
+      // Inside the file, so these fit an Int.
+      let end = dataStart + Int(entry.dataOffset) + entry.byteCount
+      let begin = dataStart + Int(next.dataOffset)
+      guard end > begin else { return nil }
+      return problem(
+        .damaged, [next],
+        """
+        begins at byte "\(begin)", inside tensor \(quoted(entry.name)), which ends at byte \(end)
+        """)
+    }
+  }
+
+  /// The problem of the first of these; the others have the same.
+  private func problem(
+    _ reason: GGUFError.Reason, _ entries: [TensorEntry], _ problem: String
+  ) -> GGUFError {
+    let others = entries.count - 1
+    let more = others > 0 ? " (and \(others) more)" : ""
+    return GGUFError(
+      reason: reason, file: file, subject: "tensor \(quoted(entries[0].name))",
+      offset: entries[0].position, problem: problem + more)
   }
 }

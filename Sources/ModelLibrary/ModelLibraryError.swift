@@ -9,6 +9,8 @@ public struct ModelLibraryError: Error, Equatable, CustomStringConvertible {
     /// A cached file of another size.
     case damagedFile
     case damagedCatalogue
+    /// The model's terms were not accepted, or others were.
+    case licenceNotAccepted
     /// A program that pulling needs is not there.
     case missingProgram
     /// The package could not be fetched.

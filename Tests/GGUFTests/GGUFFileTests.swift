@@ -34,44 +34,57 @@ struct GGUFFileTests {
     }
   }
 
-  @Test("A part of a split model is told as such, by its metadata or by its name")
+  @Test("A part of a split model is told as such by its metadata, with the command that merges")
   func parts() throws {
-    let advice =
-      "of a split model; only whole files are read: join the parts (llama.cpp: llama-gguf-split --merge FIRST_PART.gguf WHOLE.gguf)"
+    let sentence = { (part: String, files: String) in
+      "\(part) of a split model; only whole files are read: join the parts (llama.cpp: llama-gguf-split --merge \(files))"
+    }
     var writer = SmallFile.writer()
     writer.add("split.no", .uint16(1))
-    writer.add("split.count", .uint16(2))
+    writer.add("split.count", .uint16(3))
     let second = try SmallFile.open(writer.encoded())
+    #expect(second.part?.number == 2 && second.part?.count == 3)
     let error = #expect(throws: GGUFError.self) { try second.requireWhole() }
-    #expect(error?.problem == "is part 2 of 2 \(advice)" && error?.reason == .unsupported)
+    #expect(
+      error?.description
+        == "small.gguf: is "
+        + sentence("part 2 of 3", "FIRST_PART.gguf WHOLE.gguf"))
+    #expect(error?.reason == .unsupported)
 
     try TemporaryFolder.use { folder in
-      let path = folder + "/m-00001-of-00003.gguf"
-      try SmallFile.writer().write(to: path)
+      // The metadata are right about the number, the name about the files.
+      let path = folder + "/m-00003-of-00003.gguf"
+      try writer.write(to: path)
       let named = #expect(throws: GGUFError.self) { try GGUFFile(path: path).requireWhole() }
-      #expect(named?.description == "\(path): is part 1 of 3 \(advice)")
+      let files = "\(folder)/m-00001-of-00003.gguf \(folder)/m.gguf"
+      #expect(named?.description == "\(path): is " + sentence("part 2 of 3", files))
       // A file cut in pieces by its bytes: the first ends too early, the others begin with anything.
       let other = folder + "/m-00002-of-00003.gguf"
       try Data("noise, noise, noise".utf8).write(to: URL(fileURLWithPath: other))
+      let noise = #expect(throws: GGUFError.self) { try GGUFFile(path: other) }
+      #expect(noise?.reason == .notGGUF)
+      let advice = "; by its name it is " + sentence("part 2 of 3", files)
+      #expect(noise?.problem.hasSuffix(advice) == true, "\(noise?.problem ?? "")")
+      try Data(SmallFile.bytes().dropLast(100)).write(to: URL(fileURLWithPath: other))
       let cut = #expect(throws: GGUFError.self) { try GGUFFile(path: other) }
-      #expect(cut?.reason == .notGGUF)
-      #expect(cut?.problem.hasSuffix("; by its name it is part 2 of 3 \(advice)") == true)
+      #expect(cut?.problem.hasSuffix(advice) == true, "\(cut?.problem ?? "")")
     }
   }
 
-  @Test("A whole model is no part, whatever its name", arguments: [nil, 1, 0])
+  @Test("A whole model is no part, whatever its name and number", arguments: [nil, 1, 0])
   func whole(count: Int?) throws {
     try TemporaryFolder.use { folder in
       var writer = SmallFile.writer()
       if let count { writer.add("split.count", .uint16(UInt16(count))) }
-      let names =
-        count == nil
-        ? ["m.gguf", "m-00001-of-00001.gguf", "m-00003-of-00002.gguf", "m-1-of-2.gguf"]
-        : ["m-00001-of-00002.gguf"]
-      for name in names {
+      for name in [
+        "m.gguf", "m-00001-of-00001.gguf", "m-00003-of-00002.gguf", "m-1-of-2.gguf",
+        "m-00001-of-00002.gguf",
+      ] {
         let path = folder + "/" + name
         try writer.write(to: path)
-        try GGUFFile(path: path).requireWhole()
+        let file = try GGUFFile(path: path)
+        #expect(file.part == nil)
+        try file.requireWhole()
       }
     }
   }

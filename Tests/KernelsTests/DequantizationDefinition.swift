@@ -26,6 +26,26 @@ enum BlockDefinition {
     case .q4_1: return Float(half(0) * Double(nibble(4)) + half(2))
     case .q5_0: return Float(half(0) * Double((nibble(6) | fifthBit(2)) - 16))
     case .q5_1: return Float(half(0) * Double(nibble(8) | fifthBit(4)) + half(2))
+    case .q2_K:
+      let (side, pair, l) = (i / 128, i % 128 / 32, i % 32)
+      let scales = byte(8 * side + 2 * pair + l / 16)
+      let quant = byte(16 + 32 * side + l) >> (2 * pair) & 3
+      return Float(half(80) * Double(scales & 15) * Double(quant) - half(82) * Double(scales >> 4))
+    case .q3_K:
+      let (side, pair, l) = (i / 128, i % 128 / 32, i % 32)
+      let group = i / 16
+      let low = byte(96 + group % 8) >> (group < 8 ? 0 : 4) & 15
+      let scale = (low | (byte(104 + group % 4) >> (2 * (group / 4)) & 3) << 4) - 32
+      let quant = byte(32 + 32 * side + l) >> (2 * pair) & 3
+      let isUpper = byte(l) >> (4 * side + pair) & 1 == 1
+      return Float(half(108) * Double(scale) * Double(isUpper ? quant : quant - 4))
+    case .iq4_nl: return Float(half(0) * Double(unevenLevels[nibble(2)]))
+    case .iq4_xs:
+      let (group, l) = (i / 32, i % 32)
+      let low = byte(4 + group / 2) >> (4 * (group % 2)) & 15
+      let scale = (low | ((byte(2) | byte(3) << 8) >> (2 * group) & 3) << 4) - 32
+      let pair = byte(8 + 16 * group + l % 16)
+      return Float(half(0) * Double(scale) * Double(unevenLevels[l < 16 ? pair & 15 : pair >> 4]))
     case .q4_K, .q5_K:
       let group = i / 32
       let (scale, minimum) = sixBits(group) { byte(4 + $0) }
@@ -44,6 +64,11 @@ enum BlockDefinition {
       return Float(half(208) * Double(scale) * Double((nibble | upper << 4) - 32))
     }
   }
+
+  /// ggml's `kvalues_iq4nl`.
+  private static let unevenLevels = [
+    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
+  ]
 
   /// ggml's `get_scale_min_k4`.
   private static func sixBits(_ j: Int, _ q: (Int) -> Int) -> (scale: Int, minimum: Int) {

@@ -60,8 +60,10 @@ extension BlockFormat {
   fileprivate var halfOffsets: [Int] {
     switch self {
     case .f32, .bf16: []
-    case .f16, .q8_0, .q4_0, .q5_0: [0]
+    case .f16, .q8_0, .q4_0, .q5_0, .iq4_nl, .iq4_xs: [0]
     case .q4_1, .q5_1, .q4_K, .q5_K: [0, 2]
+    case .q2_K: [80, 82]
+    case .q3_K: [108]
     case .q6_K: [208]
     }
   }

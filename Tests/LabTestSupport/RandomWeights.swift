@@ -39,6 +39,10 @@ public enum RandomWeights {
     case .q5_1:
       half(deviation / uniform(32)) + half(-15.5 * deviation / uniform(32))
         + fiveBits(from: 0, &generator)
+    case .q2_K: twoBits(deviation, &generator)
+    case .q3_K: threeBits(deviation, &generator)
+    case .iq4_nl: signedHalf(deviation / unevenDeviation, &generator) + random(16, &generator)
+    case .iq4_xs: unevenGroups(deviation, &generator)
     case .q4_K: groupsOf32(deviation, levels: 16, &generator) + random(128, &generator)
     case .q5_K: groupsOf32(deviation, levels: 32, &generator) + random(32 + 128, &generator)
     case .q6_K: groupsOf16(deviation, &generator)
@@ -97,6 +101,70 @@ public enum RandomWeights {
       return UInt8(bitPattern: Int8(generator.index(below: 2) == 0 ? scale : -scale))
     }
     return quants + scales + half(deviation / (95.5 * uniform(64)))
+  }
+
+  /// Scales and minima of sixteen groups, each minimum equal to its scale, the bit pairs, d, m.
+  private static func twoBits(
+    _ deviation: Double, _ generator: inout SeededGenerator
+  ) -> [UInt8] {
+    let scales = (0..<16).map { _ in UInt8(8 + generator.index(below: 8)) * 0x11 }
+    let d = deviation / (rootMeanSquare(8..<16) * uniform(4))
+    return scales + random(64, &generator) + half(d) + half(1.5 * d)
+  }
+
+  /// The third bits, the bit pairs, the scales of sixteen groups, d. The quants are −4…3; scales of
+  /// both signs even out that their mean is half a step off.
+  private static func threeBits(
+    _ deviation: Double, _ generator: inout SeededGenerator
+  ) -> [UInt8] {
+    let quants = random(32 + 64, &generator)
+    let scales = (0..<16).map { _ in signedScale(&generator) }
+    let low = nibblePairs((0..<8).map { (scales[$0], scales[$0 + 8]) })
+    let high = (0..<4).map { index in
+      bitPairs((0..<4).map { scales[index + 4 * $0] >> 4 })
+    }.map { UInt8($0) }
+    let d = deviation / (rootMeanSquare(16..<32) * rootMeanSquare(-4..<4))
+    return quants + low + high + half(d)
+  }
+
+  /// d, the upper bit pairs and the lower nibbles of the scales of eight groups, the quants.
+  private static func unevenGroups(
+    _ deviation: Double, _ generator: inout SeededGenerator
+  ) -> [UInt8] {
+    let scales = (0..<8).map { _ in signedScale(&generator) }
+    let high = UInt16(bitPairs(scales.map { $0 >> 4 }))
+    let low = nibblePairs((0..<4).map { (scales[2 * $0], scales[2 * $0 + 1]) })
+    return half(deviation / (rootMeanSquare(16..<32) * unevenDeviation)) + littleEndian(high) + low
+      + random(128, &generator)
+  }
+
+  /// The root mean square of the sixteen levels of IQ4_NL and IQ4_XS, of squares 72,768 in all.
+  private static let unevenDeviation = (72_768.0 / 16).squareRoot()
+
+  /// Six bits that stand for a scale of 16…31 of either sign, 32 being zero.
+  private static func signedScale(_ generator: inout SeededGenerator) -> Int {
+    let scale = 16 + generator.index(below: 16)
+    return generator.index(below: 2) == 0 ? 32 + scale : 32 - scale
+  }
+
+  /// The lower four bits of two numbers in a byte each.
+  private static func nibblePairs(_ pairs: [(low: Int, high: Int)]) -> [UInt8] {
+    pairs.map { UInt8($0.low & 15 | ($0.high & 15) << 4) }
+  }
+
+  /// Numbers below 4 beside each other, the first in the lowest bits.
+  private static func bitPairs(_ numbers: [Int]) -> Int {
+    numbers.reversed().reduce(0) { $0 << 2 | $1 }
+  }
+
+  private static func signedHalf(
+    _ value: Double, _ generator: inout SeededGenerator
+  ) -> [UInt8] {
+    half(generator.index(below: 2) == 0 ? value : -value)
+  }
+
+  private static func rootMeanSquare(_ values: Range<Int>) -> Double {
+    (Double(values.reduce(0) { $0 + $1 * $1 }) / Double(values.count)).squareRoot()
   }
 
   private static func half(_ value: Double) -> [UInt8] {

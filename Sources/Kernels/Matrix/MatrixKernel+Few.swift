@@ -19,9 +19,13 @@ extension MatrixKernel {
       case .q4_1: FewTokens<BlockNumbers<Q4_1>>.multiply(product, rows: rows)
       case .q5_0: FewTokens<BlockNumbers<Q5_0>>.multiply(product, rows: rows)
       case .q5_1: FewTokens<BlockNumbers<Q5_1>>.multiply(product, rows: rows)
+      case .q2_K: FewTokens<BlockNumbers<Q2_K>>.multiply(product, rows: rows)
+      case .q3_K: FewTokens<BlockNumbers<Q3_K>>.multiply(product, rows: rows)
       case .q4_K: FewTokens<BlockNumbers<Q4_K>>.multiply(product, rows: rows)
       case .q5_K: FewTokens<BlockNumbers<Q5_K>>.multiply(product, rows: rows)
       case .q6_K: FewTokens<BlockNumbers<Q6_K>>.multiply(product, rows: rows)
+      case .iq4_nl: FewTokens<BlockNumbers<IQ4_NL>>.multiply(product, rows: rows)
+      case .iq4_xs: FewTokens<BlockNumbers<IQ4_XS>>.multiply(product, rows: rows)
       }
     }
   }
@@ -175,7 +179,9 @@ private enum BlockNumbers<Decoder: BlockDecoder>: StoredNumbers {
   // Blocks of 256 are decoded in groups of 32.
   @inline(__always) static var chainBit: Int { count == 32 ? 16 : 32 }
   @inline(__always)
-  static var pairsRows: Bool { Decoder.self == Q4_0.self || Decoder.self == Q4_1.self }
+  static var pairsRows: Bool {
+    Decoder.self == Q4_0.self || Decoder.self == Q4_1.self || Decoder.self == IQ4_NL.self
+  }
 
   @inline(__always)
   static func decode(_ source: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {

@@ -1,5 +1,82 @@
-// The formats with 256 numbers a block, in groups of 32 (Q4_K, Q5_K) or 16 (Q6_K) with a small
-// integer scale each.
+// The formats with 256 numbers a block, in groups of 32 (Q4_K, Q5_K) or 16 (Q2_K, Q3_K, Q6_K) with
+// a small integer scale each.
+
+/// 84 bytes: 16 bytes with a scale (lower nibble) and a minimum (upper) each, 64 bytes of bit pairs
+/// q, d, m.
+///
+/// number = (d · scale) · q − m · minimum, a scale and a minimum for each 16 numbers. Each half of the
+/// block (32 bytes of pairs) holds 128 numbers; the pairs of byte i serve number i of each 32 of
+/// these, from the lowest bits up.
+enum Q2_K: BlockDecoder {
+  static var format: BlockFormat { .q2_K }
+
+  @inline(__always)
+  static func decode(_ block: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {
+    let packed = block.sixteenBytes(at: 0)
+    let scales = block.scale(at: 80) * floats(lowNibbles(packed))
+    // Negated as a scalar: see `GroupScale`.
+    let negatedMinima = -block.scale(at: 82) * floats(highNibbles(packed))
+    let numbers = { (quants: SIMD16<UInt8>, group: Int) in
+      SIMD16(repeating: negatedMinima[group])
+        .addingProduct(SIMD16(repeating: scales[group]), floats(quants & 0x03))
+    }
+    for half in 0..<2 {
+      for sixteen in 0..<2 {
+        let pairs = block.sixteenBytes(at: 16 + 32 * half + 16 * sixteen)
+        let group = 8 * half + sixteen
+        // Written out, so that each index is known to be even or odd when this is compiled.
+        emit(16 * group, numbers(pairs, group))
+        emit(16 * group + 32, numbers(pairs &>> 2, group + 2))
+        emit(16 * group + 64, numbers(pairs &>> 4, group + 4))
+        emit(16 * group + 96, numbers(pairs &>> 6, group + 6))
+      }
+    }
+  }
+}
+
+/// 110 bytes: 32 bytes of third bits, 64 bytes of bit pairs, 12 bytes of 6-bit scales of 16 groups, d.
+///
+/// number = (d · (scale − 32)) · (q − 4), a scale for each 16 numbers. The pairs lie as in Q2_K; bit
+/// g of byte i of the third bits belongs to number i of the g-th 32 numbers. Scale g has its lower
+/// four bits in the lower (g < 8) or upper nibble of byte g mod 8, its upper two in byte 8 + g mod 4,
+/// from the lowest bits up.
+enum Q3_K: BlockDecoder {
+  static var format: BlockFormat { .q3_K }
+
+  @inline(__always)
+  static func decode(_ block: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {
+    let scales = block.scale(at: 108) * signedFloats(sixBits(block + 96) &- 32)
+    let numbers = { (pairs: SIMD16<UInt8>, third: SIMD16<UInt8>, group: Int) in
+      SIMD16(repeating: scales[group])
+        * signedFloats(((pairs & 0x03) | ((third & 0x01) &<< 2)) &- 4)
+    }
+    for half in 0..<2 {
+      for sixteen in 0..<2 {
+        let pairs = block.sixteenBytes(at: 32 + 32 * half + 16 * sixteen)
+        let third = block.sixteenBytes(at: 16 * sixteen) &>> UInt8(truncatingIfNeeded: 4 * half)
+        let group = 8 * half + sixteen
+        emit(16 * group, numbers(pairs, third, group))
+        emit(16 * group + 32, numbers(pairs &>> 2, third &>> 1, group + 2))
+        emit(16 * group + 64, numbers(pairs &>> 4, third &>> 2, group + 4))
+        emit(16 * group + 96, numbers(pairs &>> 6, third &>> 3, group + 6))
+      }
+    }
+  }
+
+  /// The scales 0…63 of the sixteen groups.
+  @inline(__always)
+  private static func sixBits(_ packed: UnsafeRawPointer) -> SIMD16<UInt8> {
+    let low = UInt64(littleEndian: packed.loadUnaligned(as: UInt64.self))
+    let high = UInt64(
+      UInt32(littleEndian: packed.loadUnaligned(fromByteOffset: 8, as: UInt32.self)))
+    // Bytes 0…3 hold the pairs of groups 0…3, bytes 4…7, moved down by one pair, those of 4…7.
+    let pairs = high | (high &>> 2) &<< 32
+    let halves = SIMD2(
+      low & 0x0f0f_0f0f_0f0f_0f0f | (pairs & 0x0303_0303_0303_0303) &<< 4,
+      (low &>> 4) & 0x0f0f_0f0f_0f0f_0f0f | ((pairs &>> 4) & 0x0303_0303_0303_0303) &<< 4)
+    return unsafeBitCast(halves, to: SIMD16<UInt8>.self)
+  }
+}
 
 /// 144 bytes: d, m, 12 bytes of 6-bit scales and minima of 8 groups, 128 bytes of nibbles q.
 ///

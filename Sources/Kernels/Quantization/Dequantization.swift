@@ -20,9 +20,13 @@ func dequantize(
   case .q4_1: dequantizeBlocks(Q4_1.self, source, elements, into: target)
   case .q5_0: dequantizeBlocks(Q5_0.self, source, elements, into: target)
   case .q5_1: dequantizeBlocks(Q5_1.self, source, elements, into: target)
+  case .q2_K: dequantizeBlocks(Q2_K.self, source, elements, into: target)
+  case .q3_K: dequantizeBlocks(Q3_K.self, source, elements, into: target)
   case .q4_K: dequantizeBlocks(Q4_K.self, source, elements, into: target)
   case .q5_K: dequantizeBlocks(Q5_K.self, source, elements, into: target)
   case .q6_K: dequantizeBlocks(Q6_K.self, source, elements, into: target)
+  case .iq4_nl: dequantizeBlocks(IQ4_NL.self, source, elements, into: target)
+  case .iq4_xs: dequantizeBlocks(IQ4_XS.self, source, elements, into: target)
   }
 }
 

@@ -47,6 +47,6 @@ extension DecoderBlueprint {
   init(_ file: GGUFFile, name: String) throws(ModelError) {
     var metadata = try DecoderMetadata(file, name: name)
     self = try metadata.architecture.blueprint(&metadata)
-    try metadata.refuseUnknownSettings()
+    if let problem = metadata.unknownSettings().first { throw problem }
   }
 }

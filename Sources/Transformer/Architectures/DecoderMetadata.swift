@@ -153,19 +153,19 @@ struct DecoderMetadata {
     return value
   }
 
-  /// To be called when the blueprint is filled.
-  func refuseUnknownSettings() throws(ModelError) {
-    for (key, value) in file.metadata.sorted(by: { $0.key < $1.key })
-    where key.hasPrefix(full("")) && !known.contains(key) {
+  /// What is wrong with the settings that nothing asked for; to be called when the blueprint is
+  /// filled.
+  func unknownSettings() -> [ModelError] {
+    file.metadata.sorted { $0.key < $1.key }.compactMap { key, value in
+      guard key.hasPrefix(full("")), !known.contains(key) else { return nil }
       let setting = String(key.dropFirst(full("").count))
       guard let allowed = architecture.unusedSettings[setting] else {
-        throw ModelError(file: name, .unknownSetting(key: key, value: value.plainText))
+        return ModelError(file: name, .unknownSetting(key: key, value: value.plainText))
       }
-      guard allowed.contains(value.plainText) else {
-        throw problem(
-          setting, value.plainText,
-          allowed.map { "\"\($0)\"" }.joined(separator: ", ") + " (nothing else is implemented)")
-      }
+      guard !allowed.contains(value.plainText) else { return nil }
+      return problem(
+        setting, value.plainText,
+        allowed.map { "\"\($0)\"" }.joined(separator: ", ") + " (nothing else is implemented)")
     }
   }
 

@@ -1,5 +1,6 @@
 import GGUF
 import Kernels
+import Tensors
 
 /// The tensors of a decoder, checked against its blueprint. Matrices stay where the file is mapped;
 /// the norms' vectors are copied.
@@ -34,6 +35,23 @@ struct DecoderWeights {
     _ file: GGUFFile, _ blueprint: DecoderBlueprint, name: String
   ) throws(ModelError) {
     var reader = Reader(file, name: name)
+    self = try DecoderWeights(&reader, blueprint)
+    if let problem = reader.surplus(blueprint.architecture).first { throw problem }
+  }
+
+  /// Everything for which the other initialiser would throw.
+  static func problems(_ file: GGUFFile, _ blueprint: DecoderBlueprint) -> [ModelError] {
+    var reader = Reader(file, name: file.name)
+    reader.problems = []
+    do {
+      _ = try DecoderWeights(&reader, blueprint)
+    } catch {
+      preconditionFailure("DecoderWeights.problems: a reader that collects threw \(error)")
+    }
+    return (reader.problems ?? []) + reader.surplus(blueprint.architecture)
+  }
+
+  private init(_ reader: inout Reader, _ blueprint: DecoderBlueprint) throws(ModelError) {
     let hidden = blueprint.hiddenSize
     let vocabulary = blueprint.vocabularySize
     embedding = try reader.matrix(Self.embeddingName, columns: hidden, rows: vocabulary)
@@ -45,7 +63,6 @@ struct DecoderWeights {
     output =
       reader.has(Self.outputName)
       ? try reader.matrix(Self.outputName, columns: hidden, rows: vocabulary) : embedding
-    try reader.requireNothingElse(blueprint.architecture)
   }
 
   /// Reads tensors by name and remembers which.
@@ -54,6 +71,8 @@ struct DecoderWeights {
     let name: String
     let shapes: [String: [Int]]
     var taken: Set<String> = []
+    /// Where problems are collected rather than thrown; what has one is empty.
+    var problems: [ModelError]?
 
     init(_ file: GGUFFile, name: String) {
       self.file = file
@@ -89,46 +108,64 @@ struct DecoderWeights {
     mutating func matrix(
       _ tensor: String, columns: Int, rows: Int
     ) throws(ModelError) -> WeightMatrix {
-      try take(tensor, shape: [columns, rows])
-      do {
-        return try file.weightMatrix(tensor)
-      } catch {
-        throw ModelError(file: name, .unreadable(error.description))
+      try sound(or: WeightMatrix(Matrix(rows: 0, columns: 0))) { reader throws(ModelError) in
+        try reader.take(tensor, shape: [columns, rows])
+        return try reader.read { file throws(GGUFError) in try file.weightMatrix(tensor) }
       }
     }
 
     mutating func vector(_ tensor: String, count: Int) throws(ModelError) -> [Float] {
-      try take(tensor, shape: [count])
-      let values: [Float]
+      try sound(or: []) { reader throws(ModelError) in
+        try reader.take(tensor, shape: [count])
+        let values = try reader.read { file throws(GGUFError) in try file.vector(tensor) }
+        if let index = values.firstIndex(where: { !$0.isFinite }) {
+          throw ModelError(
+            file: reader.name,
+            .weightNotFinite(tensor: tensor, index: index, value: "\(values[index])"))
+        }
+        return values
+      }
+    }
+
+    /// What `body` gives; where it throws and problems are collected, `empty`.
+    private mutating func sound<Weights>(
+      or empty: Weights, _ body: (inout Reader) throws(ModelError) -> Weights
+    ) throws(ModelError) -> Weights {
       do {
-        values = try file.vector(tensor)
+        return try body(&self)
+      } catch {
+        guard problems != nil else { throw error }
+        problems?.append(error)
+        return empty
+      }
+    }
+
+    private func read<Weights>(
+      _ body: (GGUFFile) throws(GGUFError) -> Weights
+    ) throws(ModelError) -> Weights {
+      do {
+        return try body(file)
       } catch {
         throw ModelError(file: name, .unreadable(error.description))
       }
-      if let index = values.firstIndex(where: { !$0.isFinite }) {
-        throw ModelError(
-          file: name,
-          .weightNotFinite(tensor: tensor, index: index, value: "\(values[index])"))
-      }
-      return values
     }
 
     private mutating func take(_ tensor: String, shape: [Int]) throws(ModelError) {
       guard let found = shapes[tensor] else {
         throw ModelError(file: name, .missingTensor(tensor))
       }
+      taken.insert(tensor)
       let further = found.dropFirst(shape.count)
       guard found.starts(with: shape), further.allSatisfy({ $0 == 1 }) else {
         throw ModelError(file: name, .tensorShape(name: tensor, found: found, expected: shape))
       }
-      taken.insert(tensor)
     }
 
-    /// A tensor that was not read would change what the model computes: a bias, an expert, scaled
-    /// frequencies.
-    func requireNothingElse(_ architecture: String) throws(ModelError) {
-      if let tensor = file.tensors.first(where: { !taken.contains($0.name) }) {
-        throw ModelError(file: name, .unknownTensor(tensor.name, architecture: architecture))
+    /// Tensors that were not read: each would change what the model computes (a bias, an expert,
+    /// scaled frequencies).
+    func surplus(_ architecture: String) -> [ModelError] {
+      file.tensors.filter { !taken.contains($0.name) }.map {
+        ModelError(file: name, .unknownTensor($0.name, architecture: architecture))
       }
     }
   }

@@ -17,39 +17,43 @@ struct ModelsCommand: ParsableCommand {
     @Flag(help: "Print JSON.") var json = false
 
     func run() throws {
-      let catalogue = try ModelCatalogue.builtIn()
+      let listing = ModelListing(catalogue: try ModelCatalogue.builtIn())
       if json {
-        try Output.prettyJSON(ModelListing.json(catalogue))
-        return
+        try Output.prettyJSON(listing.json())
+      } else {
+        try Output.text(listing.text)
       }
-      let rows = catalogue.models.map { model in
-        [
-          model.name, ModelListing.isPulled(model, in: catalogue) ? "yes" : "no",
-          String(format: "%.1f MB", Double(model.bytes) / 1e6), model.licence, model.summary,
-        ]
-      }
-      try Output.text(
-        TextTable(
-          header: ["name", "pulled", "size", "licence", "what"], rows: rows, rightAligned: [2]
-        ).text)
     }
   }
 
   struct Pull: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Fetches a model of the catalogue and verifies it.",
-      discussion: "Example: tca-lab models pull smollm2-135m-instruct")
+      discussion: """
+        A model with terms of its own asks whether they are accepted; without a terminal \
+        --accept-licence says so.
+        Example: tca-lab models pull smollm2-135m-instruct
+        """)
     @Argument(help: "A name of the catalogue.") var name: String
+    @Option(
+      name: .customLong("accept-licence"),
+      help: ArgumentHelp("Accept a model's terms, by their word, such as gemma.", valueName: "word")
+    )
+    var acceptedLicence: String?
 
     func run() throws {
       let catalogue = try ModelCatalogue.builtIn()
       let model = try catalogue.requireModel(named: name)
+      let ask: ((CatalogueModel.Terms) -> Bool)? = Log.canAsk ? { Self.ask($0) } : nil
+      let consent = try LicenceConsent(
+        to: model, in: catalogue.cache, word: acceptedLicence, ask: ask)
+      if let terms = model.terms { Log.line("\(terms.title), accepted: \(terms.page)") }
       let interruption = Interruption()
       let puller = ModelPuller(
         cache: catalogue.cache, isInterrupted: { interruption.isRequested }, report: Self.tell)
       let outcome: ModelPuller.Outcome
       do {
-        outcome = try puller.pull(model)
+        outcome = try puller.pull(model, with: consent)
       } catch {
         Log.endProgress()
         throw error.reason == .interrupted
@@ -59,6 +63,10 @@ struct ModelsCommand: ParsableCommand {
         outcome == .alreadyThere
           ? "\(name) is there already, and its digest is right" : "\(name) pulled and verified")
       try Output.text(catalogue.cache.path(of: model))
+    }
+
+    private static func ask(_ terms: CatalogueModel.Terms) -> Bool {
+      Log.ask("This model is under the \(terms.title): \(terms.page)\nDo you accept them? [y/N] ")
     }
 
     private static func tell(_ step: ModelPuller.Step) {
@@ -76,15 +84,18 @@ struct ModelsCommand: ParsableCommand {
 
   struct Inspect: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Shows what a GGUF file holds.",
-      discussion: "Example: tca-lab models inspect model.gguf")
+      abstract: "Shows what a GGUF file holds, and whether it can be run.",
+      discussion: """
+        Any architecture is shown, and a file that is cut off as far as it goes.
+        Example: tca-lab models inspect model.gguf
+        """)
     @Argument(help: "A GGUF file, or a pulled model's name.") var file: String
     @Flag(help: "Print JSON.") var json = false
 
     func run() throws {
       let path = try ModelCatalogue.builtIn().resolve(file)
-      let listing = FileListing(try GGUFFile(path: path))
-      if json { try Output.prettyJSON(listing.json) } else { try Output.text(listing.text) }
+      let listing = FileListing(try GGUFFile(surveying: path))
+      if json { try Output.prettyJSON(listing.json()) } else { try Output.text(listing.text) }
     }
   }
 }

