@@ -103,11 +103,13 @@ class Model:
 
     def matrix(self, ours, theirs, rows, columns, deviation, permuted_heads=None):
         weights = (deviation * self.random.standard_normal((rows, columns))).astype(np.float32)
-        data = gguf.quants.quantize(weights, self.format)
-        self.state[theirs + ".weight"] = gguf.quants.dequantize(data, self.format)
+        # As llama.cpp does where rows are no whole blocks.
+        format = self.format if columns % 32 == 0 else FORMATS.F16
+        data = gguf.quants.quantize(weights, format)
+        self.state[theirs + ".weight"] = gguf.quants.dequantize(data, format)
         if permuted_heads:
             data = permute(data, permuted_heads)
-        self.writer.add_tensor(ours + ".weight", data, raw_dtype=self.format)
+        self.writer.add_tensor(ours + ".weight", data, raw_dtype=format)
 
     def vector(self, ours, theirs, values, permuted_heads=None):
         self.state[theirs] = values.astype(np.float32)
@@ -164,7 +166,7 @@ def rounded(values, digits=6):
 def case(name, file, model, seed, count, scaling=None, opened_for=None, steps=10):
     ids = np.random.default_rng(seed).integers(3, VOCABULARY, count).tolist()
     logits = model(input_ids=torch.tensor([ids]), use_cache=False).logits[0].double()
-    log_probabilities = torch.log_softmax(logits[:-1], -1)[torch.arange(count - 1), torch.tensor(ids[1:])]
+    log_probabilities = torch.log_softmax(logits[:-1], -1)[torch.arange(count - 1), torch.tensor(ids[1:], dtype=torch.long)]
     new, gaps, text = [], [], list(ids)
     for _ in range(steps):
         last = model(input_ids=torch.tensor([text]), use_cache=False).logits[0, -1]
@@ -240,7 +242,7 @@ def llama3_cases(folder):
     config = transformers.LlamaConfig(head_dim=64, rope_parameters=rope, max_position_embeddings=512)
     scaled, _ = ROPE_INIT_FUNCTIONS["llama3"](config, torch.device("cpu"))
     model = Model("llama3", "llama", 2, hidden=64, heads=4, kv_heads=1, dimension=64, inner=64, layers=2, context=512,
-                  format=FORMATS.F16, tied=False, biases=True, base=5e5, factors=plain / scaled.double().numpy(),
+                  format=FORMATS.Q5_1, tied=False, biases=True, base=5e5, factors=plain / scaled.double().numpy(),
                   settings=[("rope.dimension_count", 64), ("vocab_size", VOCABULARY)])
     model.write(folder)
     yield case("llama 3 with biases", "llama3", model.load("llama", rope, attention_bias=True), 31, 250)
@@ -248,7 +250,7 @@ def llama3_cases(folder):
 
 def mistral_cases(folder):
     model = Model("mistral", "llama", 3, hidden=64, heads=4, kv_heads=4, dimension=16, inner=64, layers=2, context=64,
-                  window=24, format=FORMATS.Q4_1)
+                  window=24, format=FORMATS.F16)
     model.write(folder)
     windowed = model.load("mistral", theirs(None, 1e4, 16, 64), sliding_window=24)
     for count in (13, 23, 24):
@@ -285,7 +287,7 @@ def gemma_cases(folder):
         return model.load("gemma3", rope, sliding_window=model.window, layer_types=pattern,
                           query_pre_attn_scalar=scalar, hidden_activation="gelu_pytorch_tanh")
 
-    model = Model("gemma3", "gemma3", 6, hidden=64, heads=2, kv_heads=1, dimension=32, inner=96, layers=7, context=160,
+    model = Model("gemma3", "gemma3", 6, hidden=64, heads=2, kv_heads=1, dimension=32, inner=64, layers=7, context=160,
                   window=16, head_norms=True, gemma=True, base=1e6,
                   settings=[("rope.scaling.type", "linear"), ("rope.scaling.factor", 8.0)])
     model.write(folder)
@@ -332,7 +334,7 @@ def rotary():
 
 
 def main(folder):
-    torch.manual_seed(0)
+    transformers.logging.set_verbosity_error()
     pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
     cases = [case for cases in (llama_cases, llama3_cases, mistral_cases, qwen_cases, gemma_cases) for case in cases(folder)]
     made_with = {

@@ -43,6 +43,6 @@ extension Architecture {
   private static func scale(_ metadata: inout DecoderMetadata) throws(ModelError) -> Double? {
     guard try metadata.layers() == 62 else { return nil }
     let hidden = Double(try metadata.size("embedding_length"))
-    return (Double(try metadata.size("attention.head_count")) / hidden).squareRoot()
+    return 1 / (hidden / Double(try metadata.size("attention.head_count"))).squareRoot()
   }
 }
