@@ -84,7 +84,7 @@ struct SpecReadingTests {
           3:3 $.name: "../results" cannot name an experiment; allowed: a text of 1 to 100 characters that can name a folder: no "/", "\" or control characters, no "." or "-" first, no blank at an end
           4:3 $.question: "7" is a number; allowed: a text
           5:14 $.models[0]: "smollm2-135m-instuct" is no model of the catalogue; allowed: smollm2-135m-instruct, or {"name": …, "path": …} for a file; did you mean "smollm2-135m-instruct"?
-          5:55 $.models[1].path: "lost.gguf" is no file: looked for /specs/lost.gguf; allowed: the path of a GGUF file, relative to the spec file
+          5:55 $.models[1].path: "lost.gguf" is no file: looked for /specs/lost.gguf; allowed: the path of a GGUF file, relative to the spec file, or a name of the catalogue
           6:3 $.contextLenghts: "contextLenghts" is no key of a spec; allowed: schemaVersion, name, question, models, contextLengths, strategies, tasks, metrics, warmups, repeats, seed, threads
           7:27 $.contextLengths[1]: "1024" is a string; allowed: a whole number, at least 2
           7:42 $.contextLengths[3]: "512" stands twice in this list; keep one
@@ -190,7 +190,7 @@ struct SpecReadingTests {
       (#"{"factor": 4}"#, #": "type" is missing; allowed: linear, ntk, dynamic-ntk, yarn, llama3"#),
       (
         #"{"type": "dynamic", "factor": 4}"#,
-        #".type: "dynamic" is no kind of rotary scaling; allowed: linear, ntk, dynamic-ntk, yarn, llama3"#
+        #".type: "dynamic" is no kind of rotary scaling; allowed: linear, ntk, dynamic-ntk, yarn, llama3; did you mean "dynamic-ntk"?"#
       ),
       (
         #"{"type": "yarm", "factor": 4}"#,
