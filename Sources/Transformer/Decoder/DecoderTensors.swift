@@ -1,5 +1,6 @@
 import GGUF
 import Kernels
+import Tensors
 
 /// The tensors of a model file, checked as they are taken.
 ///
@@ -10,6 +11,8 @@ struct DecoderTensors {
   /// What error messages call the file.
   private let name: String
   private var taken: Set<String> = []
+  /// Where problems are collected rather than thrown; a tensor that has one is empty.
+  var problems: [ModelError]?
 
   init(_ file: GGUFFile, name: String) {
     self.file = file
@@ -31,11 +34,9 @@ struct DecoderTensors {
   mutating func matrix(
     _ tensor: String, columns: Int, rows: Int
   ) throws(ModelError) -> WeightMatrix {
-    try take(tensor, shape: [columns, rows])
-    do {
-      return try file.weightMatrix(tensor)
-    } catch {
-      throw ModelError(file: name, .unreadable(error.description))
+    try sound(or: WeightMatrix(Matrix(rows: 0, columns: 0))) { tensors throws(ModelError) in
+      try tensors.take(tensor, shape: [columns, rows])
+      return try tensors.read { file throws(GGUFError) in try file.weightMatrix(tensor) }
     }
   }
 
@@ -52,28 +53,48 @@ struct DecoderTensors {
   private mutating func vector(
     _ tensor: String, count: Int, allowed: String, _ isAllowed: (Float) -> Bool
   ) throws(ModelError) -> [Float] {
-    try take(tensor, shape: [count])
-    let values: [Float]
+    try sound(or: []) { tensors throws(ModelError) in
+      try tensors.take(tensor, shape: [count])
+      let values = try tensors.read { file throws(GGUFError) in try file.vector(tensor) }
+      if let index = values.firstIndex(where: { !isAllowed($0) }) {
+        throw ModelError(
+          file: tensors.name,
+          .weight(tensor: tensor, index: index, value: "\(values[index])", allowed: allowed))
+      }
+      return values
+    }
+  }
+
+  /// What `body` gives; where it throws and problems are collected, `empty`.
+  private mutating func sound<Weights>(
+    or empty: Weights, _ body: (inout DecoderTensors) throws(ModelError) -> Weights
+  ) throws(ModelError) -> Weights {
     do {
-      values = try file.vector(tensor)
+      return try body(&self)
+    } catch {
+      guard problems != nil else { throw error }
+      problems?.append(error)
+      return empty
+    }
+  }
+
+  private func read<Weights>(
+    _ body: (GGUFFile) throws(GGUFError) -> Weights
+  ) throws(ModelError) -> Weights {
+    do {
+      return try body(file)
     } catch {
       throw ModelError(file: name, .unreadable(error.description))
     }
-    if let index = values.firstIndex(where: { !isAllowed($0) }) {
-      throw ModelError(
-        file: name,
-        .weight(tensor: tensor, index: index, value: "\(values[index])", allowed: allowed))
-    }
-    return values
   }
 
   private mutating func take(_ tensor: String, shape: [Int]) throws(ModelError) {
     let found = try self.shape(of: tensor)
+    taken.insert(tensor)
     let further = found.dropFirst(shape.count)
     guard found.starts(with: shape), further.allSatisfy({ $0 == 1 }) else {
       throw ModelError(file: name, .tensorShape(name: tensor, found: found, expected: shape))
     }
-    taken.insert(tensor)
   }
 
   /// What is wrong with the tensors that were not taken; to be called when everything is.

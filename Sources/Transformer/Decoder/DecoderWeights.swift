@@ -53,7 +53,23 @@ struct DecoderWeights {
     output =
       tensors.has(Self.outputName)
       ? try tensors.matrix(Self.outputName, columns: hidden, rows: vocabulary) : embedding
-    if let problem = tensors.surplus(blueprint.architecture).first { throw problem }
+    if tensors.problems == nil, let problem = tensors.surplus(blueprint.architecture).first {
+      throw problem
+    }
+  }
+
+  /// Everything for which the initialiser would throw.
+  ///
+  /// - Parameter tensors: those that the blueprint was read with.
+  static func problems(_ tensors: DecoderTensors, _ blueprint: DecoderBlueprint) -> [ModelError] {
+    var tensors = tensors
+    tensors.problems = tensors.problems ?? []
+    do {
+      _ = try DecoderWeights(&tensors, blueprint)
+    } catch {
+      preconditionFailure("DecoderWeights.problems: tensors that collect problems threw \(error)")
+    }
+    return (tensors.problems ?? []) + tensors.surplus(blueprint.architecture)
   }
 }
 
