@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes Tests/Golden/models/*.gguf and tiny.json: tiny random models, and what transformers computes with them.
 
-    python3 -m pip install torch==2.13.0 transformers==5.24.0 gguf numpy
+    python3 -m pip install torch==2.13.0 transformers==5.24.0 gguf==0.19.0 numpy
     python3 scripts/vectors/models.py Tests/Golden/models
 
 Each model is random weights, quantised and dequantised by `gguf`, in two places: a GGUF file as llama.cpp's converter
@@ -15,6 +15,7 @@ and `rotary` (frequencies, attention factor, and cosines and sines at positions 
 `ntk` is not in transformers: there it is the default embedding of the larger base.
 """
 
+import importlib.metadata
 import json
 import math
 import pathlib
@@ -339,7 +340,7 @@ def main(folder):
     cases = [case for cases in (llama_cases, llama3_cases, mistral_cases, qwen_cases, gemma_cases) for case in cases(folder)]
     made_with = {
         "script": "scripts/vectors/models.py", "python": platform.python_version(), "torch": torch.__version__,
-        "transformers": transformers.__version__, "numpy": np.__version__,
+        "transformers": transformers.__version__, "numpy": np.__version__, "gguf": importlib.metadata.version("gguf"),
         "arithmetic": "float32, eager attention, no cache",
     }
     lines = ",\n".join(json.dumps(one, ensure_ascii=False) for one in cases)
