@@ -16,6 +16,13 @@ public struct LayerGeometry: Sendable, Hashable {
     self.window = window
   }
 
+  /// Pairs of a query and a key that it sees, of a prompt.
+  public func causalPairs(tokens: Int) -> Double {
+    // Queries from the window's length on see a whole window each.
+    let (growing, length) = (Double(min(tokens, window ?? tokens)), Double(tokens))
+    return growing * (growing + 1) / 2 + (length - growing) * growing
+  }
+
   /// 1/√headDimension, the scale of nearly every model.
   public static func usualScale(headDimension: Int) -> Double {
     1 / Double(headDimension).squareRoot()

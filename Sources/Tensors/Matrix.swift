@@ -41,6 +41,18 @@ public struct Matrix: Sendable, Equatable {
       elements: Array(elements[range.lowerBound * columns..<range.upperBound * columns]))
   }
 
+  /// `self[r, :] = row` for every r; traps unless `row` has a number for each column.
+  public mutating func fillRows(with row: [Float]) {
+    precondition(
+      row.count == columns, "Matrix.fillRows: \(row.count) numbers for \(columns) columns")
+    let source = row.span
+    let (rows, columns) = (rows, columns)
+    var target = elements.mutableSpan
+    for r in 0..<rows {
+      for i in source.indices { target[r * columns + i] = source[i] }
+    }
+  }
+
   /// `self[first + i, :] = source[range.lowerBound + i, :]`; traps unless the shapes agree.
   public mutating func replaceRows(from first: Int, with source: Matrix, rows range: Range<Int>) {
     precondition(

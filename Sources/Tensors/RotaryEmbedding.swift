@@ -12,17 +12,21 @@ public struct RotaryEmbedding: Sendable, Hashable {
   public var layout: Layout
   /// Radians per position, one for each dimension pair.
   public var frequencies: [Double]
+  /// What queries and keys are multiplied with as they are rotated (YaRN's attention factor); 1 in
+  /// nearly every model. Logits have its square. What is rotated already only turns further.
+  public var magnitude: Double
 
   /// `base^(-2i/d)` for pair i.
   public init(base: Double, dimensions: Int, layout: Layout) {
-    self.layout = layout
-    frequencies = (0..<dimensions / 2).map { pair in
-      pow(base, -2 * Double(pair) / Double(dimensions))
-    }
+    self.init(
+      frequencies: (0..<dimensions / 2).map { pair in
+        pow(base, -2 * Double(pair) / Double(dimensions))
+      }, layout: layout)
   }
 
-  public init(frequencies: [Double], layout: Layout) {
+  public init(frequencies: [Double], layout: Layout, magnitude: Double = 1) {
     self.frequencies = frequencies
     self.layout = layout
+    self.magnitude = magnitude
   }
 }

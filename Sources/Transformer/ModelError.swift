@@ -19,8 +19,8 @@ public struct ModelError: Error, CustomStringConvertible, Sendable {
     case tensorShape(name: String, found: [Int], expected: [Int])
     /// A tensor that the computation would ignore.
     case unknownTensor(String, architecture: String)
-    /// A norm's weight that is infinite or not a number.
-    case weightNotFinite(tensor: String, index: Int, value: String)
+    /// A number of a vector, such as a norm's weight, that cannot be computed with.
+    case weight(tensor: String, index: Int, value: String, allowed: String)
     case noTokens
     case tokenOutOfRange(token: Int, index: Int, vocabularySize: Int)
     /// Positions beyond those the model was made for.
@@ -69,10 +69,10 @@ public struct ModelError: Error, CustomStringConvertible, Sendable {
       tensor \(Self.quoted(name)) is no part of the architecture "\(architecture)" as implemented \
       here, and ignoring it would change the model's output
       """
-    case .weightNotFinite(let tensor, let index, let value):
+    case .weight(let tensor, let index, let value, let allowed):
       """
-      tensor "\(tensor)" has the value "\(value)" at index \(index); allowed are finite numbers: \
-      the file is damaged
+      tensor "\(tensor)" has the value "\(value)" at index \(index); allowed are \(allowed): the \
+      file is damaged
       """
     case .noTokens:
       "there are no tokens to run; at least 1 is needed"

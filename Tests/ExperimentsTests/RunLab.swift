@@ -68,7 +68,9 @@ final class RunLab {
       tasks: TaskRegistry.builtIn.descriptions, catalogueModels: [],
       shippedTexts: Corpus.shippedNames, folder: folder.path, cores: 2,
       textDigest: { try Corpus(named: $0, folder: folder).digest },
-      modelFacts: { try? ModelFacts(name: $0.name, path: $0.path ?? "") },
+      modelFacts: {
+        try? ModelFacts(name: $0.name, path: $0.path ?? "", ropeScaling: $0.ropeScaling)
+      },
       strategyProblems: SpecEnvironment.problems(in: .builtIn),
       taskProblems: TaskRegistry.builtIn.problems,
       fileProblems: {
@@ -115,10 +117,7 @@ final class RunLab {
         plan: ExperimentPlan(checked), metrics: checked.spec.metrics,
         warmups: checked.spec.warmups, repeats: checked.spec.repeats, isFresh: isFresh,
         folder: folder.url),
-      models: ModelShelf(
-        paths: [checked.models[0].name: checked.models[0].path],
-        synthetic: checked.models[0].synthetic.map { [checked.models[0].name: $0] } ?? [:],
-        workspace: workspace),
+      models: ModelShelf(checked.models, workspace: workspace),
       sink: store,
       isInterrupted: {
         checkpoints += 1

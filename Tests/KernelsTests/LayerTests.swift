@@ -50,6 +50,43 @@ struct LayerTests {
     }
   }
 
+  @Test(
+    "Heads are normalised one by one, in place", arguments: [(1, 10), (3, 16), (4, 64), (2, 256)])
+  func headNorm(heads: Int, dimension: Int) throws {
+    var numbers = TestNumbers(seed: heads)
+    var matrix = numbers.matrix(37, heads * dimension)
+    let weight = numbers.floats(dimension)
+    var expected = Matrix(rows: 37 * heads, columns: dimension)
+    Normalization.rms(
+      Matrix(rows: 37 * heads, columns: dimension, elements: matrix.elements), weight: weight,
+      epsilon: 1e-6, into: &expected, workers: try Self.pool())
+    Normalization.rms(
+      headsOf: &matrix, weight: weight, epsilon: 1e-6, workers: try Self.pool())
+    #expect(matrix.elements == expected.elements)
+  }
+
+  @Test("A norm is added to some rows and leaves the others", arguments: [1, 17, 640])
+  func addedNorm(columns: Int) throws {
+    var numbers = TestNumbers(seed: columns)
+    let input = numbers.matrix(40, columns)
+    let before = numbers.matrix(50, columns)
+    let weight = numbers.floats(columns)
+    var norm = Matrix(rows: 40, columns: columns)
+    Normalization.rms(
+      input, weight: weight, epsilon: 1e-6, into: &norm, workers: try Self.pool())
+    var sum = before
+    Normalization.addRMS(
+      input, weight: weight, epsilon: 1e-6, to: &sum, firstRow: 7, workers: try Self.pool())
+    for row in 0..<50 {
+      for column in 0..<columns {
+        let added = (7..<47).contains(row) ? norm[row - 7, column] : 0
+        // The sum may be rounded once instead of twice.
+        #expect(
+          abs(sum[row, column] - (before[row, column] + added)) <= 1e-6 * (1 + abs(added)))
+      }
+    }
+  }
+
   // MARK: Rotary embedding
 
   @Test("Both layouts of the rotary embedding give the golden rows")
@@ -142,12 +179,37 @@ struct LayerTests {
     }
     let up = numbers.matrix(1, count, scale: 3)
     let input = gate
-    Activation.siluMultiply(gate: &gate, up: up, workers: try Self.pool())
+    Activation.silu.multiply(gate: &gate, up: up, workers: try Self.pool())
     for index in 0..<count {
       let x = Double(input.elements[index])
       let expected = x / (1 + exp(-x)) * Double(up.elements[index])
       // Below −87 the exponential is infinite or flushed: the result is 0 or below 1e−35 in size.
       #expect(abs(Double(gate.elements[index]) - expected) <= 5e-7 * abs(expected) + 1e-34)
+    }
+  }
+
+  // MARK: GELU
+
+  @Test(
+    "GELU times up is exact, also at the ends of the range", arguments: [1, 15, 16, 17, 20_000])
+  func gelu(count: Int) throws {
+    var numbers = TestNumbers(seed: count)
+    var gate = numbers.matrix(1, count, scale: 4)
+    if count > 16 {
+      for (index, value) in [0, -0.0, 1e30, -1e30, -6, -104, 1e-30, 6].enumerated() {
+        gate.elements[index] = Float(value)
+      }
+    }
+    let up = numbers.matrix(1, count, scale: 3)
+    let input = gate
+    Activation.gelu.multiply(gate: &gate, up: up, workers: try Self.pool())
+    for index in 0..<count {
+      let x = Double(input.elements[index])
+      let u = (2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)
+      let expected = x / 2 * (1 + tanh(u)) * Double(up.elements[index])
+      // The exponent is rounded: at x = −4, where it is 11, that is some 1e-6 of a tiny result.
+      let tolerance = 1e-6 * abs(expected) + 1e-7 * abs(Double(up.elements[index]))
+      #expect(abs(Double(gate.elements[index]) - expected) <= tolerance, "x = \(x)")
     }
   }
 
@@ -215,8 +277,16 @@ struct LayerTests {
       var rotated = input
       table.rotate(&rotated, firstPosition: 5, workers: pool)
       var gate = input
-      Activation.siluMultiply(gate: &gate, up: other, workers: pool)
-      return [norm, rotated, gate]
+      Activation.silu.multiply(gate: &gate, up: other, workers: pool)
+      var gelu = input
+      Activation.gelu.multiply(gate: &gelu, up: other, workers: pool)
+      var heads = input
+      Normalization.rms(
+        headsOf: &heads, weight: Array(weight[..<64]), epsilon: 1e-5, workers: pool)
+      var sum = other
+      Normalization.addRMS(
+        input, weight: weight, epsilon: 1e-5, to: &sum, firstRow: 0, workers: pool)
+      return [norm, rotated, gate, gelu, heads, sum]
     }
     for result in results { #expect(result == results[0]) }
   }

@@ -29,6 +29,30 @@ public struct GGUFWriter: Sendable {
 
   public init(version: UInt32 = 3) { self.version = version }
 
+  /// A file's keys and tensors, some keys with other values: nil leaves one out, a new one is added.
+  public init(copying file: GGUFFile, setting changes: [String: GGUFValue?] = [:]) {
+    self.init(version: UInt32(file.version))
+    for key in file.metadataKeys where changes[key] == nil {
+      if let value = file.metadata[key] { add(key, value) }
+    }
+    for case (let key, let value?) in changes.sorted(by: { $0.key < $1.key }) { add(key, value) }
+    for tensor in file.tensors {
+      let bytes = file.storage.bytes
+        .extracting(tensor.offset..<tensor.offset + tensor.byteCount)
+        .withUnsafeBytes { Array($0) }
+      add(
+        tensor: tensor.name, dimensions: tensor.dimensions, format: tensor.format, bytes: bytes)
+    }
+  }
+
+  /// Changes the tensors: takes some out, adds, damages.
+  public mutating func change(_ body: (inout [Tensor]) -> Void) { body(&tensors) }
+
+  /// The file, in memory.
+  public func file(named name: String = "tiny.gguf") throws(GGUFError) -> GGUFFile {
+    try GGUFFile(storage: ArrayStorage(encoded()), name: name)
+  }
+
   public mutating func add(_ key: String, _ value: GGUFValue) { keys.append((key, value)) }
 
   public mutating func add(

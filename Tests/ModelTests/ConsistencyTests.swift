@@ -9,7 +9,7 @@ extension RealModelTests {
     @Test("A prompt at once, token by token and in pieces gives the same logits")
     func decodeEqualsPrefill() throws {
       let tokens = Array(try Golden.load().logits[1].ids.prefix(96))
-      let model = try LocalModel.load()
+      let model = try LocalModel.smolLM2.load()
       let whole = try model.forward(
         tokens, firstPosition: 0, phase: .prefill, attention: model.denseSession(),
         keeping: tokens.indices)
@@ -41,7 +41,7 @@ extension RealModelTests {
     func threads() throws {
       let tokens = try Golden.load().logits[1].ids
       let results = try [1, 2].map { threads in
-        let model = try LocalModel.load(threadCount: threads)
+        let model = try LocalModel.smolLM2.load(threadCount: threads)
         var decoder = try GreedyDecoder(model, attention: model.denseSession(), prompt: tokens)
         var chosen: [Int32] = []
         try decoder.decode(atMost: 3) { token in
@@ -57,7 +57,7 @@ extension RealModelTests {
     @Test("Keeping the last row alone gives the last row of all")
     func keeping() throws {
       let tokens = try Golden.load().logits[0].ids
-      let model = try LocalModel.load()
+      let model = try LocalModel.smolLM2.load()
       let all = try model.score(tokens, attention: model.denseSession(), nextCount: 3)
       let last = try model.forward(
         tokens, firstPosition: 0, phase: .prefill, attention: model.denseSession(),

@@ -6,12 +6,13 @@ import Tokenization
 
 extension LocalModel {
   /// The first `count` tokens of a shipped corpus from a character on, single line ends joined to spaces.
-  static func tokens(_ count: Int, of corpus: String, fromCharacter first: Int) throws -> [Int32] {
+  func tokens(_ count: Int, of corpus: String, fromCharacter first: Int) throws -> [Int32] {
     let corpusPath = GoldenFiles.path("../../experiments/corpora/\(corpus).txt")
     let text = try String(contentsOf: URL(fileURLWithPath: corpusPath), encoding: .utf8)
     // A token is rarely longer than ten characters.
-    let passage = joinedLines(String(text.dropFirst(first).prefix(count * 10)))
-    return Array(try Tokenizer(of: GGUFFile(path: path)).encode(passage).prefix(count))
+    let passage = Self.joinedLines(String(text.dropFirst(first).prefix(count * 10)))
+    return Array(
+      try Tokenizer(of: GGUFFile(path: path)).encode(passage).prefix(count))
   }
 
   private static func joinedLines(_ text: String) -> String {

@@ -9,7 +9,7 @@ extension RealModelTests {
       arguments: [0, 1])
     func logits(index: Int) throws {
       let golden = try Golden.load().logits[index]
-      let model = try LocalModel.load()
+      let model = try LocalModel.smolLM2.load()
       #expect(golden.ids.count == golden.n)
       let scores = try model.score(golden.ids, attention: model.denseSession(), nextCount: 10)
       #expect(scores.next.map(\.token) == golden.topIDs)
@@ -25,7 +25,7 @@ extension RealModelTests {
       "24 greedy tokens are the reference's, but where two were nearly level", arguments: [0, 1])
     func greedy(index: Int) throws {
       let golden = try Golden.load().greedy[index]
-      let model = try LocalModel.load()
+      let model = try LocalModel.smolLM2.load()
       var decoder = try GreedyDecoder(
         model, attention: model.denseSession(), prompt: golden.ids)
       for (step, expected) in golden.newIDs.enumerated() {

@@ -14,7 +14,7 @@ extension RealModelTests {
 
     init() throws {
       golden = try Golden.modelTensors()
-      model = try LocalModel.load()
+      model = try LocalModel.smolLM2.load()
       tokens = try Golden.load().logits[0].ids
     }
 
@@ -22,7 +22,7 @@ extension RealModelTests {
       "Dequantised rows are the reference's, bit for bit",
       arguments: ["token_embd", "blk.0.attn_q", "blk.0.ffn_down"])
     func dequantisation(tensor: String) throws {
-      let file = try GGUFFile(path: LocalModel.path)
+      let file = try GGUFFile(path: LocalModel.smolLM2.path)
       let rows = try file.weightMatrix(tensor + ".weight").dequantizedRows(0..<2)
       let expected = try golden.tensor("deq.\(tensor).weight.rows0_1")
       #expect(expected.shape == [2, rows.columns])

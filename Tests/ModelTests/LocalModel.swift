@@ -8,15 +8,22 @@ import Transformer
 
 /// Everything that needs a real model: the program's numbers against an independent implementation's, on
 /// SmolLM2-135M-Instruct. One test at a time, each with a model of its own.
-@Suite("On SmolLM2-135M-Instruct", .serialized, .needsModel)
+@Suite("On SmolLM2-135M-Instruct", .serialized, .needs(.smolLM2))
 enum RealModelTests {}
 
-/// The real model that this suite runs on, if it lies in the program's cache.
-enum LocalModel {
-  static let fileName = "SmolLM2-135M-Instruct.Q4_1.gguf"
+/// A real model that tests run on, if it lies in the program's cache.
+struct LocalModel: Sendable {
+  /// In the catalogue.
+  let name: String
+  let fileName: String
 
-  /// `$XDG_CACHE_HOME/tca-lab`, or `~/.cache/tca-lab`.
-  static var path: String {
+  static let smolLM2 = LocalModel(
+    name: "smollm2-135m-instruct", fileName: "SmolLM2-135M-Instruct.Q4_1.gguf")
+  static let gemma3 = LocalModel(
+    name: "gemma3-270m", fileName: "gemma-3-270m-q4_k_m.gguf")
+
+  /// In `$XDG_CACHE_HOME/tca-lab`, or `~/.cache/tca-lab`.
+  var path: String {
     let environment = ProcessInfo.processInfo.environment
     let cache =
       environment["XDG_CACHE_HOME"].flatMap { $0.isEmpty ? nil : $0 }
@@ -24,9 +31,9 @@ enum LocalModel {
     return "\(cache)/tca-lab/\(fileName)"
   }
 
-  static var isPresent: Bool { FileManager.default.fileExists(atPath: path) }
+  var isPresent: Bool { FileManager.default.fileExists(atPath: path) }
 
-  static func load(threadCount: Int = 2) throws -> BlueprintDecoder {
+  func load(threadCount: Int = 2) throws -> BlueprintDecoder {
     let workspace = Workspace(workers: try WorkerPool(threadCount: threadCount))
     return try BlueprintDecoder(try GGUFFile(path: path), workspace: workspace, name: fileName)
   }
@@ -40,11 +47,11 @@ extension BlueprintDecoder {
 }
 
 extension Trait where Self == ConditionTrait {
-  /// Skips with a plain message where the model is not in the cache.
-  static var needsModel: Self {
+  /// Skips with a plain message where the model is not in the cache, unless `REQUIRE_MODEL=1`: then
+  /// its tests run, and fail.
+  static func needs(_ model: LocalModel) -> Self {
     .enabled(
-      if: LocalModel.isPresent,
-      "no model at \(LocalModel.path); `tca-lab models pull smollm2-135m-instruct` fetches it"
-    )
+      if: model.isPresent || ProcessInfo.processInfo.environment["REQUIRE_MODEL"] == "1",
+      "no model at \(model.path); `tca-lab models pull \(model.name)` fetches it")
   }
 }

@@ -7,13 +7,13 @@ extension RealModelTests {
   /// Sparse strategies at work on the model: prompt, compaction, decoding.
   @Suite("Sparse sessions") struct SparseSessionTests {
     private func prompt(_ count: Int) throws -> [Int32] {
-      try LocalModel.tokens(count, of: "persuasion", fromCharacter: 5000)
+      try LocalModel.smolLM2.tokens(count, of: "persuasion", fromCharacter: 5000)
     }
 
     @Test("A selection of everything gives the dense logits")
     func everything() throws {
       let tokens = try prompt(300)
-      let model = try LocalModel.load()
+      let model = try LocalModel.smolLM2.load()
       let dense = try lastLogits(model, tokens, model.denseSession())
       let wide = StreamingLLM {
         $0.sinks = 0
@@ -36,7 +36,7 @@ extension RealModelTests {
 
     @Test("StreamingLLM holds its sinks and window through decoding, not more")
     func streaming() throws {
-      let model = try LocalModel.load()
+      let model = try LocalModel.smolLM2.load()
       let strategy = StreamingLLM {
         $0.sinks = 4
         $0.localWindow = 124
@@ -58,7 +58,7 @@ extension RealModelTests {
 
     @Test("TCA compacts the prompt, thins each block that leaves the window, and goes on")
     func tca() throws {
-      let model = try LocalModel.load()
+      let model = try LocalModel.smolLM2.load()
       // Every head keeps the fewest tokens that a candidate can.
       let strategy = TCA {
         $0.blockSize = 64

@@ -14,7 +14,7 @@ extension RealModelTests {
 
     @Test("Kept tokens, density, error and dropped mass are those of the reference implementation")
     func agreement() throws {
-      let model = try LocalModel.load()
+      let model = try LocalModel.smolLM2.load()
       let session = try calibrated(on: "emma", model)
       let probe = ApproximationProbe(
         .isolated, dense: model.denseSession(), sparse: [session], keepsShadow: false)
@@ -27,7 +27,7 @@ extension RealModelTests {
         }
       }
       _ = try model.forward(
-        try LocalModel.tokens(Self.tokens, of: "persuasion", fromCharacter: 3000),
+        try LocalModel.smolLM2.tokens(Self.tokens, of: "persuasion", fromCharacter: 3000),
         firstPosition: 0, phase: .prefill, attention: probe, keeping: 0..<0)
 
       #expect(probe.failures == [nil])
@@ -52,7 +52,8 @@ extension RealModelTests {
       }
       let pass = strategy.makePass(shape: model.shape, workspace: model.workspace)
       _ = try model.forward(
-        try LocalModel.tokens(Self.tokens, of: corpus, fromCharacter: 3000), firstPosition: 0,
+        try LocalModel.smolLM2.tokens(Self.tokens, of: corpus, fromCharacter: 3000),
+        firstPosition: 0,
         phase: .prefill, attention: pass, keeping: 0..<0)
       let calibrated = try strategy.calibrated(by: pass.evidence()).strategy
       return AttentionSession(calibrated, shape: model.shape, workspace: model.workspace)

@@ -28,7 +28,7 @@ extension RealModelTests {
     init() throws {
       stored = try JSONDecoder().decode(
         Stored.self, from: Data(contentsOf: URL(fileURLWithPath: GoldenFiles.path("golden.json"))))
-      file = try GGUFFile(path: LocalModel.path)
+      file = try GGUFFile(path: LocalModel.smolLM2.path)
       tokenizer = try Tokenizer(of: file)
     }
 

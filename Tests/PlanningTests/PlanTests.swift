@@ -196,6 +196,11 @@ struct PlanTests {
       (#"{"matching": "tca"}"#, #"{"matching": "full"}"#, [3]),
       (#""corpus": "persuasion""#, #""corpus": "emma""#, [0, 1, 2, 3]),
       (#""corpus": "persuasion""#, #""protocol": "prefill""#, [0, 1, 2, 3]),
+      (
+        #"["smollm2-135m-instruct"]"#,
+        #"[{"name": "smollm2-135m-instruct", "ropeScaling": {"type": "ntk", "factor": 2}}]"#,
+        [0, 1, 2, 3]
+      ),
     ])
   func otherIdentity(old: String, new: String, touched: [Int]) throws {
     let before = try Self.identities(Self.single)
@@ -203,6 +208,19 @@ struct PlanTests {
     let after = try Self.identities(Self.single.replacing(old, with: new))
     #expect(before.count == 4 && after.count == 4)
     #expect(zip(before, after).enumerated().filter { $1.0 != $1.1 }.map(\.offset) == touched)
+  }
+
+  @Test("A model's identity holds its rotary scaling with the defaults of its type")
+  func scaledIdentity() throws {
+    let identities = try [
+      #"{"type": "yarn", "factor": 2}"#, #"{"factor": 2.0, "betaFast": 32, "type": "yarn"}"#,
+      #"{"type": "yarn", "factor": 3}"#, #"{"type": "yarn", "factor": 2, "betaFast": 16}"#,
+    ].map {
+      try Self.identities(
+        SpecSamples.spec(models: #"{"name": "a", "path": "tiny.gguf", "ropeScaling": \#($0)}"#))
+    }
+    #expect(identities[0] == identities[1])
+    #expect(Set(identities[1...].flatMap { $0 }).count == 3 * identities[0].count)
   }
 
   @Test(

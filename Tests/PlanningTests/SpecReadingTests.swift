@@ -1,6 +1,7 @@
 import JSON
 import Planning
 import Records
+import Tensors
 import Testing
 
 @Suite("Reading specs")
@@ -83,7 +84,7 @@ struct SpecReadingTests {
           3:3 $.name: "../results" cannot name an experiment; allowed: a text of 1 to 100 characters that can name a folder: no "/", "\" or control characters, no "." or "-" first, no blank at an end
           4:3 $.question: "7" is a number; allowed: a text
           5:14 $.models[0]: "smollm2-135m-instuct" is no model of the catalogue; allowed: smollm2-135m-instruct, or {"name": …, "path": …} for a file; did you mean "smollm2-135m-instruct"?
-          5:55 $.models[1].path: "lost.gguf" is no file: looked for /specs/lost.gguf; allowed: the path of a GGUF file, relative to the spec file
+          5:55 $.models[1].path: "lost.gguf" is no file: looked for /specs/lost.gguf; allowed: the path of a GGUF file, relative to the spec file, or a name of the catalogue
           6:3 $.contextLenghts: "contextLenghts" is no key of a spec; allowed: schemaVersion, name, question, models, contextLengths, strategies, tasks, metrics, warmups, repeats, seed, threads
           7:27 $.contextLengths[1]: "1024" is a string; allowed: a whole number, at least 2
           7:42 $.contextLengths[3]: "512" stands twice in this list; keep one
@@ -151,9 +152,10 @@ struct SpecReadingTests {
         #"$.models[0]: "name" is missing; allowed: a name of your choice"#
       ),
       (#"{"name": "smollm2-135m-instruct"}"#, nil),
+      (#"{"name": "a", "path": "smollm2-135m-instruct"}"#, nil),
       (
-        #"{"name": "a", "path": "tiny.gguf", "ropeScaling": {"factor": 2}}"#,
-        #"$.models[0].ropeScaling: "ropeScaling" is not built yet; leave it out; allowed: a name of the catalogue, {"name": …, "path": …} for a file, or {"name": …, "synthetic": …} for attention inputs without a model"#
+        #"{"name": "a", "path": "smollm3"}"#,
+        #"$.models[0].path: "smollm3" is no file: looked for /specs/smollm3; allowed: the path of a GGUF file, relative to the spec file, or a name of the catalogue"#
       ),
       (
         #"{"name": "llama", "synthetic": {"queryHeads": 32}}"#,
@@ -169,12 +171,77 @@ struct SpecReadingTests {
       ),
       (
         #"{"name": "a", "paht": "tiny.gguf", "path": 3}"#,
-        #"$.models[0].paht: "paht" is no key of a model; allowed: name, path, synthetic"#
+        #"$.models[0].paht: "paht" is no key of a model; allowed: name, path, ropeScaling, synthetic"#
       ),
     ] as [(String, String?)])
   func models(models: String, problem: String?) {
     let found = SpecSamples.problems(SpecSamples.spec(models: models))
     #expect(found.first?.split(separator: " ", maxSplits: 1).last.map(String.init) == problem)
+  }
+
+  @Test(
+    "A rotary scaling has a known type, and the keys of its type within their ranges",
+    arguments: [
+      (#"{"type": "yarn", "factor": 4}"#, nil),
+      (#"{"type": "linear", "factor": 2.5, "originalContextLength": 2048}"#, nil),
+      (
+        #"{"type": "llama3", "factor": 8, "lowFrequencyFactor": 1, "highFrequencyFactor": 4}"#, nil
+      ),
+      (#"{"factor": 4}"#, #": "type" is missing; allowed: linear, ntk, dynamic-ntk, yarn, llama3"#),
+      (
+        #"{"type": "dynamic", "factor": 4}"#,
+        #".type: "dynamic" is no kind of rotary scaling; allowed: linear, ntk, dynamic-ntk, yarn, llama3; did you mean "dynamic-ntk"?"#
+      ),
+      (
+        #"{"type": "yarm", "factor": 4}"#,
+        #".type: "yarm" is no kind of rotary scaling; allowed: linear, ntk, dynamic-ntk, yarn, llama3; did you mean "yarn"?"#
+      ),
+      (
+        #"{"type": 3, "factor": 4}"#,
+        #".type: "3" is no kind of rotary scaling; allowed: linear, ntk, dynamic-ntk, yarn, llama3"#
+      ),
+      (#"{"type": "ntk"}"#, #": "factor" is missing; allowed: a number from 1 to 1024"#),
+      (
+        #"{"type": "ntk", "factor": 0.5}"#,
+        #".factor: "0.5" is out of range; allowed: a number from 1 to 1024"#
+      ),
+      (
+        #"{"type": "ntk", "factor": 2, "originalContextLength": 0}"#,
+        #".originalContextLength: "0" is out of range; allowed: a whole number from 1 to 16777216"#
+      ),
+      (
+        #"{"type": "ntk", "factor": 2, "betaFast": 8}"#,
+        #".betaFast: "betaFast" is no key of ropeScaling of type ntk; allowed: type, factor, originalContextLength"#
+      ),
+      (
+        #"{"type": "llama3", "factor": 2, "highFrequencyFactor": 1}"#,
+        #": "{"factor":2,"highFrequencyFactor":1,"type":"llama3"}" contradicts itself; allowed: highFrequencyFactor more than lowFrequencyFactor"#
+      ),
+      (#"["yarn"]"#, #": "["yarn"]" is a list; allowed: {"type": …, "factor": …}"#),
+    ] as [(String, String?)])
+  func ropeScaling(scaling: String, problem: String?) {
+    let found = SpecSamples.problems(
+      SpecSamples.spec(models: #"{"name": "smollm2-135m-instruct", "ropeScaling": \#(scaling)}"#))
+    #expect(
+      found.first?.split(separator: " ", maxSplits: 1).last.map(String.init)
+        == problem.map { "$.models[0].ropeScaling\($0)" })
+  }
+
+  @Test("A scaling is read with its defaults, and reaches as far as it says")
+  func readScaling() throws {
+    let models = #"""
+      "smollm2-135m-instruct", {"name": "far", "path": "smollm2-135m-instruct",
+      "ropeScaling": {"type": "yarn", "factor": 2}}
+      """#
+    let checked = try SpecSamples.check(SpecSamples.spec(models: models, contexts: "8192"))
+    var scaling = RotaryScaling(.yarn, factor: 2)
+    scaling.betaFast = 32
+    scaling.betaSlow = 1
+    #expect(checked.spec.models[1].ropeScaling == scaling)
+    #expect(checked.spec.models[1].catalogueName == "smollm2-135m-instruct")
+    #expect(checked.models[1].contextLength == 16_384 && checked.models[1].name == "far")
+    #expect(
+      SpecSamples.problems(SpecSamples.spec(models: models, contexts: "16384")).count == 1)
   }
 
   @Test("A context beyond a model names the model and its limit")

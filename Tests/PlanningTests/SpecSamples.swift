@@ -82,10 +82,11 @@ enum SpecSamples {
         ModelFacts(
           name: reference.name, path: reference.path ?? "/cache/smollm2.gguf",
           digest: reference.path == nil ? "digest-of-smollm2" : "digest-of-tiny",
-          contextLength: reference.path == nil ? 8192 : 2048, shape: shape,
+          contextLength: (reference.path == nil ? 8192 : 2048)
+            * Int(reference.ropeScaling?.factor ?? 1), shape: shape,
           size: ModelSize(
             hiddenSize: 576, matrixParameters: 106_000_000, outputParameters: 28_000_000,
-            fileBytes: 98_000_000))
+            fileBytes: 98_000_000), ropeScaling: reference.ropeScaling)
       },
       strategyProblems: { strategy, parameters, _ in
         guard strategy == "tca", let block = parameters["blockSize"]?.integerValue,

@@ -28,6 +28,21 @@ struct DamagedFileTests {
       self.init(name, problem) { try TinyModel().damaged(metadata: changes) }
     }
 
+    /// A change to a golden model.
+    init(
+      _ golden: String, _ name: String, set changes: [String: GGUFValue?] = [:],
+      _ problem: Problem,
+      tensors change: @escaping @Sendable (inout [GGUFWriter.Tensor]) -> Void = {
+        _ in
+      }
+    ) {
+      self.init("\(golden): \(name)", problem) {
+        var writer = GGUFWriter(copying: try GoldenModels.file(golden), setting: changes)
+        writer.change(change)
+        return try writer.file()
+      }
+    }
+
     init(setting key: String, to value: GGUFValue, shown: String, allowed: String) {
       self.init(
         "\(key) \(shown)", set: ["llama." + key: value],
@@ -37,8 +52,8 @@ struct DamagedFileTests {
 
   static let damagedSettings: [Case] = [
     Case(
-      "another architecture", set: ["general.architecture": .string("qwen2")],
-      .unsupportedArchitecture("qwen2")),
+      "another architecture", set: ["general.architecture": .string("gemma2")],
+      .unsupportedArchitecture("gemma2")),
     Case(setting: "block_count", to: .uint32(0), shown: "0", allowed: "1 to 16777216"),
     Case(
       setting: "block_count", to: .uint32(4_000_000_000), shown: "4000000000",
@@ -77,8 +92,9 @@ struct DamagedFileTests {
       allowed: "the head dimension, 16"),
     Case(
       setting: "rope.freq_base", to: .float32(.nan), shown: "nan",
-      allowed: "a number from 1 on"),
-    Case(setting: "rope.freq_base", to: .float32(-1), shown: "-1.0", allowed: "a number from 1 on"),
+      allowed: "a number above 1"),
+    Case(setting: "rope.freq_base", to: .float32(-1), shown: "-1.0", allowed: "a number above 1"),
+    Case(setting: "rope.freq_base", to: .float32(1), shown: "1.0", allowed: "a number above 1"),
     Case(
       setting: "attention.layer_norm_rms_epsilon", to: .float32(-1), shown: "-1.0",
       allowed: "0 up to 1"),
@@ -89,11 +105,39 @@ struct DamagedFileTests {
       setting: "expert_count", to: .uint32(8), shown: "8",
       allowed: "\"0\" (nothing else is implemented)"),
     Case(
-      setting: "rope.scaling.type", to: .string("yarn"), shown: "yarn",
-      allowed: "\"none\" (nothing else is implemented)"),
+      setting: "rope.scaling.type", to: .string("longrope"), shown: "longrope",
+      allowed:
+        "\"none\", \"linear\", \"ntk\", \"dynamic-ntk\", \"yarn\", \"llama3\""),
     Case(
-      setting: "attention.sliding_window", to: .uint32(512), shown: "512",
-      allowed: "\"0\" (nothing else is implemented)"),
+      setting: "rope.scaling.factor", to: .float32(0.5), shown: "0.5",
+      allowed: "0 (none) or 1 to 1024"),
+    Case(
+      setting: "rope.scale_linear", to: .float32(.nan), shown: "nan",
+      allowed: "0 (none) or 1 to 1024"),
+    Case(
+      setting: "rope.scaling.attn_factor", to: .float32(2), shown: "2.0",
+      allowed: "\"1\", \"1.0\" (nothing else is implemented)"),
+    Case(
+      "YaRN without a difference",
+      set: [
+        "llama.rope.scaling.type": .string("yarn"),
+        "llama.rope.scaling.yarn_beta_slow": .float32(40),
+      ],
+      .setting(
+        key: "llama.rope.scaling.type", value: "yarn", allowed: "betaFast more than betaSlow")),
+    Case(
+      "YaRN with a logarithm of the wrong sign",
+      set: [
+        "llama.rope.scaling.type": .string("yarn"),
+        "llama.rope.scaling.yarn_log_multiplier": .float32(-1),
+      ],
+      .setting(
+        key: "llama.rope.scaling.yarn_log_multiplier", value: "-1.0", allowed: "0 (none) or more")),
+    Case(
+      "YaRN's settings without YaRN", set: ["llama.rope.scaling.yarn_beta_fast": .float32(32)],
+      .unknownSetting(key: "llama.rope.scaling.yarn_beta_fast", value: "32.0")),
+    Case(
+      setting: "attention.sliding_window", to: .uint32(0), shown: "0", allowed: "1 to 16777216"),
     Case(
       "a setting that is unknown here", set: ["llama.logit_scale": .float32(2)],
       .unknownSetting(key: "llama.logit_scale", value: "2.0")),
@@ -153,19 +197,37 @@ struct DamagedFileTests {
         }
       }
     },
-    Case("a bias", .unknownTensor("blk.0.attn_q.bias", architecture: "llama")) {
+    Case("a bias of queries alone", .missingTensor("blk.0.attn_k.bias")) {
       try TinyModel().damaged { tensors in
         tensors.append(floats("blk.0.attn_q.bias", [Float](repeating: 0, count: 64)))
       }
     },
     Case(
-      "scaled rotary frequencies", .unknownTensor("rope_freqs.weight", architecture: "llama")
+      "a bias that is not implemented",
+      .unknownTensor("blk.0.attn_output.bias", architecture: "llama")
     ) {
-      try TinyModel().damaged { $0.append(floats("rope_freqs.weight", [1, 1, 1, 1, 1, 1, 1, 1])) }
+      try TinyModel().damaged { tensors in
+        tensors.append(floats("blk.0.attn_output.bias", [Float](repeating: 0, count: 64)))
+      }
+    },
+    Case(
+      "too few frequency factors",
+      .tensorShape(name: "rope_freqs.weight", found: [7], expected: [8])
+    ) {
+      try TinyModel().damaged { $0.append(floats("rope_freqs.weight", [1, 1, 1, 1, 1, 1, 1])) }
+    },
+    Case("a frequency factor of 0", factor(0, shown: "0.0")) {
+      try TinyModel().damaged { $0.append(floats("rope_freqs.weight", [1, 1, 0, 1, 1, 1, 1, 1])) }
+    },
+    Case("a frequency factor that is no number", factor(.nan, shown: "nan")) {
+      try TinyModel().damaged { tensors in
+        tensors.append(floats("rope_freqs.weight", [1, 1, .nan, 1, 1, 1, 1, 1]))
+      }
     },
     Case(
       "a norm with an infinity",
-      .weightNotFinite(tensor: "output_norm.weight", index: 3, value: "inf")
+      .weight(
+        tensor: "output_norm.weight", index: 3, value: "inf", allowed: "finite numbers")
     ) {
       try TinyModel().damaged { tensors in
         tensors.removeAll { $0.name == "output_norm.weight" }
@@ -175,6 +237,60 @@ struct DamagedFileTests {
       }
     },
   ]
+
+  static func factor(_ value: Float, shown: String) -> Problem {
+    .weight(
+      tensor: "rope_freqs.weight", index: 2, value: shown, allowed: "finite numbers above 0")
+  }
+
+  static let damagedModels: [Case] = [
+    Case("gemma3", "a head norm missing", .missingTensor("blk.3.attn_k_norm.weight")) { tensors in
+      tensors.removeAll { $0.name == "blk.3.attn_k_norm.weight" }
+    },
+    Case("gemma3", "a norm of outputs missing", .missingTensor("blk.0.post_ffw_norm.weight")) {
+      tensors in tensors.removeAll { $0.name == "blk.0.post_ffw_norm.weight" }
+    },
+    Case(
+      "gemma3", "no global layer", set: ["gemma3.block_count": .uint32(5)],
+      .setting(
+        key: "gemma3.block_count", value: "5",
+        allowed: "at least 6: every 6th layer of gemma3 attends globally, and there is none")),
+    Case(
+      "gemma3", "a window of 0", set: ["gemma3.attention.sliding_window": .uint32(0)],
+      .setting(key: "gemma3.attention.sliding_window", value: "0", allowed: "1 to 16777216")),
+    Case(
+      "gemma3", "another pattern", set: ["gemma3.attention.sliding_window_pattern": .uint32(2)],
+      .setting(
+        key: "gemma3.attention.sliding_window_pattern", value: "2",
+        allowed: "6 (nothing else is implemented)")),
+    Case(
+      "gemma3", "heads that don't divide", set: ["gemma3.attention.head_count_kv": .uint32(4)],
+      .setting(
+        key: "gemma3.attention.head_count_kv", value: "4",
+        allowed: "a divisor of the 2 query heads")),
+    Case(
+      "gemma3", "a part of each head rotated", set: ["gemma3.rope.dimension_count": .uint32(16)],
+      .setting(
+        key: "gemma3.rope.dimension_count", value: "16", allowed: "the head dimension, 32")),
+    Case(
+      "gemma3", "logits that are capped", set: ["gemma3.final_logit_softcapping": .float32(30)],
+      .setting(
+        key: "gemma3.final_logit_softcapping", value: "30.0",
+        allowed: "\"0\", \"0.0\" (nothing else is implemented)")),
+    Case("qwen2", "no bias", .missingTensor("blk.1.attn_v.bias")) { tensors in
+      tensors.removeAll { $0.name == "blk.1.attn_v.bias" }
+    },
+    Case("qwen3", "no head norm", .missingTensor("blk.0.attn_q_norm.weight")) { tensors in
+      tensors.removeAll { $0.name == "blk.0.attn_q_norm.weight" }
+    },
+    Case(
+      "qwen3", "frequency factors",
+      .unknownTensor("rope_freqs.weight", architecture: "qwen3")
+    ) { $0.append(floats("rope_freqs.weight", [Float](repeating: 1, count: 64))) },
+  ]
+
+  @Test("What a model of another architecture lacks or adds is named", arguments: damagedModels)
+  func models(_ test: Case) { expect(test) }
 
   @Test("A setting that is absurd or not implemented is named", arguments: damagedSettings)
   func settings(_ test: Case) { expect(test) }
@@ -226,7 +342,8 @@ struct DamagedFileTests {
         + "(GGUF's order, columns first)")
     #expect(
       ModelError(file: "b.gguf", .unsupportedArchitecture("gemma\u{1b}[31m")).description
-        == "b.gguf: the architecture is \"gemma\\u{1B}[31m\"; supported is \"llama\"")
+        == "b.gguf: the architecture is \"gemma\\u{1B}[31m\"; supported is \"llama\", "
+        + "\"qwen2\", \"qwen3\", \"gemma3\"")
     #expect(
       ModelError(
         file: "c.gguf",

@@ -28,21 +28,9 @@ extension TinyModel {
     metadata changes: [String: GGUFValue?] = [:],
     tensors change: (inout [GGUFWriter.Tensor]) -> Void = { _ in }
   ) throws -> GGUFFile {
-    let sound = writer()
-    var writer = GGUFWriter()
-    var changes = changes
-    for (name, value) in sound.keys {
-      guard let changed = changes.removeValue(forKey: name) else {
-        writer.add(name, value)
-        continue
-      }
-      if let changed { writer.add(name, changed) }
-    }
-    for case (let name, let value?) in changes { writer.add(name, value) }
-    var tensors = sound.tensors
-    change(&tensors)
-    for tensor in tensors { writer.add(tensor) }
-    return try GGUFFile(storage: ArrayStorage(writer.encoded()), name: "tiny.gguf")
+    var writer = GGUFWriter(copying: try file(), setting: changes)
+    writer.change(change)
+    return try writer.file()
   }
 }
 

@@ -47,8 +47,7 @@ extension BenchRun {
         experiment: ExperimentRecord(name: "bench", question: "", spec: "{}"),
         plan: ExperimentPlan(spec), metrics: spec.spec.metrics, warmups: spec.spec.warmups,
         repeats: spec.spec.repeats, isFresh: false, folder: folder),
-      models: ModelShelf(
-        paths: [model.name: model.path], workspace: model.model.workspace),
+      models: ModelShelf(spec.models, workspace: model.model.workspace),
       sink: sink, report: { _ in })
     // The database goes with its folder.
     let provenance = Provenance.collect(

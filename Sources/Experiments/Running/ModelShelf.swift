@@ -3,7 +3,8 @@ import Digests
 import Foundation
 import GGUF
 import ModelLibrary
-import Synthesis
+import Planning
+import Tensors
 import Tokenization
 import Transformer
 
@@ -17,13 +18,27 @@ public struct LoadedModel {
   public let tokenizer: Tokenizer
   public let chatTemplate: String?
   private let digestOfFile: DigestOfFile
+  private let ropeScaling: RotaryScaling?
+  /// The tokens that it was opened for, where what it computes depends on them.
+  private let openedFor: Int?
 
   /// Opens a GGUF file and checks everything in it that is needed.
-  public init(name: String, path: String, workspace: Workspace) throws {
+  ///
+  /// - Parameters:
+  ///   - ropeScaling: takes the place of the file's own.
+  ///   - contextLength: the tokens that it is opened for; the model's context length if not given.
+  public init(
+    name: String, path: String, workspace: Workspace, ropeScaling: RotaryScaling? = nil,
+    openedFor contextLength: Int? = nil
+  ) throws {
     self.name = name
     self.path = path
+    self.ropeScaling = ropeScaling
     let file = try GGUFFile(path: path)
-    let decoder = try BlueprintDecoder(file, workspace: workspace, name: path)
+    let decoder = try BlueprintDecoder(
+      file, workspace: workspace, name: path, ropeScaling: ropeScaling, openedFor: contextLength)
+    openedFor =
+      decoder.blueprint.dependsOnContextLength ? contextLength ?? decoder.contextLength : nil
     model = decoder
     blueprint = decoder.blueprint
     tokenizer = try Tokenizer(of: file)
@@ -34,7 +49,20 @@ public struct LoadedModel {
 
 extension LoadedModel {
   /// SHA-256 of the file, computed when first asked for.
-  public var digest: String { get throws { try digestOfFile.value() } }
+  public var fileDigest: String { get throws { try digestOfFile.value() } }
+
+  /// That of the file where nothing else decides what the model computes.
+  public var digest: String {
+    get throws {
+      let file = try fileDigest
+      let scaled = ropeScaling?.digest(ofFile: file) ?? file
+      guard let openedFor else { return scaled }
+      return SHA256Digest.of("\(scaled) opened for \(openedFor) tokens")
+    }
+  }
+
+  /// Whether it computes the same as if it had been opened for so many tokens.
+  func isRight(forContextLength length: Int) -> Bool { openedFor ?? length == length }
 
   private final class DigestOfFile {
     private let path: String
@@ -54,33 +82,34 @@ extension LoadedModel {
 /// The models of a run by name; the one in use is kept open.
 public final class ModelShelf {
   public let workspace: Workspace
-  /// Paths by the name that the spec gives them.
-  private let paths: [String: String]
-  /// Attention inputs that stand for models.
-  private let synthetic: [String: SyntheticGeometry]
+  private let models: [ModelFacts]
   private var open: (any RunModel)?
 
-  public init(
-    paths: [String: String], synthetic: [String: SyntheticGeometry] = [:], workspace: Workspace
-  ) {
-    self.paths = paths
-    self.synthetic = synthetic
+  public init(_ models: [ModelFacts], workspace: Workspace) {
+    self.models = models
     self.workspace = workspace
   }
 
-  /// The model of that name; traps if the plan and the shelf disagree about names.
-  func model(named name: String) throws -> any RunModel {
-    if let open, open.name == name { return open }
+  /// The model of that name, for cells of a context length; traps if the plan and the shelf disagree
+  /// about names.
+  func model(named name: String, contextLength: Int) throws -> any RunModel {
+    if let open, open.name == name,
+      (open as? LoadedModel)?.isRight(forContextLength: contextLength) ?? true
+    {
+      return open
+    }
     open = nil
-    if let geometry = synthetic[name] {
-      let model = SyntheticModel(geometry, name: name, workspace: workspace)
-      open = model
-      return model
+    guard let facts = models.first(where: { $0.name == name }) else {
+      preconditionFailure("ModelShelf: no model \"\(name)\" among \(models.map(\.name))")
     }
-    guard let path = paths[name] else {
-      preconditionFailure("ModelShelf: no model \"\(name)\" among \(paths.keys.sorted())")
-    }
-    let model = try LoadedModel(name: name, path: path, workspace: workspace)
+    let model: any RunModel =
+      if let geometry = facts.synthetic {
+        SyntheticModel(geometry, name: name, workspace: workspace)
+      } else {
+        try LoadedModel(
+          name: name, path: facts.path, workspace: workspace, ropeScaling: facts.ropeScaling,
+          openedFor: contextLength)
+      }
     open = model
     return model
   }

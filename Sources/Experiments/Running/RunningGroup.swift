@@ -27,7 +27,7 @@ final class RunningGroup {
     self.runner = runner
     let cell = bench.cell
     runner.report(.began(bench.title))
-    model = try runner.models.model(named: cell.model)
+    model = try runner.models.model(named: cell.model, contextLength: cell.contextLength)
     let (all, global) = (model.model.shape.layers, model.model.shape.globalLayers.count)
     if global < all {
       runner.remark(

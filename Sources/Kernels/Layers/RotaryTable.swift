@@ -5,21 +5,22 @@ import Threads
 /// Rotates the dimension pairs of heads by their token position (rotary position embedding).
 ///
 /// Pair i at position p rotates by θ = p · frequencies[i]: (x, y) becomes (x cos θ − y sin θ, x sin
-/// θ + y cos θ). Angles, cosines and sines are computed in Double and rounded once. The position is
-/// split as p = 64 a + b; both parts' cosines and sines come from tables and are combined by the
+/// θ + y cos θ), times the embedding's magnitude. Angles, cosines and sines are computed in Double
+/// and rounded once. The position is split as p = 64 a + b; both parts' cosines and sines come from tables and are combined by the
 /// addition theorem, so that a prompt costs a few multiplications a pair instead of calls of `sin`
 /// and `cos`.
 public struct RotaryTable: Sendable {
   public let layout: RotaryEmbedding.Layout
   public let headDimension: Int
   private let frequencies: [Double]
+  private let magnitude: Double
   /// cos and sin of b · frequency, (64 x pairs).
   private let low: [UnitVector]
-  /// cos and sin of 64 a · frequency, (256 x pairs): positions below 16,384.
+  /// cos and sin of 64 a · frequency, (1,024 x pairs): positions below 65,536.
   private let high: [UnitVector]
 
   private static let lowCount = 64
-  private static let highCount = 256
+  private static let highCount = 1024
 
   private struct UnitVector: Sendable {
     var cosine: Double
@@ -41,6 +42,7 @@ public struct RotaryTable: Sendable {
     self.headDimension = headDimension
     let frequencies = embedding.frequencies
     self.frequencies = frequencies
+    magnitude = embedding.magnitude
     low = (0..<Self.lowCount).flatMap { position in
       frequencies.map { UnitVector(angle: Double(position) * $0) }
     }
@@ -60,7 +62,7 @@ public struct RotaryTable: Sendable {
     }
   }
 
-  /// Rotates every head of every row in place.
+  /// Rotates every head of every row in place, and multiplies it with the embedding's magnitude.
   ///
   /// - Parameters:
   ///   - matrix: (tokens x heads·headDimension).
@@ -72,10 +74,11 @@ public struct RotaryTable: Sendable {
       RotaryTable.rotate: \(matrix.columns) columns, head dimension \(headDimension), \
       first position \(firstPosition)
       """)
-    turn(&matrix, rows: 0..<matrix.rows, workers) { firstPosition + $0 }
+    turn(&matrix, rows: 0..<matrix.rows, magnitude: magnitude, workers) { firstPosition + $0 }
   }
 
-  /// Rotates every head of some rows from the positions they were rotated to, to another one.
+  /// Rotates every head of some rows from the positions they were rotated to, to another one. Their
+  /// magnitude stays.
   ///
   /// - Parameters:
   ///   - matrix: (tokens x heads·headDimension), rotated.
@@ -91,12 +94,13 @@ public struct RotaryTable: Sendable {
       RotaryTable.turn: rows \(rows) of \(matrix.rows) x \(matrix.columns), made for \
       \(headDimension)
       """)
-    turn(&matrix, rows: rows, workers) { position - firstPosition - $0 }
+    turn(&matrix, rows: rows, magnitude: 1, workers) { position - firstPosition - $0 }
   }
 
   /// Rotates each row by `distance` positions, backwards if negative.
   private func turn(
-    _ matrix: inout Matrix, rows: Range<Int>, _ workers: WorkerPool, by distance: (Int) -> Int
+    _ matrix: inout Matrix, rows: Range<Int>, magnitude: Double, _ workers: WorkerPool,
+    by distance: (Int) -> Int
   ) {
     let columns = matrix.columns
     guard !rows.isEmpty, columns > 0, !frequencies.isEmpty else { return }
@@ -107,7 +111,7 @@ public struct RotaryTable: Sendable {
           let cosines = factors.baseAddress!
           let sines = cosines + rotated
           for row in rows.lowerBound + range.lowerBound..<rows.lowerBound + range.upperBound {
-            fill(cosines, sines, distance: distance(row))
+            fill(cosines, sines, distance: distance(row), magnitude: magnitude)
             for head in stride(from: 0, to: columns, by: headDimension) {
               let x = elements + row * columns + head
               switch layout {
@@ -123,14 +127,15 @@ public struct RotaryTable: Sendable {
 
   private var rotated: Int { frequencies.count * 2 }
 
-  /// The factors of a rotation by `distance` positions:
+  /// The factors of a rotation by `distance` positions, times `magnitude`:
   /// out_i = x_i · cosines_i + partner_i · sines_i, where the first of a pair has −sin.
   private func fill(
-    _ cosines: UnsafeMutablePointer<Float>, _ sines: UnsafeMutablePointer<Float>, distance: Int
+    _ cosines: UnsafeMutablePointer<Float>, _ sines: UnsafeMutablePointer<Float>, distance: Int,
+    magnitude: Double
   ) {
     let pairs = frequencies.count
     let position = abs(distance)
-    let direction: Double = distance < 0 ? -1 : 1
+    let direction = distance < 0 ? -magnitude : magnitude
     let a = position / Self.lowCount
     let b = position % Self.lowCount
     for pair in 0..<pairs {
@@ -139,7 +144,8 @@ public struct RotaryTable: Sendable {
         ? high[a * pairs + pair]
         : UnitVector(angle: Double(a * Self.lowCount) * frequencies[pair])
       let fine = low[b * pairs + pair]
-      let cosine = Float(coarse.cosine * fine.cosine - coarse.sine * fine.sine)
+      let cosine = Float(
+        magnitude * (coarse.cosine * fine.cosine - coarse.sine * fine.sine))
       let sine = Float(direction * (coarse.sine * fine.cosine + coarse.cosine * fine.sine))
       let (first, second) =
         switch layout {

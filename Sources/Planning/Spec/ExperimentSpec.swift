@@ -2,6 +2,7 @@ import Attention
 import JSON
 import Records
 import Synthesis
+import Tensors
 
 /// What an experiment asks for: every model x context length x strategy x task, and what to measure of each cell.
 ///
@@ -34,11 +35,20 @@ public struct ModelReference: Sendable, Hashable {
   public var path: String?
   /// Attention inputs that stand for a model; nil for a model from a file.
   public var synthetic: SyntheticGeometry?
+  /// The model's name in the catalogue, for one without a path.
+  public var catalogueName: String
+  /// Takes the place of the scaling that the model's file states; nil to leave it.
+  public var ropeScaling: RotaryScaling?
 
-  public init(name: String, path: String? = nil, synthetic: SyntheticGeometry? = nil) {
+  public init(
+    name: String, path: String? = nil, synthetic: SyntheticGeometry? = nil,
+    catalogueName: String? = nil, ropeScaling: RotaryScaling? = nil
+  ) {
     self.name = name
     self.path = path
     self.synthetic = synthetic
+    self.catalogueName = catalogueName ?? name
+    self.ropeScaling = ropeScaling
   }
 }
 

@@ -79,22 +79,27 @@ public struct ModelFacts: Sendable, Hashable {
   /// As the spec names it.
   public var name: String
   public var path: String
-  /// SHA-256 of the file.
+  /// SHA-256 of all that decides what it computes: of the file, and of the scaling where there is one.
   public var digest: String
-  /// The most tokens that the model was made for.
+  /// The most tokens that the model takes: those it was made for, or more under a rotary scaling; no
+  /// more than fit into the window of a model whose layers all have one.
   public var contextLength: Int
   public var shape: AttentionShape
   public var size: ModelSize
   /// Attention inputs that stand for the model; nil for a model from a file.
   public var synthetic: SyntheticGeometry?
+  /// In place of the scaling that the file states; nil where the spec gives none.
+  public var ropeScaling: RotaryScaling?
 
+  /// - Parameter digest: SHA-256 of the file.
   public init(
     name: String, path: String, digest: String, contextLength: Int, shape: AttentionShape,
-    size: ModelSize = ModelSize()
+    size: ModelSize = ModelSize(), ropeScaling: RotaryScaling? = nil
   ) {
     self.name = name
     self.path = path
-    self.digest = digest
+    self.digest = ropeScaling?.digest(ofFile: digest) ?? digest
+    self.ropeScaling = ropeScaling
     self.contextLength = contextLength
     self.shape = shape
     self.size = size

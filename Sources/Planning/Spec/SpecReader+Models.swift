@@ -4,7 +4,7 @@ import Records
 /// The models of a spec.
 extension SpecReader {
   private static let allowedModel =
-    "a name of the catalogue, {\"name\": …, \"path\": …} for a file, or {\"name\": …, \"synthetic\": …} for attention inputs without a model"
+    "a name of the catalogue, {\"name\": …, \"path\": …} for a file, either with ropeScaling, or {\"name\": …, \"synthetic\": …} for attention inputs without a model"
 
   /// References that are right in themselves, with their places.
   mutating func readModels(
@@ -32,13 +32,7 @@ extension SpecReader {
     if let name = value.stringValue { return catalogueModel(name, at: path) }
     guard let members = object(value, at: path, what: Self.allowedModel) else { return nil }
     refuseUnknownKeys(
-      of: members, at: path, known: ["name", "path", "synthetic"], alsoKnown: ["ropeScaling"],
-      owner: "a model")
-    if members["ropeScaling"] != nil {
-      report(
-        path.appending("ropeScaling"), .string("ropeScaling"), "is not built yet; leave it out",
-        allowed: Self.allowedModel)
-    }
+      of: members, at: path, known: ["name", "path", "ropeScaling", "synthetic"], owner: "a model")
     guard
       let nameValue = required("name", of: members, at: path, allowed: "a name of your choice")
     else { return nil }
@@ -51,30 +45,48 @@ extension SpecReader {
       return nil
     }
     if let value = members["synthetic"] {
-      if let pathValue = members["path"] {
-        report(
-          path.appending("path"), pathValue, "stands beside synthetic; give one of the two")
+      for other in ["path", "ropeScaling"] {
+        if let otherValue = members[other] {
+          report(
+            path.appending(other), otherValue, "stands beside synthetic; give one of the two")
+        }
       }
       return readSynthetic(value, at: path.appending("synthetic")).map {
         ModelReference(name: name, synthetic: $0)
       }
     }
-    guard let pathValue = members["path"] else {
-      return catalogueModel(name, at: path.appending("name"))
+    var reference =
+      members["path"].map { readPath($0, at: path.appending("path"), name: name) }
+      ?? catalogueModel(name, at: path.appending("name"))
+    if let value = members["ropeScaling"] {
+      guard let scaling = readRopeScaling(value, at: path.appending("ropeScaling")) else {
+        return nil
+      }
+      reference?.ropeScaling = scaling
     }
-    let place = path.appending("path")
-    var problem = "is \(pathValue.kindName)"
-    if let file = pathValue.stringValue {
+    return reference
+  }
+
+  /// A file, or a name of the catalogue where no file lies.
+  private mutating func readPath(
+    _ value: JSONValue, at path: JSONPath, name: String
+  ) -> ModelReference? {
+    var problem = "is \(value.kindName)"
+    if let word = value.stringValue {
       do {
-        let resolved = try environment.resolve(file)
+        let resolved = try environment.resolve(word)
         if environment.isFile(resolved) { return ModelReference(name: name, path: resolved) }
-        problem = resolved == file ? "is no file" : "is no file: looked for \(resolved)"
+        problem = resolved == word ? "is no file" : "is no file: looked for \(resolved)"
       } catch {
         problem = error.problem
       }
+      if environment.catalogueModels.contains(word) {
+        return ModelReference(name: name, catalogueName: word)
+      }
     }
     report(
-      place, pathValue, problem, allowed: "the path of a GGUF file, relative to the spec file")
+      path, value, problem,
+      allowed: "the path of a GGUF file, relative to the spec file, or a name of the catalogue")
     return nil
   }
 

@@ -2,6 +2,7 @@ import Attention
 import JSON
 import Records
 import Synthesis
+import Tensors
 
 /// The JSON Schema of spec files, for editors; made from the same descriptions that specs are checked against.
 ///
@@ -68,13 +69,34 @@ public enum SpecSchema {
             "name": ["type": "string", "minLength": 1, "maxLength": 100],
             "path": [
               "type": "string", "minLength": 1,
-              "description": "a GGUF file, relative to the spec file",
+              "description": "a GGUF file, relative to the spec file, or a model of the catalogue",
             ],
+            "ropeScaling": ["oneOf": .array(RotaryScaling.Kind.allCases.map(ropeScaling))],
             "synthetic": synthetic,
           ],
-          "not": ["required": ["path", "synthetic"]],
+          "not": [
+            "required": ["synthetic"],
+            "anyOf": [["required": ["path"]], ["required": ["ropeScaling"]]],
+          ],
         ],
       ]
+    ]
+  }
+
+  private static func ropeScaling(_ type: RotaryScaling.Kind) -> JSONValue {
+    let parameters = RotaryScaling.parameters(of: type)
+    var properties: [String: JSONValue] = ["type": ["const": .string(type.rawValue)]]
+    for parameter in parameters {
+      var members = schema(of: parameter.kind).objectValue ?? [:]
+      members["description"] = .string(parameter.summary)
+      if !parameter.defaultValue.isNull { members["default"] = parameter.defaultValue }
+      properties[parameter.name] = .object(members)
+    }
+    return [
+      "type": "object",
+      "required": .array(
+        (["type"] + parameters.filter(\.isRequired).map(\.name)).map { .string($0) }),
+      "additionalProperties": false, "properties": .object(properties),
     ]
   }
 

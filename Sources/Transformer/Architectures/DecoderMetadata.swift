@@ -6,19 +6,29 @@ import Tensors
 /// Remembers which were asked for: any other might change the output, and is refused in the end.
 struct DecoderMetadata {
   let architecture: Architecture
+  var tensors: DecoderTensors
+  /// Takes the place of any scaling that the file states.
+  let ropeScaling: RotaryScaling?
+  /// The tokens that the model is opened for, where somebody says so.
+  let openedFor: Int?
   private let file: GGUFFile
   private let name: String
-  private let shapes: [String: [Int]]
   private var known: Set<String> = []
 
   /// Sizes beyond this are absurd, and their products could leave Int.
-  private static let sizeLimit = 1 << 24
+  static let sizeLimit = 1 << 24
 
-  init(_ file: GGUFFile, name: String) throws(ModelError) {
+  /// Throws for an architecture that is not supported.
+  ///
+  /// - Parameter name: what error messages call the file.
+  init(
+    _ file: GGUFFile, name: String, ropeScaling: RotaryScaling? = nil, openedFor: Int? = nil
+  ) throws(ModelError) {
     self.file = file
     self.name = name
-    shapes = Dictionary(
-      file.tensors.map { ($0.name, $0.dimensions) }, uniquingKeysWith: { first, _ in first })
+    self.ropeScaling = ropeScaling
+    self.openedFor = openedFor
+    tensors = DecoderTensors(file, name: name)
     let stated: String
     do {
       try file.requireWhole()
@@ -30,6 +40,15 @@ struct DecoderMetadata {
       throw ModelError(file: name, .unsupportedArchitecture(stated))
     }
     self.architecture = architecture
+  }
+
+  /// Throws for settings that are absurd, contradict each other, or would change the output in a way
+  /// that is not implemented.
+  mutating func blueprint() throws(ModelError) -> DecoderBlueprint {
+    var blueprint = try architecture.blueprint(&self)
+    blueprint.dependsOnContextLength = try scaling()?.dependsOnContextLength ?? false
+    if let problem = unknownSettings().first { throw problem }
+    return blueprint
   }
 
   /// The sizes that all architectures state alike, around the geometry that they differ in.
@@ -46,8 +65,14 @@ struct DecoderMetadata {
         queryHeads: queryHeads, kvHeads: kvHeads, headDimension: try headDimension(),
         geometry: geometry),
       hiddenSize: try size("embedding_length"), feedForwardSize: try size("feed_forward_length"),
-      contextLength: try size("context_length"), vocabularySize: try vocabularySize(),
+      contextLength: try contextLength(), vocabularySize: try vocabularySize(),
       rmsEpsilon: try rmsEpsilon())
+  }
+
+  /// One geometry for all layers, of the usual scale.
+  mutating func layersAlike(_ rotary: RotaryEmbedding) throws(ModelError) -> [LayerGeometry] {
+    let layer = LayerGeometry(headDimension: try headDimension(), rotary: rotary)
+    return Array(repeating: layer, count: try layers())
   }
 
   // MARK: Values that depend on others
@@ -56,8 +81,8 @@ struct DecoderMetadata {
   /// own table.
   mutating func layers() throws(ModelError) -> Int {
     let count = try size("block_count")
-    guard count <= file.tensors.count else {
-      throw problem("block_count", "\(count)", "at most the file's \(file.tensors.count) tensors")
+    guard count <= tensors.count else {
+      throw problem("block_count", "\(count)", "at most the file's \(tensors.count) tensors")
     }
     return count
   }
@@ -86,9 +111,7 @@ struct DecoderMetadata {
     }
     // Tables of a head's size are then never larger than a tensor that the file really has.
     let tensor = DecoderWeights.firstQueryName
-    guard let rows = shapes[tensor]?.last else {
-      throw ModelError(file: name, .missingTensor(tensor))
-    }
+    let rows = try tensors.shape(of: tensor).last ?? 0
     guard dimension <= rows else {
       throw problem(
         "attention.key_length", "\(dimension)", "at most the \(rows) rows of \(tensor)")
@@ -98,9 +121,7 @@ struct DecoderMetadata {
 
   /// As many tokens as the embedding has rows.
   private mutating func vocabularySize() throws(ModelError) -> Int {
-    guard let shape = shapes[DecoderWeights.embeddingName] else {
-      throw ModelError(file: name, .missingTensor(DecoderWeights.embeddingName))
-    }
+    let shape = try tensors.shape(of: DecoderWeights.embeddingName)
     let rows = shape.count == 2 ? shape[1] : 0
     guard (1...Int(Int32.max)).contains(rows) else {
       throw ModelError(
@@ -123,24 +144,15 @@ struct DecoderMetadata {
     return Float(value)
   }
 
-  /// The base of the rotary frequencies, 10,000 where the file is silent.
-  mutating func rotaryBase() throws(ModelError) -> Double {
-    let key = "rope.freq_base"
-    let value = try value(key, GGUFFile.number(ifPresent:))
-    guard let value else { return 10_000 }
-    guard value >= 1, value.isFinite else { throw problem(key, "\(value)", "a number from 1 on") }
-    return value
-  }
-
   // MARK: Reading
 
   private func full(_ key: String) -> String { architecture.name + "." + key }
 
-  private mutating func size(_ key: String) throws(ModelError) -> Int {
+  mutating func size(_ key: String) throws(ModelError) -> Int {
     try checked(key, try value(key, GGUFFile.integer(_:)))
   }
 
-  private mutating func optionalSize(_ key: String) throws(ModelError) -> Int? {
+  mutating func optionalSize(_ key: String) throws(ModelError) -> Int? {
     let value = try value(key, GGUFFile.integer(ifPresent:))
     guard let value else { return nil }
     return try checked(key, value)
@@ -153,24 +165,12 @@ struct DecoderMetadata {
     return value
   }
 
-  /// What is wrong with the settings that nothing asked for; to be called when the blueprint is
-  /// filled.
-  func unknownSettings() -> [ModelError] {
-    file.metadata.sorted { $0.key < $1.key }.compactMap { key, value in
-      guard key.hasPrefix(full("")), !known.contains(key) else { return nil }
-      let setting = String(key.dropFirst(full("").count))
-      guard let allowed = architecture.unusedSettings[setting] else {
-        return ModelError(file: name, .unknownSetting(key: key, value: value.plainText))
-      }
-      guard !allowed.contains(value.plainText) else { return nil }
-      return problem(
-        setting, value.plainText,
-        allowed.map { "\"\($0)\"" }.joined(separator: ", ") + " (nothing else is implemented)")
-    }
+  mutating func optionalNumber(_ key: String) throws(ModelError) -> Double? {
+    try value(key, GGUFFile.number(ifPresent:))
   }
 
-  private func problem(_ key: String, _ value: String, _ allowed: String) -> ModelError {
-    ModelError(file: name, .setting(key: full(key), value: value, allowed: allowed))
+  mutating func optionalText(_ key: String) throws(ModelError) -> String? {
+    try value(key, GGUFFile.string(ifPresent:))
   }
 
   private mutating func value<Value>(
@@ -182,5 +182,25 @@ struct DecoderMetadata {
     } catch {
       throw ModelError(file: name, .unreadable(error.description))
     }
+  }
+
+  /// What is wrong with the settings that nothing asked for; to be called when the blueprint is
+  /// filled.
+  func unknownSettings() -> [ModelError] {
+    file.metadata.sorted { $0.key < $1.key }.compactMap { key, value in
+      guard key.hasPrefix(full("")), !known.contains(key) else { return nil }
+      let setting = String(key.dropFirst(full("").count))
+      guard let allowed = Architecture.unusedSettings[setting] else {
+        return ModelError(file: name, .unknownSetting(key: key, value: value.plainText))
+      }
+      guard !allowed.contains(value.plainText) else { return nil }
+      return problem(
+        setting, value.plainText,
+        allowed.map { "\"\($0)\"" }.joined(separator: ", ") + " (nothing else is implemented)")
+    }
+  }
+
+  func problem(_ key: String, _ value: String, _ allowed: String) -> ModelError {
+    ModelError(file: name, .setting(key: full(key), value: value, allowed: allowed))
   }
 }

@@ -1,30 +1,17 @@
 import Tensors
 
 extension Architecture {
-  /// Llama 2, SmolLM2 and their kin: all layers alike, interleaved rotary pairs of one base.
-  static let llama = Architecture(
-    name: "llama",
-    unusedSettings: [
-      "attention.causal": ["true"],
-      "attention.clamp_kqv": ["0", "0.0"],
-      "attention.max_alibi_bias": ["0", "0.0"],
-      "attention.sliding_window": ["0"],
-      "expert_count": ["0"],
-      "expert_used_count": ["0"],
-      "rope.scale_linear": ["1", "1.0"],
-      "rope.scaling.attn_factor": ["1", "1.0"],
-      "rope.scaling.factor": ["0", "0.0", "1", "1.0"],
-      "rope.scaling.finetuned": ["false", "true"],
-      "rope.scaling.type": ["none"],
-      "tensor_data_layout": ["reference", "Meta AI original pth"],
-      "use_parallel_residual": ["false"],
-    ]
-  ) { metadata throws(ModelError) in
-    let dimension = try metadata.headDimension()
-    let rotary = RotaryEmbedding(
-      base: try metadata.rotaryBase(), dimensions: dimension, layout: .interleaved)
-    let layer = LayerGeometry(headDimension: dimension, rotary: rotary)
-    return try metadata.blueprint(
-      geometry: Array(repeating: layer, count: try metadata.layers()))
+  /// Llama 2 and 3, SmolLM2, Mistral and their kin: all layers alike, interleaved rotary pairs, the
+  /// frequencies divided by factors where the file has them (Llama 3.1), biases where it has them.
+  static let llama = Architecture(name: "llama") { metadata throws(ModelError) in
+    var rotary = try metadata.scaledRotary(layout: .interleaved, usualBase: 10_000)
+    try metadata.divideFrequencies(of: &rotary)
+    var blueprint = try metadata.blueprint(geometry: try metadata.layersAlike(rotary))
+    blueprint.hasBiases = metadata.tensors.has(DecoderWeights.firstBiasName)
+    if let window = try metadata.optionalSize("attention.sliding_window") {
+      // All layers have it: texts stay inside, see `contextLength`.
+      blueprint.contextLength = min(blueprint.contextLength, window)
+    }
+    return blueprint
   }
 }

@@ -16,6 +16,7 @@ public struct ModelSurvey: Sendable {
     var problems: [ModelError] = []
     do throws(ModelError) {
       var metadata = try DecoderMetadata(file, name: file.name)
+      metadata.tensors.problems = []
       let stated = try metadata.architecture.blueprint(&metadata)
       blueprint = stated
       problems += metadata.unknownSettings()

@@ -1,9 +1,12 @@
 import Tensors
 
 extension BlueprintDecoder {
-  /// Rows of logits that exist at once in ``forEachLogits(of:_:)``. The output matrix is unpacked
-  /// once for each tile: for a quarter of the rows that takes as long as the product.
-  public static let logitsTileRows = 256
+  /// Rows of logits that exist at once in ``forEachLogits(of:_:)``: 64 to 256, with at most 67 MB of
+  /// logits. The output matrix is unpacked once for each tile, which for 64 rows takes as long as the
+  /// product.
+  public var logitsTileRows: Int {
+    max(64, min(256, (1 << 24) / blueprint.vocabularySize / 64 * 64))
+  }
 
   public func logits(of hidden: Matrix, row: Int, into logits: inout [Float]) {
     fillLogits(of: hidden, rows: row..<row + 1)
@@ -19,7 +22,7 @@ extension BlueprintDecoder {
       // The rest below 64 rows is a tile of its own, so that a row's digits do not depend on the
       // size of tiles.
       let left = hidden.rows - first
-      let rows = first..<first + min(Self.logitsTileRows, left < 64 ? left : left / 64 * 64)
+      let rows = first..<first + min(logitsTileRows, left < 64 ? left : left / 64 * 64)
       fillLogits(of: hidden, rows: rows)
       for row in rows { body(row, logitsTile.row(row - first)) }
       first = rows.upperBound

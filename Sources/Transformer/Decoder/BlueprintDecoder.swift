@@ -25,12 +25,21 @@ public final class BlueprintDecoder: DecoderModel {
 
   /// Checks the whole file: every setting of the architecture, every tensor and its shape.
   ///
-  /// - Parameter name: what error messages call the file.
-  public init(_ file: GGUFFile, workspace: Workspace, name: String) throws(ModelError) {
+  /// - Parameters:
+  ///   - name: what error messages call the file.
+  ///   - ropeScaling: takes the place of the file's own.
+  ///   - contextLength: the tokens that it is opened for, at most the model's context length, which
+  ///     it is if not given; what it computes depends on them under `dynamic-ntk` alone.
+  public init(
+    _ file: GGUFFile, workspace: Workspace, name: String, ropeScaling: RotaryScaling? = nil,
+    openedFor contextLength: Int? = nil
+  ) throws(ModelError) {
     self.name = name
     self.workspace = workspace
-    blueprint = try DecoderBlueprint(file, name: name)
-    weights = try DecoderWeights(file, blueprint, name: name)
+    var metadata = try DecoderMetadata(
+      file, name: name, ropeScaling: ropeScaling, openedFor: contextLength)
+    blueprint = try metadata.blueprint()
+    weights = try DecoderWeights(&metadata.tensors, blueprint)
     kernel = MatrixKernel(workers: workspace.workers)
     rotary = RotaryTable.tables(of: blueprint.shape)
     logitsTile = Matrix(rows: 0, columns: blueprint.vocabularySize)
@@ -79,17 +88,21 @@ public final class BlueprintDecoder: DecoderModel {
       let embedding = weights.embedding.dequantizedRows(Int(token)..<Int(token) + 1)
       residual.replaceRows(from: row, with: embedding, rows: 0..<1)
     }
+    let scale = blueprint.embeddingScale
+    guard scale != 1 else { return }
+    var elements = residual.elements.mutableSpan
+    for i in elements.indices { elements[i] *= scale }
   }
 
-  /// Norm, projections, rotation, and the attention itself.
+  /// Norm, projections, norms of heads, rotation, and the attention itself.
   func attend(
     _ index: Int, _ layer: DecoderWeights.Layer, phase: AttentionPhase,
     _ attention: any LayerAttention, firstPosition: Int, _ pass: inout ForwardScratch
   ) {
     normalize(pass.residual, layer.attentionNorm, into: &pass.normed)
-    kernel.multiply(pass.normed, layer.query, into: &pass.queries)
-    kernel.multiply(pass.normed, layer.key, into: &pass.keys)
-    kernel.multiply(pass.normed, layer.value, into: &pass.values)
+    project(pass.normed, layer.query, headNorm: layer.queryNorm, into: &pass.queries)
+    project(pass.normed, layer.key, headNorm: layer.keyNorm, into: &pass.keys)
+    project(pass.normed, layer.value, headNorm: nil, into: &pass.values)
     if let rotary = rotary[index] {
       rotary.rotate(&pass.queries, firstPosition: firstPosition, workers: workspace.workers)
       rotary.rotate(&pass.keys, firstPosition: firstPosition, workers: workspace.workers)
@@ -99,28 +112,62 @@ public final class BlueprintDecoder: DecoderModel {
       firstPosition: firstPosition, output: &pass.attended)
   }
 
-  /// residual += attended · Oᵀ.
-  func addAttended(_ layer: DecoderWeights.Layer, _ pass: inout ForwardScratch) {
-    kernel.multiply(pass.attended, layer.attentionOutput, into: &pass.residual, adding: true)
+  /// `output = input · Wᵀ + b`, then each head's norm.
+  private func project(
+    _ input: Matrix, _ projection: DecoderWeights.Projection, headNorm: [Float]?,
+    into output: inout Matrix
+  ) {
+    if let bias = projection.bias { output.fillRows(with: bias) }
+    kernel.multiply(
+      input, projection.weights, into: &output, adding: projection.bias != nil)
+    if let headNorm {
+      Normalization.rms(
+        headsOf: &output, weight: headNorm, epsilon: blueprint.rmsEpsilon,
+        workers: workspace.workers)
+    }
   }
 
-  /// residual += (silu(n · Gᵀ) * (n · Uᵀ)) · Dᵀ, where n is its norm; in tiles of tokens.
+  /// residual += attended · Oᵀ, or its norm.
+  func addAttended(_ layer: DecoderWeights.Layer, _ pass: inout ForwardScratch) {
+    guard let norm = layer.attentionOutputNorm else {
+      kernel.multiply(pass.attended, layer.attentionOutput, into: &pass.residual, adding: true)
+      return
+    }
+    kernel.multiply(pass.attended, layer.attentionOutput, into: &pass.normed)
+    addNorm(norm, of: pass.normed, to: &pass.residual, firstRow: 0)
+  }
+
+  /// residual += (f(n · Gᵀ) * (n · Uᵀ)) · Dᵀ, or its norm, where n is the residual's norm and f the
+  /// activation; in tiles of tokens.
   func addFeedForward(_ layer: DecoderWeights.Layer, _ pass: inout ForwardScratch) {
     normalize(pass.residual, layer.feedForwardNorm, into: &pass.normed)
     let ranges = ForwardScratch.tileRanges(rows: pass.residual.rows)
     for range in ranges {
       let tile = pass.tile(rows: range.count, blueprint)
-      if ranges.count == 1 {
+      let norm = layer.feedForwardOutputNorm
+      if ranges.count == 1, norm == nil {
         activate(layer, pass.normed, &pass.tiles[tile])
         kernel.multiply(
           pass.tiles[tile].gate, layer.down, into: &pass.residual, adding: true)
+        return
+      }
+      pass.tiles[tile].read(range, of: pass.normed)
+      activate(layer, pass.tiles[tile].rows, &pass.tiles[tile])
+      kernel.multiply(pass.tiles[tile].gate, layer.down, into: &pass.tiles[tile].rows)
+      if let norm {
+        addNorm(norm, of: pass.tiles[tile].rows, to: &pass.residual, firstRow: range.lowerBound)
       } else {
-        pass.tiles[tile].read(range, of: pass.normed)
-        activate(layer, pass.tiles[tile].rows, &pass.tiles[tile])
-        kernel.multiply(pass.tiles[tile].gate, layer.down, into: &pass.tiles[tile].rows)
         pass.residual.add(pass.tiles[tile].rows, firstRow: range.lowerBound)
       }
     }
+  }
+
+  private func addNorm(
+    _ weight: [Float], of rows: Matrix, to residual: inout Matrix, firstRow: Int
+  ) {
+    Normalization.addRMS(
+      rows, weight: weight, epsilon: blueprint.rmsEpsilon, to: &residual, firstRow: firstRow,
+      workers: workspace.workers)
   }
 
   private func activate(
@@ -128,7 +175,7 @@ public final class BlueprintDecoder: DecoderModel {
   ) {
     kernel.multiply(input, layer.gate, into: &tile.gate)
     kernel.multiply(input, layer.up, into: &tile.up)
-    Activation.siluMultiply(gate: &tile.gate, up: tile.up, workers: workspace.workers)
+    blueprint.activation.multiply(gate: &tile.gate, up: tile.up, workers: workspace.workers)
   }
 
   private func normalize(_ input: Matrix, _ weight: [Float], into output: inout Matrix) {

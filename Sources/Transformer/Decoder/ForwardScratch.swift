@@ -59,7 +59,7 @@ struct FeedForwardTile {
   var gate: Matrix
   var up: Matrix
   /// These tokens' rows of the normalised stream, then of the network's output. Empty where one
-  /// tile holds all tokens and works on the whole matrices.
+  /// tile holds all tokens and its output goes straight into the residual stream.
   var rows: Matrix
 
   init(rows count: Int, _ blueprint: DecoderBlueprint) {

@@ -40,13 +40,7 @@ struct RunCommand: ParsableCommand {
           name: wanted.name, question: wanted.question, spec: file.text),
         plan: ExperimentPlan(file.checked), metrics: wanted.metrics,
         warmups: wanted.warmups, repeats: wanted.repeats, isFresh: fresh, folder: file.folder),
-      models: ModelShelf(
-        paths: Dictionary(
-          file.checked.models.map { ($0.name, $0.path) }, uniquingKeysWith: { first, _ in first }),
-        synthetic: Dictionary(
-          file.checked.models.compactMap { model in model.synthetic.map { (model.name, $0) } },
-          uniquingKeysWith: { first, _ in first }),
-        workspace: workspace),
+      models: ModelShelf(file.checked.models, workspace: workspace),
       sink: store, isInterrupted: { interruption.isRequested }, report: reporter.note)
     let summary = try runner.runAll(
       provenance: .collect(

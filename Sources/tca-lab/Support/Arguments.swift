@@ -67,7 +67,7 @@ struct ModelOptions: ParsableArguments {
     let loaded = try LoadedModel(
       name: model, path: catalogue.resolve(model), workspace: workspace)
     if catalogue.model(named: model) != nil {
-      try catalogue.require(digest: loaded.digest, of: model)
+      try catalogue.require(digest: loaded.fileDigest, of: model)
     }
     return loaded
   }

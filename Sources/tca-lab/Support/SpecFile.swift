@@ -36,10 +36,12 @@ extension SpecEnvironment {
 extension ModelCatalogue {
   /// What there is to know of a model that a spec names; throws for one that is missing or damaged.
   func facts(of reference: ModelReference) throws -> ModelFacts {
-    if let path = reference.path { return try ModelFacts(name: reference.name, path: path) }
-    let facts = try ModelFacts(name: reference.name, path: resolve(reference.name))
-    try require(digest: facts.digest, of: reference.name)
-    return facts
+    try ModelFacts(
+      name: reference.name, path: reference.path ?? resolve(reference.catalogueName),
+      ropeScaling: reference.ropeScaling
+    ) { digest in
+      if reference.path == nil { try require(digest: digest, of: reference.catalogueName) }
+    }
   }
 
   /// Throws where a file under a catalogue name is not what the catalogue says.
