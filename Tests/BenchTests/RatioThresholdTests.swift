@@ -23,7 +23,8 @@ struct RatioThresholdTests {
   @Test("A ratio holds at its bound: from it on where more is better, up to it where less is")
   func bounds() throws {
     let holds = try check(
-      #"{"prefill-512": {"arithmetic ceiling": 1.5}, "tca-attention-8192": {"full attention": 0.4}}"#)
+      #"{"prefill-512": {"arithmetic ceiling": 1.5}, "tca-attention-8192": {"full attention": 0.4}}"#
+    )
     #expect(holds.checked == 2 && holds.fallen.isEmpty && holds.unmeasured.isEmpty)
     let fallen = try check(
       #"{"prefill-512": {"arithmetic ceiling": 1.501}, "tca-attention-8192": {"full attention": 0.399}}"#

@@ -8,7 +8,8 @@ extension BenchRun {
     guard wants(.threadsPrefill2048, .threadsDecode0) else { return [] }
     let alone = try BenchRun(
       model: LoadedModel(
-        name: model.name, path: model.path, workspace: Workspace(workers: WorkerPool(threadCount: 1))),
+        name: model.name, path: model.path,
+        workspace: Workspace(workers: WorkerPool(threadCount: 1))),
       rows: [], peers: [], repeats: repeats, environment: environment, report: { _ in })
     var measured: [BenchRow] = []
     if wants(.threadsPrefill2048) {
