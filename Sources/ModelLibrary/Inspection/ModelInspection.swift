@@ -51,7 +51,7 @@ public struct ModelInspection: Encodable, Sendable {
     quantization = QuantizationCount.all(of: file)
     self.tokenizer = tokenizer.facts
     chatTemplate = file.metadata["tokenizer.chat_template"].map { template in
-      (try? ChatTemplate(template: template.text)) == nil ? "unknown" : "chatml"
+      (try? ChatTemplate(template: template.text))?.format.rawValue ?? "unknown"
     }
     kvCache = Self.cacheTokens.compactMap { tokens in
       geometry?.cacheSize(tokens: tokens)
