@@ -40,8 +40,9 @@ public struct GGUFWriter: Sendable {
       let bytes = file.storage.bytes
         .extracting(tensor.offset..<tensor.offset + tensor.byteCount)
         .withUnsafeBytes { Array($0) }
-      add(
-        tensor: tensor.name, dimensions: tensor.dimensions, format: tensor.format, bytes: bytes)
+      tensors.append(
+        Tensor(
+          name: tensor.name, dimensions: tensor.dimensions, type: tensor.type.number, bytes: bytes))
     }
   }
 

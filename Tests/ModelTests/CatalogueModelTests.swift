@@ -2,17 +2,17 @@ import GGUF
 import ModelLibrary
 import Testing
 
+private let pulledModels: [CatalogueModel] = {
+  let catalogue = try? ModelCatalogue.builtIn()
+  return catalogue?.models.filter { catalogue?.cache.contains($0) == true } ?? []
+}()
+
 /// What the catalogue claims, held against the files of those of its models that were pulled.
 @Suite(
-  "Pulled models",
-  .enabled(if: !CatalogueModelTests.pulled.isEmpty, "no model of the catalogue was pulled"))
+  "Pulled models", .enabled(if: !pulledModels.isEmpty, "no model of the catalogue was pulled"))
 struct CatalogueModelTests {
-  static let pulled: [CatalogueModel] = {
-    let catalogue = try? ModelCatalogue.builtIn()
-    return catalogue?.models.filter { catalogue?.cache.contains($0) == true } ?? []
-  }()
-
-  @Test("The catalogue says what the file holds, and the program can run it", arguments: pulled)
+  @Test(
+    "The catalogue says what the file holds, and the program can run it", arguments: pulledModels)
   func geometry(model: CatalogueModel) throws {
     let path = try ModelCatalogue.builtIn().cache.path(of: model)
     let inspection = ModelInspection(try GGUFFile(surveying: path))

@@ -20,7 +20,7 @@ public struct ModelSurvey: Sendable {
       let stated = try metadata.architecture.blueprint(&metadata)
       blueprint = stated
       problems += metadata.unknownSettings()
-      problems += DecoderWeights.problems(file, stated)
+      problems += DecoderWeights.problems(metadata.tensors, stated)
     } catch {
       problems.append(error)
     }
