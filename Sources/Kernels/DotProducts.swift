@@ -10,8 +10,26 @@ struct DotProducts {
   let scale: Float
   let targetStride: Int
 
+  /// With rows of a cache, converted on their way into the registers.
   func multiply(
-    vectors: Int, _ vector: UnsafePointer<Float>, rows: Int, _ row: UnsafePointer<Float>,
+    vectors: Int, _ vector: UnsafePointer<Float>, rows: Range<Int>, of memory: RowMemory,
+    into target: UnsafeMutablePointer<Float>
+  ) {
+    switch memory.format {
+    case .f32:
+      multiply(
+        vectors: vectors, vector, rows: rows.count,
+        memory.numbers(Float.self, from: rows.lowerBound), into: target)
+    case .f16:
+      multiply(
+        vectors: vectors, vector, rows: rows.count,
+        memory.numbers(Float16.self, from: rows.lowerBound), into: target)
+    }
+  }
+
+  @inline(__always)
+  func multiply<Number: CachedNumber>(
+    vectors: Int, _ vector: UnsafePointer<Float>, rows: Int, _ row: UnsafePointer<Number>,
     into target: UnsafeMutablePointer<Float>
   ) {
     withUnsafeTemporaryAllocation(byteCount: 4 * Self.squareFloats * 4, alignment: 64) { memory in
@@ -38,8 +56,9 @@ struct DotProducts {
   private static let squareFloats = 256
 
   /// Sixteen sums for each row, that of vector v and row r at `squares + 256 v + 16 r`.
-  private func lanes(
-    _ vectors: Int, _ vector: UnsafePointer<Float>, _ rows: Int, _ row: UnsafePointer<Float>,
+  @inline(__always)
+  private func lanes<Number: CachedNumber>(
+    _ vectors: Int, _ vector: UnsafePointer<Float>, _ rows: Int, _ row: UnsafePointer<Number>,
     into squares: UnsafeMutablePointer<Float>
   ) {
     switch (count, vectors) {
@@ -54,8 +73,9 @@ struct DotProducts {
   }
 
   /// One vector of any length.
-  private func anyLanes(
-    _ vector: UnsafePointer<Float>, _ rows: Int, _ row: UnsafePointer<Float>,
+  @inline(__always)
+  private func anyLanes<Number: CachedNumber>(
+    _ vector: UnsafePointer<Float>, _ rows: Int, _ row: UnsafePointer<Number>,
     into squares: UnsafeMutablePointer<Float>
   ) {
     for index in 0..<rows {
@@ -63,11 +83,11 @@ struct DotProducts {
       var sum = SIMD16<Float>.zero
       var i = 0
       while i &+ 16 <= count {
-        sum = sum.addingProduct(loadVector(vector + i), loadVector(row + i))
+        sum = sum.addingProduct(loadVector(vector + i), Number.vector(row + i))
         i &+= 16
       }
       while i < count {
-        sum[i % 16] += vector[i] * row[i]
+        sum[i % 16] += vector[i] * row[i].float
         i &+= 1
       }
       storeVector(sum, at: squares + 16 * index)
@@ -104,12 +124,14 @@ private struct KeptVectors<let vectors: Int, let length: Int> {
   }
 
   @inline(__always)
-  func lanes(_ rows: Int, _ row: UnsafePointer<Float>, into squares: UnsafeMutablePointer<Float>) {
+  func lanes<Number: CachedNumber>(
+    _ rows: Int, _ row: UnsafePointer<Number>, into squares: UnsafeMutablePointer<Float>
+  ) {
     for index in 0..<rows {
       let row = row + index &* (16 &* length)
       var sums = InlineArray<vectors, SIMD16<Float>>(repeating: .zero)
       for i in 0..<length {
-        let part = loadVector(row + 16 &* i)
+        let part = Number.vector(row + 16 &* i)
         for vector in 0..<vectors {
           sums[unchecked: vector] = sums[unchecked: vector]
             .addingProduct(elements[unchecked: vector][unchecked: i], part)

@@ -21,6 +21,11 @@ typedef unsigned lookup_words __attribute__((ext_vector_type(16)));
 
 static inline int lookup_is_fast(void) { return 1; }
 
+/// Sixteen half floats in memory as floats. (Swift's own conversion of vectors stays a call in a large loop.)
+static inline __attribute__((always_inline)) lookup_floats lookup_half_vector(const void *halves) {
+  return (lookup_floats)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)halves));
+}
+
 /// start + slope · i for i from 0 to 15, each rounded once.
 static inline __attribute__((always_inline)) lookup_floats lookup_line(float slope, float start) {
   const __m512 steps = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
@@ -66,6 +71,12 @@ lookup_bits(const void *map, const int32_t *places, int32_t first) {
 // The same by plain C. Numbers are computed instead where these are not fast; bits are looked up by them.
 
 static inline int lookup_is_fast(void) { return 0; }
+
+static inline lookup_floats lookup_half_vector(const void *halves) {
+  lookup_floats floats;
+  for (int i = 0; i < 16; i++) floats[i] = lookup_half(((const uint16_t *)halves)[i]);
+  return floats;
+}
 
 static inline lookup_floats lookup_line(float slope, float start) {
   lookup_floats table;

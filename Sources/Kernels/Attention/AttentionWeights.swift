@@ -19,8 +19,7 @@ public enum AttentionWeights {
     }
   }
 
-  /// The same over the first `visible` keys of a cache, decoded piece by piece where its format is
-  /// another.
+  /// The same over the first `visible` keys of a cache, whatever its format.
   public static func softmax(
     query: Span<Float>, cache: KVHead, visible: Int, into weights: inout [Float]
   ) {
@@ -35,17 +34,10 @@ public enum AttentionWeights {
       count: d, scale: BinaryLogits.factor(scale: cache.scale), targetStride: visible)
     query.withUnsafeBufferPointer { query in
       weights.withUnsafeMutableBufferPointer { weights in
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: RowMemory.pieceRows * d) {
-          scratch in
-          cache.keyStorage.withMemory { keys in
-            keys.forEachPiece(
-              of: cache.firstRow..<cache.firstRow + visible, scratch: scratch.baseAddress!
-            ) { piece, rows in
-              products.multiply(
-                vectors: 1, query.baseAddress!, rows: piece.count, rows,
-                into: weights.baseAddress! + piece.lowerBound - cache.firstRow)
-            }
-          }
+        cache.keyStorage.withMemory { keys in
+          products.multiply(
+            vectors: 1, query.baseAddress!, rows: cache.firstRow..<cache.firstRow + visible,
+            of: keys, into: weights.baseAddress!)
         }
         softmax(ofLogits: weights.baseAddress!, count: visible)
       }

@@ -50,7 +50,7 @@ struct SingleQueryPass {
         total + (needed[block] == 0 ? 0 : min(16, slots.count - 16 * block))
       }
       for index in 0..<group { counts[index].computed = multiplied }
-      scores(shown: shown, needed: needed, decoded: decoded, into: logits)
+      scores(shown: shown, needed: needed, into: logits)
       for index in 0..<group {
         (partials[index * (headDimension + 2)], partials[index * (headDimension + 2) + 1]) =
           BinaryLogits.exponentiate(logits + index * Self.logitStride, count: 16 &* blocks)
@@ -140,17 +140,15 @@ struct SingleQueryPass {
   /// Logits in units of log 2, −infinity where a head does not see a slot.
   private func scores(
     shown: UnsafePointer<UInt16>, needed: UnsafePointer<UInt16>,
-    decoded: UnsafeMutablePointer<Float>, into logits: UnsafeMutablePointer<Float>
+    into logits: UnsafeMutablePointer<Float>
   ) {
     let d = headDimension
     let products = DotProducts(
       count: d, scale: BinaryLogits.factor(scale: cache.scale), targetStride: Self.logitStride)
     let keys = cache.keys.from(row: slots.lowerBound)
     forEachStretch(needed) { stretch in
-      keys.forEachPiece(of: stretch, scratch: decoded) { piece, rows in
-        products.multiply(
-          vectors: group, queries, rows: piece.count, rows, into: logits + piece.lowerBound)
-      }
+      products.multiply(
+        vectors: group, queries, rows: stretch, of: keys, into: logits + stretch.lowerBound)
     }
     for index in 0..<group {
       for block in 0..<blocks {
@@ -197,6 +195,15 @@ struct SingleQueryPass {
     let weighted = partials + 2
     for index in 0..<group { (weighted + index * (d + 2)).update(repeating: 0, count: d) }
     let values = cache.values.from(row: slots.lowerBound)
+    if values.format == .f16, StripProduct.takesHalves(width: d) {
+      return forEachStretch(needed) { stretch in
+        StripProduct(
+          depth: stretch.count, strideA: Self.logitStride, strideB: d, strideC: d + 2, adds: true
+        ).multiplyFew(
+          rows: group, width: d, weights + stretch.lowerBound,
+          halves: values.numbers(Float16.self, from: stretch.lowerBound), weighted)
+      }
+    }
     forEachStretch(needed) { stretch in
       values.forEachPiece(of: stretch, scratch: decoded) { piece, rows in
         let product = StripProduct(

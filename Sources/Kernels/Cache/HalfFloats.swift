@@ -1,3 +1,28 @@
+internal import CLookup
+
+/// A number as a cache holds it, read as floats.
+protocol CachedNumber {
+  /// Sixteen numbers from memory of any alignment.
+  static func vector(_ address: UnsafePointer<Self>) -> SIMD16<Float>
+  var float: Float { get }
+}
+
+extension Float: CachedNumber {
+  @inline(__always)
+  static func vector(_ address: UnsafePointer<Float>) -> SIMD16<Float> { loadVector(address) }
+  @inline(__always)
+  var float: Float { self }
+}
+
+extension Float16: CachedNumber {
+  @inline(__always)
+  static func vector(_ address: UnsafePointer<Float16>) -> SIMD16<Float> {
+    lookup_half_vector(address)
+  }
+  @inline(__always)
+  var float: Float { Float(self) }
+}
+
 /// Conversion between half floats and floats, sixteen at a time.
 enum HalfFloats {
   @inline(__always)
@@ -6,8 +31,7 @@ enum HalfFloats {
   ) {
     var i = 0
     while i &+ 16 <= count {
-      let halves = UnsafeRawPointer(source + i).loadUnaligned(as: SIMD16<Float16>.self)
-      storeVector(SIMD16<Float>(halves), at: target + i)
+      storeVector(Float16.vector(source + i), at: target + i)
       i &+= 16
     }
     while i < count {

@@ -124,6 +124,12 @@ struct RowMemory {
       base: base.map { $0 + row * format.rowBytes(width: width) }, format: format, width: width)
   }
 
+  /// The numbers from a row on; the type is the format's.
+  @inline(__always)
+  func numbers<Number>(_ type: Number.Type, from row: Int) -> UnsafePointer<Number> {
+    base!.assumingMemoryBound(to: type) + row &* width
+  }
+
   /// The rows as floats: where they lie if that is the format, else decoded into `scratch`.
   @inline(__always)
   func floats(

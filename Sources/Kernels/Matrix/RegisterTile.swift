@@ -30,15 +30,15 @@ struct RegisterTile<let rows: Int, let vectors: Int> {
   /// A large block reads B from the second cache, and the multiplications are too few to hide its
   /// latency: each row of B is asked for some rows ahead.
   @inline(__always)
-  mutating func addProduct(
-    _ a: UnsafePointer<Float>, strideA: Int, _ b: UnsafePointer<Float>, strideB: Int, depth: Int
+  mutating func addProduct<Number: CachedNumber>(
+    _ a: UnsafePointer<Float>, strideA: Int, _ b: UnsafePointer<Number>, strideB: Int, depth: Int
   ) {
     var total = sums
     var line = b
     for k in 0..<depth {
       var right = InlineArray<vectors, SIMD16<Float>>(repeating: .zero)
       for vector in 0..<vectors {
-        right[unchecked: vector] = loadVector(line + 16 &* vector)
+        right[unchecked: vector] = Number.vector(line + 16 &* vector)
         if rows >= 8 { prefetch_line(line + (Self.rowsAhead &* strideB &+ 16 &* vector)) }
       }
       for row in 0..<rows {
