@@ -129,6 +129,7 @@ private struct KeptVectors<let vectors: Int, let length: Int> {
   ) {
     for index in 0..<rows {
       let row = row + index &* (16 &* length)
+      Number.prefetch(16 &* length, at: row + 16 &* length &* CachedRows.ahead)
       var sums = InlineArray<vectors, SIMD16<Float>>(repeating: .zero)
       for i in 0..<length {
         let part = Number.vector(row + 16 &* i)

@@ -1,10 +1,29 @@
 internal import CLookup
+import CMemory
 
 /// A number as a cache holds it, read as floats.
 protocol CachedNumber {
   /// Sixteen numbers from memory of any alignment.
   static func vector(_ address: UnsafePointer<Self>) -> SIMD16<Float>
   var float: Float { get }
+}
+
+enum CachedRows {
+  /// How many rows ahead of the one that is read others are asked for.
+  static let ahead = 24
+}
+
+extension CachedNumber {
+  /// Asks for the cache lines of `count` numbers.
+  @inline(__always)
+  static func prefetch(_ count: Int, at address: UnsafePointer<Self>) {
+    let numbersOfLine = 64 / MemoryLayout<Self>.stride
+    var i = 0
+    while i < count {
+      prefetch_line(address + i)
+      i &+= numbersOfLine
+    }
+  }
 }
 
 extension Float: CachedNumber {

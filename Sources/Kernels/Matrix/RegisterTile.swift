@@ -28,7 +28,8 @@ struct RegisterTile<let rows: Int, let vectors: Int> {
   /// fused multiply-adds.
   ///
   /// A large block reads B from the second cache, and the multiplications are too few to hide its
-  /// latency: each row of B is asked for some rows ahead.
+  /// latency: each row of B is asked for some rows ahead. A wide block of few rows reads B from
+  /// memory, where the CPU's own prefetching stops at each page.
   @inline(__always)
   mutating func addProduct<Number: CachedNumber>(
     _ a: UnsafePointer<Float>, strideA: Int, _ b: UnsafePointer<Number>, strideB: Int, depth: Int
@@ -40,6 +41,9 @@ struct RegisterTile<let rows: Int, let vectors: Int> {
       for vector in 0..<vectors {
         right[unchecked: vector] = Number.vector(line + 16 &* vector)
         if rows >= 8 { prefetch_line(line + (Self.rowsAhead &* strideB &+ 16 &* vector)) }
+      }
+      if rows < 8, vectors == 4 {
+        Number.prefetch(16 &* vectors, at: line + CachedRows.ahead &* strideB)
       }
       for row in 0..<rows {
         let left = SIMD16<Float>(repeating: a[row &* strideA &+ k])
