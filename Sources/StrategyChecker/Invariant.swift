@@ -81,7 +81,7 @@ public enum Invariant: String, Codable, Sendable, Hashable, CaseIterable {
     case .actsInItsPhases:
       "Conform to the capability that you mean (`SelectsInPrefill`, `SelectsInDecode`, `Retains`) and to no other: a method is called only through its capability, and listed as acting in its phase."
     case .staysWithinBudget:
-      "Count sinks, windows and the newest token inside `budget`, which is all that a KV head may hold, or a query may see; a strategy that is no `Scorer` is told of it by conforming to `Budgeted`."
+      "Count sinks, windows and the newest token inside `budget`, which is all that a KV head may hold, or a query may see; unless it is a `Scorer`, it has to conform to `Budgeted` to be told of it."
     case .attendedIsCounted, .equalsExactAttention, .boundHolds, .retainedMassIsAtMostOne,
       .oracleRetainsMost, .cacheHoldsWhatWasKept, .memoryFalls:
       "Change nothing in the caches that the view shows: return selections, and the framework attends, counts and frees memory; if the strategy does no more than that, the fault is the framework's, so please report it with the case below."
