@@ -48,6 +48,13 @@ lookup_entries(lookup_floats table, lookup_words indices) {
   return (lookup_floats)_mm512_permutexvar_ps((__m512i)indices, (__m512)table);
 }
 
+/// The same with `more` added where the bit of a lane is set, the first lane's the lowest.
+static inline __attribute__((always_inline)) lookup_floats
+lookup_entries_adding(lookup_floats table, lookup_words indices, uint16_t bits, float more) {
+  const __m512 entries = _mm512_permutexvar_ps((__m512i)indices, (__m512)table);
+  return (lookup_floats)_mm512_mask_add_ps(entries, bits, entries, _mm512_set1_ps(more));
+}
+
 /// The bits of a map at sixteen ascending places, `places[i] - first`, the first in the lowest bit. Reads the map 64
 /// bytes on from the word of the first place: it needs 64 bytes beyond its last bit.
 static inline __attribute__((always_inline)) uint16_t
@@ -95,6 +102,13 @@ static inline lookup_words lookup_upper_nibbles(lookup_words words) { return wor
 static inline lookup_floats lookup_entries(lookup_floats table, lookup_words indices) {
   lookup_floats entries;
   for (int i = 0; i < 16; i++) entries[i] = table[indices[i] & 15];
+  return entries;
+}
+
+static inline lookup_floats
+lookup_entries_adding(lookup_floats table, lookup_words indices, uint16_t bits, float more) {
+  lookup_floats entries = lookup_entries(table, indices);
+  for (int i = 0; i < 16; i++) entries[i] += bits >> i & 1 ? more : 0;
   return entries;
 }
 
