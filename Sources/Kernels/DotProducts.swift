@@ -35,7 +35,8 @@ struct DotProducts {
     withUnsafeTemporaryAllocation(byteCount: 4 * Self.squareFloats * 4, alignment: 64) { memory in
       let squares = memory.baseAddress!.assumingMemoryBound(to: Float.self)
       // As many vectors at a time as fit into half of the registers; the rest holds sums and rows.
-      let limit = count == 64 ? 4 : count == 128 ? 2 : 1
+      // Vectors of other lengths stay in memory.
+      let limit = count == 128 ? 2 : count % 16 == 0 ? 4 : 1
       for first in stride(from: 0, to: vectors, by: limit) {
         let found = min(limit, vectors - first)
         let from = vector + first * count
@@ -68,7 +69,35 @@ struct DotProducts {
     case (64, 1): KeptVectors<1, 4>(vector).lanes(rows, row, into: squares)
     case (128, 2): KeptVectors<2, 8>(vector).lanes(rows, row, into: squares)
     case (128, 1): KeptVectors<1, 8>(vector).lanes(rows, row, into: squares)
+    case (_, 4): sharedLanes(InlineArray<4, Void>.self, vector, rows, row, into: squares)
+    case (_, 3): sharedLanes(InlineArray<3, Void>.self, vector, rows, row, into: squares)
+    case (_, 2): sharedLanes(InlineArray<2, Void>.self, vector, rows, row, into: squares)
     default: anyLanes(vector, rows, row, into: squares)
+    }
+  }
+
+  /// Several vectors of a length that is a multiple of 16: each part of a row is read once for all.
+  @inline(__always)
+  private func sharedLanes<let vectors: Int, Number: CachedNumber>(
+    _: InlineArray<vectors, Void>.Type, _ vector: UnsafePointer<Float>, _ rows: Int,
+    _ row: UnsafePointer<Number>, into squares: UnsafeMutablePointer<Float>
+  ) {
+    for index in 0..<rows {
+      let row = row + index &* count
+      Number.prefetch(count, at: row + count &* CachedRows.ahead)
+      var sums = InlineArray<vectors, SIMD16<Float>>(repeating: .zero)
+      var i = 0
+      while i < count {
+        let part = Number.vector(row + i)
+        for index in 0..<vectors {
+          sums[unchecked: index] = sums[unchecked: index]
+            .addingProduct(loadVector(vector + (index &* count &+ i)), part)
+        }
+        i &+= 16
+      }
+      for vector in 0..<vectors {
+        storeVector(sums[unchecked: vector], at: squares + (256 &* vector &+ 16 &* index))
+      }
     }
   }
 
