@@ -48,11 +48,13 @@ lookup_entries(lookup_floats table, lookup_words indices) {
   return (lookup_floats)_mm512_permutexvar_ps((__m512i)indices, (__m512)table);
 }
 
-/// The same with `more` added where the bit of a lane is set, the first lane's the lowest.
+/// The same from a second table where the bit of a lane is set, the first lane's the lowest.
 static inline __attribute__((always_inline)) lookup_floats
-lookup_entries_adding(lookup_floats table, lookup_words indices, uint16_t bits, float more) {
-  const __m512 entries = _mm512_permutexvar_ps((__m512i)indices, (__m512)table);
-  return (lookup_floats)_mm512_mask_add_ps(entries, bits, entries, _mm512_set1_ps(more));
+lookup_entries_of_two(lookup_floats table, lookup_floats second, lookup_words indices, uint16_t bits) {
+  const __m512i sixteen = _mm512_set1_epi32(16);
+  const __m512i lower = _mm512_and_si512((__m512i)indices, _mm512_set1_epi32(15));
+  const __m512i places = _mm512_mask_or_epi32(lower, bits, lower, sixteen);
+  return (lookup_floats)_mm512_permutex2var_ps((__m512)table, places, (__m512)second);
 }
 
 /// The bits of a map at sixteen ascending places, `places[i] - first`, the first in the lowest bit. Reads the map 64
@@ -106,9 +108,9 @@ static inline lookup_floats lookup_entries(lookup_floats table, lookup_words ind
 }
 
 static inline lookup_floats
-lookup_entries_adding(lookup_floats table, lookup_words indices, uint16_t bits, float more) {
-  lookup_floats entries = lookup_entries(table, indices);
-  for (int i = 0; i < 16; i++) entries[i] += bits >> i & 1 ? more : 0;
+lookup_entries_of_two(lookup_floats table, lookup_floats second, lookup_words indices, uint16_t bits) {
+  lookup_floats entries;
+  for (int i = 0; i < 16; i++) entries[i] = (bits >> i & 1 ? second : table)[indices[i] & 15];
   return entries;
 }
 

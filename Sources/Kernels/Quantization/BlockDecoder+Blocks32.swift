@@ -45,20 +45,25 @@ enum Q4_1: BlockDecoder {
 enum Q5_0: BlockDecoder {
   static var format: BlockFormat { .q5_0 }
 
+  /// q − 16 where the fifth bit is 0.
+  @inline(__always)
+  private static var quants: SIMD16<Float> {
+    SIMD16(-16, -15, -14, -13, -12, -11, -10, -9, -8, -7, -6, -5, -4, -3, -2, -1)
+  }
+
   @inline(__always)
   static func decode(_ block: UnsafeRawPointer, _ emit: (Int, SIMD16<Float>) -> Void) {
     let d = block.scale(at: 0)
     if lookup_is_fast() != 0 {
-      // Every product of d with a quant is exact, and so is every sum of two of them.
-      let table = lookup_line(d, -16 * d)
+      let lower = d * Self.quants
+      let upper = d * (Self.quants + 16)
       let quants = lookup_bytes(block + 6)
       let fifth = UInt32(littleEndian: block.loadUnaligned(fromByteOffset: 2, as: UInt32.self))
-      emit(
-        0, lookup_entries_adding(table, quants, UInt16(truncatingIfNeeded: fifth), 16 * d))
+      emit(0, lookup_entries_of_two(lower, upper, quants, UInt16(truncatingIfNeeded: fifth)))
       emit(
         16,
-        lookup_entries_adding(
-          table, lookup_upper_nibbles(quants), UInt16(truncatingIfNeeded: fifth &>> 16), 16 * d))
+        lookup_entries_of_two(
+          lower, upper, lookup_upper_nibbles(quants), UInt16(truncatingIfNeeded: fifth &>> 16)))
       return
     }
     let (low, high) = fiveBitQuants(nibbles: block + 6, fifthBits: block + 2)
