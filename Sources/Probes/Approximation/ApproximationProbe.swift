@@ -37,7 +37,8 @@ public final class ApproximationProbe: LayerAttention {
   public private(set) var failures: [ApproximationFailure?]
   private var dense: AttentionSession
   private var sparse: [AttentionSession]
-  /// Dense sessions in the formats that are asked for and not `dense`'s own.
+  /// Dense sessions by the format of their caches: the exact one, those in the formats of the strategies' caches, and
+  /// the one whose output goes on.
   private var references: [CacheFormat: AttentionSession] = [:]
   /// Takes the output that does not go on.
   private var scratch = Matrix(rows: 0, columns: 0)
@@ -124,8 +125,7 @@ public final class ApproximationProbe: LayerAttention {
     // The dense output goes on in one setting and is a reference in both.
     var goingOn: AttentionOutcome?
     var stored: [CacheFormat: DenseReference] = [:]
-    for (format, session) in references.merging([dense.cache: dense], uniquingKeysWith: { $1 })
-    where session !== dense || setting == .isolated || needed.contains(format) {
+    for (format, session) in references {
       let outcome = attend(session, into: &scratch)
       stored[format] = DenseReference(
         output: scratch, logSumExp: outcome.logSumExp,
@@ -161,16 +161,13 @@ public final class ApproximationProbe: LayerAttention {
       }
     }
     if !keepsShadow {
-      for session in [dense] + references.values {
+      for session in references.values {
         for head in session.caches[layer] { head.removeAll() }
       }
     }
     guard let goingOn else { preconditionFailure("ApproximationProbe: nothing attended") }
     return goingOn
   }
-
-  /// The formats of the references: the exact one, and those of the strategies' caches.
-  private var needed: Set<CacheFormat> { Set(sparse.map(\.cache)).union([.f32]) }
 
   /// Only the session whose output goes on attends.
   private func attendWithinWindow(
@@ -277,10 +274,15 @@ public final class ApproximationProbe: LayerAttention {
   /// Checks the sessions of a new sample, and begins the references that they need.
   private func beginSessions() {
     largestValues = [:]
+    var formats = Set(sparse.map(\.cache)).union([.f32])
+    if setting == .isolated { formats.insert(dense.cache) }
     references = Dictionary(
-      uniqueKeysWithValues: needed.subtracting([dense.cache]).map { format in
-        let session = AttentionSession(
-          FullAttention(), shape: shape, workspace: dense.workspace, cache: format)
+      uniqueKeysWithValues: formats.map { format in
+        let session =
+          format == dense.cache
+          ? dense
+          : AttentionSession(
+            FullAttention(), shape: shape, workspace: dense.workspace, cache: format)
         return (format, session)
       })
     precondition(
