@@ -23,24 +23,15 @@ public enum AttentionWeights {
   public static func softmax(
     query: Span<Float>, cache: KVHead, visible: Int, into weights: inout [Float]
   ) {
-    let d = cache.headDimension
-    precondition(
-      query.count == d && visible > 0 && visible <= cache.count && visible <= weights.count,
-      """
-      AttentionWeights: query of \(query.count), keys \(cache.count) x \(d), \(visible) visible, \
-      room for \(weights.count)
-      """)
-    let products = DotProducts(
-      count: d, scale: BinaryLogits.factor(scale: cache.scale), targetStride: visible)
     query.withUnsafeBufferPointer { query in
-      weights.withUnsafeMutableBufferPointer { weights in
-        cache.keyStorage.withMemory { keys in
-          products.multiply(
-            vectors: 1, query.baseAddress!, rows: cache.firstRow..<cache.firstRow + visible,
-            of: keys, into: weights.baseAddress!)
-        }
-        softmax(ofLogits: weights.baseAddress!, count: visible)
+      cache.keyStorage.withMemory { keys in
+        logits(
+          query: query, keys: keys.from(row: cache.firstRow), held: cache.count,
+          scale: cache.scale, visible: visible, into: &weights)
       }
+    }
+    weights.withUnsafeMutableBufferPointer { weights in
+      softmax(ofLogits: weights.baseAddress!, count: visible)
     }
   }
 
@@ -147,23 +138,32 @@ public enum AttentionWeights {
   public static func logits(
     query: Span<Float>, keys: Rows, visible: Int, into logits: inout [Float]
   ) {
-    let d = keys.width
+    query.withUnsafeBufferPointer { query in
+      keys.elements.withUnsafeBytes { elements in
+        // Rows begin at any element of their buffer.
+        let first = elements.baseAddress.map { $0 + keys.firstElement * MemoryLayout<Float>.stride }
+        Self.logits(
+          query: query, keys: RowMemory(base: first, format: .f32, width: keys.width),
+          held: keys.count, scale: keys.scale, visible: visible, into: &logits)
+      }
+    }
+  }
+
+  private static func logits(
+    query: UnsafeBufferPointer<Float>, keys: RowMemory, held: Int, scale: Double, visible: Int,
+    into logits: inout [Float]
+  ) {
     precondition(
-      query.count == d && visible > 0 && visible <= keys.count && visible <= logits.count,
+      query.count == keys.width && visible > 0 && visible <= held && visible <= logits.count,
       """
-      AttentionWeights: query of \(query.count), keys \(keys.count) x \(d), \(visible) visible, \
+      AttentionWeights: query of \(query.count), keys \(held) x \(keys.width), \(visible) visible, \
       room for \(logits.count)
       """)
-    query.withUnsafeBufferPointer { query in
-      keys.elements.withUnsafeBufferPointer { elements in
-        logits.withUnsafeMutableBufferPointer { logits in
-          DotProducts(
-            count: d, scale: BinaryLogits.factor(scale: keys.scale), targetStride: visible
-          ).multiply(
-            vectors: 1, query.baseAddress!, rows: visible,
-            elements.baseAddress! + keys.firstElement, into: logits.baseAddress!)
-        }
-      }
+    logits.withUnsafeMutableBufferPointer { logits in
+      DotProducts(
+        count: keys.width, scale: BinaryLogits.factor(scale: scale), targetStride: visible
+      ).multiply(
+        vectors: 1, query.baseAddress!, rows: 0..<visible, of: keys, into: logits.baseAddress!)
     }
   }
 

@@ -3,10 +3,10 @@ import Tensors
 /// The cached keys, values and token positions of one KV head in one layer.
 ///
 /// Slots are ordered by token position, which a token keeps when others leave. Rows are
-/// (slots x headDimension), row-major, keys rotated, in the cache's format. Storage is allocated in whole pages and freed
-/// when tokens leave. Tokens of the ``cold`` tier have no slot: `count`, `positions`, `keys` and
-/// `values` are of those held exactly. A reference, because the forward pass and a strategy's view
-/// of it must be the same cache; it has one owner and is not `Sendable`.
+/// (slots x headDimension), row-major, keys rotated, in the cache's format. Storage is allocated in
+/// whole pages and freed when tokens leave. Tokens of the ``cold`` tier have no slot: `count`,
+/// `positions`, `keys` and `values` are of those held exactly. A reference, because the forward pass
+/// and a strategy's view of it must be the same cache; it has one owner and is not `Sendable`.
 public final class KVHead {
   /// Storage grows by at least this many tokens at a time.
   public static let pageTokens = 64

@@ -5,8 +5,6 @@ struct RowStorage {
   let format: CacheFormat
   /// Numbers of a row.
   let width: Int
-  /// Rows that memory is allocated for.
-  private(set) var capacity = 0
   /// Of these the one of the format has elements.
   private var floats: [Float] = []
   private var halves: [Float16] = []
@@ -78,7 +76,6 @@ struct RowStorage {
   /// Memory for `capacity` rows that begins with the rows of `kept`.
   mutating func reallocate(keeping kept: [Range<Int>], capacity: Int) {
     let ranges = kept.map { $0.lowerBound * width..<$0.upperBound * width }
-    self.capacity = capacity
     switch format {
     case .f32: floats = floats.moved(ranges, capacity: capacity * width, filler: 0)
     case .f16: halves = halves.moved(ranges, capacity: capacity * width, filler: 0)
@@ -135,13 +132,11 @@ struct RowMemory {
   func floats(
     _ rows: Range<Int>, decodedInto scratch: UnsafeMutablePointer<Float>
   ) -> UnsafePointer<Float> {
-    let first = rows.lowerBound &* width
     switch format {
-    case .f32: return base!.assumingMemoryBound(to: Float.self) + first
+    case .f32: return numbers(Float.self, from: rows.lowerBound)
     case .f16:
       HalfFloats.widen(
-        base!.assumingMemoryBound(to: Float16.self) + first, count: rows.count &* width,
-        into: scratch)
+        numbers(Float16.self, from: rows.lowerBound), count: rows.count &* width, into: scratch)
       return UnsafePointer(scratch)
     }
   }
