@@ -11,3 +11,12 @@ void return_freed_memory(void) {
   malloc_trim(0);
 #endif
 }
+
+void limit_freed_memory(int bytes) {
+#if defined(__GLIBC__)
+  mallopt(M_MMAP_THRESHOLD, bytes);
+  mallopt(M_TRIM_THRESHOLD, bytes);
+#else
+  (void)bytes;
+#endif
+}

@@ -24,17 +24,23 @@ public final class CalibratingAttention<Watcher: Calibrator>: LayerAttention {
   /// Bytes of the caches: none between layers.
   public var residentBytes: Int { dense.residentBytes }
 
-  @discardableResult
-  public func attend(
-    layer: Int, phase: AttentionPhase, queries: Matrix, keys: Matrix, values: Matrix,
-    firstPosition: Int, output: inout Matrix
-  ) -> AttentionOutcome {
+  public func cache(
+    layer: Int, phase: AttentionPhase, keys: Matrix, values: Matrix, firstPosition: Int
+  ) {
     precondition(
       phase == .prefill && firstPosition == 0,
       "CalibratingAttention: a step at \(firstPosition); calibration is one prefill")
+    dense.cache(
+      layer: layer, phase: phase, keys: keys, values: values, firstPosition: firstPosition)
+  }
+
+  @discardableResult
+  public func attend(
+    layer: Int, phase: AttentionPhase, queries: Matrix, firstPosition: Int,
+    take: (_ rows: Range<Int>, _ output: Matrix) -> Void
+  ) -> AttentionOutcome {
     let outcome = dense.attend(
-      layer: layer, phase: phase, queries: queries, keys: keys, values: values,
-      firstPosition: firstPosition, output: &output)
+      layer: layer, phase: phase, queries: queries, firstPosition: firstPosition, take: take)
     if let place = globalLayers.firstIndex(of: layer) {
       calibrator.observe(
         LayerView(

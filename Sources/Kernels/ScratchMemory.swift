@@ -13,4 +13,10 @@ public enum ScratchMemory {
   public static func returnFreedMemory() {
     return_freed_memory()
   }
+
+  /// Keeps at most 16 MB of freed memory, so that the peak of a long prompt is what it needs. To be
+  /// called once, before anything large is allocated.
+  public static func limitFreedMemory() {
+    limit_freed_memory(1 << 24)
+  }
 }

@@ -41,14 +41,16 @@ public struct Matrix: Sendable, Equatable {
       elements: Array(elements[range.lowerBound * columns..<range.upperBound * columns]))
   }
 
-  /// `self[r, :] = row` for every r; traps unless `row` has a number for each column.
-  public mutating func fillRows(with row: [Float]) {
+  /// `self[r, :] = row` for every r of `range`; traps unless the rows exist and `row` has a number
+  /// for each column.
+  public mutating func fill(_ range: Range<Int>, with row: [Float]) {
     precondition(
-      row.count == columns, "Matrix.fillRows: \(row.count) numbers for \(columns) columns")
+      row.count == columns && range.lowerBound >= 0 && range.upperBound <= rows,
+      "Matrix.fill: \(row.count) numbers for rows \(range) of \(rows) x \(columns)")
     let source = row.span
-    let (rows, columns) = (rows, columns)
+    let columns = columns
     var target = elements.mutableSpan
-    for r in 0..<rows {
+    for r in range {
       for i in source.indices { target[r * columns + i] = source[i] }
     }
   }

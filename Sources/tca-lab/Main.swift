@@ -13,6 +13,7 @@ enum Main {
           "this program was built for a CPU with \"\(missing)\", which this one lacks; build it on this machine: swift build -c release"
         ))
     }
+    ScratchMemory.limitFreedMemory()
     var command: any ParsableCommand
     do {
       command = try TCALab.parseAsRoot()

@@ -53,9 +53,10 @@ extension RealModelTests {
       var pass = ForwardScratch(tokens: tokens.count, model.blueprint)
       model.embed(tokens, into: &pass.residual)
       try expect(pass.residual.elements, equal: "p16.emb")
-      model.attend(0, layer, phase: .prefill, model.denseSession(), firstPosition: 0, &pass)
+      model.attend(
+        0, layer, phase: .prefill, model.denseSession(), firstPosition: 0, keeping: tokens.indices,
+        &pass)
       try expect(pass.normed.elements, equal: "p16.l0.attn_norm")
-      model.addAttended(layer, &pass)
       try expect(pass.residual.elements, equal: "p16.l0.after_attn")
       model.addFeedForward(layer, &pass)
       try expect(pass.residual.elements, equal: "p16.l0.out")

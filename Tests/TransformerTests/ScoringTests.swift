@@ -156,14 +156,20 @@ private final class LimitedAttention: LayerAttention {
 
   var shape: AttentionShape { base.shape }
 
+  func cache(
+    layer: Int, phase: AttentionPhase, keys: Matrix, values: Matrix, firstPosition: Int
+  ) {
+    if phase == .decode { largestStep = max(largestStep, keys.rows) }
+    base.cache(
+      layer: layer, phase: phase, keys: keys, values: values, firstPosition: firstPosition)
+  }
+
   func attend(
-    layer: Int, phase: AttentionPhase, queries: Matrix, keys: Matrix, values: Matrix,
-    firstPosition: Int, output: inout Matrix
+    layer: Int, phase: AttentionPhase, queries: Matrix, firstPosition: Int,
+    take: (_ rows: Range<Int>, _ output: Matrix) -> Void
   ) -> AttentionOutcome {
-    if phase == .decode { largestStep = max(largestStep, queries.rows) }
-    return base.attend(
-      layer: layer, phase: phase, queries: queries, keys: keys, values: values,
-      firstPosition: firstPosition, output: &output)
+    base.attend(
+      layer: layer, phase: phase, queries: queries, firstPosition: firstPosition, take: take)
   }
 
   func queriesDecodedTogether(from position: Int) -> Int { together }

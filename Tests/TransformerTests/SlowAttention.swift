@@ -15,16 +15,22 @@ final class SlowAttention: LayerAttention {
     values = keys
   }
 
-  func attend(
-    layer: Int, phase: AttentionPhase, queries: Matrix, keys: Matrix, values: Matrix,
-    firstPosition: Int, output: inout Matrix
-  ) -> AttentionOutcome {
-    let geometry = shape.geometry[layer]
-    let d = shape.headDimension
+  func cache(
+    layer: Int, phase: AttentionPhase, keys: Matrix, values: Matrix, firstPosition: Int
+  ) {
     for row in 0..<keys.rows {
       self.keys[layer].append((0..<keys.columns).map { keys[row, $0] })
       self.values[layer].append((0..<values.columns).map { values[row, $0] })
     }
+  }
+
+  func attend(
+    layer: Int, phase: AttentionPhase, queries: Matrix, firstPosition: Int,
+    take: (_ rows: Range<Int>, _ output: Matrix) -> Void
+  ) -> AttentionOutcome {
+    let geometry = shape.geometry[layer]
+    let d = shape.headDimension
+    var output = Matrix(rows: queries.rows, columns: queries.columns)
     for row in 0..<queries.rows {
       let position = firstPosition + row
       let seen = (0...position).filter { position - $0 < geometry.window ?? .max }
@@ -47,6 +53,7 @@ final class SlowAttention: LayerAttention {
         }
       }
     }
+    take(0..<queries.rows, output)
     return AttentionOutcome(logSumExp: [], pairs: [])
   }
 

@@ -19,7 +19,7 @@ public struct FutureAttention: Sendable {
   ///
   /// - Parameters:
   ///   - prompt: its first tokens, of `tokens` in all.
-  ///   - rows: the rows of a layer for a range of tokens, as `LayerAttention.attend` takes them.
+  ///   - rows: the rows of a layer for a range of tokens, as a ``LayerAttention`` takes them.
   public init(
     ofPrompt prompt: Int, tokens: Int, shape: AttentionShape, workspace: Workspace,
     rows: (_ layer: Int, Range<Int>) -> (queries: Matrix, keys: Matrix, values: Matrix)
@@ -64,14 +64,20 @@ public final class FutureRecorder: LayerAttention {
 
   public func queriesDecodedTogether(from position: Int) -> Int { .max }
 
+  public func cache(
+    layer: Int, phase: AttentionPhase, keys: Matrix, values: Matrix, firstPosition: Int
+  ) {
+    dense.cache(
+      layer: layer, phase: phase, keys: keys, values: values, firstPosition: firstPosition)
+  }
+
   @discardableResult
   public func attend(
-    layer: Int, phase: AttentionPhase, queries: Matrix, keys: Matrix, values: Matrix,
-    firstPosition: Int, output: inout Matrix
+    layer: Int, phase: AttentionPhase, queries: Matrix, firstPosition: Int,
+    take: (_ rows: Range<Int>, _ output: Matrix) -> Void
   ) -> AttentionOutcome {
     let outcome = dense.attend(
-      layer: layer, phase: phase, queries: queries, keys: keys, values: values,
-      firstPosition: firstPosition, output: &output)
+      layer: layer, phase: phase, queries: queries, firstPosition: firstPosition, take: take)
     guard let place = globalLayers.firstIndex(of: layer) else { return outcome }
     switch phase {
     case .prefill:

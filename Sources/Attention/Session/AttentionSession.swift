@@ -39,6 +39,8 @@ public final class AttentionSession: LayerAttention {
   /// The kernel's gathering time when the last attention began.
   private var gatheredBefore: UInt64 = 0
   private var logSumExp: [Float] = []
+  /// The output of the last piece, for the next.
+  private var attended = Matrix(rows: 0, columns: 0)
   private var selections: HeadSelections
   private var kept: HeadSelections
   private var exact: HeadSelections
@@ -147,25 +149,32 @@ public final class AttentionSession: LayerAttention {
     max(1, strategy.queriesDecodedTogether(from: position))
   }
 
-  @discardableResult
-  public func attend(
-    layer: Int, phase: AttentionPhase, queries: Matrix, keys: Matrix, values: Matrix,
-    firstPosition: Int, output: inout Matrix
-  ) -> AttentionOutcome {
-    checkStep(layer, phase, tokens: queries.rows, firstPosition: firstPosition)
+  public func cache(
+    layer: Int, phase: AttentionPhase, keys: Matrix, values: Matrix, firstPosition: Int
+  ) {
+    checkStep(layer, phase, tokens: keys.rows, firstPosition: firstPosition)
     var clock = StageClock()
-    let heads = caches[layer]
     if phase == .decode, let newest = newestQueries[layer],
       work[layer].retentionIsDue(before: firstPosition, phase: .decode)
     {
       compact(layer, view(layer, .decode, newest, firstPosition: firstPosition - 1))
       clock.lap(&times[phase, default: StageTimes()].compact)
     }
-    for (index, head) in heads.enumerated() {
+    for (index, head) in caches[layer].enumerated() {
       head.append(
         keys: keys, values: values, column: index * shape.headDimension,
         firstPosition: firstPosition)
     }
+    clock.lap(&times[phase, default: StageTimes()].cache)
+  }
+
+  @discardableResult
+  public func attend(
+    layer: Int, phase: AttentionPhase, queries: Matrix, firstPosition: Int,
+    take: (_ rows: Range<Int>, _ output: Matrix) -> Void
+  ) -> AttentionOutcome {
+    checkCached(layer, through: firstPosition + queries.rows - 1)
+    var clock = StageClock()
     if logSumExp.count != shape.queryHeads * queries.rows {
       logSumExp = [Float](repeating: 0, count: shape.queryHeads * queries.rows)
     }
@@ -175,17 +184,18 @@ public final class AttentionSession: LayerAttention {
     work[layer].observe(view)
     var pairs = [PairCounts](repeating: PairCounts(), count: shape.queryHeads)
     switch phase {
-    case .prefill: attendPrompt(layer, view, &clock, &pairs, output: &output)
+    case .prefill: attendPrompt(layer, view, &clock, &pairs, take: take)
     case .decode:
       selections.fill(with: .everything)
       work[layer].selectForDecode(view, into: &selections)
       note(layer, view, .attending(view.queryPositions), &selections, heads: shape.queryHeads)
       clock.lap(&times[phase, default: StageTimes()].select)
+      let rows = 0..<queries.rows
       attend(
-        layer, view, [QueryBlock(rows: 0..<queries.rows, selections: selections.selections)],
-        &pairs,
-        output: &output)
+        layer, view, [QueryBlock(rows: rows, selections: selections.selections)], of: rows, &pairs)
       lapAttend(&clock, phase)
+      take(rows, attended)
+      clock.skip()
     }
     newestQueries[layer] = Matrix(
       rows: 1, columns: queries.columns,
@@ -210,11 +220,13 @@ public final class AttentionSession: LayerAttention {
       workspace: workspace)
   }
 
-  /// Selects block by block, and attends to several blocks in one call.
+  /// Selects block by block, and attends to several blocks in one call, at most to those of a piece.
   private func attendPrompt(
     _ layer: Int, _ view: LayerView, _ clock: inout StageClock, _ pairs: inout [PairCounts],
-    output: inout Matrix
+    take: (_ rows: Range<Int>, _ output: Matrix) -> Void
   ) {
+    let all = TokenPieces.of(view.queryCount)
+    var pieces = all[...]
     var waiting: [QueryBlock] = []
     var runs = 0
     let first = view.firstQueryPosition
@@ -223,20 +235,32 @@ public final class AttentionSession: LayerAttention {
       selections.fill(with: .everything)
       work[layer].selectForPrefill(view, queries: positions, into: &selections)
       note(layer, view, .attending(positions), &selections, heads: shape.queryHeads)
-      waiting.append(QueryBlock(rows: block, selections: selections.selections))
       runs += selections.selections.reduce(0) { $0 + $1.runs.count }
       clock.lap(&times[.prefill, default: StageTimes()].select)
-      // A few queries run faster on their own; many runs take memory.
-      if block.count > AttentionKernel.fewQueries && block.upperBound < view.queryCount
-        && runs < Self.mostRunsWaiting
-      {
-        continue
+      var rest = block
+      while !rest.isEmpty, let piece = pieces.first {
+        let rows = rest.clamped(to: piece)
+        rest = rows.upperBound..<rest.upperBound
+        waiting.append(QueryBlock(rows: rows, selections: selections.selections))
+        let endsPiece = rows.upperBound == piece.upperBound
+        // A few queries run faster on their own; many runs take memory.
+        if block.count > AttentionKernel.fewQueries && !endsPiece && runs < Self.mostRunsWaiting {
+          continue
+        }
+        attend(layer, view, waiting, of: piece, &pairs)
+        lapAttend(&clock, .prefill)
+        waiting.removeAll(keepingCapacity: true)
+        runs = 0
+        guard endsPiece else { continue }
+        pieces.removeFirst()
+        take(piece, attended)
+        clock.skip()
       }
-      attend(layer, view, waiting, &pairs, output: &output)
-      lapAttend(&clock, .prefill)
-      waiting.removeAll(keepingCapacity: true)
-      runs = 0
     }
+    // What a prompt needs is not kept through the decode steps, what a long one needs not through
+    // the other stages of the layer.
+    if layer == shape.layers - 1 || all.count > 1 { attended = Matrix(rows: 0, columns: 0) }
+    if all.count > 1 { workspace.releaseScratch() }
   }
 
   private func checkStep(
@@ -255,6 +279,14 @@ public final class AttentionSession: LayerAttention {
         "AttentionSession.attend: \(tokens) decode steps at position \(firstPosition), at most \(together) go together"
       )
     }
+  }
+
+  private func checkCached(_ layer: Int, through position: Int) {
+    let head = caches[layer][0]
+    precondition(
+      head.count > 0 && head.position(ofSlot: head.count - 1) == position,
+      "AttentionSession.attend: queries up to position \(position) in layer \(layer), whose cache ends elsewhere"
+    )
   }
 
   /// Passes a decision on. If it does not hold one selection per head, that is a fault, and
@@ -288,23 +320,28 @@ public final class AttentionSession: LayerAttention {
   /// The most runs held back until their queries attend (16 bytes each).
   private static let mostRunsWaiting = 1 << 18
 
+  /// Attends for blocks within a piece of the rows, into ``attended``.
   private func attend(
-    _ layer: Int, _ view: LayerView, _ blocks: [QueryBlock], _ pairs: inout [PairCounts],
-    output: inout Matrix
+    _ layer: Int, _ view: LayerView, _ blocks: [QueryBlock], of piece: Range<Int>,
+    _ pairs: inout [PairCounts]
   ) {
+    if attended.rows != piece.count || attended.columns != view.queries.columns {
+      attended = Matrix(rows: piece.count, columns: view.queries.columns)
+    }
     gatheredBefore = workspace.kernel.gatheringTime
     if let cacheRelative, places[layer] != nil, cacheRelative.acts(on: view) {
       for block in blocks {
         let counts = cacheRelative.attend(
           view, rows: block.rows, selections: block.selections, kernel: workspace.kernel,
-          output: &output, logSumExp: &logSumExp)
+          output: &attended, firstOutputRow: piece.lowerBound, logSumExp: &logSumExp)
         for head in pairs.indices { pairs[head] += counts[head] }
       }
       return
     }
     let counts = workspace.kernel.attend(
       queries: view.queries, blocks: blocks, firstPosition: view.firstQueryPosition, shape: shape,
-      heads: view.heads, output: &output, logSumExp: &logSumExp)
+      heads: view.heads, output: &attended, firstOutputRow: piece.lowerBound,
+      logSumExp: &logSumExp)
     for head in pairs.indices { pairs[head] += counts[head] }
   }
 

@@ -25,7 +25,7 @@ struct CacheRelativeAttention {
   /// As `AttentionKernel.attend`, for `selections` of the first tokens and a window.
   func attend(
     _ view: LayerView, rows: Range<Int>, selections: [Selection], kernel: AttentionKernel,
-    output: inout Matrix, logSumExp: inout [Float]
+    output: inout Matrix, firstOutputRow: Int, logSumExp: inout [Float]
   ) -> [PairCounts] {
     func attend(
       _ queries: Matrix, _ rows: Range<Int>, _ heads: [KVHead], _ selections: [Selection],
@@ -33,7 +33,8 @@ struct CacheRelativeAttention {
     ) -> [PairCounts] {
       kernel.attend(
         queries: queries, rows: rows, firstPosition: view.firstQueryPosition, shape: view.shape,
-        heads: heads, selections: selections, output: &output, logSumExp: &logSumExp)
+        heads: heads, selections: selections, output: &output, firstOutputRow: firstOutputRow,
+        logSumExp: &logSumExp)
     }
     let firstTurned = positions.lastPosition - view.firstQueryPosition + 1
     let border = min(max(rows.lowerBound, firstTurned), rows.upperBound)
@@ -64,8 +65,8 @@ struct CacheRelativeAttention {
       Array(repeating: first, count: selections.count), &sinkOutput, &sinkSums)
     for head in counts.indices { counts[head] += sinkCounts[head] }
     merge(
-      sinkOutput, sinkSums, into: &output, &logSumExp, rows: turned,
-      headDimension: view.shape.headDimension)
+      sinkOutput, sinkSums, into: &output, firstOutputRow: firstOutputRow, &logSumExp,
+      rows: turned, of: view)
     return counts
   }
 
@@ -85,17 +86,18 @@ struct CacheRelativeAttention {
 
   /// out = (e^a · out + e^b · other) / (e^a + e^b), the log-sum-exp ln(e^a + e^b).
   private func merge(
-    _ other: Matrix, _ otherSums: [Float], into output: inout Matrix, _ sums: inout [Float],
-    rows: Range<Int>, headDimension d: Int
+    _ other: Matrix, _ otherSums: [Float], into output: inout Matrix, firstOutputRow: Int,
+    _ sums: inout [Float], rows: Range<Int>, of view: LayerView
   ) {
     let columns = output.columns
-    for head in 0..<columns / d {
+    let d = view.shape.headDimension
+    for head in 0..<view.shape.queryHeads {
       for row in rows {
-        let place = head * output.rows + row
+        let place = head * view.queryCount + row
         let (a, b) = (Double(sums[place]), Double(otherSums[place]))
         let sum = max(a, b) + log1p(exp(-abs(a - b)))
         let (own, others) = (Float(exp(a - sum)), Float(exp(b - sum)))
-        let first = row * columns + head * d
+        let first = (row - firstOutputRow) * columns + head * d
         for i in first..<first + d {
           output.elements[i] = own * output.elements[i] + others * other.elements[i]
         }

@@ -9,6 +9,8 @@ import Tensors
 /// texts known in advance; not for timing.
 public final class PiecewiseAttention: LayerAttention {
   private let session: AttentionSession
+  /// A decode step's keys and values, until its queries come.
+  private var step: (keys: Matrix, values: Matrix)?
 
   public init(_ session: AttentionSession) { self.session = session }
 
@@ -16,14 +18,32 @@ public final class PiecewiseAttention: LayerAttention {
 
   public func queriesDecodedTogether(from position: Int) -> Int { .max }
 
+  public func cache(
+    layer: Int, phase: AttentionPhase, keys: Matrix, values: Matrix, firstPosition: Int
+  ) {
+    switch phase {
+    case .prefill:
+      session.cache(
+        layer: layer, phase: phase, keys: keys, values: values, firstPosition: firstPosition)
+    case .decode: step = (keys, values)
+    }
+  }
+
   @discardableResult
   public func attend(
-    layer: Int, phase: AttentionPhase, queries: Matrix, keys: Matrix, values: Matrix,
-    firstPosition: Int, output: inout Matrix
+    layer: Int, phase: AttentionPhase, queries: Matrix, firstPosition: Int,
+    take: (_ rows: Range<Int>, _ output: Matrix) -> Void
   ) -> AttentionOutcome {
-    session.attendInPieces(
+    guard let (keys, values) = step.take() else {
+      return session.attend(
+        layer: layer, phase: phase, queries: queries, firstPosition: firstPosition, take: take)
+    }
+    var output = Matrix(rows: queries.rows, columns: queries.columns)
+    let outcome = session.attendInPieces(
       layer: layer, phase: phase, queries: queries, keys: keys, values: values,
       firstPosition: firstPosition, output: &output)
+    take(0..<queries.rows, output)
+    return outcome
   }
 }
 

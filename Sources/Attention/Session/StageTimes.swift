@@ -20,4 +20,7 @@ struct StageClock {
 
   /// Adds the time since the last lap to a stage.
   mutating func lap(_ stage: inout UInt64) { stage += watch.lap().nanoseconds }
+
+  /// Leaves out the time since the last lap.
+  mutating func skip() { _ = watch.lap() }
 }

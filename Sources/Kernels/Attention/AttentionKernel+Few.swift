@@ -91,7 +91,7 @@ extension AttentionKernel {
     let shape = step.shape
     let group = shape.queryHeadsPerKVHead
     let d = shape.headDimension
-    let target = buffers.output + (row * shape.queryHeads + head) * d
+    let target = buffers.output(row: row, head: head, shape: shape)
     target.update(repeating: 0, count: d)
     let kvHead = shape.kvHead(of: head)
     func forEachPart(_ body: (UnsafePointer<Float>) -> Void) {

@@ -70,12 +70,15 @@ extension AttentionKernel {
     nonisolated(unsafe) let gathered = gatheredKeys
     workers.run(count: shape.kvHeads + gathering.count) { item, _ in
       if item < shape.kvHeads {
-        let start =
-          shape.queryHeads(of: item)
-          .map { selections[$0].window.start(forQuery: positions.lowerBound) }.min() ?? 0
+        func start(forQuery query: Int) -> Int {
+          shape.queryHeads(of: item).map { selections[$0].window.start(forQuery: query) }.min() ?? 0
+        }
+        let first = start(forQuery: positions.lowerBound)
+        // Queries that see everything are followed by others that do.
         windows[item].choose(
-          [start..<max(start, positions.upperBound)], below: positions.upperBound,
-          from: heads[item])
+          [first..<max(first, positions.upperBound)], below: positions.upperBound,
+          from: heads[item],
+          room: start(forQuery: positions.upperBound - 1) == 0 ? heads[item].count : 0)
       } else {
         let head = gathering[item - shape.kvHeads]
         gathered[head].choose(

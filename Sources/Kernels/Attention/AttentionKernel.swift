@@ -37,17 +37,19 @@ public final class AttentionKernel {
   ///     holds their keys.
   ///   - heads: one cache a KV head.
   ///   - selections: one a query head.
-  ///   - output: shaped as `queries`; `rows` are overwritten.
+  ///   - output: columns as in `queries`; those of its rows that belong to `rows` are overwritten.
+  ///   - firstOutputRow: the row of `queries` that row 0 of `output` belongs to.
   ///   - logSumExp: natural logarithms, (queryHeads x tokens) row-major; `rows` are overwritten.
   /// - Returns: the pairs that were selected and those that were computed, by query head.
   public func attend(
     queries: Matrix, rows: Range<Int>, firstPosition: Int, shape: AttentionShape,
-    heads: [KVHead], selections: [Selection], output: inout Matrix, logSumExp: inout [Float]
+    heads: [KVHead], selections: [Selection], output: inout Matrix, firstOutputRow: Int = 0,
+    logSumExp: inout [Float]
   ) -> [PairCounts] {
     attend(
       queries: queries, blocks: [QueryBlock(rows: rows, selections: selections)],
       firstPosition: firstPosition, shape: shape, heads: heads, output: &output,
-      logSumExp: &logSumExp)
+      firstOutputRow: firstOutputRow, logSumExp: &logSumExp)
   }
 
   /// Attends for several blocks of rows at once, each with its own selections: shared keys are
@@ -57,24 +59,26 @@ public final class AttentionKernel {
   /// - Returns: the pairs that were selected and those that were computed, by query head.
   public func attend(
     queries: Matrix, blocks: [QueryBlock], firstPosition: Int, shape: AttentionShape,
-    heads: [KVHead], output: inout Matrix, logSumExp: inout [Float]
+    heads: [KVHead], output: inout Matrix, firstOutputRow: Int = 0, logSumExp: inout [Float]
   ) -> [PairCounts] {
     let d = shape.headDimension
     precondition(
       queries.columns == shape.queryHeads * d && output.columns == queries.columns
-        && output.rows == queries.rows && logSumExp.count == shape.queryHeads * queries.rows,
+        && firstOutputRow >= 0 && logSumExp.count == shape.queryHeads * queries.rows,
       """
       AttentionKernel: queries \(queries.rows) x \(queries.columns), output \(output.rows) x \
-      \(output.columns), \(logSumExp.count) sums for \(shape.queryHeads) heads of \(d)
+      \(output.columns) from row \(firstOutputRow) on, \(logSumExp.count) sums for \
+      \(shape.queryHeads) heads of \(d)
       """)
-    var end = 0
+    let written = firstOutputRow..<min(firstOutputRow + output.rows, queries.rows)
+    var end = written.lowerBound
     for block in blocks {
       precondition(
         heads.count == shape.kvHeads && block.selections.count == shape.queryHeads
-          && block.rows.lowerBound >= end && block.rows.upperBound <= queries.rows,
+          && block.rows.lowerBound >= end && block.rows.upperBound <= written.upperBound,
         """
         AttentionKernel: \(heads.count) caches, \(block.selections.count) selections, rows \
-        \(block.rows) from \(end) on of \(queries.rows)
+        \(block.rows) from \(end) on of \(written)
         """)
       end = block.rows.upperBound
     }
@@ -85,7 +89,8 @@ public final class AttentionKernel {
       output.elements.withUnsafeMutableBufferPointer { out in
         logSumExp.withUnsafeMutableBufferPointer { sums in
           let buffers = AttentionBuffers(
-            queries: query.baseAddress!, output: out.baseAddress!, logSumExp: sums.baseAddress!)
+            queries: query.baseAddress!, output: out.baseAddress!, firstOutputRow: firstOutputRow,
+            logSumExp: sums.baseAddress!)
           func step(_ block: QueryBlock) -> AttentionStep {
             AttentionStep(
               rows: block.rows, firstPosition: firstPosition, shape: shape, tokens: queries.rows)
@@ -162,5 +167,12 @@ struct AttentionStep {
 struct AttentionBuffers: @unchecked Sendable {
   let queries: UnsafePointer<Float>
   let output: UnsafeMutablePointer<Float>
+  /// The row of the queries that row 0 of the output belongs to.
+  let firstOutputRow: Int
   let logSumExp: UnsafeMutablePointer<Float>
+
+  /// Where the result of a query head goes, for a row of the queries.
+  func output(row: Int, head: Int, shape: AttentionShape) -> UnsafeMutablePointer<Float> {
+    output + ((row - firstOutputRow) * shape.queryHeads + head) * shape.headDimension
+  }
 }

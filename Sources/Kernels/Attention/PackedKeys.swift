@@ -32,7 +32,10 @@ final class PackedKeys {
 
   /// Chooses the tokens that `head` holds at positions in `runs`, ascending, below `end`;
   /// ``pack(piece:from:)`` then has `pieces` pieces to do.
-  func choose(_ runs: [Range<Int>], below end: Int, from head: KVHead) {
+  ///
+  /// - Parameter room: tokens that later calls will choose, at least: growing step by step would
+  ///   leave memory of other sizes behind.
+  func choose(_ runs: [Range<Int>], below end: Int, from head: KVHead, room: Int = 0) {
     dimension = head.headDimension
     scale = head.scale
     positions.removeAll(keepingCapacity: true)
@@ -46,9 +49,9 @@ final class PackedKeys {
       for slot in first..<last { storageRows.append(Int32(head.firstRow + slot)) }
     }
     count = positions.count
-    let panels = (count + Panel.rows - 1) / Panel.rows
-    _ = keyBuffer.reserve(panels * Panel.rows * dimension)
-    _ = valueBuffer.reserve(count * Self.valueWidth(headDimension: dimension))
+    let held = max(count, room)
+    _ = keyBuffer.reserve((held + Panel.rows - 1) / Panel.rows * Panel.rows * dimension)
+    _ = valueBuffer.reserve(held * Self.valueWidth(headDimension: dimension))
   }
 
   var pieces: Int { (count + Self.pieceRows - 1) / Self.pieceRows }

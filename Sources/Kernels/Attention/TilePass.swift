@@ -131,7 +131,7 @@ struct TilePass {
   private func finish(_ state: SoftmaxState) {
     let d = step.shape.headDimension
     for row in 0..<rows.count {
-      let target = buffers.output + ((rows.lowerBound + row) * queryStride + head * d)
+      let target = buffers.output(row: rows.lowerBound + row, head: head, shape: step.shape)
       let place = state.place(of: row)
       let sum = state.sums[place]
       let scale = sum > 0 ? 1 / sum : 0

@@ -6,23 +6,28 @@ import Threads
 /// A group of as many numbers as there are weights is normalised on its own: a row of a matrix, or
 /// a head in it. Squares are added in Float with 16 lanes, the lanes in Double.
 public enum Normalization {
-  /// `output` becomes the norm of each row of `input`.
+  /// `output` becomes the norm of each row of `input`, or of some of them.
   ///
-  /// Traps unless `output` is shaped as `input` and `weight` has a number for each column.
+  /// - Parameter rows: nil for all.
+  ///
+  /// Traps unless `output` (rows x columns) and `weight` (columns) fit.
   public static func rms(
-    _ input: Matrix, weight: [Float], epsilon: Float, into output: inout Matrix,
-    workers: WorkerPool
+    _ input: Matrix, rows: Range<Int>? = nil, weight: [Float], epsilon: Float,
+    into output: inout Matrix, workers: WorkerPool
   ) {
+    let rows = rows ?? 0..<input.rows
     precondition(
-      output.rows == input.rows && output.columns == input.columns
-        && weight.count == input.columns,
+      rows.lowerBound >= 0 && rows.upperBound <= input.rows && output.rows == rows.count
+        && output.columns == input.columns && weight.count == input.columns,
       """
-      Normalization.rms: input \(input.rows) x \(input.columns), output \(output.rows) x \
+      Normalization.rms: rows \(rows) of \(input.rows) x \(input.columns), output \(output.rows) x \
       \(output.columns), \(weight.count) weights
       """)
+    let elements = rows.lowerBound * input.columns..<rows.upperBound * input.columns
     input.elements.withUnsafeBufferPointer { source in
       output.elements.withUnsafeMutableBufferPointer { target in
-        normalize(source, weight, epsilon, into: target, workers)
+        normalize(
+          UnsafeBufferPointer(rebasing: source[elements]), weight, epsilon, into: target, workers)
       }
     }
   }

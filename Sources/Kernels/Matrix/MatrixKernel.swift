@@ -26,13 +26,16 @@ public final class MatrixKernel {
   ///
   /// - Parameters:
   ///   - input: (tokens x columns).
-  ///   - output: (tokens x rows).
+  ///   - output: (firstRow + tokens or more x rows).
+  ///   - firstRow: the row of `output` that belongs to row 0 of `input`.
   ///
   /// Traps unless the shapes agree.
   public func multiply(
-    _ input: Matrix, _ weights: WeightMatrix, into output: inout Matrix, adding: Bool = false
+    _ input: Matrix, _ weights: WeightMatrix, into output: inout Matrix, firstRow: Int = 0,
+    adding: Bool = false
   ) {
-    multiply(input, weights, rows: 0..<weights.rows, into: &output, adding: adding)
+    multiply(
+      input, weights, rows: 0..<weights.rows, into: &output, firstRow: firstRow, adding: adding)
   }
 
   /// The product with the rows `range` of the weights only, `output` (tokens x range.count): a tile
@@ -40,7 +43,7 @@ public final class MatrixKernel {
   public func multiply(
     _ input: Matrix, _ weights: WeightMatrix, rows range: Range<Int>, into output: inout Matrix
   ) {
-    multiply(input, weights, rows: range, into: &output, adding: false)
+    multiply(input, weights, rows: range, into: &output, firstRow: 0, adding: false)
   }
 
   /// Up to this many tokens are multiplied block by block; with more, decoding into panels pays.
@@ -48,19 +51,23 @@ public final class MatrixKernel {
 
   private func multiply(
     _ input: Matrix, _ weights: WeightMatrix, rows range: Range<Int>, into output: inout Matrix,
-    adding: Bool
+    firstRow: Int, adding: Bool
   ) {
     precondition(
-      input.columns == weights.columns && output.rows == input.rows
-        && output.columns == range.count && range.lowerBound >= 0
-        && range.upperBound <= weights.rows,
+      input.columns == weights.columns && firstRow >= 0
+        && firstRow + input.rows <= output.rows && output.columns == range.count
+        && range.lowerBound >= 0 && range.upperBound <= weights.rows,
       """
       MatrixKernel.multiply: input \(input.rows) x \(input.columns), weights \(weights.rows) x \
-      \(weights.columns), rows \(range), output \(output.rows) x \(output.columns)
+      \(weights.columns), rows \(range), output \(output.rows) x \(output.columns) from row \
+      \(firstRow) on
       """)
     guard input.rows > 0, !range.isEmpty else { return }
+    let first = firstRow * output.columns
     guard input.columns > 0 else {
-      if !adding { for index in output.elements.indices { output.elements[index] = 0 } }
+      if !adding {
+        for index in first..<first + input.rows * output.columns { output.elements[index] = 0 }
+      }
       return
     }
     input.elements.withUnsafeBufferPointer { source in
@@ -70,7 +77,7 @@ public final class MatrixKernel {
           let product = WeightProduct(
             tokens: input.rows, depth: input.columns, rows: range.count, format: weights.format,
             weights: bytes, bytesPerRow: weights.bytesPerRow, input: source.baseAddress!,
-            output: target.baseAddress!, adds: adding)
+            output: target.baseAddress! + first, adds: adding)
           if input.rows <= Self.fewTokens { multiplyFew(product) } else { multiplyMany(product) }
         }
       }

@@ -42,6 +42,8 @@ public final class ApproximationProbe: LayerAttention {
   private var references: [CacheFormat: AttentionSession] = [:]
   /// Takes the output that does not go on.
   private var scratch = Matrix(rows: 0, columns: 0)
+  /// The keys and values that were cached last.
+  private var step: (keys: Matrix, values: Matrix)?
   /// By session and phase; (layers x query heads).
   private var errors: [[AttentionPhase: [HeadErrors]]]
   /// max ‖v_j‖₁ of the tokens seen, as each format holds them, (layers x KV heads).
@@ -98,9 +100,27 @@ public final class ApproximationProbe: LayerAttention {
   /// strategies stand beside it.
   public func queriesDecodedTogether(from position: Int) -> Int { .max }
 
+  public func cache(
+    layer: Int, phase: AttentionPhase, keys: Matrix, values: Matrix, firstPosition: Int
+  ) { step = (keys, values) }
+
   @discardableResult
   public func attend(
-    layer: Int, phase: AttentionPhase, queries: Matrix, keys: Matrix, values: Matrix,
+    layer: Int, phase: AttentionPhase, queries: Matrix, firstPosition: Int,
+    take: (_ rows: Range<Int>, _ output: Matrix) -> Void
+  ) -> AttentionOutcome {
+    guard let (keys, values) = step.take() else {
+      preconditionFailure("ApproximationProbe: queries at \(firstPosition) without keys")
+    }
+    var output = Matrix(rows: queries.rows, columns: queries.columns)
+    let outcome = attend(
+      layer, phase, queries, keys, values, firstPosition: firstPosition, output: &output)
+    take(0..<queries.rows, output)
+    return outcome
+  }
+
+  private func attend(
+    _ layer: Int, _ phase: AttentionPhase, _ queries: Matrix, _ keys: Matrix, _ values: Matrix,
     firstPosition: Int, output: inout Matrix
   ) -> AttentionOutcome {
     precondition(

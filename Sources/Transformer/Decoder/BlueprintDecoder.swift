@@ -66,16 +66,14 @@ public final class BlueprintDecoder: DecoderModel {
     var pass = takeScratch(tokens: tokens.count)
     embed(tokens, into: &pass.residual)
     for (index, layer) in weights.layers.enumerated() {
-      attend(index, layer, phase: phase, attention, firstPosition: firstPosition, &pass)
-      if index == weights.layers.count - 1 && keeping.count < tokens.count {
-        pass.narrow(to: keeping)
-      }
-      addAttended(layer, &pass)
+      attend(
+        index, layer, phase: phase, attention, firstPosition: firstPosition,
+        keeping: index == weights.layers.count - 1 ? keeping : 0..<tokens.count, &pass)
       addFeedForward(layer, &pass)
       afterLayer?(index)
     }
     var hidden = Matrix(rows: keeping.count, columns: blueprint.hiddenSize)
-    normalize(pass.residual, weights.outputNorm, into: &hidden)
+    normalize(0..<keeping.count, of: pass.residual, weights.outputNorm, into: &hidden)
     if pass.residual.rows == tokens.count, tokens.count <= DecodeStep.mostTokens { scratch = pass }
     try checkFinite(hidden, firstPosition: firstPosition + keeping.lowerBound)
     return hidden
@@ -94,65 +92,103 @@ public final class BlueprintDecoder: DecoderModel {
     for i in elements.indices { elements[i] *= scale }
   }
 
-  /// Norm, projections, norms of heads, rotation, and the attention itself.
+  /// Norm, projections, norms of heads, rotation, the attention itself, and what it adds to the
+  /// residual stream, of which only the rows `keeping` stay.
   func attend(
     _ index: Int, _ layer: DecoderWeights.Layer, phase: AttentionPhase,
-    _ attention: any LayerAttention, firstPosition: Int, _ pass: inout ForwardScratch
+    _ attention: any LayerAttention, firstPosition: Int, keeping: Range<Int>,
+    _ pass: inout ForwardScratch
   ) {
-    normalize(pass.residual, layer.attentionNorm, into: &pass.normed)
-    project(pass.normed, layer.query, headNorm: layer.queryNorm, into: &pass.queries)
-    project(pass.normed, layer.key, headNorm: layer.keyNorm, into: &pass.keys)
-    project(pass.normed, layer.value, headNorm: nil, into: &pass.values)
-    if let rotary = rotary[index] {
-      rotary.rotate(&pass.queries, firstPosition: firstPosition, workers: workspace.workers)
-      rotary.rotate(&pass.keys, firstPosition: firstPosition, workers: workspace.workers)
+    let pieces = TokenPieces.of(pass.tokens)
+    pass.makeRoomForKeys()
+    for rows in pieces {
+      pass.makeNormed(rows: rows.count)
+      normalize(rows, of: pass.residual, layer.attentionNorm, into: &pass.normed)
+      project(pass.normed, layer.key, into: &pass.keys, rows: rows)
+      project(pass.normed, layer.value, into: &pass.values, rows: rows)
     }
+    normalizeHeads(of: &pass.keys, layer.keyNorm)
+    rotary[index]?.rotate(&pass.keys, firstPosition: firstPosition, workers: workspace.workers)
+    attention.cache(
+      layer: index, phase: phase, keys: pass.keys, values: pass.values,
+      firstPosition: firstPosition)
+    pass.freeKeys()
+
+    pass.makeRoomForQueries()
+    for rows in pieces {
+      if pieces.count > 1 {
+        pass.makeNormed(rows: rows.count)
+        normalize(rows, of: pass.residual, layer.attentionNorm, into: &pass.normed)
+      }
+      project(pass.normed, layer.query, into: &pass.queries, rows: rows)
+    }
+    normalizeHeads(of: &pass.queries, layer.queryNorm)
+    rotary[index]?.rotate(&pass.queries, firstPosition: firstPosition, workers: workspace.workers)
+    pass.narrow(to: keeping)
     attention.attend(
-      layer: index, phase: phase, queries: pass.queries, keys: pass.keys, values: pass.values,
-      firstPosition: firstPosition, output: &pass.attended)
-  }
-
-  /// `output = input · Wᵀ + b`, then each head's norm.
-  private func project(
-    _ input: Matrix, _ projection: DecoderWeights.Projection, headNorm: [Float]?,
-    into output: inout Matrix
-  ) {
-    if let bias = projection.bias { output.fillRows(with: bias) }
-    kernel.multiply(
-      input, projection.weights, into: &output, adding: projection.bias != nil)
-    if let headNorm {
-      Normalization.rms(
-        headsOf: &output, weight: headNorm, epsilon: blueprint.rmsEpsilon,
-        workers: workspace.workers)
+      layer: index, phase: phase, queries: pass.queries, firstPosition: firstPosition
+    ) { rows, attended in
+      let kept = rows.clamped(to: keeping)
+      guard !kept.isEmpty else { return }
+      addAttended(
+        kept == rows
+          ? attended
+          : attended.copy(
+            ofRows: kept.lowerBound - rows.lowerBound..<kept.upperBound - rows.lowerBound),
+        layer, firstRow: kept.lowerBound - keeping.lowerBound, &pass)
     }
+    pass.freeQueries()
   }
 
-  /// residual += attended · Oᵀ, or its norm.
-  func addAttended(_ layer: DecoderWeights.Layer, _ pass: inout ForwardScratch) {
+  /// `output[rows] = input · Wᵀ + b`.
+  private func project(
+    _ input: Matrix, _ projection: DecoderWeights.Projection, into output: inout Matrix,
+    rows: Range<Int>
+  ) {
+    if let bias = projection.bias { output.fill(rows, with: bias) }
+    kernel.multiply(
+      input, projection.weights, into: &output, firstRow: rows.lowerBound,
+      adding: projection.bias != nil)
+  }
+
+  private func normalizeHeads(of matrix: inout Matrix, _ weight: [Float]?) {
+    guard let weight else { return }
+    Normalization.rms(
+      headsOf: &matrix, weight: weight, epsilon: blueprint.rmsEpsilon, workers: workspace.workers)
+  }
+
+  /// residual[firstRow + i, :] += attended[i, :] · Oᵀ, or its norm.
+  func addAttended(
+    _ attended: Matrix, _ layer: DecoderWeights.Layer, firstRow: Int, _ pass: inout ForwardScratch
+  ) {
     guard let norm = layer.attentionOutputNorm else {
-      kernel.multiply(pass.attended, layer.attentionOutput, into: &pass.residual, adding: true)
+      kernel.multiply(
+        attended, layer.attentionOutput, into: &pass.residual, firstRow: firstRow, adding: true)
       return
     }
-    kernel.multiply(pass.attended, layer.attentionOutput, into: &pass.normed)
-    addNorm(norm, of: pass.normed, to: &pass.residual, firstRow: 0)
+    pass.makeNormed(rows: attended.rows)
+    kernel.multiply(attended, layer.attentionOutput, into: &pass.normed)
+    addNorm(norm, of: pass.normed, to: &pass.residual, firstRow: firstRow)
   }
 
   /// residual += (f(n · Gᵀ) * (n · Uᵀ)) · Dᵀ, or its norm, where n is the residual's norm and f the
   /// activation; in tiles of tokens.
   func addFeedForward(_ layer: DecoderWeights.Layer, _ pass: inout ForwardScratch) {
-    normalize(pass.residual, layer.feedForwardNorm, into: &pass.normed)
-    let ranges = ForwardScratch.tileRanges(rows: pass.residual.rows)
+    let ranges = (0..<pass.residual.rows).cut(intoAtMost: ForwardScratch.tileRows)
     for range in ranges {
       let tile = pass.tile(rows: range.count, blueprint)
+      normalize(
+        range, of: pass.residual, layer.feedForwardNorm, into: &pass.tiles[tile].rows)
+      kernel.multiply(pass.tiles[tile].rows, layer.gate, into: &pass.tiles[tile].gate)
+      kernel.multiply(pass.tiles[tile].rows, layer.up, into: &pass.tiles[tile].up)
+      blueprint.activation.multiply(
+        gate: &pass.tiles[tile].gate, up: pass.tiles[tile].up, workers: workspace.workers)
       let norm = layer.feedForwardOutputNorm
       if ranges.count == 1, norm == nil {
-        activate(layer, pass.normed, &pass.tiles[tile])
         kernel.multiply(
           pass.tiles[tile].gate, layer.down, into: &pass.residual, adding: true)
         return
       }
-      pass.tiles[tile].read(range, of: pass.normed)
-      activate(layer, pass.tiles[tile].rows, &pass.tiles[tile])
       kernel.multiply(pass.tiles[tile].gate, layer.down, into: &pass.tiles[tile].rows)
       if let norm {
         addNorm(norm, of: pass.tiles[tile].rows, to: &pass.residual, firstRow: range.lowerBound)
@@ -160,6 +196,7 @@ public final class BlueprintDecoder: DecoderModel {
         pass.residual.add(pass.tiles[tile].rows, firstRow: range.lowerBound)
       }
     }
+    pass.freeTiles()
   }
 
   private func addNorm(
@@ -170,17 +207,11 @@ public final class BlueprintDecoder: DecoderModel {
       workers: workspace.workers)
   }
 
-  private func activate(
-    _ layer: DecoderWeights.Layer, _ input: Matrix, _ tile: inout FeedForwardTile
+  private func normalize(
+    _ rows: Range<Int>, of input: Matrix, _ weight: [Float], into output: inout Matrix
   ) {
-    kernel.multiply(input, layer.gate, into: &tile.gate)
-    kernel.multiply(input, layer.up, into: &tile.up)
-    blueprint.activation.multiply(gate: &tile.gate, up: tile.up, workers: workspace.workers)
-  }
-
-  private func normalize(_ input: Matrix, _ weight: [Float], into output: inout Matrix) {
     Normalization.rms(
-      input, weight: weight, epsilon: blueprint.rmsEpsilon, into: &output,
+      input, rows: rows, weight: weight, epsilon: blueprint.rmsEpsilon, into: &output,
       workers: workspace.workers)
   }
 

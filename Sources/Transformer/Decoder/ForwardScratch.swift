@@ -1,43 +1,37 @@
+import Attention
 import Tensors
 
 /// The matrices of one forward pass over a number of tokens, all row-major with a row for each
 /// token.
 ///
-/// The residual stream and what attention reads and writes exist for all tokens at once; the
-/// feed-forward network, which is wider, goes through them in tiles.
+/// Of a long prompt the residual stream exists for all tokens, the keys and values until they are
+/// cached, the queries from then on until they have attended; everything else goes through it in
+/// pieces.
 struct ForwardScratch {
   let tokens: Int
   /// The residual stream (tokens x hiddenSize).
   var residual: Matrix
-  /// Its normalised copy, the input of the products.
+  /// The norms of a piece of its rows, or what attention gave them before its norm is added.
   var normed: Matrix
+  /// Of several pieces, these three exist from the stage that fills them to the one that reads them.
   var queries: Matrix
   var keys: Matrix
   var values: Matrix
-  /// What attention wrote (tokens x queryHeads·headDimension).
-  var attended: Matrix
   /// At most two sizes: tiles of one pass differ by one row at most.
   var tiles: [FeedForwardTile] = []
 
   init(tokens: Int, _ blueprint: DecoderBlueprint) {
     self.tokens = tokens
     residual = Matrix(rows: tokens, columns: blueprint.hiddenSize)
-    normed = residual
-    queries = Matrix(rows: tokens, columns: blueprint.shape.queryColumns)
-    keys = Matrix(rows: tokens, columns: blueprint.shape.keyColumns)
+    normed = Matrix(rows: 0, columns: blueprint.hiddenSize)
+    queries = Matrix(rows: 0, columns: blueprint.shape.queryColumns)
+    keys = Matrix(rows: 0, columns: blueprint.shape.keyColumns)
     values = keys
-    attended = queries
   }
 
   /// Tokens that the feed-forward network takes at once. The weights are dequantised once for each
   /// tile: with this many tokens that is a few per cent of the arithmetic.
   static let tileRows = 1024
-
-  /// `0..<rows` in as few ranges of at most ``tileRows`` as possible, of nearly equal length.
-  static func tileRanges(rows: Int) -> [Range<Int>] {
-    let count = (rows + tileRows - 1) / tileRows
-    return (0..<count).map { rows * $0 / count..<rows * ($0 + 1) / count }
-  }
 
   /// The index of the tile with `rows` rows, made if there is none.
   mutating func tile(rows: Int, _ blueprint: DecoderBlueprint) -> Int {
@@ -46,34 +40,54 @@ struct ForwardScratch {
     return tiles.count - 1
   }
 
-  /// Keeps only `rows` of what the rest of the last layer reads.
+  mutating func makeNormed(rows: Int) {
+    if normed.rows != rows { normed = Matrix(rows: rows, columns: residual.columns) }
+  }
+
+  mutating func makeRoomForKeys() {
+    guard keys.rows != tokens else { return }
+    keys = Matrix(rows: tokens, columns: keys.columns)
+    values = keys
+  }
+
+  mutating func makeRoomForQueries() {
+    if queries.rows != tokens { queries = Matrix(rows: tokens, columns: queries.columns) }
+  }
+
+  /// True if what a stage is through with is freed, rather than left for the next layer to fill.
+  private var isLong: Bool { TokenPieces.of(tokens).count > 1 }
+
+  mutating func freeKeys() {
+    guard isLong else { return }
+    keys = Matrix(rows: 0, columns: keys.columns)
+    values = keys
+  }
+
+  mutating func freeQueries() {
+    if isLong { queries = Matrix(rows: 0, columns: queries.columns) }
+  }
+
+  mutating func freeTiles() {
+    if isLong { tiles = [] }
+  }
+
+  /// Keeps only `rows` of the residual stream.
   mutating func narrow(to rows: Range<Int>) {
-    residual = residual.copy(ofRows: rows)
-    attended = attended.copy(ofRows: rows)
-    normed = Matrix(rows: rows.count, columns: residual.columns)
+    if rows.count < residual.rows { residual = residual.copy(ofRows: rows) }
   }
 }
 
 /// The matrices inside the feed-forward network for some tokens.
 struct FeedForwardTile {
+  /// These tokens' norms, then the network's output.
+  var rows: Matrix
   var gate: Matrix
   var up: Matrix
-  /// These tokens' rows of the normalised stream, then of the network's output. Empty where one
-  /// tile holds all tokens and its output goes straight into the residual stream.
-  var rows: Matrix
 
   init(rows count: Int, _ blueprint: DecoderBlueprint) {
+    rows = Matrix(rows: count, columns: blueprint.hiddenSize)
     gate = Matrix(rows: count, columns: blueprint.feedForwardSize)
     up = gate
-    rows = Matrix(rows: 0, columns: blueprint.hiddenSize)
-  }
-
-  /// Fills ``rows`` from a matrix of all tokens.
-  mutating func read(_ range: Range<Int>, of matrix: Matrix) {
-    if rows.rows != range.count {
-      rows = Matrix(rows: range.count, columns: matrix.columns)
-    }
-    rows.replaceRows(from: 0, with: matrix, rows: range)
   }
 }
 
