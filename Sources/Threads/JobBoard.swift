@@ -11,10 +11,12 @@ import Synchronization
 /// Where the threads of a ``WorkerPool`` meet: the current job, the items still to take and those
 /// still running.
 ///
-/// A job is open while `ticket` says that items remain. A worker takes an item by lowering the
-/// ticket, and only then reads the job: as long as that item is unfinished the caller cannot return
-/// and replace it. A late worker finds no items, or those of a later job, and both are fine; so the
-/// caller never waits for a worker that has not started.
+/// Each worker has a share of a job's items, neighbours, and a ticket that says how many of them
+/// remain; when it is through with them it takes what remains of the others'. So with many threads
+/// each polls and changes memory of its own, which takes no time from the others. An item is
+/// taken by lowering a ticket, and only then is the job read: as long as that item is unfinished the
+/// caller cannot return and replace it. A late worker finds no items, or those of a later job, and
+/// both are fine; so the caller never waits for a worker that has not started.
 ///
 /// `@unchecked`: the job is written by the caller that holds `turn` while no item is open, and read
 /// after taking one; everything else is atomic or guarded by `sleepLock`.
@@ -27,8 +29,12 @@ final class JobBoard: @unchecked Sendable {
     var body: (_ item: Int, _ worker: Int) -> Void
   }
 
-  /// The job's number in the upper 32 bits, its items not yet taken in the lower 32.
-  private let ticket = Atomic<UInt64>(0)
+  private let workers: Int
+  /// By worker: the job's number in the upper 32 bits, the items of the worker's share that are not
+  /// yet taken in the lower 32.
+  private let tickets: Tickets
+  /// Of the job that was opened last.
+  private var number: UInt64 = 0
   /// Items of the current job that are not finished.
   private let unfinished = Atomic<Int>(0)
   private let sleepers = Atomic<Int>(0)
@@ -40,9 +46,14 @@ final class JobBoard: @unchecked Sendable {
   private let workAppeared = Signal()
   private let workFinished = Signal()
 
-  init() { job.initialize(to: Job(count: 0, body: { _, _ in })) }
+  init(workers: Int) {
+    self.workers = workers
+    tickets = Tickets(workers)
+    job.initialize(to: Job(count: 0, body: { _, _ in }))
+  }
 
   deinit {
+    tickets.deallocate()
     job.deinitialize(count: 1)
     job.deallocate()
   }
@@ -80,15 +91,24 @@ final class JobBoard: @unchecked Sendable {
   private func open(_ next: Job) {
     job.pointee = next
     unfinished.store(next.count, ordering: .relaxed)
-    let number = (ticket.load(ordering: .relaxed) >> 32) &+ 1
+    number = (number &+ 1) & 0xFFFF_FFFF
+    for worker in 0..<min(workers, next.count) {
+      let share = share(of: worker, ofItems: next.count)
+      tickets[worker].store(number << 32 | UInt64(share.count), ordering: .releasing)
+    }
     // Sequentially consistent with the sleepers' count: either this thread sees the sleeper, or it
-    // sees the ticket.
-    ticket.store(number << 32 | UInt64(next.count), ordering: .sequentiallyConsistent)
+    // sees its ticket.
+    atomicMemoryFence(ordering: .sequentiallyConsistent)
     if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
       sleepLock.lock()
       workAppeared.wakeAll()
       sleepLock.unlock()
     }
+  }
+
+  private func share(of worker: Int, ofItems count: Int) -> Range<Int> {
+    let sharing = min(workers, count)
+    return worker * count / sharing..<(worker + 1) * count / sharing
   }
 
   private func waitUntilFinished() {
@@ -107,10 +127,11 @@ final class JobBoard: @unchecked Sendable {
     Membership(board: ObjectIdentifier(self), worker: worker).during {
       while !isClosed.load(ordering: .acquiring) {
         takeItems(as: worker)
-        if watch({ hasNews }) { continue }
+        if watch({ hasNews(for: worker) }) { continue }
         sleepLock.lock()
         sleepers.add(1, ordering: .sequentiallyConsistent)
-        while !hasNews { workAppeared.wait(sleepLock) }
+        atomicMemoryFence(ordering: .sequentiallyConsistent)
+        while !hasNews(for: worker) { workAppeared.wait(sleepLock) }
         sleepers.subtract(1, ordering: .relaxed)
         sleepLock.unlock()
       }
@@ -125,29 +146,51 @@ final class JobBoard: @unchecked Sendable {
     sleepLock.unlock()
   }
 
-  private var hasNews: Bool {
-    UInt32(truncatingIfNeeded: ticket.load(ordering: .sequentiallyConsistent)) > 0
+  private func hasNews(for worker: Int) -> Bool {
+    UInt32(truncatingIfNeeded: tickets[worker].load(ordering: .sequentiallyConsistent)) > 0
       || isClosed.load(ordering: .relaxed)
   }
 
+  /// Takes the worker's own items, then the others'.
   private func takeItems(as worker: Int) {
+    // All of one job: a later one can only open once these are reported.
     var finished = 0
-    var seen = ticket.load(ordering: .acquiring)
-    while true {
-      let remaining = Int(UInt32(truncatingIfNeeded: seen))
-      if remaining == 0 { break }
-      let (taken, current) = ticket.compareExchange(
-        expected: seen, desired: seen - 1, ordering: .acquiringAndReleasing)
-      guard taken else {
-        seen = current
-        continue
-      }
-      job.pointee.body(job.pointee.count - remaining, worker)
-      finished += 1
-      seen = ticket.load(ordering: .acquiring)
-      // Reported before items of a later job are taken: that job can only open once these are.
+    for offset in 0..<workers {
+      let owner = worker + offset < workers ? worker + offset : worker + offset - workers
+      finished += takeItems(of: owner, as: worker)
     }
     if finished > 0 { report(finished) }
+  }
+
+  /// - Returns: how many.
+  private func takeItems(of owner: Int, as worker: Int) -> Int {
+    guard let first = takeItem(of: owner) else { return 0 }
+    // Read once: each reading of the body counts a reference, in memory that all workers share.
+    let body = job.pointee.body
+    let end = share(of: owner, ofItems: job.pointee.count).upperBound
+    var remaining = first
+    var finished = 0
+    while true {
+      body(end - remaining, worker)
+      finished += 1
+      guard let next = takeItem(of: owner) else { return finished }
+      remaining = next
+    }
+  }
+
+  /// Takes the next item of a worker's share; nil if none remains.
+  ///
+  /// - Returns: how many items remained before.
+  private func takeItem(of owner: Int) -> Int? {
+    var seen = tickets[owner].load(ordering: .acquiring)
+    while true {
+      let remaining = Int(UInt32(truncatingIfNeeded: seen))
+      if remaining == 0 { return nil }
+      let (taken, current) = tickets[owner].compareExchange(
+        expected: seen, desired: seen - 1, ordering: .acquiringAndReleasing)
+      if taken { return remaining }
+      seen = current
+    }
   }
 
   private func report(_ items: Int) {
@@ -169,5 +212,31 @@ final class JobBoard: @unchecked Sendable {
       if isTrue() { return true }
     }
     return isTrue()
+  }
+}
+
+/// Counters, each in cache lines of its own; processors fetch them in pairs.
+private struct Tickets: @unchecked Sendable {  // atomics, at an address that stays
+  private static let bytesApart = 128
+  private let memory: UnsafeMutableRawPointer
+  private let count: Int
+
+  init(_ count: Int) {
+    self.count = count
+    memory = .allocate(byteCount: count * Self.bytesApart, alignment: Self.bytesApart)
+    for index in 0..<count { address(of: index).initialize(to: Atomic(0)) }
+  }
+
+  func deallocate() {
+    for index in 0..<count { address(of: index).deinitialize(count: 1) }
+    memory.deallocate()
+  }
+
+  private func address(of index: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
+    (memory + index * Self.bytesApart).assumingMemoryBound(to: Atomic<UInt64>.self)
+  }
+
+  subscript(index: Int) -> Atomic<UInt64> {
+    unsafeAddress { UnsafePointer(address(of: index)) }
   }
 }

@@ -10,8 +10,8 @@ import Synchronization
 
 /// The threads of the program: one pool, made from `--threads`, shared by every kernel.
 ///
-/// A run consists of numbered items that the workers take in turn; the calling thread is worker 0
-/// and takes items too. Between runs a worker polls for ``JobBoard/watching`` and then sleeps, so
+/// A run consists of numbered items; each worker takes its share of them and then what is left of the
+/// others'. The calling thread is worker 0 and takes items too. Between runs a worker polls for ``JobBoard/watching`` and then sleeps, so
 /// that a decode step of some 200 short runs pays about a microsecond for each, and an idle pool
 /// costs nothing.
 ///
@@ -26,7 +26,7 @@ public final class WorkerPool: Sendable {
   /// A pool of one worker, the calling thread itself.
   public init() {
     threadCount = 1
-    board = JobBoard()
+    board = JobBoard(workers: 1)
     threads = []
   }
 
@@ -38,7 +38,7 @@ public final class WorkerPool: Sendable {
     threadCount: Int, preparingEachWith prepare: @escaping @Sendable () -> Void
   ) throws(WorkerPoolError) {
     guard 1...1024 ~= threadCount else { throw .threadCountOutOfRange(threadCount) }
-    let board = JobBoard()
+    let board = JobBoard(workers: threadCount)
     var threads: [Thread] = []
     for worker in 1..<max(threadCount, 1) {
       do {
@@ -62,8 +62,8 @@ public final class WorkerPool: Sendable {
   /// Calls `body` once for every item in `0..<count`, on all workers at once, and returns when all
   /// are done.
   ///
-  /// - Items are handed out in ascending order, each to the next free worker: put the long ones
-  ///   first.
+  /// - Each worker takes a share of neighbouring items in ascending order, then those that the others
+  ///   have not come to: put the long ones first.
   /// - `worker` is in `0..<threadCount`, and no two calls with the same worker overlap: it may
   ///   index scratch.
   /// - A call from inside a `body` of the same pool runs its items one after the other on that

@@ -12,14 +12,16 @@ extension AttentionKernel {
     _ step: AttentionStep, _ buffers: AttentionBuffers, heads: [KVHead],
     selections: [Selection], counts headCounts: inout [PairCounts]
   ) {
-    let shape = step.shape
-    let group = shape.queryHeadsPerKVHead
+    // Numbers rather than the shape: copying it counts references, in memory that all threads write.
+    let (queryHeads, tokens) = (step.shape.queryHeads, step.tokens)
+    let d = step.shape.headDimension
+    let group = step.shape.queryHeadsPerKVHead
     while partScratch.count < workers.threadCount { partScratch.append(FloatBuffer()) }
     BareMemory.of(heads, selections) { caches, shown in
       for row in step.rows {
         let query = step.firstPosition + row
         let parts = Self.parts(heads, before: query + 1)
-        let partials = partialBuffer.reserve(parts.count * group * (shape.headDimension + 2))
+        let partials = partialBuffer.reserve(parts.count * group * (d + 2))
         var counts = [PairCounts](repeating: PairCounts(), count: parts.count * group)
         parts.withUnsafeBufferPointer { parts in
           counts.withUnsafeMutableBufferPointer { counts in
@@ -31,9 +33,8 @@ extension AttentionKernel {
             workers.run(count: parts.count) { item, worker in
               let part = parts[item]
               let firstHead = part.kvHead * group
-              let queries =
-                buffers.queries + (row * shape.queryHeads + firstHead) * shape.headDimension
-              let partials = partials + item * group * (shape.headDimension + 2)
+              let queries = buffers.queries + (row * queryHeads + firstHead) * d
+              let partials = partials + item * group * (d + 2)
               let counts = counts.baseAddress! + item * group
               if part.isCold {
                 ColdPass(
@@ -51,8 +52,11 @@ extension AttentionKernel {
           for (index, count) in counts.enumerated() {
             headCounts[parts[index / group].kvHead * group + index % group] += count
           }
-          for head in 0..<shape.queryHeads {
-            Self.merge(parts, partials, into: head, row: row, step: step, buffers: buffers)
+          for head in 0..<queryHeads {
+            let sum = Self.merge(
+              parts, partials, ofHead: head, group: group, headDimension: d,
+              into: buffers.output(row: row, head: head, queryHeads: queryHeads, headDimension: d))
+            buffers.logSumExp[head * tokens + row] = sum
           }
         }
       }
@@ -84,16 +88,14 @@ extension AttentionKernel {
 
   /// Adds up the parts of a head: each has its maximum, its sum and its weighted values, one after
   /// the other.
+  ///
+  /// - Returns: the log-sum-exp.
   private static func merge(
-    _ parts: UnsafeBufferPointer<Part>, _ partials: UnsafePointer<Float>, into head: Int, row: Int,
-    step: AttentionStep, buffers: AttentionBuffers
-  ) {
-    let shape = step.shape
-    let group = shape.queryHeadsPerKVHead
-    let d = shape.headDimension
-    let target = buffers.output(row: row, head: head, shape: shape)
+    _ parts: UnsafeBufferPointer<Part>, _ partials: UnsafePointer<Float>, ofHead head: Int,
+    group: Int, headDimension d: Int, into target: UnsafeMutablePointer<Float>
+  ) -> Float {
     target.update(repeating: 0, count: d)
-    let kvHead = shape.kvHead(of: head)
+    let kvHead = head / group
     func forEachPart(_ body: (UnsafePointer<Float>) -> Void) {
       for index in parts.indices where parts[index].kvHead == kvHead {
         body(partials + (index * group + head % group) * (d + 2))
@@ -110,7 +112,6 @@ extension AttentionKernel {
     }
     let scale = sum > 0 ? Float(1 / sum) : 0
     for i in 0..<d { target[i] *= scale }
-    buffers.logSumExp[head * step.tokens + row] = BinaryLogits.logSumExp(
-      maximum: maximum, sum: sum)
+    return BinaryLogits.logSumExp(maximum: maximum, sum: sum)
   }
 }

@@ -172,7 +172,9 @@ struct AttentionBuffers: @unchecked Sendable {
   let logSumExp: UnsafeMutablePointer<Float>
 
   /// Where the result of a query head goes, for a row of the queries.
-  func output(row: Int, head: Int, shape: AttentionShape) -> UnsafeMutablePointer<Float> {
-    output + ((row - firstOutputRow) * shape.queryHeads + head) * shape.headDimension
+  func output(
+    row: Int, head: Int, queryHeads: Int, headDimension: Int
+  ) -> UnsafeMutablePointer<Float> {
+    output + ((row - firstOutputRow) * queryHeads + head) * headDimension
   }
 }

@@ -129,9 +129,10 @@ struct TilePass {
   /// Divides by the sums and writes the tile's rows; zeros and −infinity for a query that sees
   /// nothing.
   private func finish(_ state: SoftmaxState) {
-    let d = step.shape.headDimension
+    let (d, queryHeads) = (step.shape.headDimension, step.shape.queryHeads)
     for row in 0..<rows.count {
-      let target = buffers.output(row: rows.lowerBound + row, head: head, shape: step.shape)
+      let target = buffers.output(
+        row: rows.lowerBound + row, head: head, queryHeads: queryHeads, headDimension: d)
       let place = state.place(of: row)
       let sum = state.sums[place]
       let scale = sum > 0 ? 1 / sum : 0

@@ -1,32 +1,65 @@
 import CMemory
 
 extension MatrixKernel {
-  /// Weights of a piece of work: some microseconds.
-  private static let itemWeights = 1 << 15
+  /// Weights of a piece of work, at least: a microsecond or two.
+  private static let itemWeights = 1 << 14
+  /// Pieces of work of a product, about: enough for many threads to be done at the same time.
+  private static let items = 64
 
   /// One or a few tokens: every block of the weights is decoded into registers and multiplied with
   /// the tokens there.
-  func multiplyFew(_ product: WeightProduct) {
-    workers.runRanges(
-      total: product.rows, minimumChunk: max(1, Self.itemWeights / product.depth)
-    ) { rows, _ in
-      switch product.format {
-      case .f32: FewTokens<FloatNumbers>.multiply(product, rows: rows)
-      case .f16: FewTokens<HalfNumbers>.multiply(product, rows: rows)
-      case .bf16: FewTokens<BFloatNumbers>.multiply(product, rows: rows)
-      case .q8_0: FewTokens<BlockNumbers<Q8_0>>.multiply(product, rows: rows)
-      case .q4_0: FewTokens<BlockNumbers<Q4_0>>.multiply(product, rows: rows)
-      case .q4_1: FewTokens<BlockNumbers<Q4_1>>.multiply(product, rows: rows)
-      case .q5_0: FewTokens<BlockNumbers<Q5_0>>.multiply(product, rows: rows)
-      case .q5_1: FewTokens<BlockNumbers<Q5_1>>.multiply(product, rows: rows)
-      case .q2_K: FewTokens<BlockNumbers<Q2_K>>.multiply(product, rows: rows)
-      case .q3_K: FewTokens<BlockNumbers<Q3_K>>.multiply(product, rows: rows)
-      case .q4_K: FewTokens<BlockNumbers<Q4_K>>.multiply(product, rows: rows)
-      case .q5_K: FewTokens<BlockNumbers<Q5_K>>.multiply(product, rows: rows)
-      case .q6_K: FewTokens<BlockNumbers<Q6_K>>.multiply(product, rows: rows)
-      case .iq4_nl: FewTokens<BlockNumbers<IQ4_NL>>.multiply(product, rows: rows)
-      case .iq4_xs: FewTokens<BlockNumbers<IQ4_XS>>.multiply(product, rows: rows)
+  ///
+  /// - Parameter other: a second product, part of the same work.
+  func multiplyFew(_ product: WeightProduct, and other: WeightProduct? = nil) {
+    // Values without references: counting those would be memory that all threads write.
+    let pieces = RowPieces(product)
+    let otherPieces = other.map { RowPieces($0) }
+    workers.run(count: pieces.count + (otherPieces?.count ?? 0)) { item, _ in
+      if item < pieces.count {
+        Self.multiplyFew(product, rows: pieces.range(item))
+      } else if let other, let otherPieces {
+        Self.multiplyFew(other, rows: otherPieces.range(item - pieces.count))
       }
+    }
+  }
+
+  /// Rows of a product in pieces of equal length, which follow from the product alone, never from
+  /// the number of threads.
+  private struct RowPieces {
+    let rowsEach: Int
+    let rows: Int
+
+    init(_ product: WeightProduct) {
+      let each = max(itemWeights / product.depth, (product.rows - 1) / items + 1, 1)
+      // Rows are multiplied in pairs.
+      rowsEach = (each + 1) / 2 * 2
+      rows = product.rows
+    }
+
+    var count: Int { (rows - 1) / rowsEach + 1 }
+
+    func range(_ item: Int) -> Range<Int> {
+      item * rowsEach..<min(rows, (item + 1) * rowsEach)
+    }
+  }
+
+  private static func multiplyFew(_ product: WeightProduct, rows: Range<Int>) {
+    switch product.format {
+    case .f32: FewTokens<FloatNumbers>.multiply(product, rows: rows)
+    case .f16: FewTokens<HalfNumbers>.multiply(product, rows: rows)
+    case .bf16: FewTokens<BFloatNumbers>.multiply(product, rows: rows)
+    case .q8_0: FewTokens<BlockNumbers<Q8_0>>.multiply(product, rows: rows)
+    case .q4_0: FewTokens<BlockNumbers<Q4_0>>.multiply(product, rows: rows)
+    case .q4_1: FewTokens<BlockNumbers<Q4_1>>.multiply(product, rows: rows)
+    case .q5_0: FewTokens<BlockNumbers<Q5_0>>.multiply(product, rows: rows)
+    case .q5_1: FewTokens<BlockNumbers<Q5_1>>.multiply(product, rows: rows)
+    case .q2_K: FewTokens<BlockNumbers<Q2_K>>.multiply(product, rows: rows)
+    case .q3_K: FewTokens<BlockNumbers<Q3_K>>.multiply(product, rows: rows)
+    case .q4_K: FewTokens<BlockNumbers<Q4_K>>.multiply(product, rows: rows)
+    case .q5_K: FewTokens<BlockNumbers<Q5_K>>.multiply(product, rows: rows)
+    case .q6_K: FewTokens<BlockNumbers<Q6_K>>.multiply(product, rows: rows)
+    case .iq4_nl: FewTokens<BlockNumbers<IQ4_NL>>.multiply(product, rows: rows)
+    case .iq4_xs: FewTokens<BlockNumbers<IQ4_XS>>.multiply(product, rows: rows)
     }
   }
 }

@@ -49,9 +49,43 @@ public final class MatrixKernel {
   /// Up to this many tokens are multiplied block by block; with more, decoding into panels pays.
   static let fewTokens = 8
 
+  /// Two products with one input; with a few tokens they are one piece of work for the threads, which
+  /// then meet once instead of twice.
+  ///
+  /// - Parameters: as of ``multiply(_:_:into:firstRow:adding:)``.
+  public func multiply(
+    _ input: Matrix, _ first: WeightMatrix, _ second: WeightMatrix, into firstOutput: inout Matrix,
+    _ secondOutput: inout Matrix, adding: Bool = false
+  ) {
+    guard input.rows <= Self.fewTokens else {
+      multiply(input, first, into: &firstOutput, adding: adding)
+      multiply(input, second, into: &secondOutput, adding: adding)
+      return
+    }
+    withProduct(
+      input, first, rows: 0..<first.rows, into: &firstOutput, firstRow: 0, adding: adding
+    ) { one in
+      withProduct(
+        input, second, rows: 0..<second.rows, into: &secondOutput, firstRow: 0, adding: adding
+      ) { other in multiplyFew(one, and: other) }
+    }
+  }
+
   private func multiply(
     _ input: Matrix, _ weights: WeightMatrix, rows range: Range<Int>, into output: inout Matrix,
     firstRow: Int, adding: Bool
+  ) {
+    withProduct(
+      input, weights, rows: range, into: &output, firstRow: firstRow, adding: adding
+    ) { product in
+      if input.rows <= Self.fewTokens { multiplyFew(product) } else { multiplyMany(product) }
+    }
+  }
+
+  /// Checks the shapes and calls `body` with the addresses, unless there is nothing to multiply.
+  private func withProduct(
+    _ input: Matrix, _ weights: WeightMatrix, rows range: Range<Int>, into output: inout Matrix,
+    firstRow: Int, adding: Bool, _ body: (WeightProduct) -> Void
   ) {
     precondition(
       input.columns == weights.columns && firstRow >= 0
@@ -74,11 +108,11 @@ public final class MatrixKernel {
       output.elements.withUnsafeMutableBufferPointer { target in
         weights.withRow(range.lowerBound) { bytes in
           // Not nil: neither is empty.
-          let product = WeightProduct(
-            tokens: input.rows, depth: input.columns, rows: range.count, format: weights.format,
-            weights: bytes, bytesPerRow: weights.bytesPerRow, input: source.baseAddress!,
-            output: target.baseAddress! + first, adds: adding)
-          if input.rows <= Self.fewTokens { multiplyFew(product) } else { multiplyMany(product) }
+          body(
+            WeightProduct(
+              tokens: input.rows, depth: input.columns, rows: range.count, format: weights.format,
+              weights: bytes, bytesPerRow: weights.bytesPerRow, input: source.baseAddress!,
+              output: target.baseAddress! + first, adds: adding))
         }
       }
     }

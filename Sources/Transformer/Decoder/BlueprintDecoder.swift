@@ -104,8 +104,13 @@ public final class BlueprintDecoder: DecoderModel {
     for rows in pieces {
       pass.makeNormed(rows: rows.count)
       normalize(rows, of: pass.residual, layer.attentionNorm, into: &pass.normed)
-      project(pass.normed, layer.key, into: &pass.keys, rows: rows)
-      project(pass.normed, layer.value, into: &pass.values, rows: rows)
+      if pieces.count == 1, layer.key.bias == nil, layer.value.bias == nil {
+        kernel.multiply(
+          pass.normed, layer.key.weights, layer.value.weights, into: &pass.keys, &pass.values)
+      } else {
+        project(pass.normed, layer.key, into: &pass.keys, rows: rows)
+        project(pass.normed, layer.value, into: &pass.values, rows: rows)
+      }
     }
     normalizeHeads(of: &pass.keys, layer.keyNorm)
     rotary[index]?.rotate(&pass.keys, firstPosition: firstPosition, workers: workspace.workers)
@@ -179,8 +184,7 @@ public final class BlueprintDecoder: DecoderModel {
       let tile = pass.tile(rows: range.count, blueprint)
       normalize(
         range, of: pass.residual, layer.feedForwardNorm, into: &pass.tiles[tile].rows)
-      kernel.multiply(pass.tiles[tile].rows, layer.gate, into: &pass.tiles[tile].gate)
-      kernel.multiply(pass.tiles[tile].rows, layer.up, into: &pass.tiles[tile].up)
+      pass.tiles[tile].widen(layer, kernel)
       blueprint.activation.multiply(
         gate: &pass.tiles[tile].gate, up: pass.tiles[tile].up, workers: workspace.workers)
       let norm = layer.feedForwardOutputNorm

@@ -1,4 +1,5 @@
 import Attention
+import Kernels
 import Tensors
 
 /// The matrices of one forward pass over a number of tokens, all row-major with a row for each
@@ -88,6 +89,11 @@ struct FeedForwardTile {
     rows = Matrix(rows: count, columns: blueprint.hiddenSize)
     gate = Matrix(rows: count, columns: blueprint.feedForwardSize)
     up = gate
+  }
+
+  /// gate = rows · Gᵀ, up = rows · Uᵀ.
+  mutating func widen(_ layer: DecoderWeights.Layer, _ kernel: MatrixKernel) {
+    kernel.multiply(rows, layer.gate, layer.up, into: &gate, &up)
   }
 }
 
