@@ -75,7 +75,7 @@ public enum Fidelity: String, Codable, Sendable, Hashable {
 
 /// The ways a spec may state a budget.
 public enum BudgetForm: String, Codable, Sendable, Hashable, CaseIterable {
-  case fraction, tokens, bytes, density, mass, matching
+  case fraction, tokens, bytes, meanKvBytes, density, mass, matching
 }
 
 /// One parameter of a strategy or task: name, what it means, what it may be, and its default.
@@ -91,10 +91,14 @@ public struct ParameterDescription: Codable, Sendable, Hashable {
   public var isRequired: Bool
   /// Whether prompts are worked on in blocks of that many tokens: sizes around it are worth a check.
   public var isBlockSize: Bool
+  /// Whether the default goes without saying in cells and their identities: for a parameter that came
+  /// when cells had been measured without it.
+  public var isLeftOutAtDefault: Bool
 
   public init(
     _ name: String, _ kind: ParameterKind, default value: JSONValue, _ summary: String,
-    isReplacedByBudget: Bool = false, isRequired: Bool = false, isBlockSize: Bool = false
+    isReplacedByBudget: Bool = false, isRequired: Bool = false, isBlockSize: Bool = false,
+    isLeftOutAtDefault: Bool = false
   ) {
     self.name = name
     self.kind = kind
@@ -103,6 +107,7 @@ public struct ParameterDescription: Codable, Sendable, Hashable {
     self.isReplacedByBudget = isReplacedByBudget
     self.isRequired = isRequired
     self.isBlockSize = isBlockSize
+    self.isLeftOutAtDefault = isLeftOutAtDefault
   }
 }
 
@@ -120,6 +125,9 @@ public enum ParameterKind: Codable, Sendable, Hashable {
 }
 
 extension ParameterDescription {
+  /// Whether a value goes without saying.
+  public func leavesOut(_ value: JSONValue) -> Bool { isLeftOutAtDefault && value == defaultValue }
+
   /// The phase in which the strategy that is this parameter's value acts; nil for plain values.
   public var partPhase: StrategyPhase? {
     if case .strategy(let phase) = kind { phase } else { nil }

@@ -28,6 +28,7 @@ extension TimingSample: ColumnRecord {}
 
 extension ErrorSetting: DatabaseValueConvertible {}
 extension MeasuredPhase: DatabaseValueConvertible {}
+extension MatchStatus: DatabaseValueConvertible {}
 extension ResultKind: DatabaseValueConvertible {}
 extension RunEnding: DatabaseValueConvertible {}
 extension StrategyRole: DatabaseValueConvertible {}

@@ -102,7 +102,7 @@ struct PlanTests {
     #expect(
       plan.cells[3].cell.strategyParameters == [
         "sinks": 4, "localWindow": 512, "prefill": true, "cache": "f16",
-        "budget": ["matching": "tca", "of": "kvBytes"],
+        "budget": ["matching": "tca", "of": "meanKvBytes"],
       ])
   }
 
@@ -111,7 +111,7 @@ struct PlanTests {
     let cells = try SpecSamples.plan(
       SpecSamples.spec(
         strategies:
-          #"{"name": "full", "cache": "f32"}, {"name": "tca", "cache": "f32"}, {"name": "streaming-llm", "cache": "f32", "budget": {"matching": "tca"}}, {"name": "streaming-llm", "budget": {"fraction": 0.5}, "cache": "f32"}"#,
+          #"{"name": "full", "cache": "f32"}, {"name": "tca", "cache": "f32"}, {"name": "streaming-llm", "cache": "f32", "budget": {"matching": "tca", "of": "kvBytes"}}, {"name": "streaming-llm", "budget": {"fraction": 0.5}, "cache": "f32"}"#,
         tasks: #"{"name": "perplexity"}"#, rest: #", "seed": 7"#)
     ).cells
     #expect(NumericsVersion.current == 4)

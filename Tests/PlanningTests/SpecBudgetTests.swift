@@ -10,9 +10,11 @@ struct SpecBudgetTests {
       (#"{"fraction": 0.4}"#, StatedBudget.fraction(0.4)), (#"{"fraction": 1}"#, .fraction(1)),
       (#"{"tokens": 820}"#, .tokens(820)), (#"{"bytes": 1000000}"#, .bytes(1_000_000)),
       (#"{"density": 0.25}"#, .density(0.25)),
-      (#"{"matching": "tca"}"#, .matching("tca", of: .kvBytes)),
+      (#"{"meanKvBytes": 0.25}"#, .meanKvBytes(0.25)),
+      (#"{"matching": "tca", "of": "meanKvBytes"}"#, .matching("tca", of: .meanKvBytes)),
+      (#"{"matching": "tca"}"#, .matching("tca", of: nil)),
       (#"{"matching": "tca", "of": "density"}"#, .matching("tca", of: .density)),
-      (#"{"matching": "full"}"#, .matching("full", of: .kvBytes)),
+      (#"{"matching": "full"}"#, .matching("full", of: nil)),
     ])
   func forms(text: String, budget: StatedBudget) throws {
     let checked = try SpecSamples.check(
@@ -27,19 +29,19 @@ struct SpecBudgetTests {
     arguments: [
       (
         #"0.4"#,
-        #"$.strategies[1].budget: "0.4" is a number; allowed: {"fraction": f}, {"tokens": t}, {"bytes": b}, {"density": x}, {"mass": p} or {"matching": strategy, "of": use}"#
+        #"$.strategies[1].budget: "0.4" is a number; allowed: {"fraction": f}, {"tokens": t}, {"bytes": b}, {"meanKvBytes": s}, {"density": x}, {"mass": p} or {"matching": strategy, "of": use}"#
       ),
       (
         #"{}"#,
-        #"$.strategies[1].budget: "{}" says no size; allowed: a budget of streaming-llm: fraction, tokens, bytes, density, matching"#
+        #"$.strategies[1].budget: "{}" says no size; allowed: a budget of streaming-llm: fraction, tokens, bytes, meanKvBytes, density, matching"#
       ),
       (
         #"[]"#,
-        #"$.strategies[1].budget: "[]" is an empty list; allowed: a budget of streaming-llm: fraction, tokens, bytes, density, matching"#
+        #"$.strategies[1].budget: "[]" is an empty list; allowed: a budget of streaming-llm: fraction, tokens, bytes, meanKvBytes, density, matching"#
       ),
       (
         #"{"fracton": 0.4}"#,
-        #"$.strategies[1].budget.fracton: "fracton" is no key of a budget; allowed: fraction, tokens, bytes, density, mass, matching; did you mean "fraction"?"#
+        #"$.strategies[1].budget.fracton: "fracton" is no key of a budget; allowed: fraction, tokens, bytes, meanKvBytes, density, mass, matching; did you mean "fraction"?"#
       ),
       (
         #"{"fraction": 0.4, "tokens": 3}"#,
@@ -47,7 +49,7 @@ struct SpecBudgetTests {
       ),
       (
         #"{"mass": 0.9}"#,
-        #"$.strategies[1].budget.mass: "mass" is no form of budget that streaming-llm accepts; allowed: fraction, tokens, bytes, density, matching"#
+        #"$.strategies[1].budget.mass: "mass" is no form of budget that streaming-llm accepts; allowed: fraction, tokens, bytes, meanKvBytes, density, matching"#
       ),
       (
         #"{"fraction": 0}"#,
@@ -75,11 +77,15 @@ struct SpecBudgetTests {
       ),
       (
         #"{"of": "kvBytes"}"#,
-        #"$.strategies[1].budget: "{"of":"kvBytes"}" says no size; allowed: a budget of streaming-llm: fraction, tokens, bytes, density, matching"#
+        #"$.strategies[1].budget: "{"of":"kvBytes"}" says no size; allowed: a budget of streaming-llm: fraction, tokens, bytes, meanKvBytes, density, matching"#
       ),
       (
         #"{"matching": "tca", "of": "bytes"}"#,
-        #"$.strategies[1].budget.of: "bytes" is nothing that can be matched; allowed: kvBytes, density; did you mean "kvBytes"?"#
+        #"$.strategies[1].budget.of: "bytes" is nothing that can be matched; allowed: kvBytes, meanKvBytes, density; did you mean "kvBytes"?"#
+      ),
+      (
+        #"{"meanKvBytes": 1.5}"#,
+        #"$.strategies[1].budget.meanKvBytes: "1.5" is out of range; allowed: a number above 0, at most 1"#
       ),
       (
         #"{"matching": 3}"#,
@@ -128,7 +134,7 @@ struct SpecBudgetTests {
       SpecSamples.problems(
         SpecSamples.spec(
           strategies: #"{"name": "picker", "budget": {"matching": "full", "of": "density"}}"#)) == [
-          #"3:66 $.strategies[0].budget.of: "density" is no form of budget that picker accepts; allowed: kvBytes"#
+          #"3:66 $.strategies[0].budget.of: "density" is nothing that picker can match here; allowed: kvBytes"#
         ])
   }
 

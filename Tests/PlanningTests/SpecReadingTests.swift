@@ -39,7 +39,7 @@ struct SpecReadingTests {
     #expect(spec.strategies.map(\.name) == ["full", "tca", "streaming-llm", "picker"])
     #expect(spec.strategies[1].grid.values["threshold"] == [0.7, 0.9])
     #expect(spec.strategies[1].grid.values["criterion"] == ["meanMass"])
-    #expect(spec.strategies[2].budgets == [.matching("tca", of: .kvBytes)])
+    #expect(spec.strategies[2].budgets == [.matching("tca", of: nil)])
     #expect(spec.strategies[3].budgets == [.fraction(0.2), .fraction(0.4), .mass(1)])
     #expect(spec.tasks[1].grid.values["depths"] == [[0.1, 0.5, 0.9]])
     #expect(
@@ -97,7 +97,7 @@ struct SpecReadingTests {
           11:6 $.strategies[2].name: "stream" is no strategy; allowed: full, streaming-llm, tca, picker; did you mean "streaming-llm"?
           12:31 $.strategies[3].sinks: "2.5" is not a whole number; allowed: a whole number, at least 0
           12:45 $.strategies[3].prefill: "no" is a string; allowed: true or false
-          12:73 $.strategies[3].budget.mass: "mass" is no form of budget that streaming-llm accepts; allowed: fraction, tokens, bytes, density, matching
+          12:73 $.strategies[3].budget.mass: "mass" is no form of budget that streaming-llm accepts; allowed: fraction, tokens, bytes, meanKvBytes, density, matching
           13:5 $.strategies[4]: "full" is a string; write {"name": "full"}; allowed: an object {"name": …} with the strategy's parameters
           16:28 $.tasks[0].corpus: "corpora/missing.txt" is no text that can be read: no such file; allowed: emma, persuasion, or the path of a file, relative to the spec file
           16:61 $.tasks[0].decodeTokens: "[16,32]" would give the same cell several times, since it changes timings only; allowed: one value

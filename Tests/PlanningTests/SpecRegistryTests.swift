@@ -25,15 +25,12 @@ struct SpecRegistryTests {
   func defaults() {
     let sizes = [
       "fraction": "0.5", "tokens": "64", "bytes": "1000000", "density": "0.5", "mass": "0.5",
-      "matching": "\"full\"",
+      "matching": "\"full\"", "meanKvBytes": "0.5",
     ]
     for description in StrategyRegistry.builtIn.descriptions where !description.hasParts {
       #expect(Self.problems(#"{"name": "\#(description.name)"}"#) == [])
       for form in description.budgets {
-        // What takes no number of tokens can match a density alone.
-        let of =
-          form == .matching && !description.budgets.contains(.tokens) ? #", "of": "density""# : ""
-        let budget = #"{"\#(form.rawValue)": \#(sizes[form.rawValue] ?? "")\#(of)}"#
+        let budget = #"{"\#(form.rawValue)": \#(sizes[form.rawValue] ?? "")}"#
         #expect(
           Self.problems(#"{"name": "\#(description.name)", "budget": \#(budget)}"#) == [],
           "\(description.name) \(budget)")

@@ -10,14 +10,14 @@ enum SpecSamples {
       name: "full", summary: "Dense.", role: .reference, phases: [], parameters: [],
       fidelity: .own, source: "-"),
     StrategyDescription(
-      name: "streaming-llm", summary: "Sinks and window.", phases: [.prefill],
+      name: "streaming-llm", summary: "Sinks and window.", phases: [.prefill, .retention],
       parameters: [
         ParameterDescription("sinks", .integer(minimum: 0, maximum: nil), default: 4, "-"),
         ParameterDescription(
           "localWindow", .integer(minimum: 1, maximum: nil), default: 512, "-",
           isReplacedByBudget: true),
         ParameterDescription("prefill", .boolean, default: true, "-"),
-      ], budgets: [.fraction, .tokens, .bytes, .density, .matching], fidelity: .own, source: "-"),
+      ], budgets: [.fraction, .tokens, .bytes, .meanKvBytes, .density, .matching], fidelity: .own, source: "-"),
     StrategyDescription(
       name: "tca", summary: "Blocks.", phases: [.prefill],
       parameters: [

@@ -57,22 +57,4 @@ public struct ComposedStrategy: HasParts {
       )
     }
   }
-
-  /// As many as the decode part allows, but not beyond the next retention, since no part hides what
-  /// is about to be evicted.
-  public func queriesDecodedTogether(from position: Int) -> Int {
-    var count = Self.mostTogether
-    for part in parts where part.phase != .prefill {
-      count = min(count, part.strategy.queriesDecodedTogether(from: position))
-    }
-    guard count > 1, let retaining = retention?.strategy as? any Retains else {
-      return max(1, count)
-    }
-    return (1..<count).first {
-      retaining.retentionIsDue(before: position + $0, phase: .decode)
-    } ?? count
-  }
-
-  /// Enough for any step that a forward pass takes.
-  private static let mostTogether = 1024
 }

@@ -85,6 +85,23 @@ final class ComposedWork: LayerWork {
     }
   }
 
+  /// As many as the decode part allows, but not beyond the next retention, since no part hides what
+  /// is about to be evicted.
+  func queriesDecodedTogether(from position: Int) -> Int {
+    var count = Self.mostTogether
+    for part in parts where part.phase != .prefill {
+      count = min(count, part.work.queriesDecodedTogether(from: position))
+    }
+    guard count > 1, let retention = part(in: .retention) else { return max(1, count) }
+    return (1..<count).first { retention.retentionIsDue(before: position + $0, phase: .decode) }
+      ?? count
+  }
+
+  /// Enough for any step that a forward pass takes.
+  private static let mostTogether = 1024
+
+  var queriesForRetention: Int { parts.map(\.work.queriesForRetention).max() ?? 1 }
+
   func selectForRetention(_ layer: LayerView, into kept: inout HeadSelections) {
     for part in parts where isDue(part, before: layer.newestQuery + 1, phase: layer.phase) {
       if part.phase == .retention {

@@ -6,6 +6,10 @@ public struct ScoredRetention<Method: Scorer>: Retains, Budgeted {
   public var scorer = Method()
   @Parameter(Retention.fractionSummary, 0...1, isReplacedByBudget: true)
   public var retainedFraction = 0.5
+  @Parameter(
+    "decoded tokens after which the cache is scored anew and cut back to its budget, the tokens decoded since then kept; 0: once, after the prompt",
+    0..., isLeftOutAtDefault: true)
+  public var evictEvery = 0
   public var budget: Budget?
 
   public init() {}
@@ -15,13 +19,14 @@ public struct ScoredRetention<Method: Scorer>: Retains, Budgeted {
     self.budget = budget
   }
 
-  private enum CodingKeys: CodingKey { case retainedFraction }
+  private enum CodingKeys: CodingKey { case retainedFraction, evictEvery }
 
   /// The parameters of both are members of one object.
   public init(from decoder: any Decoder) throws {
     scorer = try Method(from: decoder)
-    retainedFraction = try decoder.container(keyedBy: CodingKeys.self)
-      .decode(Double.self, forKey: .retainedFraction)
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    retainedFraction = try members.decode(Double.self, forKey: .retainedFraction)
+    evictEvery = try members.decode(Int.self, forKey: .evictEvery)
   }
 
   public static var about: StrategyFacts {
@@ -32,12 +37,18 @@ public struct ScoredRetention<Method: Scorer>: Retains, Budgeted {
 
   public func check(for shape: AttentionShape) throws(ConfigurationError) {
     try Retention.check(budget, of: Self.about.name)
+    guard evictEvery == 0 || !scorer.evictsInDecode else {
+      throw ConfigurationError(
+        "evictEvery",
+        "\(evictEvery): \(Self.about.name) cuts its cache back by a decode rule of its own; use 0")
+    }
     try scorer.check(for: shape)
   }
 
   public struct State: StrategyState {
     /// Tokens that a KV head may hold; nil until a prompt decides it.
     var capacity: Int?
+    var promptTokens = 0
     public var cacheBytes: Int { 0 }
   }
 
@@ -45,12 +56,27 @@ public struct ScoredRetention<Method: Scorer>: Retains, Budgeted {
     if case .tokens(let tokens) = budget { State(capacity: max(1, tokens)) } else { State() }
   }
 
-  public func queriesDecodedTogether(from position: Int) -> Int {
-    scorer.evictsInDecode ? 1 : .max
+  public func queriesDecodedTogether(from position: Int, state: State) -> Int {
+    if scorer.evictsInDecode { return 1 }
+    return evictEvery == 0 ? .max : evictEvery - (position - state.promptTokens) % evictEvery
   }
 
-  public func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool {
-    phase == .prefill || scorer.evictsInDecode
+  public func retentionIsDue(before position: Int, phase: AttentionPhase, state: State) -> Bool {
+    if phase == .prefill || scorer.evictsInDecode { return true }
+    let decoded = position - state.promptTokens
+    return evictEvery > 0 && decoded > 0 && decoded % evictEvery == 0
+  }
+
+  public var queriesForRetention: Int { min(max(1, scorer.observedQueries), max(1, evictEvery)) }
+
+  public func tokensHeld(atStep step: Int, afterPrompt promptTokens: Int) -> Double? {
+    let capacity = Retention.tokens(budget, retainedFraction, ofPrompt: promptTokens)
+    let kept = min(promptTokens, capacity)
+    if step == 0 { return Double(kept) }
+    if scorer.evictsInDecode { return Double(min(kept + step - 1, capacity) + 1) }
+    guard evictEvery > 0 else { return Double(kept + step) }
+    let sinceCut = (step - 1) % evictEvery + 1
+    return Double(min(capacity, kept + step - sinceCut) + sinceCut)
   }
 
   public func selectForRetention(
@@ -58,11 +84,16 @@ public struct ScoredRetention<Method: Scorer>: Retains, Budgeted {
   ) {
     if layer.phase == .prefill {
       let count = layer.newestQuery + 1
+      state.promptTokens = count
       let mean = Retention.tokens(budget, retainedFraction, ofPrompt: count)
       state.capacity = max(1, scorer.capacity(mean: mean, ofPrompt: count, layer: layer))
     }
-    guard let capacity = state.capacity, layer.heads.contains(where: { $0.count > capacity })
+    // A budget may be any number, so the two are compared as means.
+    guard let capacity = state.capacity,
+      Double(layer.heads.reduce(0) { $0 + $1.count }) / Double(layer.heads.count) > Double(capacity)
     else { return }
+    // What was decoded since the last cut stays.
+    let decoded = layer.phase == .prefill ? 0 : evictEvery
     let scores = layer.forEachKVHead { scorer.scores(layer, kvHead: $0) }
     for (head, scores) in scores.enumerated() where scores.count != layer.heads[head].count {
       return layer.report(
@@ -71,7 +102,7 @@ public struct ScoredRetention<Method: Scorer>: Retains, Budgeted {
     }
     switch scorer.ranking {
     case .perKVHead:
-      let forced = scorer.forcedTokens(of: layer.heads[0].count).limited(to: capacity)
+      let forced = forcedTokens(of: layer.heads[0].count, newest: decoded).limited(to: capacity)
       let shares = scorer.shares(of: capacity, forced: forced.newest, scores)
       guard shares.count == kept.count, shares.allSatisfy({ $0 > 0 }) else {
         return layer.report(
@@ -79,13 +110,15 @@ public struct ScoredRetention<Method: Scorer>: Retains, Budgeted {
         )
       }
       kept.selections = layer.forEachKVHead {
-        best(shares[$0], of: layer.heads[$0], by: scores[$0])
+        best(shares[$0], of: layer.heads[$0], by: scores[$0], newest: decoded)
       }
     case .layerMean where layer.heads.allSatisfy { $0.positions == layer.heads[0].positions }:
-      kept.fill(with: best(capacity, of: layer.heads[0], by: mean(scores)))
+      kept.fill(with: best(capacity, of: layer.heads[0], by: mean(scores), newest: decoded))
     case .layerMean:
       let means = meansByPosition(scores, layer.heads)
-      kept.selections = layer.forEachKVHead { best(capacity, of: layer.heads[$0], by: means[$0]) }
+      kept.selections = layer.forEachKVHead {
+        best(capacity, of: layer.heads[$0], by: means[$0], newest: decoded)
+      }
     }
   }
 
@@ -111,11 +144,19 @@ public struct ScoredRetention<Method: Scorer>: Retains, Budgeted {
     return heads.map { $0.positions.map { means[$0] ?? 0 } }
   }
 
-  /// The forced tokens of a head and its best others, `capacity` in all.
-  private func best(_ capacity: Int, of head: HeadCache, by scores: [Float]) -> Selection {
+  private func forcedTokens(of count: Int, newest: Int) -> ForcedTokens {
+    var forced = scorer.forcedTokens(of: count)
+    forced.newest = max(forced.newest, newest)
+    return forced
+  }
+
+  /// The forced tokens of a head, its `newest` among them, and its best others, `capacity` in all.
+  private func best(
+    _ capacity: Int, of head: HeadCache, by scores: [Float], newest: Int
+  ) -> Selection {
     let count = head.count
     guard capacity < count else { return .everything }
-    let forced = scorer.forcedTokens(of: count).limited(to: capacity)
+    let forced = forcedTokens(of: count, newest: newest).limited(to: capacity)
     let others = forced.first..<count - forced.newest
     var keeps = [Bool](repeating: true, count: count)
     for slot in others { keeps[slot] = false }
@@ -132,11 +173,11 @@ enum Retention {
   static let fractionSummary =
     "share of the prompt's tokens that a KV head keeps; a budget replaces it"
 
-  static let budgetForms: [BudgetForm] = [.fraction, .tokens, .bytes, .matching]
+  static let budgetForms: [BudgetForm] = [.fraction, .tokens, .bytes, .meanKvBytes, .matching]
 
   /// Throws for budgets that do not say what a cache keeps.
   static func check(_ budget: Budget?, of strategy: String) throws(ConfigurationError) {
-    let allowed = "use fraction, tokens, bytes or matching (of kvBytes)"
+    let allowed = "use fraction, tokens, bytes, meanKvBytes or matching (of kvBytes or meanKvBytes)"
     switch budget {
     case nil, .tokens: return
     case .density(let density, _):

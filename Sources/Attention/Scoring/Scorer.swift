@@ -7,7 +7,8 @@ import Tensors
 /// The prompt is attended densely; after it each KV head keeps its forced tokens and, of the
 /// others, those with the highest scores (the earlier on ties), as many as `budget` or
 /// `retainedFraction` allows. Generated tokens are appended and stay, unless the method evicts in
-/// decode too. The newest token is always forced: it is part of the budget, and a cache never drops
+/// decode too or the parameter `evictEvery` says after how many of them the cache is scored anew and
+/// cut back. The newest token is always forced: it is part of the budget, and a cache never drops
 /// it.
 public protocol Scorer: ParameterGroup {
   static var about: StrategyFacts { get }
@@ -37,6 +38,11 @@ public protocol Scorer: ParameterGroup {
   /// Whether the cache is cut back to the budget of the prompt before every decode step.
   var evictsInDecode: Bool { get }
 
+  /// How many of the newest queries the scores of a cut in decode look at; 1 by default. The view
+  /// shows the prompt's queries after a prompt, and these, as far as they were decoded since the last
+  /// cut, when `evictEvery` is due.
+  var observedQueries: Int { get }
+
   /// Whose scores a KV head ranks its tokens by.
   var ranking: ScoreRanking { get }
 }
@@ -62,6 +68,7 @@ extension Scorer {
     Array(repeating: capacity, count: scores.count)
   }
   public var evictsInDecode: Bool { false }
+  public var observedQueries: Int { 1 }
   public var ranking: ScoreRanking { .perKVHead }
 }
 

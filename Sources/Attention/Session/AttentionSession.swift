@@ -24,6 +24,8 @@ public final class AttentionSession: LayerAttention {
   public private(set) var times: [AttentionPhase: StageTimes] = [:]
   /// Query-key pairs of all calls, over query heads and global layers.
   public private(set) var pairs = PairCounts()
+  /// What the caches have held so far.
+  public private(set) var use = CacheUse()
   /// How the strategy broke its contract, if it did; then its results cannot be trusted.
   public private(set) var fault: StrategyFault?
   /// Called with every decision of the strategy and the view it was based on.
@@ -44,9 +46,10 @@ public final class AttentionSession: LayerAttention {
   private var selections: HeadSelections
   private var kept: HeadSelections
   private var exact: HeadSelections
-  /// The last query of each layer (1 x queryHeads·headDimension): what a retention before the next
-  /// step is based on.
-  private var newestQueries: [Matrix?]
+  /// By layer: what a retention before the next step is based on.
+  private var newestQueries: [RecentQueries]
+  /// What the layer at work held after the prompt entered, or after each of some decode steps.
+  private var appended: [CacheUse.Bytes] = []
 
   /// What was decided.
   public enum Decision: Sendable, Hashable {
@@ -82,7 +85,7 @@ public final class AttentionSession: LayerAttention {
     selections = HeadSelections(heads: shape.queryHeads)
     kept = HeadSelections(heads: shape.kvHeads)
     exact = kept
-    newestQueries = Array(repeating: nil, count: shape.layers)
+    newestQueries = work.map { RecentQueries(capacity: $0.queriesForRetention) }
   }
 
   private static func work(
@@ -117,8 +120,13 @@ public final class AttentionSession: LayerAttention {
   /// bound are not measured.
   public var logitsAreDense: Bool { cacheRelative == nil && coldFormat == nil }
 
-  /// Bytes that the strategy keeps for cached tokens besides keys and values.
-  public var stateBytes: Int { work.reduce(0) { $0 + $1.cacheBytes } }
+  /// Bytes that the strategy keeps for cached tokens besides keys and values, and in queries by which
+  /// it will score them anew.
+  public var stateBytes: Int { work.indices.reduce(0) { $0 + stateBytes(ofLayer: $1) } }
+
+  private func stateBytes(ofLayer layer: Int) -> Int {
+    work[layer].cacheBytes + newestQueries[layer].bytes
+  }
 
   /// What the strategy remembers about each layer, and how many of its bytes count as part of the
   /// cache.
@@ -146,7 +154,7 @@ public final class AttentionSession: LayerAttention {
   }
 
   public func queriesDecodedTogether(from position: Int) -> Int {
-    max(1, strategy.queriesDecodedTogether(from: position))
+    max(1, work[shape.globalLayers[0]].queriesDecodedTogether(from: position))
   }
 
   public func cache(
@@ -154,17 +162,13 @@ public final class AttentionSession: LayerAttention {
   ) {
     checkStep(layer, phase, tokens: keys.rows, firstPosition: firstPosition)
     var clock = StageClock()
-    if phase == .decode, let newest = newestQueries[layer],
-      work[layer].retentionIsDue(before: firstPosition, phase: .decode)
+    if phase == .decode, work[layer].retentionIsDue(before: firstPosition, phase: .decode),
+      let newest = newestQueries[layer].inOrder
     {
-      compact(layer, view(layer, .decode, newest, firstPosition: firstPosition - 1))
+      compact(layer, view(layer, .decode, newest, firstPosition: firstPosition - newest.rows))
       clock.lap(&times[phase, default: StageTimes()].compact)
     }
-    for (index, head) in caches[layer].enumerated() {
-      head.append(
-        keys: keys, values: values, column: index * shape.headDimension,
-        firstPosition: firstPosition)
-    }
+    appended = append(keys, values, to: caches[layer], phase, firstPosition: firstPosition)
     clock.lap(&times[phase, default: StageTimes()].cache)
   }
 
@@ -197,17 +201,79 @@ public final class AttentionSession: LayerAttention {
       take(rows, attended)
       clock.skip()
     }
-    newestQueries[layer] = Matrix(
-      rows: 1, columns: queries.columns,
-      elements: Array(queries.elements.suffix(queries.columns)))
-    if phase == .prefill,
-      work[layer].retentionIsDue(before: firstPosition + queries.rows, phase: .prefill)
-    {
-      compact(layer, view)
-      clock.lap(&times[phase, default: StageTimes()].compact)
+    if phase == .prefill {
+      newestQueries[layer].append(queries.copy(ofRows: queries.rows - 1..<queries.rows))
+      var whole = appended[0]
+      whole.resident += stateBytes(ofLayer: layer)
+      if work[layer].retentionIsDue(before: firstPosition + queries.rows, phase: .prefill) {
+        compact(layer, view)
+        clock.lap(&times[phase, default: StageTimes()].compact)
+      }
+      var kept = bytes(of: caches[layer])
+      kept.resident += stateBytes(ofLayer: layer)
+      use.notePrompt(whole: whole, kept: kept, isWindow: places[layer] == nil)
+    } else {
+      newestQueries[layer].append(queries)
+      noteSteps(layer, view, appended)
     }
     if places[layer] != nil { self.pairs = pairs.reduce(self.pairs, +) }
     return AttentionOutcome(logSumExp: logSumExp, pairs: pairs)
+  }
+
+  /// Appends tokens to a layer's caches: a prompt as a whole, decode steps one by one, so that memory
+  /// grows as it does when they are taken one by one.
+  ///
+  /// - Returns: what the caches hold after the prompt, or after each step.
+  private func append(
+    _ keys: Matrix, _ values: Matrix, to heads: [KVHead], _ phase: AttentionPhase,
+    firstPosition: Int
+  ) -> [CacheUse.Bytes] {
+    func append(_ keys: Matrix, _ values: Matrix, at position: Int) -> CacheUse.Bytes {
+      for (index, head) in heads.enumerated() {
+        head.append(
+          keys: keys, values: values, column: index * shape.headDimension, firstPosition: position)
+      }
+      return bytes(of: heads)
+    }
+    if phase == .prefill || keys.rows == 1 { return [append(keys, values, at: firstPosition)] }
+    return (0..<keys.rows).map { row in
+      append(
+        keys.copy(ofRows: row..<row + 1), values.copy(ofRows: row..<row + 1),
+        at: firstPosition + row)
+    }
+  }
+
+  private func bytes(of heads: [KVHead]) -> CacheUse.Bytes {
+    heads.reduce(into: CacheUse.Bytes()) {
+      $0.resident += $1.allocatedBytes
+      $0.logical += $1.logicalBytes
+    }
+  }
+
+  /// Notes what a layer held at each of some steps.
+  ///
+  /// Where steps are taken together although tokens were due to leave between them (a window that
+  /// slides), those are counted as gone: the selection says which, and the memory of a cache that
+  /// gives up a token for each that it takes does not grow.
+  private func noteSteps(_ layer: Int, _ view: LayerView, _ held: [CacheUse.Bytes]) {
+    let state = stateBytes(ofLayer: layer)
+    var resident = held[0].resident
+    for (row, position) in view.queryPositions.enumerated() {
+      var bytes = held[row]
+      if row > 0, work[layer].retentionIsDue(before: position, phase: .decode) {
+        kept.fill(with: .everything)
+        work[layer].selectForRetention(view, into: &kept)
+        for (head, cache) in view.heads.enumerated() {
+          let all = cache.slot(atOrAfter: position)
+          let stay = kept[head].count(in: cache, upTo: position - 1)
+          bytes.logical -= (all - stay) * cache.tokenBytes
+        }
+      } else {
+        resident = bytes.resident
+      }
+      bytes.resident = resident + state
+      use.noteStep(at: position, bytes, isWindow: places[layer] == nil)
+    }
   }
 
   /// What a strategy is shown of a layer; of one with a window, what its ``WindowWork`` is shown.
@@ -386,4 +452,17 @@ public struct StrategyFault: Error, Hashable, CustomStringConvertible {
   public var message: String
 
   public var description: String { "\(strategy) broke its contract: \(message)" }
+}
+
+extension Selection {
+  /// How many tokens of a cache, up to the one at `query`, it keeps when its window is taken there.
+  fileprivate func count(in cache: KVHead, upTo query: Int) -> Int {
+    let start = window.start(forQuery: query)
+    let recent = cache.slot(atOrAfter: query + 1) - cache.slot(atOrAfter: start)
+    return runs.reduce(recent) { count, run in
+      guard run.lowerBound < start else { return count }
+      return count + cache.slot(atOrAfter: min(run.upperBound, start))
+        - cache.slot(atOrAfter: run.lowerBound)
+    }
+  }
 }

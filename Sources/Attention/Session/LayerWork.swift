@@ -11,6 +11,9 @@ protocol LayerWork: AnyObject {
   func selectForRetention(_ layer: LayerView, into kept: inout HeadSelections)
   func selectForColdTier(_ layer: LayerView, into exact: inout HeadSelections)
   func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool
+  func queriesDecodedTogether(from position: Int) -> Int
+  /// How many of the newest queries a retention in decode is shown.
+  var queriesForRetention: Int { get }
   var prefillGranularity: PrefillGranularity { get }
   var coldFormat: ColdFormat? { get }
   var cacheBytes: Int { get }
@@ -20,6 +23,7 @@ protocol LayerWork: AnyObject {
 
 /// The work of a strategy of a known type.
 final class TypedWork<Strategy: AttentionStrategy>: LayerWork {
+  private let strategy: Strategy
   private var state: Strategy.State
   private let observing: (any Observes<Strategy.State>)?
   private let prefill: (any SelectsInPrefill<Strategy.State>)?
@@ -28,6 +32,7 @@ final class TypedWork<Strategy: AttentionStrategy>: LayerWork {
   private let cold: (any HasColdTier<Strategy.State>)?
 
   init(_ strategy: Strategy, state: Strategy.State) {
+    self.strategy = strategy
     self.state = state
     observing = strategy as? any Observes<Strategy.State>
     prefill = strategy as? any SelectsInPrefill<Strategy.State>
@@ -45,8 +50,14 @@ final class TypedWork<Strategy: AttentionStrategy>: LayerWork {
   var coldFormat: ColdFormat? { cold?.coldFormat }
 
   func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool {
-    retention?.retentionIsDue(before: position, phase: phase) ?? false
+    retention?.retentionIsDue(before: position, phase: phase, state: state) ?? false
   }
+
+  func queriesDecodedTogether(from position: Int) -> Int {
+    strategy.queriesDecodedTogether(from: position, state: state)
+  }
+
+  var queriesForRetention: Int { retention?.queriesForRetention ?? 1 }
 
   func observe(_ layer: LayerView) { observing?.observe(layer, state: &state) }
 

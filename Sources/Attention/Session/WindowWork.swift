@@ -33,6 +33,10 @@ final class WindowWork: LayerWork {
 
   func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool { position >= window }
 
+  /// One selection with a sliding window serves any number of steps.
+  func queriesDecodedTogether(from position: Int) -> Int { .max }
+
+  var queriesForRetention: Int { 1 }
   var prefillGranularity: PrefillGranularity { .wholePrompt }
   var coldFormat: ColdFormat? { nil }
   var cacheBytes: Int { 0 }

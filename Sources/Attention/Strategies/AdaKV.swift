@@ -53,6 +53,8 @@ public struct AdaKV: Scorer {
 
   public func forcedTokens(of count: Int) -> ForcedTokens { window.forcedTokens }
 
+  public var observedQueries: Int { window.observationWindow }
+
   public func scores(_ layer: LayerView, kvHead: Int) -> [Float] {
     window.scores(layer, kvHead: kvHead)
   }

@@ -18,6 +18,8 @@ import Records
 /// inside the budget (our caches never drop it), where kvpress may drop it. Without a budget half
 /// of the prompt stays, for want of a published default.
 ///
+/// With `evictEvery` the statistics are those of the queries decoded since the last cut.
+///
 /// Costs 2 d² multiplications for each token and query head.
 public struct ExpectedAttention: Scorer {
   public static let about = StrategyFacts(
@@ -39,10 +41,13 @@ public struct ExpectedAttention: Scorer {
 
   public func forcedTokens(of count: Int) -> ForcedTokens { ForcedTokens(first: sinks) }
 
+  /// All since the last cut.
+  public var observedQueries: Int { .max }
+
   public func scores(_ layer: LayerView, kvHead: Int) -> [Float] {
     let count = layer.heads[kvHead].count
     var scores = [Float](repeating: 0, count: count)
-    guard count > sinks, layer.queryCount > sinks else { return scores }
+    guard count > sinks, layer.newestQuery >= sinks else { return scores }
     var expected = [Double](repeating: 0, count: count - sinks)
     let turns = layer.turnsBack(from: sinks)
     let queryHeads = layer.shape.queryHeads(of: kvHead)

@@ -78,16 +78,25 @@ public struct H2O: Retains, Budgeted {
     return State(sizes: sizes, scores: Array(repeating: [], count: shape.kvHeads))
   }
 
+  private func sizes(ofPrompt count: Int) -> Sizes {
+    if case .tokens(let tokens) = budget { return Sizes(tokens: tokens) }
+    return Sizes(
+      heavy: Share.count(heavyFraction, of: count), recent: Share.count(recentFraction, of: count))
+  }
+
   public func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool { true }
+
+  public func tokensHeld(atStep step: Int, afterPrompt promptTokens: Int) -> Double? {
+    let sizes = sizes(ofPrompt: promptTokens)
+    let held = sizes.heavy + sizes.recent
+    return Double(step == 0 ? min(promptTokens, held) : min(promptTokens + step - 1, held) + 1)
+  }
 
   public func selectForRetention(
     _ layer: LayerView, into kept: inout HeadSelections, state: inout State
   ) {
     if layer.phase == .prefill, state.sizes == nil {
-      let count = layer.queryCount
-      state.sizes = Sizes(
-        heavy: Share.count(heavyFraction, of: count),
-        recent: Share.count(recentFraction, of: count))
+      state.sizes = sizes(ofPrompt: layer.queryCount)
     }
     // When the first step begins, the prompt's last query has already been counted.
     if layer.newestQuery > state.newestCounted {

@@ -55,6 +55,11 @@ public struct OracleEviction: Retains, ReadsFuture, Budgeted {
 
   public func queriesDecodedTogether(from position: Int) -> Int { .max }
 
+  public func tokensHeld(atStep step: Int, afterPrompt promptTokens: Int) -> Double? {
+    let kept = Retention.tokens(budget, retainedFraction, ofPrompt: promptTokens)
+    return Double(min(promptTokens, kept) + step)
+  }
+
   public func selectForRetention(
     _ layer: LayerView, into kept: inout HeadSelections, state: inout State
   ) {

@@ -41,6 +41,8 @@ public struct PyramidKV: Scorer {
 
   public func forcedTokens(of count: Int) -> ForcedTokens { window.forcedTokens }
 
+  public var observedQueries: Int { window.observationWindow }
+
   public func capacity(mean: Int, ofPrompt count: Int, layer: LayerView) -> Int {
     let layers = layer.shape.layers
     // Compared before anything is added up, since a budget may be any number.

@@ -27,7 +27,7 @@ public struct StreamingLLM: SelectsInPrefill, SelectsInDecode, Retains, Budgeted
     "streaming-llm",
     "The first tokens (attention sinks) and the most recent ones; the middle is evicted.",
     .simplified, source: "Xiao et al. 2023, arXiv 2309.17453; github.com/mit-han-lab/streaming-llm",
-    budgets: [.fraction, .tokens, .bytes, .density, .matching])
+    budgets: [.fraction, .tokens, .bytes, .meanKvBytes, .density, .matching])
 
   @Parameter("first tokens always kept", 0...) public var sinks = 4
   @Parameter(
@@ -49,7 +49,7 @@ public struct StreamingLLM: SelectsInPrefill, SelectsInDecode, Retains, Budgeted
     if case .mass(let mass) = budget {
       throw ConfigurationError(
         "budget",
-        "\(mass) of the attention mass: streaming-llm does not look at attention; use fraction, tokens, bytes, density or matching"
+        "\(mass) of the attention mass: streaming-llm does not look at attention; use fraction, tokens, bytes, meanKvBytes, density or matching"
       )
     }
   }
@@ -94,6 +94,11 @@ public struct StreamingLLM: SelectsInPrefill, SelectsInDecode, Retains, Budgeted
 
   public func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool {
     position > kept.sinks + kept.window
+  }
+
+  public func tokensHeld(atStep step: Int, afterPrompt promptTokens: Int) -> Double? {
+    let held = kept.sinks + kept.window
+    return Double(step == 0 ? min(promptTokens, held) : min(promptTokens + step - 1, held) + 1)
   }
 
   public func selectForRetention(

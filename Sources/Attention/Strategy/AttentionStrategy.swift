@@ -31,6 +31,9 @@ public protocol AttentionStrategy: Decodable, Hashable, Sendable {
   /// that select or retain in decode.
   func queriesDecodedTogether(from position: Int) -> Int
 
+  /// The same where it depends on what is remembered of the sequence; by default it does not.
+  func queriesDecodedTogether(from position: Int, state: State) -> Int
+
   /// Where queries see keys, if not at the positions the keys were written with; nil for most
   /// strategies.
   ///
@@ -94,6 +97,10 @@ extension AttentionStrategy {
   public func check(for shape: AttentionShape) throws(ConfigurationError) {}
 
   public func queriesDecodedTogether(from position: Int) -> Int { .max }
+
+  public func queriesDecodedTogether(from position: Int, state: State) -> Int {
+    queriesDecodedTogether(from: position)
+  }
 
   public var cachePositions: CachePositions? { nil }
 

@@ -29,6 +29,16 @@ extension Budget: Decodable {
 public protocol Budgeted: AttentionStrategy {
   /// What this prompt may use; nil if no budget is given.
   var budget: Budget? { get set }
+
+  /// The tokens that a KV head holds, on average over layers and KV heads, while the `step`-th token
+  /// after a prompt attends, its own included; with step 0 after the prompt and its compaction.
+  ///
+  /// Nil, the default, where that depends on what the tokens are, or is more than a number of tokens.
+  func tokensHeld(atStep step: Int, afterPrompt promptTokens: Int) -> Double?
+}
+
+extension Budgeted {
+  public func tokensHeld(atStep step: Int, afterPrompt promptTokens: Int) -> Double? { nil }
 }
 
 /// The one place where shares are rounded: 0.29 of 100 is 29, although the binary product is

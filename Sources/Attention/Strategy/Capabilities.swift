@@ -28,7 +28,11 @@ public protocol SelectsInDecode<State>: AttentionStrategy {
 public protocol Retains<State>: AttentionStrategy {
   /// Chooses what each KV head keeps: one selection per KV head, its window taken at the newest
   /// query. `kept` arrives as `.everything`. After the prompt (the view's phase is `.prefill`) its
-  /// queries are the prompt's; in decode there is only the newest one.
+  /// queries are the prompt's; in decode there is only the newest one, or ``queriesForRetention``.
+  ///
+  /// A strategy that lets steps be taken together although a retention is due between them is asked
+  /// for each of these only to count what would have stayed; its choice then may depend on positions
+  /// alone.
   func selectForRetention(
     _ layer: LayerView, into kept: inout HeadSelections, state: inout State)
 
@@ -36,6 +40,13 @@ public protocol Retains<State>: AttentionStrategy {
   /// prompt (`phase` is `.prefill`) and before every decode step (`.decode`), including the first.
   /// By default only after the prompt.
   func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool
+
+  /// The same where it depends on what is remembered of the sequence; by default it does not.
+  func retentionIsDue(before position: Int, phase: AttentionPhase, state: State) -> Bool
+
+  /// How many of the newest queries a retention in decode is shown; 1 by default. Those beyond the
+  /// first count as part of the cache.
+  var queriesForRetention: Int { get }
 }
 
 /// Holds some of the retained tokens in few bits.
@@ -90,6 +101,10 @@ extension Retains {
   public func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool {
     phase == .prefill
   }
+  public func retentionIsDue(before position: Int, phase: AttentionPhase, state: State) -> Bool {
+    retentionIsDue(before: position, phase: phase)
+  }
+  public var queriesForRetention: Int { 1 }
   public func queriesDecodedTogether(from position: Int) -> Int { 1 }
 }
 

@@ -27,10 +27,12 @@ public struct ConfiguredStrategy: Sendable {
   }
 
   /// All parameters, the budget and the cache as a spec writes them; those without a value are left
-  /// out, and a cache in float32, as which all cells were measured before there was a choice.
+  /// out, those whose default goes without saying, and a cache in float32, as which all cells were measured before there was a choice.
   public var parameters: JSONValue {
     var members: [String: JSONValue] = [:]
-    for (name, value) in ParameterDescription.values(of: strategy) where !value.isNull {
+    let silent = description.parameters.filter(\.isLeftOutAtDefault)
+    for (name, value) in ParameterDescription.values(of: strategy)
+    where !value.isNull && !silent.contains(where: { $0.name == name && $0.leavesOut(value) }) {
       members[name] = value
     }
     members["budget"] = budget?.jsonValue
@@ -91,7 +93,7 @@ public struct ConfiguredStrategy: Sendable {
   /// allowed.
   public func forPrompt(of promptTokens: Int, shape: AttentionShape) -> any AttentionStrategy {
     forPrompt(of: promptTokens, shape: shape) { use, _ in
-      use == .density ? 1 : Double(promptTokens)
+      use == .density ? 1 : use == .meanKvBytes ? .infinity : Double(promptTokens)
     }
   }
 }

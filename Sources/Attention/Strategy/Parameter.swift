@@ -19,14 +19,15 @@ public struct Parameter<Value: ParameterValue>: Decodable, Hashable, Sendable {
   ///   - bounds: the values allowed, or those of the elements of a list.
   ///   - isReplacedByBudget: whether it is a size that a budget replaces.
   ///   - isBlockSize: whether prompts are processed in blocks of that many tokens.
+  ///   - isLeftOutAtDefault: as in ``ParameterDescription``.
   public init(
     wrappedValue: Value, _ summary: String, _ bounds: Value.Bounds,
-    isReplacedByBudget: Bool = false, isBlockSize: Bool = false
+    isReplacedByBudget: Bool = false, isBlockSize: Bool = false, isLeftOutAtDefault: Bool = false
   ) {
     self.wrappedValue = wrappedValue
     declaration = ParameterDeclaration(
       summary: summary, kind: Value.kind(bounds), isReplacedByBudget: isReplacedByBudget,
-      isBlockSize: isBlockSize)
+      isBlockSize: isBlockSize, isLeftOutAtDefault: isLeftOutAtDefault)
   }
 
   public init(from decoder: any Decoder) throws {
@@ -51,11 +52,12 @@ extension Parameter where Value.Bounds == ClosedRange<Int> {
   /// A number of tokens, queries, pages: at most ``largestSize``.
   public init(
     wrappedValue: Value, _ summary: String, _ bounds: PartialRangeFrom<Int>,
-    isReplacedByBudget: Bool = false, isBlockSize: Bool = false
+    isReplacedByBudget: Bool = false, isBlockSize: Bool = false, isLeftOutAtDefault: Bool = false
   ) {
     self.init(
       wrappedValue: wrappedValue, summary, bounds.lowerBound...largestSize,
-      isReplacedByBudget: isReplacedByBudget, isBlockSize: isBlockSize)
+      isReplacedByBudget: isReplacedByBudget, isBlockSize: isBlockSize,
+      isLeftOutAtDefault: isLeftOutAtDefault)
   }
 }
 
@@ -122,6 +124,7 @@ private struct ParameterDeclaration: Sendable {
   let kind: ParameterKind
   let isReplacedByBudget: Bool
   let isBlockSize: Bool
+  let isLeftOutAtDefault: Bool
 }
 
 private protocol DeclaredParameter {
@@ -143,7 +146,8 @@ extension ParameterDescription {
       guard let declared = parameter.declaration else { return nil }
       return ParameterDescription(
         name, declared.kind, default: parameter.jsonValue, declared.summary,
-        isReplacedByBudget: declared.isReplacedByBudget, isBlockSize: declared.isBlockSize)
+        isReplacedByBudget: declared.isReplacedByBudget, isBlockSize: declared.isBlockSize,
+        isLeftOutAtDefault: declared.isLeftOutAtDefault)
     }
   }
 

@@ -16,8 +16,20 @@ extension LayerView {
     return row
   }
 
-  /// The mean of the softmax rows of a prompt's last `count` queries, over all its keys.
+  /// The mean of the softmax rows of the last `count` queries, or of as many as there are, over all
+  /// keys held.
   public func meanSoftmaxRow(ofHead head: Int, lastQueries count: Int) -> [Float] {
+    if phase == .decode {
+      // The cache may have gaps, so each query says what it sees.
+      let positions = queryPositions.suffix(count)
+      var mean = [Float](repeating: 0, count: heads[shape.kvHead(of: head)].count)
+      let share = 1 / Float(positions.count)
+      for position in positions {
+        let row = softmaxRow(ofHead: head, at: position)
+        for slot in row.indices { mean[slot] += row[slot] * share }
+      }
+      return mean
+    }
     var row = [Float](repeating: 0, count: keys(of: head).count)
     AttentionWeights.meanSoftmax(
       queries: queries, firstPosition: firstQueryPosition, columns: columns(of: head),

@@ -192,23 +192,27 @@ extension LayerView {
   /// The logarithm of the mean of exp(scale · q·k) over the queries to come, for each key from slot
   /// `first` on.
   ///
-  /// Those queries are assumed to be normal, with the mean and covariance of the prompt's queries
-  /// from `first` on before their rotation, rotated by the mean of the rotations of the `count`
-  /// positions after the prompt.
+  /// Those queries are assumed to be normal, with the mean and covariance of the view's queries at
+  /// positions from `first` on before their rotation, rotated by the mean of the rotations of the
+  /// `count` positions after the newest.
   func logExpectations(
     ofHead head: Int, from first: Int, futurePositions count: Int, withCovariance: Bool,
     _ turns: Turns?
   ) -> [Double] {
     QueryStatistics(
-      self, head: head, at: queryPositions.dropFirst(first), turns, withCovariance: withCovariance
+      self, head: head, at: positions(from: first), turns, withCovariance: withCovariance
     )
     .turned(to: newestQuery + 1, count: count, geometry.rotary)
     .logExpectations(keys(of: head), from: first)
   }
 
-  /// The rotations that undo the rotary embedding of the prompt's queries from `first` on; nil if
-  /// none is known.
+  /// The rotations that undo the rotary embedding of the queries at positions from `first` on; nil
+  /// if none is known.
   func turnsBack(from first: Int) -> Turns? {
-    geometry.rotary.map { Turns(back: queryPositions.dropFirst(first), $0) }
+    geometry.rotary.map { Turns(back: positions(from: first), $0) }
+  }
+
+  private func positions(from first: Int) -> Range<Int> {
+    min(max(first, firstQueryPosition), newestQuery + 1)..<newestQuery + 1
   }
 }

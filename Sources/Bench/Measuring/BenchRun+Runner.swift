@@ -93,7 +93,7 @@ extension BenchRun {
       var watch = Stopwatch()
       let dense = try pass.dense(beside: [subject])
       let first = watch.lap().seconds
-      _ = try pass.results(of: subject, own: nil, dense: dense)
+      _ = try pass.results(of: subject, own: pass.own(of: subject), dense: dense)
       let second = watch.lap().seconds
       // The first round warms up.
       guard round > 0 else { continue }

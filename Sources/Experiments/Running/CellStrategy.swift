@@ -32,7 +32,10 @@ package struct CellStrategy {
   /// True for the cell that the others of its group are compared with.
   var isFull: Bool { cell.cell.identity == cell.fullIdentity }
 
-  /// Calibrates where the strategy asks for it.
+  /// What its budget, or that of a part, asks the caches to hold on average, and what was found for it.
+  private(set) var mean: (budget: MeanBudget, solution: MeanBudget.Solution)?
+
+  /// Calibrates where the strategy asks for it, and finds the budget where it is a mean over decode steps.
   static func prepare(
     _ cell: PlannedCell, model: any RunModel, samples: [TaskSample], runner: ExperimentRunner
   ) throws -> CellStrategy {
@@ -40,27 +43,131 @@ package struct CellStrategy {
       preconditionFailure("CellStrategy: a plan without the strategy of \(cell.label)")
     }
     let lengths = samples.map { Double($0.prompt.count) }
-    let stated = CellStrategy(
+    var stated = CellStrategy(
       cell: cell, planned, model: model, meanPromptTokens: lengths.mean ?? 0
-    ) { use, part in
-      guard let reference = part.map({ cell.partReferences[$0.rawValue] }) ?? cell.matchedIdentity
-      else { throw RunError.matchedCellHasNoResult }
-      return try runner.matchedUse(use, of: reference)
+    ) { use, part in try runner.matchedUse(use, of: cell.reference(of: part)) }
+    var isSearched = false
+    if let (budget, budgeted) = try stated.meanBudget(of: samples, runner: runner) {
+      let solved = budget.solved(for: budgeted)
+      isSearched = solved == nil
+      stated.mean = (budget, solved ?? budget.firstGuess)
     }
     let sized = try stated.strategy(forPromptOf: samples[0].prompt.count)
     let configured = try runner.calibrate(planned, sized: sized, model: model)
-    let ready = CellStrategy(
+    var ready = CellStrategy(
       cell: cell, configured, model: model, meanPromptTokens: stated.meanPromptTokens,
       matched: stated.matched)
+    ready.mean = stated.mean
     try ConfiguredStrategy(ready.strategy(forPromptOf: samples[0].prompt.count))
       .check(promptTokens: samples[0].prompt.count, shape: model.model.shape)
+    if isSearched { try ready.searchBudget(samples, runner: runner) }
     return ready
+  }
+
+  /// The mean that a budget asks for, and whose budget it is: the strategy's or a part's.
+  private func meanBudget(
+    of samples: [TaskSample], runner: ExperimentRunner
+  ) throws -> (MeanBudget, any Budgeted)? {
+    let parts = (configured.strategy as? any HasParts)?.parts ?? []
+    let owners =
+      [(configured, StrategyPhase?.none)] + parts.map { ($0.configured, Optional($0.phase)) }
+    for (owner, part) in owners {
+      guard let budget = owner.budget, budget.isMeanOverSteps,
+        let budgeted = owner.strategy as? any Budgeted
+      else { continue }
+      return (try target(of: budget, part, samples, runner: runner), budgeted)
+    }
+    return nil
+  }
+
+  private func target(
+    of budget: StatedBudget, _ part: StrategyPhase?, _ samples: [TaskSample],
+    runner: ExperimentRunner
+  ) throws -> MeanBudget {
+    var lengths = samples.map(\.lengths)
+    let shape = model.model.shape.global
+    func budgetOf(_ target: Double, _ cache: CacheFormat) -> MeanBudget {
+      MeanBudget(
+        target: target, samples: lengths, bytesPerToken: shape.bytesPerToken(in: cache))
+    }
+    if case .meanKvBytes(let share) = budget {
+      return budgetOf(share * budgetOf(0, .f16).everything, configured.cache)
+    }
+    let reference = try cell.reference(of: part)
+    if samples.contains(where: { $0.greedyTokens > 0 }) {
+      // An answer may end at any token; the reference's own are what its mean is over.
+      let known = samples.map { Double($0.lateTokens.count) }.mean ?? 0
+      let answered = try runner.decodeSteps(of: reference) - known
+      for (index, sample) in samples.enumerated() {
+        lengths[index].steps = sample.lateTokens.count + max(0, Int(answered.rounded()))
+      }
+    }
+    return budgetOf(try matched(.meanKvBytes, part), configured.cache)
+  }
+
+  /// Finds the budget by passes over the first two samples.
+  private mutating func searchBudget(_ samples: [TaskSample], runner: ExperimentRunner) throws {
+    guard let whole = mean?.budget else { return }
+    let first = Array(samples.prefix(2))
+    var part = MeanBudget(
+      target: 0, samples: Array(whole.samples.prefix(2)), bytesPerToken: whole.bytesPerToken)
+    // The first samples may be shorter or longer than the others.
+    part = MeanBudget(
+      target: whole.target * part.everything / whole.everything, samples: part.samples,
+      bytesPerToken: part.bytesPerToken)
+    let solution = try part.searched { tokens in
+      mean = (whole, MeanBudget.Solution(tokens: tokens))
+      var memory = MemoryFigures(shape: model.model.shape)
+      for sample in first {
+        let session = try makeSession(for: sample)
+        let pass = SamplePass(model: model.model, sample: sample, checkpoint: runner.checkpoint)
+        _ = try pass.run(attention: PiecewiseAttention(session)) { memory.afterPrefill(session) }
+        memory.atEnd(session)
+      }
+      return memory.meanLogicalBytes ?? 0
+    }
+    mean = (whole, solution)
+  }
+
+  /// How the bytes that the cell held on average stand to what its budget asks for; none where it asks for
+  /// no mean.
+  func matchFigures(_ memory: MemoryFigures) -> [Records.Measurement] {
+    guard let mean, let held = memory.meanLogicalBytes else { return [] }
+    var budget = mean.budget
+    if case .meanKvBytes(let share)? = statedMean {
+      // A share of what full attention holds over the very steps that were taken.
+      let lengths = zip(budget.samples, memory.decodeSteps).map {
+        MeanBudget.Lengths(prompt: $0.prompt, steps: $1)
+      }
+      let full = MeanBudget(
+        target: 0, samples: lengths, bytesPerToken: model.model.shape.global.bytesPerToken(in: .f16))
+      budget = MeanBudget(
+        target: share * full.everything, samples: lengths, bytesPerToken: budget.bytesPerToken)
+    }
+    let status =
+      mean.solution.limit ?? (budget.isWithinTolerance(held) ? .matched : .missed)
+    var figures = [
+      MetricCatalogue.matchStatus.measurement("value", value: status.code),
+      MetricCatalogue.matchedKVCacheBytes.measurement("value", value: budget.target),
+    ]
+    if let least = mean.solution.least {
+      figures.append(MetricCatalogue.matchedKVCacheBytes.measurement("least", value: least))
+    }
+    return figures
+  }
+
+  private var statedMean: StatedBudget? {
+    configured.withParts.compactMap(\.budget).first(where: \.isMeanOverSteps)
   }
 
   /// The strategy with the budget of one prompt.
   private func strategy(forPromptOf tokens: Int) throws -> any AttentionStrategy {
     try configured.forPrompt(
-      of: tokens, meanPromptTokens: meanPromptTokens, shape: model.model.shape, matched: matched)
+      of: tokens, meanPromptTokens: meanPromptTokens, shape: model.model.shape
+    ) { use, part in
+      if use == .meanKvBytes, let mean { return mean.solution.tokens }
+      return try matched(use, part)
+    }
   }
 
   /// A session for one sample, with nothing in its caches.
@@ -86,5 +193,22 @@ enum RunError: Error, CustomStringConvertible {
     case .matchedCellFailed(let label, let reason):
       "the matched cell \"\(label)\" failed: \(reason)"
     }
+  }
+}
+
+extension PlannedCell {
+  /// The identity of the cell that its budget, or that of a part, matches.
+  fileprivate func reference(of part: StrategyPhase?) throws -> String {
+    guard let reference = part.map({ partReferences[$0.rawValue] }) ?? matchedIdentity else {
+      throw RunError.matchedCellHasNoResult
+    }
+    return reference
+  }
+}
+
+extension AttentionShape {
+  /// Bytes of the keys and values of one token in all layers.
+  fileprivate func bytesPerToken(in cache: CacheFormat) -> Double {
+    Double(layers * kvHeads * 2 * cache.rowBytes(width: headDimension))
   }
 }

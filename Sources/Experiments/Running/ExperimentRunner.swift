@@ -145,19 +145,34 @@ public final class ExperimentRunner {
   /// The use that a budget matches: as this run measured it, else the newest stored.
   func matchedUse(_ use: StatedBudget.MatchedUse, of reference: String) throws -> Double {
     try checkNotFailed(reference)
-    let (name, setting, phase): (String, ErrorSetting?, MeasuredPhase?) =
-      switch use {
-      case .kvBytes: ("keptTokens", nil, nil)
-      case .density: ("nominalDensity", .propagated, .prefill)
-      }
-    let measured = unstored[reference]?.first {
-      $0.name == name && $0.statistic == "mean" && $0.setting == setting && $0.phase == phase
+    return switch use {
+    case .kvBytes: try measured(MetricCatalogue.keptTokens, "mean", of: reference)
+    case .meanKvBytes:
+      try measured(MetricCatalogue.globalMeanKVCacheLogicalBytes, "value", of: reference)
+    case .density:
+      try measured(
+        MetricCatalogue.nominalDensity, "mean", .propagated, .prefill, of: reference)
+    }
+  }
+
+  /// The decode steps that a cell's means are over, on average.
+  func decodeSteps(of reference: String) throws -> Double {
+    try measured(MetricCatalogue.decodeSteps, "mean", of: reference)
+  }
+
+  private func measured(
+    _ metric: MetricDescriptor, _ statistic: String, _ setting: ErrorSetting? = nil,
+    _ phase: MeasuredPhase? = nil, of reference: String
+  ) throws -> Double {
+    let own = unstored[reference]?.first {
+      $0.name == metric.name && $0.statistic == statistic && $0.setting == setting
+        && $0.phase == phase
     }
     let found =
-      try measured?.value
+      try own?.value
       ?? storing {
         try sink.storedMeasurement(
-          name, statistic: "mean", setting: setting, phase: phase, of: reference)
+          metric.name, statistic: statistic, setting: setting, phase: phase, of: reference)
       }
     guard let found else { throw RunError.matchedCellHasNoResult }
     return found
@@ -245,6 +260,7 @@ public final class ExperimentRunner {
         stored[identity, default: []].formUnion(kinds)
       }
     }
+    try reopenWithoutMeans(bench)
     let open = bench.cells.filter { !missing($0).isEmpty }
     for cell in bench.cells where missing(cell).isEmpty {
       summary.skipped += 1
@@ -258,6 +274,21 @@ public final class ExperimentRunner {
       let prepared = try RunningGroup(bench, runner: self)
       try prepared.runQuality()
       try prepared.runTiming()
+    }
+  }
+
+  /// Memory counts as missing where it was stored before means over decode steps were, and an open cell's
+  /// budget needs one.
+  private func reopenWithoutMeans(_ bench: CellGroup) throws {
+    let needed = bench.cells.filter { !missing($0).isEmpty }
+      .reduce(into: Set<String>()) { $0.formUnion($1.meansNeeded) }
+    for reference in needed where stored[reference]?.contains(.memory) == true {
+      let metric = MetricCatalogue.globalMeanKVCacheLogicalBytes
+      let mean = try storing {
+        try sink.storedMeasurement(
+          metric.name, statistic: "value", setting: nil, phase: nil, of: reference)
+      }
+      if mean == nil { stored[reference]?.remove(.memory) }
     }
   }
 

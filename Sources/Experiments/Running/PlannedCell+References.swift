@@ -15,13 +15,25 @@ extension PlannedCell {
     return kinds
   }
 
+  /// The cells whose means over decode steps its budgets match.
+  var meansNeeded: Set<String> {
+    func matchesMean(_ parameters: JSONValue) -> Bool {
+      guard let budget = parameters["budget"].flatMap(StatedBudget.init) else { return false }
+      return budget.matchedName != nil && budget.isMeanOverSteps
+    }
+    var needed = Set(
+      partReferences.filter { matchesMean(cell.strategyParameters[$0.key] ?? .null) }.values)
+    if let matchedIdentity, matchesMean(cell.strategyParameters) { needed.insert(matchedIdentity) }
+    return needed
+  }
+
   private static func kinds(_ parameters: JSONValue) -> Set<ResultKind> {
     guard let budget = parameters["budget"].flatMap(StatedBudget.init),
       case .matching(_, let use) = budget
     else { return [] }
     return switch use {
-    case .kvBytes: [.memory]
-    case .density: [.approximation]
+    case .density?: [.approximation]
+    case .kvBytes?, .meanKvBytes?, nil: [.memory]
     }
   }
 }

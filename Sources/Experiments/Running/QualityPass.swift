@@ -130,10 +130,9 @@ package struct QualityPass {
   ///
   /// For `full` the dense run is its own run, and its errors (the dense output against itself) are
   /// the same in both settings.
-  package func results(of subject: Subject, own: Own?, dense: Dense) throws -> CellResults {
+  package func results(of subject: Subject, own: Own, dense: Dense) throws -> CellResults {
     let isolated = try dense.isolated[subject.identity]?.get() ?? []
     let isFull = subject.strategy.isFull
-    let own = try isFull ? dense.own : own ?? self.own(of: subject)
     let heads =
       isolated
       + (isFull || !model.model.carriesOutput ? isolated.asPropagated : own.heads)

@@ -91,7 +91,11 @@ final class RunningGroup {
         let known = early.removeValue(forKey: cell.cell.identity)
         begin(known == nil && !subject.strategy.isFull ? "\(cell.label), own pass" : cell.label)
         var watch = Stopwatch()
-        var results = try pass.results(of: subject, own: known?.own, dense: dense)
+        let own = try subject.strategy.isFull ? dense.own : known?.own ?? pass.own(of: subject)
+        var results = try pass.results(of: subject, own: own, dense: dense)
+        if subject.kinds.contains(.memory) {
+          results.measurements += subject.strategy.matchFigures(own.memory)
+        }
         let seconds = watch.lap().seconds + (known?.seconds ?? 0)
         // A timing group finds the peak as it goes; without one it takes a pass of its own.
         if subject.kinds.contains(.memory) && !runner.missing(cell).contains(.latency) {

@@ -15,14 +15,18 @@ public struct ExperimentPlan: Sendable {
   /// Plans the models that could be read; see `CheckedSpec.missingModels`.
   public init(_ checked: CheckedSpec) {
     let spec = checked.spec
-    let variants = StrategyVariant.all(of: spec.strategies).map(PlannedVariant.init)
+    let stated = StrategyVariant.all(of: spec.strategies)
+    // By whether a task decodes.
+    let variants = [true, false].map { areDecoded in
+      stated.map { PlannedVariant($0.whereTokensAreDecoded(areDecoded)) }
+    }
     let tasks = PlannedTask.all(of: spec.tasks)
     var cells: [PlannedCell] = []
     var planned: Set<String> = []
     var strategies: [String: ConfiguredStrategy] = [:]
     for model in checked.models {
       let digests = TextDigests(checked.textDigests, of: model)
-      let strategyTexts = variants.map { $0.identityText(digests) }
+      let strategyTexts = variants.map { $0.map { $0.identityText(digests) } }
       for contextLength in spec.contextLengths.sorted() {
         for task in tasks {
           let place = CellPlace(
@@ -31,7 +35,9 @@ public struct ExperimentPlan: Sendable {
             taskParameters: TaskRegistry.builtIn.canonical(
               task.parameters, of: task.description.name, contextLength: contextLength),
             seed: spec.seed, textDigests: digests)
-          for (cell, variant) in zip(place.cells(of: variants, strategyTexts), variants)
+          let kind = task.decodesTokens ? 0 : 1
+          for (cell, variant) in zip(
+            place.cells(of: variants[kind], strategyTexts[kind]), variants[kind])
           where planned.insert(cell.cell.identity).inserted {
             strategies[cell.cell.identity] = variant.configured
             cells.append(cell)
@@ -51,6 +57,9 @@ private struct PlannedTask {
   /// The task's name and the parameters in which the experiment's tasks of that name differ; the protocol, which stands
   /// in a column of its own, is none of them.
   let label: String
+
+  /// Whether anything is decoded after the prompt.
+  var decodesTokens: Bool { parameters["protocol"]?.stringValue != "prefill" }
 
   static func all(of entries: [SpecTask]) -> [PlannedTask] {
     let points = entries.flatMap { entry in entry.grid.points.map { (entry.description, $0) } }
@@ -117,7 +126,7 @@ private struct PlannedVariant {
   /// A budget with the identity of the cell that it matches in place of a name.
   static func identified(_ budget: StatedBudget, by reference: String?) -> JSONValue {
     guard let reference, case .matching(_, let use) = budget else { return budget.jsonValue }
-    return ["matching": .string(reference), "of": .string(use.rawValue)]
+    return StatedBudget.matching(reference, of: use).jsonValue
   }
 }
 

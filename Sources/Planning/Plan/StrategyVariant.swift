@@ -23,6 +23,22 @@ struct StrategyVariant: Sendable, Hashable {
     return try? StrategyRegistry.builtIn.entry(named: description.name)?.configure(.object(members))
   }
 
+  /// The same for a task in which tokens are decoded after the prompt, or not: what its budgets match is said.
+  func whereTokensAreDecoded(_ areDecoded: Bool) -> StrategyVariant {
+    var parameters = parameters
+    for parameter in description.parameters where parameter.partPhase != nil {
+      guard let part = parameters[parameter.name],
+        let budget = part["budget"].flatMap(StatedBudget.init)
+      else { continue }
+      parameters[parameter.name] = part.replacing(
+        "budget", by: budget.whereTokensAreDecoded(areDecoded).jsonValue)
+    }
+    return StrategyVariant(
+      description: description, parameters: parameters,
+      budget: budget?.whereTokensAreDecoded(areDecoded), reference: reference,
+      partReferences: partReferences, partDescriptions: partDescriptions, label: label)
+  }
+
   /// Its own reference, else that of the first part that has one.
   var firstReference: Int? {
     reference ?? description.parameters.lazy.compactMap { partReferences[$0.name] }.first
@@ -223,11 +239,12 @@ struct StrategyVariant: Sendable, Hashable {
     _ budget: StatedBudget, namesUse: Bool, reference: String?
   ) -> [String] {
     switch budget {
-    case .fraction(let value), .density(let value), .mass(let value):
+    case .fraction(let value), .meanKvBytes(let value), .density(let value), .mass(let value):
       return ["\(budget.form.rawValue)=\(JSONValue.number(value).canonicalText)"]
     case .tokens(let count), .bytes(let count): return ["\(budget.form.rawValue)=\(count)"]
     case .matching(let name, let use):
-      return ["matching"] + (namesUse ? [use.rawValue, "of"] : []) + [reference ?? name]
+      return ["matching"] + (namesUse ? use.map { [$0.rawValue, "of"] } ?? [] : [])
+        + [reference ?? name]
     }
   }
 

@@ -89,6 +89,8 @@ public struct ParameterGrid: Sendable, Hashable {
   public var names: [String]
   /// At least one value for each name.
   public var values: [String: [JSONValue]]
+  /// Values that go without saying: combinations leave them out.
+  public var silent: [String: JSONValue] = [:]
 
   /// How many combinations there are; `Int.max` where they are more than fit.
   public var count: Int {
@@ -102,7 +104,9 @@ public struct ParameterGrid: Sendable, Hashable {
   public var points: [[String: JSONValue]] {
     names.reduce([[:]]) { points, name in
       points.flatMap { point in
-        (values[name] ?? []).map { value in point.merging([name: value]) { $1 } }
+        (values[name] ?? []).map { value in
+          value == silent[name] ? point : point.merging([name: value]) { $1 }
+        }
       }
     }
   }
@@ -114,5 +118,8 @@ extension ParameterGrid {
     names = parameters.map(\.name)
     values = Dictionary(
       parameters.map { ($0.name, [$0.defaultValue]) }, uniquingKeysWith: { first, _ in first })
+    silent = Dictionary(
+      parameters.filter(\.isLeftOutAtDefault).map { ($0.name, $0.defaultValue) },
+      uniquingKeysWith: { first, _ in first })
   }
 }

@@ -5,9 +5,10 @@ import Records
 /// Budgets, and what they match.
 extension SpecReader {
   private static let allowedForms =
-    "{\"fraction\": f}, {\"tokens\": t}, {\"bytes\": b}, {\"density\": x}, {\"mass\": p} or {\"matching\": strategy, \"of\": use}"
+    "{\"fraction\": f}, {\"tokens\": t}, {\"bytes\": b}, {\"meanKvBytes\": s}, {\"density\": x}, {\"mass\": p} or {\"matching\": strategy, \"of\": use}"
 
-  /// The budgets of a strategy, every combination of the values in its lists; nil where none is given.
+  /// The budgets of a strategy, or of a part that acts in one phase, every combination of the values in its lists; nil
+  /// where none is given.
   mutating func readBudgets(
     _ members: [String: JSONValue], for description: StrategyDescription, at path: JSONPath
   ) -> [StatedBudget]? {
@@ -71,6 +72,13 @@ extension SpecReader {
       return []
     }
     guard let size = members[form.rawValue] else { return [] }
+    if form == .meanKvBytes, !description.phases.contains(.retention) {
+      report(
+        path.appending(form.rawValue), .string(form.rawValue),
+        "says what a cache holds, and this is no part that decides it",
+        allowed: description.budgets.filter { $0 != form }.map(\.rawValue).joined(separator: ", "))
+      return []
+    }
     if form == .matching { return readMatching(size, members, for: description, at: path) }
     if let use = members["of"] {
       report(path.appending("of"), use, "belongs to \"matching\" only; leave it out")
@@ -118,18 +126,26 @@ extension SpecReader {
     at path: JSONPath
   ) -> [StatedBudget] {
     let known = StatedBudget.MatchedUse.allCases.map(\.rawValue)
-    var uses: [StatedBudget.MatchedUse] = []
-    for (value, place) in axis(members["of"] ?? "kvBytes", at: path.appending("of")) {
+    let possible = Self.uses(of: description)
+    // What a cache holds is matched over the decode steps of a task that has any.
+    var uses: [StatedBudget.MatchedUse?] = []
+    var stated: [(value: JSONValue, path: JSONPath)] = []
+    if let of = members["of"] {
+      stated = axis(of, at: path.appending("of"))
+    } else {
+      uses = [possible.contains(.meanKvBytes) ? nil : possible.first]
+    }
+    for (value, place) in stated {
       guard let use = value.stringValue.flatMap(StatedBudget.MatchedUse.init(rawValue:)) else {
         report(
           place, value, "is nothing that can be matched",
           allowed: known.joined(separator: ", "), among: known)
         continue
       }
-      if use == .density && !description.budgets.contains(.density) {
+      if !possible.contains(use) {
         report(
-          place, value, "is no form of budget that \(description.name) accepts",
-          allowed: "kvBytes")
+          place, value, "is nothing that \(description.name) can match here",
+          allowed: possible.map(\.rawValue).joined(separator: ", "))
         continue
       }
       uses.append(use)
@@ -143,6 +159,15 @@ extension SpecReader {
       budgets += uses.map { .matching(name, of: $0) }
     }
     return budgets
+  }
+
+  /// What a strategy with these phases can match, first what it does where nothing is said.
+  private static func uses(of description: StrategyDescription) -> [StatedBudget.MatchedUse] {
+    let density = description.budgets.contains(.density) ? [StatedBudget.MatchedUse.density] : []
+    if description.phases == [.prefill] { return density }
+    let bytes: [StatedBudget.MatchedUse] =
+      description.phases.contains(.retention) ? [.kvBytes, .meanKvBytes] : [.kvBytes]
+    return bytes + density
   }
 
   // MARK: Who matches whom

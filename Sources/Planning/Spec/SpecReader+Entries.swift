@@ -28,7 +28,8 @@ extension SpecReader {
   }
 
   private mutating func readStrategy(
-    _ element: JSONValue, at path: JSONPath, among names: [String], hasCache: Bool = false
+    _ element: JSONValue, at path: JSONPath, among names: [String], hasCache: Bool = false,
+    as phase: StrategyPhase? = nil
   ) -> SpecStrategy? {
     guard let (name, members) = namedObject(element, at: path, what: "strategy", among: names),
       var description = environment.strategies.first(where: { $0.name == name })
@@ -40,7 +41,9 @@ extension SpecReader {
         + (description.budgets.isEmpty ? [] : ["budget"]),
       alsoKnown: ["budget"], owner: name)
     let grid = readGrid(description.parameters, from: members, at: path)
-    let budgets = readBudgets(members, for: description, at: path)
+    var acting = description
+    if let phase { acting.phases = [phase] }
+    let budgets = readBudgets(members, for: acting, at: path)
     if budgets != nil { refuseReplacedSizes(members, of: description, at: path) }
     resolveTexts(SpecEnvironment.strategyTextParameters, of: grid, given: members, at: path)
     return SpecStrategy(
@@ -77,7 +80,7 @@ extension SpecReader {
           allowed: names.joined(separator: ", "))
         continue
       }
-      guard let entry = readStrategy(element, at: place, among: names) else { continue }
+      guard let entry = readStrategy(element, at: place, among: names, as: phase) else { continue }
       let count = entry.grid.count.multipliedReportingOverflow(by: entry.budgets?.count ?? 1)
       guard !count.overflow, count.partialValue <= Self.maximumCells else {
         report(

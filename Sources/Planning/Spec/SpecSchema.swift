@@ -235,6 +235,12 @@ public enum SpecSchema {
       ("fraction", budget("fraction", share, "of the prompt's tokens, per KV head")),
       ("tokens", budget("tokens", count, "per KV head")),
       ("bytes", budget("bytes", count, "of the whole model's KV cache")),
+      (
+        "meanKvBytes",
+        budget(
+          "meanKvBytes", share,
+          "of what full attention holds in float16 on average over decode steps")
+      ),
       ("density", budget("density", share, "attended over causal pairs")),
       ("mass", budget("mass", share, "attention mass that the selection keeps")),
       (

@@ -50,12 +50,16 @@ public struct StrategyArgument {
     let owners =
       [(JSONValue.object(members), JSONPath.root)]
       + members.map { ($0.value, JSONPath.root.appending($0.key)) }
-    for (owner, path) in owners
-    where owner["budget"].flatMap(StatedBudget.init)?.matchedName != nil {
+    for (owner, path) in owners {
+      guard let budget = owner["budget"].flatMap(StatedBudget.init),
+        budget.matchedName != nil || budget.isMeanOverSteps
+      else { continue }
       throw Self.error([
         SpecProblem(
           path: path.appending("budget"), position: nil,
-          message: "matches another strategy, and there is none here",
+          message: budget.matchedName == nil
+            ? "is a mean over the decode steps of a task, and there is none here"
+            : "matches another strategy, and there is none here",
           allowed: "fraction, tokens, bytes, density or mass")
       ])
     }

@@ -37,6 +37,8 @@ public struct ComparisonRow: Codable, Sendable, Hashable {
   public var planned: PlannedCell
   /// The figures of the `comparison` view; absent where there is none.
   public var figures: [ComparisonColumn: Double]
+  /// How its bytes stand to the mean that its budget asks for; nil where none does.
+  public var matchStatus: MatchStatus?
   /// What is stored, and the newest run that stored it.
   public var kinds: [ResultKind: Int64]
   public var heads: [HeadMeasurement]
@@ -46,11 +48,13 @@ public struct ComparisonRow: Codable, Sendable, Hashable {
 
   public init(
     planned: PlannedCell, figures: [ComparisonColumn: Double] = [:],
+    matchStatus: MatchStatus? = nil,
     kinds: [ResultKind: Int64] = [:], heads: [HeadMeasurement] = [], units: [ScoredUnit] = [],
     failure: StoredFailure? = nil
   ) {
     self.planned = planned
     self.figures = figures
+    self.matchStatus = matchStatus
     self.kinds = kinds
     self.heads = heads
     self.units = units

@@ -205,6 +205,49 @@ public enum MetricCatalogue {
   public static let finalKVCacheLogicalBytes = bytes(
     "finalKVCacheLogicalBytes", "kvCacheLogicalBytes at the end of the cell")
 
+  public static let meanKVCacheResidentBytes = bytes(
+    "meanKVCacheResidentBytes",
+    "kvCacheResidentBytes while a decoded token attends, its own bytes included, mean over decode steps; absent without any"
+  )
+
+  public static let meanKVCacheLogicalBytes = bytes(
+    "meanKVCacheLogicalBytes", "kvCacheLogicalBytes, mean over decode steps; absent without any")
+
+  public static let peakKVCacheResidentBytes = bytes(
+    "peakKVCacheResidentBytes",
+    "the most that is allocated at any time, while the prompt goes through the layers included: the layer at work holds all of it"
+  )
+
+  public static let peakKVCacheLogicalBytes = bytes(
+    "peakKVCacheLogicalBytes", "the same of kvCacheLogicalBytes")
+
+  public static let globalMeanKVCacheResidentBytes = bytes(
+    "globalMeanKVCacheResidentBytes",
+    "the part of meanKVCacheResidentBytes that layers without a window of their own take")
+
+  public static let globalMeanKVCacheLogicalBytes = bytes(
+    "globalMeanKVCacheLogicalBytes",
+    "the part of meanKVCacheLogicalBytes that layers without a window of their own take: what budgets of meanKvBytes match"
+  )
+
+  public static let decodeSteps = MetricDescriptor(
+    "decodeSteps", unit: "tokens", .neither, kind: .memory,
+    "tokens decoded after the prompt: those that means over decode steps are over",
+    statistics: [.init("mean", "mean over samples")])
+
+  public static let matchedKVCacheBytes = bytes(
+    "matchedKVCacheBytes",
+    "the globalMeanKVCacheLogicalBytes that a budget of meanKvBytes asks for",
+    statistics: [
+      .init("value", "the figure itself"),
+      .init("least", "the least that the method can reach, where that is more"),
+    ])
+
+  public static let matchStatus = MetricDescriptor(
+    "matchStatus", unit: "", .neither, kind: .memory,
+    "how globalMeanKVCacheLogicalBytes stands to matchedKVCacheBytes: 0 matched (within 1 %), 1 capped (everything is kept, and that is less), 2 infeasible (the least that the method can reach is more), 3 missed (it depends on the samples)",
+    statistics: value)
+
   public static let windowKVCacheResidentBytes = bytes(
     "windowKVCacheResidentBytes",
     "the part of kvCacheResidentBytes that layers with a window of their own take; absent where there are none"
@@ -228,7 +271,9 @@ public enum MetricCatalogue {
 
   static let memory = [
     kvCacheResidentBytes, kvCacheLogicalBytes, finalKVCacheResidentBytes,
-    finalKVCacheLogicalBytes, windowKVCacheResidentBytes, workspaceBytes, peakResidentBytes,
-    keptTokens,
+    finalKVCacheLogicalBytes, meanKVCacheResidentBytes, meanKVCacheLogicalBytes,
+    peakKVCacheResidentBytes, peakKVCacheLogicalBytes, globalMeanKVCacheResidentBytes,
+    globalMeanKVCacheLogicalBytes, decodeSteps, matchedKVCacheBytes, matchStatus,
+    windowKVCacheResidentBytes, workspaceBytes, peakResidentBytes, keptTokens,
   ]
 }

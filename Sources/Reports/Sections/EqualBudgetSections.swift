@@ -83,10 +83,11 @@ extension ExperimentAnalysis {
 
 /// What a budget limits.
 enum BudgetedUse: CaseIterable {
-  case kvBytes, density
+  case meanKvBytes, kvBytes, density
 
   var title: String {
     switch self {
+    case .meanKvBytes: "At equal mean KV bytes"
     case .kvBytes: "At equal KV bytes"
     case .density: "At equal density"
     }
@@ -94,6 +95,9 @@ enum BudgetedUse: CaseIterable {
 
   var explanation: String {
     switch self {
+    case .meanKvBytes:
+      "What is matched is the mean over decode steps of what the tokens held need, in the global layers: methods that keep "
+        + "every generated token start with fewer. A share is of full attention in float16."
     case .kvBytes:
       "A method that evicts keeps no more than the budget; one that only selects lets a query attend to no more, and "
         + "keeps everything: see the KV cache."
@@ -113,13 +117,18 @@ struct CellBudget: Hashable {
   /// Nil for a mass, which holds nobody to a size.
   init?(_ value: JSONValue) {
     if let name = value["matching"]?.stringValue {
-      use = value["of"]?.stringValue == "density" ? .density : .kvBytes
+      use =
+        switch value["of"]?.stringValue {
+        case "density": .density
+        case "meanKvBytes": .meanKvBytes
+        default: .kvBytes
+        }
       text = "as \(name)"
       isMatched = true
-    } else if let (form, size) = ["fraction", "tokens", "bytes", "density"].lazy
+    } else if let (form, size) = ["fraction", "tokens", "bytes", "meanKvBytes", "density"].lazy
       .compactMap({ form in value[form].map { (form, $0) } }).first
     {
-      use = form == "density" ? .density : .kvBytes
+      use = form == "density" ? .density : form == "meanKvBytes" ? .meanKvBytes : .kvBytes
       text = "\(form) \(size.canonicalText)"
       isMatched = false
     } else {

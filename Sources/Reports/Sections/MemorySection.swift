@@ -15,8 +15,15 @@ extension ExperimentAnalysis {
         + (hasWindows ? [.figure("of it windows", .windowKVCacheResidentBytes, .mebibytes)] : [])
         + [
           .figure("ratio", .kvCacheResidentBytesRatio, .fixed(3)),
+          .figure("mean", .meanKVCacheResidentBytes, .mebibytes),
           .figure("at the end", .finalKVCacheResidentBytes, .mebibytes),
+          .figure("peak", .peakKVCacheResidentBytes, .mebibytes),
           .figure("logical", .kvCacheLogicalBytes, .mebibytes),
+          .figure("logical mean, global layers", .globalMeanKVCacheLogicalBytes, .mebibytes),
+        ]
+        + (measured.contains { $0.row.matchStatus != nil }
+          ? [.words("match") { .text($0.row.matchStatus?.rawValue ?? "") }] : [])
+        + [
           .figure("retained fraction", .retainedFraction, .fixed(3)),
           .figure("workspace", .workspaceBytes, .mebibytes),
           .figure("peak resident", .peakResidentBytes, .mebibytes),
@@ -25,7 +32,8 @@ extension ExperimentAnalysis {
     return ReportSection(
       title: "Memory",
       text: [
-        "KV cache: allocated after the prefill's compaction. Logical: kept tokens x 2 x head dimension x element "
+        "KV cache: allocated after the prefill's compaction; mean: over decode steps; peak: at any time, the prompt's passage "
+          + "through the layers included. Logical: kept tokens x 2 x head dimension x element "
           + "size. Peak resident: of the whole process, mapped model pages included."
           + (hasWindows
             ? " Layers with a window of their own hold that whatever the strategy; budgets are over the others."

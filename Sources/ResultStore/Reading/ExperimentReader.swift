@@ -20,7 +20,8 @@ struct ExperimentReader {
     let groups = try timingGroups()
     let rows = try plannedCells().map { cell, position, planned in
       ComparisonRow(
-        planned: planned, figures: figures[position] ?? [:], kinds: kinds[cell] ?? [:],
+        planned: planned, figures: figures[position]?.values ?? [:],
+        matchStatus: figures[position]?.matchStatus, kinds: kinds[cell] ?? [:],
         heads: heads[cell] ?? [], units: units[cell] ?? [], failure: failures[cell])
     }
     return ExperimentResults(
@@ -71,13 +72,17 @@ struct ExperimentReader {
   }
 
   /// The `comparison` view, by position.
-  private func figures() throws -> [Int: [ComparisonColumn: Double]] {
+  private func figures() throws -> [Int: (
+    values: [ComparisonColumn: Double], matchStatus: MatchStatus?
+  )] {
     try rows("SELECT * FROM comparison").reduce(into: [:]) { all, row in
       var figures: [ComparisonColumn: Double] = [:]
       for column in ComparisonColumn.allCases {
         figures[column] = try row.value(column.rawValue, as: Double?.self)
       }
-      all[try row.value("position")] = figures
+      all[try row.value("position")] = (
+        figures, try row.value("match_status", as: MatchStatus?.self)
+      )
     }
   }
 

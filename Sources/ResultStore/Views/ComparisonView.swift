@@ -15,7 +15,8 @@ enum ComparisonView {
     ),
     figure AS MATERIALIZED (
       SELECT scope.cell_id,
-    \(list(ComparisonColumn.allCases) { column in column.overMeasurements })
+    \(list(ComparisonColumn.allCases) { column in column.overMeasurements }),
+        max(CASE WHEN name = 'matchStatus' AND statistic = 'value' THEN value END) AS match_code
       FROM scope CROSS JOIN newest_measurement USING (cell_id)
       GROUP BY scope.cell_id
     ),
@@ -41,6 +42,7 @@ enum ComparisonView {
       coalesce(
         CASE WHEN json_valid(cell.strategy_parameters)
           THEN json_extract(cell.strategy_parameters, '$.cache') END, 'f32') AS cache,
+      CASE figure.match_code \(matchWords) END AS match_status,
     \(list(ComparisonColumn.allCases) { column in column.expression }),
       planned.position, cell.strategy AS strategy_name, cell.strategy_role,
       cell.strategy_parameters, cell.task AS task_name, cell.task_parameters,
@@ -62,6 +64,9 @@ enum ComparisonView {
       AND median_ratio.cell_id = planned.cell_id
     ORDER BY experiment.name, planned.position
     """
+
+  private static let matchWords = MatchStatus.allCases
+    .map { "WHEN \(Int($0.code)) THEN '\($0.rawValue)'" }.joined(separator: " ")
 
   private static let ratios = TimeFigure.allCases.compactMap(\.ratioColumn)
 

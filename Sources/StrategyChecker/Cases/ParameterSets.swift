@@ -213,7 +213,7 @@ struct ParameterSets {
       case .density: [["density": 0.4]]
       case .mass: [["mass": 0.8]]
       // These come to a number of tokens, or a density.
-      case .bytes, .matching: []
+      case .bytes, .meanKvBytes, .matching: []
       }
     }
   }
@@ -226,7 +226,7 @@ struct ParameterSets {
       case .density where description.phases == [.prefill]: [["density": 1]]
       case .fraction: [["fraction": 1]]
       case .mass: [["mass": 1]]
-      case .bytes, .density, .matching: []
+      case .bytes, .meanKvBytes, .density, .matching: []
       }
     }
   }

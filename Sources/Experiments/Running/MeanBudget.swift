@@ -1,0 +1,141 @@
+import Attention
+import Records
+import Tasks
+import Tensors
+
+/// A number of bytes that a cell's caches are to hold on average over its decode steps, and how to find
+/// the budget that comes to it.
+///
+/// Bytes are the logical ones of the global layers, the mean over samples of each one's mean over decode
+/// steps (after the prompt, where nothing is decoded). A budget is a number of tokens of the mean prompt;
+/// each sample gets its share of its own.
+struct MeanBudget {
+  /// Prompt tokens of a sample, and the tokens decoded after them.
+  struct Lengths: Hashable {
+    var prompt: Int
+    var steps: Int
+  }
+
+  /// What was found.
+  struct Solution {
+    /// Of the mean prompt; infinite for everything.
+    var tokens: Double
+    /// Why no budget comes to the target; nil where one does.
+    var limit: MatchStatus?
+    /// The least bytes that the method can reach, where that is more than the target.
+    var least: Double?
+  }
+
+  let target: Double
+  let samples: [Lengths]
+  /// Of a token in all global layers.
+  let bytesPerToken: Double
+
+  private var meanPrompt: Double {
+    samples.map { Double($0.prompt) }.mean ?? 1
+  }
+  /// With a budget of as many tokens nothing leaves.
+  private var mostTokens: Int { samples.reduce(1) { max($0, $1.prompt + $1.steps) } }
+
+  /// The mean of what a KV head holds, in bytes.
+  private func mean(_ held: (Lengths, _ step: Int) -> Double) -> Double {
+    let means = samples.map { sample -> Double in
+      guard sample.steps > 0 else { return held(sample, 0) }
+      return (1...sample.steps).reduce(0) { $0 + held(sample, $1) } / Double(sample.steps)
+    }
+    return bytesPerToken * (means.mean ?? 0)
+  }
+
+  /// What is held where nothing leaves.
+  var everything: Double { mean { Double($0.prompt + $1) } }
+
+  /// From the token counts alone; nil where the strategy's use depends on more.
+  func solved(for strategy: any Budgeted) -> Solution? {
+    guard strategy.tokensHeld(atStep: 1, afterPrompt: 1) != nil else { return nil }
+    return solved { sample, tokens in
+      var strategy = strategy
+      strategy.budget = .tokens(Share.tokens(Double(tokens) / meanPrompt, of: sample.prompt))
+      return { strategy.tokensHeld(atStep: $0, afterPrompt: sample.prompt) ?? 0 }
+    }
+  }
+
+  /// As if a budget of the prompt were all that leaves, and every decoded token stayed.
+  var firstGuess: Solution {
+    solved { sample, tokens in
+      let kept = min(sample.prompt, Share.tokens(Double(tokens) / meanPrompt, of: sample.prompt))
+      return { Double(kept + $0) }
+    }
+  }
+
+  /// The number of tokens whose mean is next to the target.
+  private func solved(
+    _ held: (Lengths, _ budget: Int) -> (_ step: Int) -> Double
+  ) -> Solution {
+    func bytes(_ tokens: Int) -> Double {
+      let bySample = Dictionary(
+        samples.map { ($0, held($0, tokens)) }, uniquingKeysWith: { first, _ in first })
+      return mean { sample, step in bySample[sample].map { $0(step) } ?? 0 }
+    }
+    if target >= everything {
+      return Solution(
+        tokens: .infinity, limit: isWithinTolerance(everything) ? nil : .capped)
+    }
+    let least = bytes(1)
+    if least >= target {
+      return isWithinTolerance(least)
+        ? Solution(tokens: 1) : Solution(tokens: 1, limit: .infeasible, least: least)
+    }
+    let above = (1..<mostTokens).bisected { bytes($0) >= target }
+    let below = max(1, above - 1)
+    let isBelowNearer = target - bytes(below) <= bytes(above) - target
+    return Solution(tokens: Double(isBelowNearer ? below : above))
+  }
+
+  func isWithinTolerance(_ bytes: Double) -> Bool {
+    abs(bytes / target - 1) <= MatchStatus.tolerance
+  }
+
+  /// By measuring: at most three passes, each at the budget where the line through the last two meets the
+  /// target; the nearest of them stays.
+  ///
+  /// - Parameter measure: the mean bytes under a budget of so many tokens.
+  func searched(_ measure: (_ tokens: Double) throws -> Double) rethrows -> Solution {
+    var passes: [(tokens: Double, bytes: Double)] = []
+    let most = Double(mostTokens)
+    var next = min(firstGuess.tokens, most)
+    while passes.count < 3 {
+      let bytes = try measure(next)
+      passes.append((next, bytes))
+      if abs(bytes / target - 1) <= 0.1 * MatchStatus.tolerance { break }
+      let slope =
+        passes.count < 2
+        ? bytesPerToken
+        : (bytes - passes[passes.count - 2].bytes) / (next - passes[passes.count - 2].tokens)
+      guard slope > 0, slope.isFinite else { break }
+      let wanted = min(most, max(1, (next + (target - bytes) / slope).rounded()))
+      if passes.contains(where: { $0.tokens == wanted }) { break }
+      next = wanted
+    }
+    guard
+      let best = passes.min(by: { abs($0.bytes - target) < abs($1.bytes - target) })
+    else { return firstGuess }
+    if !isWithinTolerance(best.bytes) {
+      if best.tokens == 1, best.bytes > target {
+        return Solution(tokens: 1, limit: .infeasible, least: best.bytes)
+      }
+      if best.tokens == most, best.bytes < target {
+        return Solution(tokens: .infinity, limit: .capped)
+      }
+    }
+    return Solution(tokens: best.tokens)
+  }
+}
+
+extension TaskSample {
+  /// Its tokens, as many decoded as there can be.
+  var lengths: MeanBudget.Lengths {
+    MeanBudget.Lengths(
+      prompt: prompt.count,
+      steps: lateTokens.count + max(0, forced.count - 1) + max(0, greedyTokens - 1))
+  }
+}
