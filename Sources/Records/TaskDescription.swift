@@ -75,9 +75,10 @@ extension ParameterDescription {
     "decodeTokens", .integer(minimum: 1, maximum: 100_000), default: .integer(32),
     "greedy decode steps that a timing pass measures after the prompt")
 
-  /// False: the selection is made before the prompt's final line is seen.
+  /// False: the selection is made before the prompt's final line is seen, as by somebody who keeps a cache for
+  /// questions that come later.
   public static let queryAware = ParameterDescription(
-    "queryAware", .boolean, default: .boolean(true),
+    "queryAware", .boolean, default: .boolean(false),
     "the selection sees the question; false: it is made before the prompt's final line, whose tokens are decoded"
   )
 }

@@ -30,7 +30,7 @@ public struct JSONLinesTask: ExperimentTask {
 
     public init(
       file: String, template: String = JSONLinesTask.defaultTemplate, answerTokens: Int = 32,
-      samples: Int? = nil, queryAware: Bool = true
+      samples: Int? = nil, queryAware: Bool = false
     ) {
       self.file = file
       self.template = template

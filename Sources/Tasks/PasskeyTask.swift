@@ -25,7 +25,7 @@ public struct PasskeyTask: ExperimentTask {
 
     public init(
       corpus: String = Corpus.evaluationDefault,
-      depths: [Double] = [0.1, 0.3, 0.5, 0.7, 0.9], samples: Int = 2, queryAware: Bool = true
+      depths: [Double] = [0.1, 0.3, 0.5, 0.7, 0.9], samples: Int = 2, queryAware: Bool = false
     ) {
       self.corpus = corpus
       self.depths = depths

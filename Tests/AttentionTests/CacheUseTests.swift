@@ -38,19 +38,24 @@ struct CacheUseTests {
 
   private static let rotary = RotaryEmbedding(base: 10_000, dimensions: 16, layout: .halfSplit)
 
-  /// Global, window, global.
-  private static var shape: AttentionShape {
+  /// A layer with a window between global ones.
+  private static func shape(globals: Int) -> AttentionShape {
     let global = LayerGeometry(headDimension: 16, rotary: rotary)
     let local = LayerGeometry(headDimension: 16, rotary: rotary, window: 24)
     return AttentionShape(
-      queryHeads: 6, kvHeads: 2, headDimension: 16, geometry: [global, local, global])
+      queryHeads: 6, kvHeads: 2, headDimension: 16,
+      geometry: [global, local] + Array(repeating: global, count: globals - 1))
   }
 
-  private func session(_ name: String, _ parameters: JSONValue) throws -> AttentionSession {
-    try AttentionSession(name, parameters, shape: Self.shape, promptTokens: Self.prompt)
+  private func session(
+    _ name: String, _ parameters: JSONValue, globals: Int = 1
+  ) throws -> AttentionSession {
+    try AttentionSession(
+      name, parameters, shape: Self.shape(globals: globals), promptTokens: Self.prompt)
   }
 
-  @Test("Each step counts what the caches hold when its token attends, alone or together with others")
+  @Test(
+    "Each step counts what the caches hold when its token attends, alone or together with others")
   func steps() throws {
     for (name, parameters) in strategiesOfEachKind {
       let single = play(try session(name, parameters), steps: 1)
@@ -79,7 +84,8 @@ struct CacheUseTests {
 
   @Test("After the prompt, at the end and at most: the layer at work holds all of the prompt")
   func moments() throws {
-    let session = try session("snapkv", ["budget": ["tokens": 20], "observationWindow": 8])
+    let session = try session(
+      "snapkv", ["budget": ["tokens": 20], "observationWindow": 8], globals: 2)
     let use = play(session, steps: 1).use
     let token = 2 * 2 * 16 * 4  // of a layer: two KV heads, key and value
     #expect(use.afterPrompt.global.logical == 2 * 20 * token)
@@ -93,8 +99,9 @@ struct CacheUseTests {
 
   @Test("A prompt's own peak counts where nothing later holds more")
   func promptPeak() throws {
-    let session = try session("snapkv", ["budget": ["tokens": 4], "observationWindow": 2])
-    let shape = Self.shape
+    let session = try session(
+      "snapkv", ["budget": ["tokens": 4], "observationWindow": 2], globals: 2)
+    let shape = session.shape
     let sequence = TestSequence(shape, tokens: Self.tokens, seed: 8)
     for layer in 0..<shape.layers { sequence.run(session, 0..<Self.prompt, .prefill, layer: layer) }
     #expect(session.use.peak.logical == (4 + 23 + 90) * 2 * 2 * 16 * 4)
@@ -109,7 +116,8 @@ struct CacheUseTests {
       layers: 3, queryHeads: 4, kvHeads: 2, headDimension: 16, rotary: Self.rotary)
     var known: [String] = []
     for entry in StrategyRegistry.builtIn.entries where !entry.description.hasParts {
-      let evictions = entry.description.parameters.contains { $0.name == "evictEvery" } ? [0, 7] : [0]
+      let evictions =
+        entry.description.parameters.contains { $0.name == "evictEvery" } ? [0, 7] : [0]
       for (budget, every) in [1, 12, 61, 90, 110, 400].flatMap({ b in evictions.map { (b, $0) } }) {
         guard entry.description.budgets.contains(.meanKvBytes) else { continue }
         var parameters: [String: JSONValue] = ["budget": ["tokens": .integer(budget)]]
@@ -137,7 +145,8 @@ struct CacheUseTests {
           // Shares of layers and heads are rounded down.
           let slack = name == "pyramidkv" ? 1.0 : 0
           #expect(
-            held <= said && held >= said - slack, "\(name), budget \(budget), every \(every), step \(step)")
+            held <= said && held >= said - slack,
+            "\(name), budget \(budget), every \(every), step \(step)")
         }
       }
     }

@@ -140,7 +140,7 @@ struct ComposedSpecTests {
         strategies: [
           RunLab.tca,
           #"{"name": "composed", "prefill": {"name": "a-shape", "initialTokens": 4, "localWindow": 40}, "retention": \#(RunLab.tca)}"#,
-          #"{"name": "composed", "retention": {"name": "snapkv", "observationWindow": 8, "budget": {"matching": "tca"}}, "decode": {"name": "quest", "budget": {"tokens": 32}}}"#,
+          #"{"name": "composed", "retention": {"name": "snapkv", "observationWindow": 8, "budget": {"matching": "tca", "of": "kvBytes"}}, "decode": {"name": "quest", "budget": {"tokens": 32}}}"#,
         ], tasks: Self.tasks))
     #expect(run.summary.failed == 0, "\(run.events)")
     #expect(run.notes.count { $0.contains("calibrating") } == 1, "\(run.notes)")

@@ -66,7 +66,7 @@ extension RealModelTests {
     func passkey(contextLength: Int) throws {
       let folder = URL(fileURLWithPath: "/")
       let task = try PasskeyTask(
-        .init(depths: [0, 0.1, 0.3, 0.5, 0.7, 0.9, 1]), folder: folder)
+        .init(depths: [0, 0.1, 0.3, 0.5, 0.7, 0.9, 1], queryAware: true), folder: folder)
       let late = try PasskeyTask(
         .init(depths: [0, 0.1, 0.3, 0.5, 0.7, 0.9, 1], queryAware: false), folder: folder)
       for seed in 0..<2 {

@@ -17,7 +17,8 @@ enum SpecSamples {
           "localWindow", .integer(minimum: 1, maximum: nil), default: 512, "-",
           isReplacedByBudget: true),
         ParameterDescription("prefill", .boolean, default: true, "-"),
-      ], budgets: [.fraction, .tokens, .bytes, .meanKvBytes, .density, .matching], fidelity: .own, source: "-"),
+      ], budgets: [.fraction, .tokens, .bytes, .meanKvBytes, .density, .matching], fidelity: .own,
+      source: "-"),
     StrategyDescription(
       name: "tca", summary: "Blocks.", phases: [.prefill],
       parameters: [

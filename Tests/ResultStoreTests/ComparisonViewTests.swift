@@ -30,7 +30,7 @@ struct ComparisonViewTests {
     let columns = try store.read { try $0.columns(in: "comparison").map(\.name) }
     let names = [
       "experiment", "model", "context_length", "strategy", "task", "protocol", "query_aware",
-      "cache",
+      "cache", "match_status",
     ]
     let rest = [
       "position", "strategy_name", "strategy_role", "strategy_parameters", "task_name",

@@ -30,6 +30,10 @@ struct FigureSummary {
       (.kvCacheResidentBytes, .kvCacheResidentBytesRatio),
       (.finalKVCacheResidentBytes, .finalKVCacheResidentBytesRatio),
       (.kvCacheLogicalBytes, .kvCacheLogicalBytesRatio), (.workspaceBytes, .workspaceBytesRatio),
+      (.meanKVCacheResidentBytes, .meanKVCacheResidentBytesRatio),
+      (.peakKVCacheResidentBytes, .peakKVCacheResidentBytesRatio),
+      (.globalMeanKVCacheResidentBytes, .globalMeanKVCacheResidentBytesRatio),
+      (.globalMeanKVCacheLogicalBytes, .globalMeanKVCacheLogicalBytesRatio),
       (.peakResidentBytes, .peakResidentBytesRatio), (.perplexity, .perplexityRatio),
     ]
     var figures: [String: [ComparisonColumn: Double]] = [:]

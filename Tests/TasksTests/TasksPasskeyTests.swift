@@ -88,7 +88,7 @@ struct TasksPasskeyTests {
   @Test("Without query awareness the same tokens are split before the final line")
   func queryAware() throws {
     let tokenizer = try Tokenizer.tiny()
-    let aware = try samples(.init(samples: 1), tokenizer, contextLength: 300)
+    let aware = try samples(.init(samples: 1, queryAware: true), tokenizer, contextLength: 300)
     let unaware = try samples(.init(samples: 1, queryAware: false), tokenizer, contextLength: 300)
     for (aware, unaware) in zip(aware, unaware) {
       #expect(unaware.prompt + unaware.lateTokens == aware.prompt)

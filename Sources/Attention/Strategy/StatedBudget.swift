@@ -78,7 +78,8 @@ public enum StatedBudget: Sendable, Hashable {
     case .fraction(let value), .meanKvBytes(let value), .density(let value), .mass(let value):
       [form.rawValue: .number(value)]
     case .tokens(let count), .bytes(let count): [form.rawValue: .integer(count)]
-    case .matching(let name, let use): .object(
+    case .matching(let name, let use):
+      .object(
         use.map { ["matching": .string(name), "of": .string($0.rawValue)] }
           ?? ["matching": .string(name)])
     }

@@ -140,7 +140,8 @@ package struct CellStrategy {
         MeanBudget.Lengths(prompt: $0.prompt, steps: $1)
       }
       let full = MeanBudget(
-        target: 0, samples: lengths, bytesPerToken: model.model.shape.global.bytesPerToken(in: .f16))
+        target: 0, samples: lengths, bytesPerToken: model.model.shape.global.bytesPerToken(in: .f16)
+      )
       budget = MeanBudget(
         target: share * full.everything, samples: lengths, bytesPerToken: budget.bytesPerToken)
     }

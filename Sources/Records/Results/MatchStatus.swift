@@ -6,7 +6,7 @@ public enum MatchStatus: String, Codable, Sendable, Hashable, CaseIterable {
   case capped
   /// The least that the method can reach is more: the decoded tokens that it keeps, for one.
   case infeasible
-  /// Further away, because what the method holds depends on the samples.
+  /// Further away, because no budget comes nearer, or because what the method holds depends on the samples.
   case missed
 
   /// How far a matched mean may be from what was asked for.

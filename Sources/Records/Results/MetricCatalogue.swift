@@ -245,7 +245,7 @@ public enum MetricCatalogue {
 
   public static let matchStatus = MetricDescriptor(
     "matchStatus", unit: "", .neither, kind: .memory,
-    "how globalMeanKVCacheLogicalBytes stands to matchedKVCacheBytes: 0 matched (within 1 %), 1 capped (everything is kept, and that is less), 2 infeasible (the least that the method can reach is more), 3 missed (it depends on the samples)",
+    "how globalMeanKVCacheLogicalBytes stands to matchedKVCacheBytes: 0 matched (within 1 %), 1 capped (everything is kept, and that is less), 2 infeasible (the least that the method can reach is more), 3 missed (no budget comes nearer, or it depends on the samples)",
     statistics: value)
 
   public static let windowKVCacheResidentBytes = bytes(

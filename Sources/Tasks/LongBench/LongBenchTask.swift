@@ -21,7 +21,7 @@ public struct LongBenchTask: ExperimentTask {
     public var queryAware: Bool
 
     public init(
-      folder: String, dataset: String, samples: Int? = nil, queryAware: Bool = true
+      folder: String, dataset: String, samples: Int? = nil, queryAware: Bool = false
     ) {
       self.folder = folder
       self.dataset = dataset

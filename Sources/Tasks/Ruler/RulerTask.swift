@@ -22,7 +22,7 @@ public struct RulerTask: ExperimentTask {
 
     public init(
       task: RulerKind, corpus: String = Corpus.evaluationDefault, samples: Int = 10,
-      queryAware: Bool = true
+      queryAware: Bool = false
     ) {
       self.task = task
       self.corpus = corpus
