@@ -147,7 +147,7 @@ struct MeanBudgetTests {
         #"{"name": "snapkv", "budget": {"meanKvBytes": [0.05, 0.5]}}"#,
         #"{"name": "snapkv", "cache": "f16", "budget": {"meanKvBytes": 0.5}}"#,
         #"{"name": "keydiff", "cache": "f16", "budget": {"matching": "full"}}"#,
-        #"{"name": "h2o", "budget": {"meanKvBytes": [0.3, 1]}}"#,
+        #"{"name": "h2o", "budget": {"meanKvBytes": [0.5, 1]}}"#,
         #"{"name": "tca-plus", "calibrationCorpus": "novel.txt", "calibrationLength": 256, "localWindow": 32, "budget": {"meanKvBytes": 0.6}}"#,
       ])
     let full = try #require(rows[0][.globalMeanKVCacheLogicalBytes])
@@ -166,7 +166,7 @@ struct MeanBudgetTests {
     #expect(infeasible[.globalMeanKVCacheLogicalBytes] == full * (1 + 32) / (192 + 32))
     #expect(infeasible[.matchedKVCacheBytes] == 0.05 * full / 2)
     for row in try [
-      row("snapkv", 0.5), row("snapkv", 0.5, "f16"), row("h2o", 0.3), row("h2o", 1),
+      row("snapkv", 0.5), row("snapkv", 0.5, "f16"), row("h2o", 0.5), row("h2o", 1),
       row("tca-plus", 0.6),
     ] {
       let held = try #require(row[.globalMeanKVCacheLogicalBytes])

@@ -207,7 +207,7 @@ struct TasksFileTests {
         Self.line(metric: "f1", answers: ["a black cat", "dog"]),
         Self.line(metric: "choice", answers: ["B"], choices: ["red", "green", "blue"]),
       ])
-    let task = try JSONLinesTask(.init(file: "own.jsonl"), folder: folder.url)
+    let task = try JSONLinesTask(.init(file: "own.jsonl", queryAware: true), folder: folder.url)
     let tokenizer = try Tokenizer.tiny()
     let samples = try task.samples(tokenizer: tokenizer, contextLength: 200, seed: 1)
     let score = { task.score($1, of: samples[$0]) }
@@ -320,7 +320,7 @@ struct TasksFileTests {
   func markedTemplate() throws {
     try write("own.jsonl", [Self.line(metric: "f1", answers: ["x"])])
     let configuration = JSONLinesTask.Configuration(
-      file: "own.jsonl", template: "{context}\u{301} {question}\u{308}")
+      file: "own.jsonl", template: "{context}\u{301} {question}\u{308}", queryAware: true)
     #expect(JSONLinesTask.problems(of: configuration, contextLength: 200).isEmpty)
     let tokenizer = try Tokenizer.tiny()
     let sample = try JSONLinesTask(configuration, folder: folder.url)

@@ -37,7 +37,7 @@ struct TasksPasskeyTests {
     let letters = text.filter { !$0.isWhitespace }
     let depths = [0, 0.1, 0.25, 0.5, 0.9, 1]
     for seed in 0..<2 {
-      let configuration = PasskeyTask.Configuration(depths: depths, samples: 2)
+      let configuration = PasskeyTask.Configuration(depths: depths, samples: 2, queryAware: true)
       let samples = try samples(
         configuration, tokenizer, contextLength: contextLength, seed: seed)
       #expect(
@@ -76,7 +76,8 @@ struct TasksPasskeyTests {
   func depth() throws {
     let tokenizer = try Tokenizer.tiny()
     let samples = try samples(
-      .init(depths: [0, 0.2, 0.5, 0.8, 1], samples: 3), tokenizer, contextLength: 4_000)
+      .init(depths: [0, 0.2, 0.5, 0.8, 1], samples: 3, queryAware: true), tokenizer,
+      contextLength: 4_000)
     for sample in samples {
       let prompt = tokenizer.decode(sample.prompt)
       let key = try #require(prompt.range(of: "The pass key is \(sample.expected ?? "")"))
@@ -122,7 +123,8 @@ struct TasksPasskeyTests {
     ]
     for (name, text) in texts {
       try folder.write(text, to: name)
-      let task = try PasskeyTask(.init(corpus: name, samples: 2), folder: folder.url)
+      let task = try PasskeyTask(
+        .init(corpus: name, samples: 2, queryAware: true), folder: folder.url)
       let samples = try task.samples(tokenizer: .tiny(), contextLength: 200, seed: 3)
       #expect(samples.allSatisfy { $0.prompt.count == 192 })
     }
