@@ -87,6 +87,11 @@ public struct TaskSample: Sendable, Hashable {
   /// The right answers, in the order in which they are asked for; the task's score says how they
   /// count.
   public var answers: [String] = []
+  /// Where in the prompt the tokens of the answers stand, ascending; empty where that says nothing.
+  public var answerPositions: [Int] = []
+  /// Questions that follow on the same cache, each after the answer to the one before, with the same
+  /// number of greedy tokens.
+  public var laterTurns: [TaskTurn] = []
   /// The score of a guess, in 0…1; nil for the task's own chance level.
   public var chanceLevel: Double?
 
@@ -94,6 +99,24 @@ public struct TaskSample: Sendable, Hashable {
     self.index = index
     self.place = place
     self.prompt = prompt
+  }
+
+  /// All that is asked, one after another.
+  public var turns: [TaskTurn] {
+    [
+      TaskTurn(
+        place: place, lateTokens: lateTokens, answers: answers, answerPositions: answerPositions)
+    ] + laterTurns
+  }
+
+  /// The same sample with what is asked, and right, in one of its turns.
+  public func asking(_ turn: TaskTurn) -> TaskSample {
+    var sample = self
+    sample.place = turn.place
+    sample.lateTokens = turn.lateTokens
+    sample.answers = turn.answers
+    sample.answerPositions = turn.answerPositions
+    return sample
   }
 
   /// The right answers as one text; nil without any.
@@ -104,6 +127,14 @@ public struct TaskSample: Sendable, Hashable {
     guard let scoredFrom else { return [] }
     return (prompt + forced)[scoredFrom...]
   }
+}
+
+/// A question put to a cache, its members as those of ``TaskSample``.
+public struct TaskTurn: Sendable, Hashable {
+  public var place: Double
+  public var lateTokens: [Int32]
+  public var answers: [String]
+  public var answerPositions: [Int]
 }
 
 /// Why a task cannot make its samples.

@@ -81,7 +81,10 @@ public struct PasskeyTask: ExperimentTask {
         let prompt = try PasskeyPrompt(
           in: haystack, tokenCount: contextLength - Self.answerTokens, depth: depth,
           using: &generator)
-        samples.append(sample(prompt, depth: depth, index: index))
+        var sample = sample(prompt, depth: depth, index: index)
+        sample.answerPositions = AnswerPlaces(prompt.tokens, tokenizer).tokens(
+          of: prompt.key, in: "The pass key is \(prompt.key).")
+        samples.append(sample)
       }
     }
     return samples

@@ -108,6 +108,19 @@ struct CacheUseTests {
     #expect(session.use.final == session.use.afterPrompt)
   }
 
+  @Test("A position is lost when no KV head of any global layer holds its token")
+  func lostPositions() throws {
+    let session = try session(
+      "snapkv", ["budget": ["tokens": 20], "observationWindow": 8], globals: 2)
+    _ = play(session, steps: 1)
+    let held = Set([0, 2].flatMap { layer in (0..<2).flatMap { session.held($0, layer: layer) } })
+    let positions = Array(0..<Self.prompt)
+    let lost = Double(positions.count { !held.contains($0) }) / Double(Self.prompt)
+    #expect(lost > 0 && session.shareHeldNowhere(of: positions) == lost)
+    #expect(session.shareHeldNowhere(of: [Self.prompt - 1]) == 0)
+    #expect(session.shareHeldNowhere(of: []) == nil)
+  }
+
   @Test(
     "The number of tokens that a strategy says it will hold is what it holds, at every step, under every budget"
   )

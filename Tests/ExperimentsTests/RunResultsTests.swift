@@ -21,7 +21,7 @@ struct RunResultsTests {
       change(&sample)
       let session = AttentionSession(
         FullAttention(), shape: model.model.shape, workspace: model.model.workspace)
-      return try SamplePass(model: model.model, sample: sample).run(attention: session).greedy
+      return try SamplePass(model: model.model, sample: sample).run(attention: session).answers[0]
     }
     let free = try greedy { _ in }
     #expect(free.count == 12)

@@ -26,6 +26,52 @@ struct TasksRulerTests {
     return try #require(try JSONValue(parsing: text)["prompts"]?.objectValue)
   }
 
+  @Test(
+    "Turns ask for one needle after another of the same text, each of which stands in it",
+    arguments: RulerKind.allCases.filter { $0.needles != nil })
+  func turns(kind: RulerKind) throws {
+    let tokenizer = try Tokenizer.tiny()
+    let task = try RulerTask(
+      .init(task: kind, corpus: "emma", samples: 2, turns: 5), folder: folder)
+    for sample in try task.samples(tokenizer: tokenizer, contextLength: 4096, seed: 7) {
+      let turns = sample.turns
+      #expect(turns.count == 5 && turns[0].lateTokens == sample.lateTokens)
+      let answers = turns.flatMap(\.answers)
+      #expect(Set(answers).count == answers.count)
+      #expect(Set(turns.map { $0.answers.count }).count == 1)
+      let text = tokenizer.decode(sample.prompt)
+      for turn in turns {
+        let question = tokenizer.decode(turn.lateTokens)
+        for answer in turn.answers {
+          #expect(text.contains(": \(answer).") && !question.contains(answer))
+        }
+        #expect(question.contains("pecial magic"))
+        #expect(task.score(turn.answers.joined(separator: " "), of: sample.asking(turn)) == 1)
+        #expect(task.score("", of: sample.asking(turn)) == 0)
+        // The tokens of the answers, and no more than begin or end with something else.
+        let held = tokenizer.decode(turn.answerPositions.map { sample.prompt[$0] })
+        for answer in turn.answers { #expect(held.contains(answer)) }
+        #expect(held.count <= turn.answers.reduce(0) { $0 + $1.count + 12 })
+      }
+      let asked = turns.reduce(0) { $0 + $1.lateTokens.count + sample.greedyTokens }
+      #expect(sample.prompt.count + asked <= 4096)
+      #expect(sample.prompt.count + asked > 3500)
+    }
+  }
+
+  @Test("Turns are for needles, and for questions that come after the selection")
+  func wrongTurns() {
+    func problems(_ kind: RulerKind, queryAware: Bool, context: Int = 8192) -> [String] {
+      RulerTask.problems(
+        of: .init(task: kind, queryAware: queryAware, turns: 3), contextLength: context
+      ).map(\.parameter)
+    }
+    #expect(problems(.needleMultiKey1, queryAware: false) == [])
+    #expect(problems(.variableTracking, queryAware: false) == ["turns"])
+    #expect(problems(.needleSingle1, queryAware: true) == ["turns"])
+    #expect(problems(.needleSingle1, queryAware: false, context: 600) == ["contextLength"])
+  }
+
   @Test("Prompts have the form of the source's own", arguments: RulerKind.allCases)
   func form(kind: RulerKind) throws {
     // A prompt of the source's sizes, made by the writer itself, for tasks that count words.
@@ -47,7 +93,7 @@ struct TasksRulerTests {
       let essay =
         needles.haystack == .essay
         ? try RulerEssay(Corpus(named: "emma", folder: folder)) : nil
-      let writer = RulerNeedleWriter(needles: needles, essay: essay)
+      let writer = RulerNeedleWriter(needles: needles, turns: 1, essay: essay)
       texts = [(kind.rawValue, writer.prompt(size: 200, using: &generator))]
     }
     for (name, made) in texts {

@@ -146,6 +146,16 @@ public final class AttentionSession: LayerAttention {
   /// Tokens held in whatever tier, over all global layers and KV heads.
   public var tokensHeld: Int { sum(\.heldCount) }
 
+  /// The share of some positions whose tokens no KV head of any global layer holds; nil for none.
+  public func shareHeldNowhere(of positions: [Int]) -> Double? {
+    guard !positions.isEmpty else { return nil }
+    var lost = Set(positions.map { Int32($0) })
+    for (layer, place) in zip(caches, places) where place != nil && !lost.isEmpty {
+      for head in layer { lost.subtract(head.heldPositions) }
+    }
+    return Double(lost.count) / Double(Set(positions).count)
+  }
+
   /// A sum over the caches of the layers of one kind.
   private func sum(_ value: (KVHead) -> Int, ofWindows: Bool = false) -> Int {
     zip(caches, places).reduce(0) { total, layer in

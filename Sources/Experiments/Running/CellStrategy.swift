@@ -96,10 +96,10 @@ package struct CellStrategy {
     let reference = try cell.reference(of: part)
     if samples.contains(where: { $0.greedyTokens > 0 }) {
       // An answer may end at any token; the reference's own are what its mean is over.
-      let known = samples.map { Double($0.lateTokens.count) }.mean ?? 0
+      let known = samples.map { Double($0.lateTokenCount) }.mean ?? 0
       let answered = try runner.decodeSteps(of: reference) - known
       for (index, sample) in samples.enumerated() {
-        lengths[index].steps = sample.lateTokens.count + max(0, Int(answered.rounded()))
+        lengths[index].steps = sample.lateTokenCount + max(0, Int(answered.rounded()))
       }
     }
     return budgetOf(try matched(.meanKvBytes, part), configured.cache)

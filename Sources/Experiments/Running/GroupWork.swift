@@ -56,7 +56,7 @@ struct GroupWork {
 
 extension TaskSample {
   var length: GroupWork.Length {
-    let tokens = prompt.count + lateTokens.count + forced.count
+    let tokens = prompt.count + turns.reduce(0) { $0 + $1.lateTokens.count } + forced.count
     return GroupWork.Length(
       tokens: tokens, scored: scoredFrom.map { tokens - $0 } ?? 0)
   }

@@ -132,10 +132,14 @@ struct MeanBudget {
 }
 
 extension TaskSample {
+  /// Of all its questions.
+  var lateTokenCount: Int { turns.reduce(0) { $0 + $1.lateTokens.count } }
+
   /// Its tokens, as many decoded as there can be.
   var lengths: MeanBudget.Lengths {
     MeanBudget.Lengths(
       prompt: prompt.count,
-      steps: lateTokens.count + max(0, forced.count - 1) + max(0, greedyTokens - 1))
+      steps: lateTokenCount + max(0, forced.count - 1)
+        + max(0, turns.count * greedyTokens - 1))
   }
 }

@@ -54,6 +54,8 @@ package struct QualityPass {
   /// What a run of all samples came to.
   package struct Own {
     var outcomes: [SamplePass.Outcome] = []
+    /// By question: the share of the answer's tokens in the prompt that no KV head holds any more.
+    var lostAnswers: [Double] = []
     var memory: MemoryFigures
     /// The propagated errors; empty where they were not measured.
     var heads: [HeadMeasurement] = []
@@ -138,7 +140,7 @@ package struct QualityPass {
       + (isFull || !model.model.carriesOutput ? isolated.asPropagated : own.heads)
     let quality: (measurements: [Records.Measurement], units: [ScoredUnit]) =
       subject.kinds.contains(.quality)
-      ? try score(own.outcomes, dense: isFull ? nil : dense.own.outcomes) : ([], [])
+      ? try score(own, dense: isFull ? nil : dense.own.outcomes) : ([], [])
     return CellResults(
       identity: subject.identity, kinds: subject.kinds,
       measurements: AggregatedMeasurements.measurements(of: heads) + quality.measurements
@@ -155,7 +157,13 @@ package struct QualityPass {
       model: model.model, sample: samples[index], checkpoint: checkpoint,
       afterLayer: { _ in afterLayer(index) })
     own.outcomes.append(
-      try pass.run(attention: attention) { own.memory.afterPrefill(session) })
+      try pass.run(attention: attention) {
+        own.memory.afterPrefill(session)
+      } beforeAnswer: { turn in
+        if let share = session.shareHeldNowhere(of: turn.answerPositions) {
+          own.lostAnswers.append(share)
+        }
+      })
     own.memory.atEnd(session)
   }
 
@@ -165,22 +173,15 @@ package struct QualityPass {
 
   /// The figures of scored tokens (against the dense run's, if given) and of answers.
   private func score(
-    _ outcomes: [SamplePass.Outcome], dense: [SamplePass.Outcome]?
+    _ own: Own, dense: [SamplePass.Outcome]?
   ) throws -> (measurements: [Measurement], units: [ScoredUnit]) {
     var quality = QualityMeasure()
-    var answers: [ScoredUnit] = []
-    for (index, (sample, outcome)) in zip(samples, outcomes).enumerated() {
+    let answers = self.answers(of: own)
+    for (index, (sample, outcome)) in zip(samples, own.outcomes).enumerated() {
       try checkpoint()
       if let first = sample.scoredFrom {
         quality.beginSample(firstScoredPosition: first)
         observe(sample, outcome, dense: dense?[index], into: &quality)
-      }
-      if sample.greedyTokens > 0 {
-        let text = model.text(of: outcome.greedy)
-        answers.append(
-          ScoredUnit(
-            sample: index, index: sample.index, place: sample.place, tokens: 1,
-            score: task.score(text, of: sample), answer: text, expected: sample.expected))
       }
     }
     var (measurements, units) = try quality.finish()
@@ -191,10 +192,31 @@ package struct QualityPass {
       measurements.append(
         MetricCatalogue.chanceLevel.measurement(
           "mean", value: chance / Double(samples.count)))
+      if let lost = own.lostAnswers.mean {
+        measurements.append(MetricCatalogue.lostAnswerTokens.measurement("mean", value: lost))
+      }
     }
     units += answers
     return (measurements, units)
   }
+
+  /// A unit for each question: of one question the sample's place, of several the turn.
+  private func answers(of own: Own) -> [ScoredUnit] {
+    zip(samples, own.outcomes).enumerated().flatMap { index, pair in
+      let (sample, outcome) = pair
+      return zip(sample.turns, outcome.answers).enumerated().map { number, turn in
+        let asked = sample.asking(turn.0)
+        let text = model.text(of: turn.1)
+        return ScoredUnit(
+          sample: index, index: sample.laterTurns.isEmpty ? sample.index : number,
+          place: asked.place, tokens: 1, score: task.score(text, of: asked), answer: text,
+          expected: asked.expected)
+      }
+    }
+  }
+
+  /// The mean score of all answers; nil where nothing was asked.
+  package func meanScore(of own: Own) -> Double? { answers(of: own).compactMap(\.score).mean }
 
   private var taskChance: Double { type(of: task).description.chanceLevel ?? 0 }
 

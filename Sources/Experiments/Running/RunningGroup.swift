@@ -19,6 +19,8 @@ final class RunningGroup {
   private let totalWork: Double
   private var strategies: [String: CellStrategy] = [:]
   private var step = ""
+  /// Whether full attention cannot do the task, so that no other cell is run.
+  private var isFullAlone = false
   private static let densePass = "dense pass"
 
   /// Throws what is wrong with the model, the task or its text: then no cell of the bench can run.
@@ -63,11 +65,13 @@ final class RunningGroup {
   /// All strategies stand beside one dense pass, so their budgets have to be known before it: cells
   /// that others match take their own pass first.
   func runQuality() throws {
-    let open = bench.cells.filter { !kinds(of: $0).isEmpty }
+    var open = bench.cells.filter { !kinds(of: $0).isEmpty }
     guard !open.isEmpty else { return }
     let pass = QualityPass(
       model: model, task: task, samples: samples, makeFull: makeFull, futures: futures,
       checkpoint: runner.checkpoint, afterLayer: { [self] in noteLayer(ofSample: $0) })
+    try leaveOutWhatFullCannotAnswer(pass)
+    open = open.filter(isWorthwhile)
     let matched = open.reduce(into: Set<String>()) { $0.formUnion($1.references) }
     var early: [String: (own: QualityPass.Own, seconds: Double)] = [:]
     for cell in open where matched.contains(cell.cell.identity) {
@@ -108,6 +112,40 @@ final class RunningGroup {
     }
   }
 
+  /// Questions in turns are put to nothing else where full attention answers fewer than this share of them: there is
+  /// nothing to lose.
+  private static let leastScoreOfTurns = 0.5
+
+  private func leaveOutWhatFullCannotAnswer(_ pass: QualityPass) throws {
+    guard samples.contains(where: { !$0.laterTurns.isEmpty }),
+      let full = bench.cells.first(where: { $0.cell.identity == $0.fullIdentity })
+    else { return }
+    let stored =
+      runner.missing(full).contains(.quality)
+      ? nil
+      : try runner.storing {
+        try runner.sink.storedMeasurement(
+          MetricCatalogue.score.name, statistic: "mean", setting: nil, phase: nil,
+          of: full.cell.identity)
+      }
+    let score =
+      try stored
+      ?? attempting(full) {
+        begin("\(full.label), turns")
+        let subject = QualityPass.Subject(try strategy(for: full), [.quality])
+        return try pass.meanScore(of: pass.own(of: subject))
+      } ?? nil
+    guard let score, score < Self.leastScoreOfTurns else { return }
+    isFullAlone = true
+    runner.remark(
+      "\(bench.title): full attention scores \((100 * score).rounded() / 100) in \(samples[0].turns.count) turns, less than \(Self.leastScoreOfTurns); nothing else is run"
+    )
+  }
+
+  private func isWorthwhile(_ cell: PlannedCell) -> Bool {
+    !isFullAlone || cell.cell.identity == cell.fullIdentity
+  }
+
   private func subject(_ cell: PlannedCell) throws -> QualityPass.Subject {
     QualityPass.Subject(try strategy(for: cell), kinds(of: cell))
   }
@@ -140,6 +178,7 @@ final class RunningGroup {
   func runTiming() throws {
     let open = bench.cells.filter {
       runner.missing($0).contains(.latency) && runner.failure(of: $0.cell.identity) == nil
+        && isWorthwhile($0)
     }
     guard !open.isEmpty else { return }
     let isFull = { (cell: PlannedCell) in cell.cell.identity == cell.fullIdentity }

@@ -6,7 +6,8 @@ import Transformer
 /// One sample of a task taken through the model once, under whatever attention it is given.
 ///
 /// The prompt is prefilled and compacted; then come the late tokens (a question that the selection has not seen) and
-/// the teacher-forced ones as decode steps, then greedy ones. `checkpoint` is asked between the steps and may throw to
+/// the teacher-forced ones as decode steps, then greedy ones; then, where the sample has turns, the next question's late
+/// tokens and greedy ones, on the same cache. `checkpoint` is asked between the steps and may throw to
 /// end the pass.
 struct SamplePass {
   let model: any DecoderModel
@@ -18,12 +19,16 @@ struct SamplePass {
   struct Outcome {
     /// Row t predicts the sample's t-th scored token (scored tokens x hidden size).
     var scoredHidden: Matrix
-    var greedy: [Int32] = []
+    /// The greedy tokens of each turn.
+    var answers: [[Int32]] = []
   }
 
-  /// - Parameter afterPrefill: called when the prompt is attended and compacted, before the first decode step.
+  /// - Parameters:
+  ///   - afterPrefill: called when the prompt is attended and compacted, before the first decode step.
+  ///   - beforeAnswer: called with a turn when its question is attended, before its answer.
   func run(
-    attention: any LayerAttention, afterPrefill: () throws -> Void = {}
+    attention: any LayerAttention, afterPrefill: () throws -> Void = {},
+    beforeAnswer: (TaskTurn) -> Void = { _ in }
   ) throws -> Outcome {
     precondition(
       sample.forced.isEmpty || (sample.lateTokens.isEmpty && sample.greedyTokens == 0),
@@ -41,6 +46,8 @@ struct SamplePass {
     var outcome = Outcome(scoredHidden: Matrix(rows: 0, columns: hidden.columns))
     var last = hidden
     var position = promptCount
+    /// Tokens of the newest answer that the model has run.
+    var answered = 0
     if !sample.lateTokens.isEmpty {
       last = try model.decode(sample.lateTokens, firstPosition: position, attention: attention)
       position += sample.lateTokens.count
@@ -50,16 +57,29 @@ struct SamplePass {
         hidden, firstKept: firstKept, scoredFrom: scoredFrom, attention: attention)
       position += max(0, sample.forced.count - 1)
     }
-    if sample.greedyTokens > 0 {
+    guard sample.greedyTokens > 0 else { return outcome }
+    for (number, turn) in sample.turns.enumerated() {
+      if number > 0 {
+        // The last token of an answer has been chosen, but not run.
+        let answer = outcome.answers[number - 1]
+        let asked = answer.suffix(answer.count - answered) + turn.lateTokens
+        last = try model.decode(Array(asked), firstPosition: position, attention: attention)
+        position += asked.count
+      }
+      beforeAnswer(turn)
+      var answer: [Int32] = []
       var decoder = GreedyDecoder(model, attention: attention, after: last, position: position)
       try decoder.decode(
         atMost: sample.greedyTokens, firstExcluding: sample.isNeverEmpty ? sample.stopTokens : []
       ) { token in
         guard !sample.stopTokens.contains(token) else { return false }
-        outcome.greedy.append(token)
+        answer.append(token)
         try checkpoint()
         return true
       }
+      answered = decoder.position - position
+      position = decoder.position
+      outcome.answers.append(answer)
     }
     return outcome
   }

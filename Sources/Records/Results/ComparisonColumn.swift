@@ -69,6 +69,7 @@ public enum ComparisonColumn: String, Codable, Sendable, Hashable, CaseIterable 
   case topOneAgreement = "top_one_agreement"
   case score
   case chanceLevel = "chance_level"
+  case lostAnswerTokens = "lost_answer_tokens"
 
   case timeToFirstToken = "time_to_first_token"
   case timePerOutputToken = "time_per_output_token"
@@ -139,6 +140,7 @@ extension ComparisonColumn {
     case .topOneAgreement: "topOneAgreement"
     case .score: "score"
     case .chanceLevel: "chanceLevel"
+    case .lostAnswerTokens: "lostAnswerTokens"
     default: nil
     }
   }

@@ -141,8 +141,14 @@ public enum MetricCatalogue {
     "the score of somebody who guesses, as the task says",
     statistics: [.init("mean", "mean over the task's prompts")])
 
+  public static let lostAnswerTokens = MetricDescriptor(
+    "lostAnswerTokens", unit: "fraction", .lower, kind: .quality,
+    "the share of a needle's answer tokens in the prompt that no KV head of any global layer holds any more when the answer begins",
+    statistics: [.init("mean", "mean over the task's questions")])
+
   static let quality = [
     negativeLogLikelihood, perplexity, logitKL, topOneAgreement, score, chanceLevel,
+    lostAnswerTokens,
   ]
 
   // MARK: Latency

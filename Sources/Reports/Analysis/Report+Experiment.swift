@@ -7,6 +7,7 @@ extension Report {
     let sections =
       ([analysis.mainSection, analysis.flagSection] + analysis.equalBudgetSections + [
         analysis.pooledSection, analysis.qualitySection, analysis.lengthSection,
+        analysis.questionSection,
         analysis.approximationSection, analysis.headSection, analysis.timeSection,
         analysis.memorySection, analysis.growthSection, analysis.tradeOffSection,
         analysis.calibrationSection, analysis.failureSection,

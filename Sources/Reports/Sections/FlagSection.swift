@@ -6,7 +6,8 @@ extension ExperimentAnalysis {
 
   /// One sentence for each; empty where nothing is wrong.
   public var flags: [String] {
-    rows.flatMap { impossible($0) } + passedOracles + worseThanControl + atChance + risingErrors
+    rows.flatMap { impossible($0) } + passedOracles + worseThanControl + flippedOrders + atChance
+      + risingErrors
       + fewUnits + mixedProvenance + gaps
   }
 

@@ -69,11 +69,21 @@ struct RulerNeedles: Hashable {
 
 /// A prompt of RULER with what is asked for.
 struct RulerPrompt: Hashable {
+  /// A question after the first, on the same text.
+  struct Question: Hashable {
+    var text: String
+    var answers: [String]
+    var place: Double
+  }
+
   var prompt: QuestionPrompt
   var answers: [String]
   /// Depth of the first answer in the text, 0…1; 0 where the answer is everywhere.
   var place = 0.0
   var chanceLevel = 0.0
+  var later: [Question] = []
+  /// The sentence in which an answer stands.
+  var sentences: [String: String] = [:]
 }
 
 /// Makes the prompts of one kind of task, of any size.

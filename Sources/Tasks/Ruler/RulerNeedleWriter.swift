@@ -7,9 +7,20 @@ import Records
 /// essay begins at another sentence for each sample, and keys of one text differ (there they may
 /// coincide).
 struct RulerNeedleWriter: RulerWriter {
+  /// As many keys as all turns together ask for, at least.
   let needles: RulerNeedles
+  /// Questions asked one after another, each of keys of its own.
+  let turns: Int
   /// The haystack of the kind `essay`.
   let essay: RulerEssay?
+
+  init(needles: RulerNeedles, turns: Int, essay: RulerEssay?) {
+    var needles = needles
+    needles.keyCount = max(needles.keyCount, needles.queryCount * turns)
+    self.needles = needles
+    self.turns = turns
+    self.essay = essay
+  }
 
   static let noise =
     "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again."
@@ -31,32 +42,44 @@ struct RulerNeedleWriter: RulerWriter {
       values.map { Needle(key: key, value: $0, text: sentence(key, $0)) }
     }
     generator.shuffle(&hidden)
-    let asked = generator.distinct(needles.queryCount, below: needles.keyCount)
-    let answers = asked.flatMap { values[$0] }
+    let asked = generator.distinct(needles.queryCount * turns, below: needles.keyCount)
+    let questions = (0..<turns).map { turn in
+      Array(asked[turn * needles.queryCount..<(turn + 1) * needles.queryCount])
+    }
 
     var lines: [String]
-    let first = hidden.firstIndex { $0.value == answers[0] } ?? 0
-    let place: Double
+    /// Of each hidden needle.
+    let places: [Double]
     if let essay, let start {
       let depths = Self.depths(hidden.count, using: &generator)
       let parts = essay.parts(start, wordCount: size, depths: depths)
       lines = [parts[0]]
       for (needle, part) in zip(hidden, parts.dropFirst()) { lines += [needle.text, part] }
       lines = [lines.joined(separator: " ")]
-      place = Double(depths[first]) / 100
+      places = depths.map { Double($0) / 100 }
     } else {
       lines =
         fillers > 0
         ? zip(keys, values).dropFirst(needles.keyCount).map { sentence($0, $1[0]) }
         : Array(repeating: Self.noise, count: size)
-      let places = generator.distinct(hidden.count, below: size).sorted(by: >)
-      for (needle, place) in zip(hidden, places) { lines.insert(needle.text, at: place) }
-      place = Double(places[first]) / Double(size)
+      let lineNumbers = generator.distinct(hidden.count, below: size).sorted(by: >)
+      for (needle, line) in zip(hidden, lineNumbers) { lines.insert(needle.text, at: line) }
+      places = lineNumbers.map { Double($0) / Double(size) }
+    }
+    let context = lines.joined(separator: "\n")
+    let asking = questions.map { question in
+      let answers = question.flatMap { values[$0] }
+      return RulerPrompt.Question(
+        text: framed(context, asking: question.map { keys[$0] }).question, answers: answers,
+        place: places[hidden.firstIndex { $0.value == answers[0] } ?? 0])
     }
     let wrong = keys.count > needles.queryCount
     return RulerPrompt(
-      prompt: framed(lines.joined(separator: "\n"), asking: asked.map { keys[$0] }),
-      answers: answers, place: place, chanceLevel: wrong ? 1 / Double(keys.count) : 0)
+      prompt: framed(context, asking: questions[0].map { keys[$0] }), answers: asking[0].answers,
+      place: asking[0].place, chanceLevel: wrong ? 1 / Double(keys.count) : 0,
+      later: Array(asking.dropFirst()),
+      sentences: Dictionary(
+        hidden.map { ($0.value, $0.text) }, uniquingKeysWith: { first, _ in first }))
   }
 
   private struct Needle {

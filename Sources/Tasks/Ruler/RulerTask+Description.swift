@@ -17,6 +17,10 @@ extension RulerTask {
         "samples", .integer(minimum: 1, maximum: 100_000), default: .integer(10),
         "prompts, each with a text of its own; more samples keep the earlier ones"),
       .queryAware,
+      ParameterDescription(
+        "turns", .integer(minimum: 1, maximum: 8), default: .integer(1),
+        "questions that niah_* puts one after another to one cache, each of needles of its own",
+        isLeftOutAtDefault: true),
       .decodeTokens,
     ],
     textParameters: ["corpus"],

@@ -11,7 +11,8 @@ import Tokenization
 /// which prompt and answer fit the context (the source looks for one size for all).
 ///
 /// The greedy tokens end where the model ends its text. Score: the share of the answers that are
-/// found in it, in any case. `queryAware` false splits the same tokens: the final question and the
+/// found in it, in any case. With `turns` a needle task hides as many keys as all questions ask for,
+/// and puts the questions one after another, each after the answer to the one before. `queryAware` false splits the same tokens: the final question and the
 /// beginning of the answer come late.
 public struct RulerTask: ExperimentTask {
   public struct Configuration: Codable, Hashable, Sendable {
@@ -19,15 +20,17 @@ public struct RulerTask: ExperimentTask {
     public var corpus: String
     public var samples: Int
     public var queryAware: Bool
+    public var turns: Int
 
     public init(
       task: RulerKind, corpus: String = Corpus.evaluationDefault, samples: Int = 10,
-      queryAware: Bool = false
+      queryAware: Bool = false, turns: Int = 1
     ) {
       self.task = task
       self.corpus = corpus
       self.samples = samples
       self.queryAware = queryAware
+      self.turns = turns
     }
   }
 
@@ -42,15 +45,34 @@ public struct RulerTask: ExperimentTask {
   public static func problems(
     of configuration: Configuration, contextLength: Int
   ) -> [ConfigurationError] {
-    let shortest = configuration.task.shortestContext
-    guard contextLength < shortest else { return [] }
-    return [
-      ConfigurationError(
-        "contextLength",
-        "\"\(contextLength)\" tokens are too few for \(configuration.task.rawValue); it needs \(shortest)"
-      )
-    ]
+    let kind = configuration.task
+    var problems: [ConfigurationError] = []
+    if configuration.turns > 1, kind.needles == nil {
+      problems.append(
+        ConfigurationError(
+          "turns", "\(configuration.turns): \(kind.rawValue) asks once; use 1, or one of niah_*"))
+    }
+    if configuration.turns > 1, configuration.queryAware {
+      problems.append(
+        ConfigurationError(
+          "turns",
+          "\(configuration.turns) questions on one cache, of which the selection would see the first; use queryAware false"
+        ))
+    }
+    let shortest =
+      kind.shortestContext + (configuration.turns - 1) * (kind.answerTokens + Self.turnTokens)
+    if contextLength < shortest {
+      problems.append(
+        ConfigurationError(
+          "contextLength",
+          "\"\(contextLength)\" tokens are too few for \(kind.rawValue)\(configuration.turns > 1 ? " in \(configuration.turns) turns" : ""); it needs \(shortest)"
+        ))
+    }
+    return problems
   }
+
+  /// The least that a further question and its needles take.
+  private static let turnTokens = 64
 
   public func samples(
     tokenizer: Tokenizer, contextLength: Int, seed: Int
@@ -59,7 +81,7 @@ public struct RulerTask: ExperimentTask {
       throw TaskError(task: Self.description.name, problem: problem.description)
     }
     let kind = configuration.task
-    let room = contextLength - kind.answerTokens
+    let room = contextLength - kind.answerTokens * configuration.turns
     let writer = try writer(room: room, contextLength: contextLength, tokenizer, seed: seed)
     return try (0..<configuration.samples).map { index in
       let generator = SeededGenerator(seed: seed, purpose: "ruler \(kind.rawValue) \(index)")
@@ -68,7 +90,8 @@ public struct RulerTask: ExperimentTask {
         var generator = generator
         let prompt = writer.prompt(size: size, using: &generator)
         let tokens = prompt.prompt.tokens(tokenizer)
-        return tokens.count <= room ? (prompt, tokens) : nil
+        let later = prompt.later.reduce(0) { $0 + Self.lateTokens($1, tokenizer).count }
+        return tokens.count + later <= room ? (prompt, tokens) : nil
       }
       guard let (prompt, tokens) = longest else {
         throw TaskError(
@@ -94,7 +117,8 @@ public struct RulerTask: ExperimentTask {
         preconditionFailure("RulerTask.writer: \(configuration.task) hides no needles")
       }
       return RulerNeedleWriter(
-        needles: needles, essay: needles.haystack == .essay ? try RulerEssay(corpus) : nil)
+        needles: needles, turns: configuration.turns,
+        essay: needles.haystack == .essay ? try RulerEssay(corpus) : nil)
     }
   }
 
@@ -109,8 +133,23 @@ public struct RulerTask: ExperimentTask {
     sample.stopTokens = tokenizer.endTokens
     sample.answers = prompt.answers
     sample.chanceLevel = prompt.chanceLevel
+    let places = AnswerPlaces(tokens, tokenizer)
+    func positions(of answers: [String]) -> [Int] {
+      Set(answers.flatMap { places.tokens(of: $0, in: prompt.sentences[$0] ?? "") }).sorted()
+    }
+    if !prompt.sentences.isEmpty { sample.answerPositions = positions(of: prompt.answers) }
+    sample.laterTurns = prompt.later.map { question in
+      TaskTurn(
+        place: question.place, lateTokens: Self.lateTokens(question, tokenizer),
+        answers: question.answers, answerPositions: positions(of: question.answers))
+    }
     return sample
   }
+
+  /// A further question begins a line.
+  private static func lateTokens(
+    _ question: RulerPrompt.Question, _ tokenizer: Tokenizer
+  ) -> [Int32] { tokenizer.encode("\n" + question.text, addsBOS: false) }
 
   public func score(_ answer: String, of sample: TaskSample) -> Double? {
     let answer = PythonText(answer).lowercased
