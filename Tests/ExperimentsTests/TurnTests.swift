@@ -22,7 +22,9 @@ struct TurnTests {
     sample.greedyTokens = 6
     let questions: [[Int32]] = [[70, 71], [80], [90, 91, 92]]
     sample.laterTurns = questions.dropFirst().map {
-      TaskTurn(place: 0, lateTokens: $0, answers: [], answerPositions: [])
+      var turn = sample.turns[0]
+      turn.lateTokens = $0
+      return turn
     }
     let answers = try run(sample).answers
     #expect(answers.map(\.count) == [6, 6, 6])
