@@ -106,7 +106,8 @@ struct TasksBOSTests {
     try folder.write(
       #"{"context": "", "question": "é", "answers": ["x"], "metric": "exact"}"#, to: "own.jsonl")
     let task = try JSONLinesTask(
-      .init(file: "own.jsonl", template: "{context}{question}"), folder: folder.url)
+      .init(file: "own.jsonl", template: "{context}{question}", queryAware: true),
+      folder: folder.url)
     for addsBOS in [true, false] {
       let vocabulary = try Vocabulary(
         .sentencePiece(scores: [0, 0, 0], addsSpacePrefix: false), tokens: ["<unk>", "<s>", "▁"],

@@ -160,8 +160,9 @@ struct ParameterSets {
       return words.map { .string($0) }.filter { $0 != value }
     case (.integer(let minimum, let maximum), .integer(let value)) where !isSize(parameter):
       let other = value + 3
+      // A value may contradict the defaults of others.
       return [minimum ?? 0, min(other, maximum ?? other)].filter { $0 != value }
-        .map { .integer($0) }
+        .map { .integer($0) }.filter { fits($0, parameter) }
     case (.number(let minimum?, let maximum?), let value):
       return [.number(minimum), .number(maximum)].filter { $0 != value }
     case (.list, .null):
