@@ -140,7 +140,7 @@ let package = Package(
     tests("Planning"),
     tests("Experiments", ["LabTestSupport", "ResultStore"]),
     tests("ResultStore"),
-    tests("Reports", [customDump]),
+    tests("Reports", ["LabTestSupport", customDump]),
     tests("Bench", ["LabTestSupport", customDump]),
     .testTarget(
       name: "CommandTests",

@@ -137,6 +137,13 @@ extension ResultStore: ResultSink {
         columns["position"] = position.databaseValue
         try naming(sample.identity) { try database.insert(columns, into: "timing") }
       }
+      for sample in group.controls {
+        var columns = try sample.columns()
+        columns["identity"] = nil
+        columns["cell_id"] = try cellID(sample.identity, in: database).databaseValue
+        columns["timing_group_id"] = groupID.databaseValue
+        try naming(sample.identity) { try database.insert(columns, into: "control_timing") }
+      }
       for (identity, measurements) in group.measurements.sorted(by: { $0.key < $1.key }) {
         let cell = try cellID(identity, in: database)
         for measurement in measurements {

@@ -286,7 +286,9 @@ struct RunResultsTests {
     #expect(try lab.results("one.sqlite").reproducible == two)
   }
 
-  @Test("A timing group interleaves full and the strategies, warm-ups first and marked")
+  @Test(
+    "A timing group times full, the strategies and full again in every round, in an order of its own, warm-ups first and marked"
+  )
   func timing() throws {
     let lab = try RunLab()
     _ = try lab.run(
@@ -297,9 +299,25 @@ struct RunResultsTests {
     #expect(results.rows[0].isFull)
     #expect(results.timingGroups.count == 1)
     let samples = results.timingGroups[0].group.samples
-    #expect(samples.map(\.identity) == identities + identities + identities)
+    let rounds = stride(from: 0, to: samples.count, by: 3).map {
+      samples[$0..<$0 + 3].map(\.identity)
+    }
+    #expect(rounds.count == 3 && rounds.allSatisfy { Set($0) == Set(identities) })
+    #expect(Set(rounds).count > 1)
     #expect(samples.map(\.isWarmup) == [true, true, true] + Array(repeating: false, count: 6))
-    for sample in samples {
+    let controls = results.timingGroups[0].group.controls
+    #expect(controls.map(\.identity) == Array(repeating: identities[0], count: 3))
+    #expect(controls.map(\.isWarmup) == [true, false, false])
+    #expect(controls.map(\.repetition) == [0, 1, 2])
+    let runs = try lab.run(
+      RunLab.spec(
+        strategies: [RunLab.streaming, RunLab.tca], tasks: [RunLab.perplexity("continuation")]),
+      into: "again.sqlite")
+    #expect(runs.summary.failed == 0)
+    #expect(
+      try lab.results("again.sqlite").timingGroups[0].group.samples.map(\.identity)
+        == samples.map(\.identity))
+    for sample in samples + controls {
       #expect(sample.promptTokens == 96 && sample.decodeTokens == 4)
       #expect(sample.timeToFirstToken > 0 && sample.attentionTime > 0 && sample.otherTime >= 0)
       let stages = sample.attentionTime + sample.selectionTime + sample.compactionTime

@@ -11,7 +11,7 @@ enum ExampleResults {
 
   static let strategies = ["full", "streaming-llm", "tca threshold=0.7", "tca threshold=0.9"]
 
-  /// Two lengths, two tasks, four strategies; everything measured.
+  /// Two lengths, two tasks, four strategies; everything measured, each segment in a window of its own.
   static func experiment(contexts: [Int] = [512, 2048]) -> ExperimentResults {
     var rows: [ComparisonRow] = []
     var groups: [StoredTimingGroup] = []
@@ -53,7 +53,7 @@ enum ExampleResults {
       identity: "\(place)-\(label)", model: "smollm2-135m", modelDigest: "b179c9523d0e6a0f",
       contextLength: context, strategy: String(label.split(separator: " ")[0]),
       strategyParameters: parameters, task: task, taskProtocol: taskProtocol,
-      taskParameters: ["samples": 2, "scoredTokens": .integer(context / 2)], queryAware: true,
+      taskParameters: ["samples": 8, "scoredTokens": .integer(context / 2)], queryAware: true,
       selectionLooksAhead: number > 1, seed: 7)
     var row = ComparisonRow(
       planned: PlannedCell(cell: cell, label: label, fullIdentity: "\(place)-full"),
@@ -80,8 +80,7 @@ enum ExampleResults {
     return (0..<context / 64).map { index in
       let wave = Double(index % 5) - 2
       return ScoredUnit(
-        sample: index / (context / 128), index: index % (context / 128), place: Double(64 * index),
-        tokens: 64,
+        sample: index, index: 0, place: Double(64 * index), tokens: 64,
         negativeLogLikelihood: 64 * (2.6 + wave / 20 + losses[strategy] * (1 + wave / 4)),
         logitKL: 64 * losses[strategy], topOneAgreements: 64 - 4 * strategy)
     }
@@ -112,7 +111,7 @@ enum ExampleResults {
       .retainedFraction: shares[strategy], .kvCacheResidentBytes: bytes,
       .kvCacheResidentBytesRatio: bytes / fullBytes, .finalKVCacheResidentBytes: bytes + 1_474_560,
       .kvCacheLogicalBytes: bytes, .workspaceBytes: 4_194_304, .peakResidentBytes: 3e8 + bytes,
-      .peakResidentBytesRatio: (3e8 + bytes) / (3e8 + fullBytes), .repeatCount: 3,
+      .peakResidentBytesRatio: (3e8 + bytes) / (3e8 + fullBytes), .repeatCount: 8,
       .timeToFirstTokenRatio: strategy == 0 ? 1 : timeShare(context, strategy),
       .timePerOutputTokenRatio: strategy == 0 ? 1 : 0.9,
     ]
@@ -136,7 +135,7 @@ enum ExampleResults {
       figures[.logitKL] = losses[strategy]
       figures[.logitKLP95] = 4 * losses[strategy]
       figures[.topOneAgreement] = 1 - Double(strategy) / 16
-      figures[.sampleCount] = 2
+      figures[.sampleCount] = Double(context / 64)
       figures[.unitCount] = Double(context / 64)
     }
     return figures
@@ -151,23 +150,28 @@ enum ExampleResults {
     of rows: ArraySlice<ComparisonRow>, context: Int
   ) -> TimingGroup {
     var samples: [TimingSample] = []
-    for repetition in -1..<3 {
-      for (number, row) in rows.enumerated() {
-        let machine = 1 + Double((repetition + 1) * 3 % 4) / 50
+    var controls: [TimingSample] = []
+    for repetition in -1..<8 {
+      for (place, row) in (Array(rows) + rows.prefix(1)).enumerated() {
+        let isControl = place == rows.count
+        let number = isControl ? 0 : place
+        // The second run of full is faster in one round and slower in the next.
+        let jitter = isControl ? Double(repetition % 2 == 0 ? 1 : -1) / 500 : 0
+        let machine = 1 + Double((repetition + 1) * 3 % 4) / 50 + jitter
         let share = number == 0 ? 1 : timeShare(context, number) + Double(repetition) / 200
-        samples.append(
-          TimingSample(
-            identity: row.planned.cell.identity, repetition: max(0, repetition),
-            isWarmup: repetition < 0, promptTokens: context, decodeTokens: 32,
-            timeToFirstToken: Double(context) / 400 * machine * share,
-            timePerOutputToken: 0.012 * machine * (number == 0 ? 1 : 0.9),
-            attentionTime: Double(context) / 1600 * machine * shares[number],
-            selectionTime: number == 0 ? 0 : 0.01, compactionTime: number == 0 ? 0 : 0.002,
-            otherTime: Double(context) / 700 * machine,
-            decodeAttentionTime: 0.004 * shares[number] * machine, decodeSelectionTime: 0,
-            decodeCompactionTime: number == 0 ? 0 : 0.0001, decodeOtherTime: 0.008 * machine))
+        let sample = TimingSample(
+          identity: row.planned.cell.identity, repetition: max(0, repetition),
+          isWarmup: repetition < 0, promptTokens: context, decodeTokens: 32,
+          timeToFirstToken: Double(context) / 400 * machine * share,
+          timePerOutputToken: 0.012 * machine * (number == 0 ? 1 : 0.9),
+          attentionTime: Double(context) / 1600 * machine * shares[number],
+          selectionTime: number == 0 ? 0 : 0.01, compactionTime: number == 0 ? 0 : 0.002,
+          otherTime: Double(context) / 700 * machine,
+          decodeAttentionTime: 0.004 * shares[number] * machine, decodeSelectionTime: 0,
+          decodeCompactionTime: number == 0 ? 0 : 0.0001, decodeOtherTime: 0.008 * machine)
+        if isControl { controls.append(sample) } else { samples.append(sample) }
       }
     }
-    return TimingGroup(threads: 2, samples: samples)
+    return TimingGroup(threads: 2, samples: samples, controls: controls)
   }
 }

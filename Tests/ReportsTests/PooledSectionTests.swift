@@ -12,13 +12,20 @@ struct PooledSectionTests {
     for index in second.indices {
       second[index].planned.cell.identity += " second"
       second[index].planned.fullIdentity += " second"
-      second[index].planned.cell.taskParameters = ["corpus": "second"]
+      second[index].planned.cell.taskParameters = [
+        "samples": 8, "scoredTokens": 256, "corpus": "corpora/second.txt",
+      ]
       second[index].units.removeLast(4)
       for unit in second[index].units.indices where index == 1 {
         second[index].units[unit].negativeLogLikelihood? += 64
       }
     }
-    results.rows = Array(results.rows.prefix(4)) + second
+    results.rows =
+      results.rows.prefix(4).map { row in
+        var row = row
+        row.planned.cell.taskParameters = ["samples": 8, "scoredTokens": 256, "corpus": "first"]
+        return row
+      } + second
     return results
   }
 
@@ -26,7 +33,7 @@ struct PooledSectionTests {
     try #require(ExperimentAnalysis(results).pooledSection.tables.first)
   }
 
-  @Test("Tokens weigh the same whatever text they are from")
+  @Test("Texts weigh the same however many windows they have; fewer than four have no interval")
   func weights() throws {
     let table = try table(results())
     #expect(
@@ -34,19 +41,35 @@ struct PooledSectionTests {
     #expect(table.texts.allSatisfy { $0[2] == "perplexity/prefill, 2 together" })
     func mean(_ index: Int) -> Double {
       let rows = results().rows
-      let pairs = [(0, index), (4, 4 + index)].flatMap { full, own in
+      let texts = [(0, index), (4, 4 + index)].map { full, own in
         zip(rows[full].units, rows[own].units).map {
-          ($0.negativeLogLikelihood!, $1.negativeLogLikelihood!, $1.tokens)
-        }
+          ($1.negativeLogLikelihood! - $0.negativeLogLikelihood!) / Double($1.tokens)
+        }.mean!
       }
-      return pairs.reduce(0) { $0 + $1.1 - $1.0 } / Double(pairs.reduce(0) { $0 + $1.2 })
+      return texts.mean!
     }
     let column = try #require(table.columns.firstIndex { $0.heading == "to full" })
     for (place, row) in table.texts.enumerated() {
-      #expect(row[column].hasPrefix(NumberFormat.signed(4).text(mean(place + 1)) + " ["))
+      #expect(row[column] == NumberFormat.signed(4).text(mean(place + 1)))
+      #expect(row[column + 1] == "2 texts")
     }
-    let units = try #require(table.columns.firstIndex { $0.heading == "units" })
-    #expect(table.texts.allSatisfy { $0[units] == "12" })
+  }
+
+  @Test("Each text stands beside the pool, and the worst is named")
+  func texts() throws {
+    let tables = ExperimentAnalysis(results()).pooledSection.tables
+    try #require(tables.count == 2)
+    #expect(
+      tables[1].columns.map(\.heading) == [
+        "model", "context", "strategy", "first", "second", "worst",
+      ])
+    let streaming = tables[1].texts[0]
+    // The first text has eight windows and an interval, the second four.
+    #expect(streaming[3].contains("[") && !streaming[4].contains("["))
+    #expect(streaming[4].hasPrefix("+1.0"))
+    #expect(streaming[5] == "second \(streaming[4])")
+    let summary = TerminalRenderer().files(of: Report(of: results()))[0].text
+    #expect(summary.contains("second +1.0"))
   }
 
   @Test("One task of a kind is no pool; a strategy that lacks a cell is left out")
@@ -88,7 +111,7 @@ struct PooledSectionTests {
     let table = try table(results)
     let column = try #require(table.columns.firstIndex { $0.heading == "to the reference" })
     #expect(table.texts.prefix(2).allSatisfy { $0[column - 1] == "tca threshold=0.9" })
-    #expect(table.texts[0][column].hasPrefix("+0.3"))
+    #expect(table.texts[0][column].hasPrefix("+0.5"))
     #expect(table.texts[1][column].hasPrefix("+0.0"))
     #expect(table.texts[2][column] == NumberFormat.missing)
   }

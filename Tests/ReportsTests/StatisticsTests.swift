@@ -4,26 +4,158 @@ import Testing
 
 @testable import Reports
 
-/// Reference values: numpy 2.4 and scipy 1.17, bootstrap distributions of two million draws (one million for the median)
-/// with numpy's own generator.
+/// Reference values: tables of Student's t and of Wilcoxon's signed ranks, and closed forms.
 @Suite("Statistics")
 struct StatisticsTests {
   @Test(
-    "The sign test is scipy's exact binomial test",
+    "Student's t is the tabulated one",
+    arguments: [
+      (1, 0.95, 12.706205), (2, 0.95, 4.302653), (3, 0.95, 3.182446), (4, 0.95, 2.776445),
+      (7, 0.95, 2.364624), (9, 0.95, 2.262157), (11, 0.95, 2.200985), (30, 0.95, 2.042272),
+      (100, 0.95, 1.983972), (1000, 0.95, 1.962339), (4, 0.99, 4.604095), (11, 0.99, 3.105807),
+      (4, 0.999, 8.610302), (7, 0.9, 1.894579), (7, 0.5, 0.711142),
+    ])
+  func studentT(degrees: Int, level: Double, expected: Double) {
+    let distribution = StudentT(degrees: degrees)
+    #expect(abs(distribution.halfWidth(covering: level) - expected) < 6e-7)
+    #expect(abs(distribution.twoSidedProbability(of: expected) - (1 - level)) < 1e-6)
+    #expect(
+      distribution.twoSidedProbability(of: expected)
+        == distribution.twoSidedProbability(of: -expected))
+  }
+
+  @Test(
+    "Shares of prompts have Clopper and Pearson's intervals: 8 of 8 is not certain",
+    arguments: [
+      (8, 8, 0.6305834, 1), (0, 8, 0, 0.3694166), (5, 10, 0.1870860, 0.8129140),
+      (1, 4, 0.0063095, 0.8058796), (49, 50, 0.8935305, 0.9994938),
+    ])
+  func shares(successes: Int, count: Int, low: Double, high: Double) throws {
+    let interval = SuccessShare.interval(successes, of: count)
+    #expect(abs(interval.low - low) < 1e-6 && abs(interval.high - high) < 1e-6, "\(interval)")
+    let units = (0..<count).map { index in
+      ScoredUnit(
+        sample: index, index: 0, place: 0, tokens: 1, score: index < successes ? 1 : 0)
+    }
+    let mean = try #require(ScoreMean(units))
+    #expect(mean.value == Double(successes) / Double(count))
+    #expect(mean.interval == Interval(low: interval.low, high: interval.high))
+  }
+
+  @Test(
+    "Scores between 0 and 1 have Student's t, inside of 0 and 1; questions of a prompt count once")
+  func partialScores() throws {
+    func units(_ scores: [[Double]]) -> [ScoredUnit] {
+      scores.enumerated().flatMap { sample, scores in
+        scores.enumerated().map {
+          ScoredUnit(sample: sample, index: $0.offset, place: 0, tokens: 1, score: $0.element)
+        }
+      }
+    }
+    let half = try #require(ScoreMean(units(Array(repeating: [0, 1], count: 8))))
+    #expect(half.value == 0.5 && half.interval == Interval(low: 0.5, high: 0.5))
+    let high = try #require(
+      ScoreMean(units([[1], [1], [1], [1], [1], [1], [1], [0.25]]))?.interval)
+    #expect(high.high == 1 && high.low < 0.9)
+    #expect(ScoreMean(units([[0.5], [0.25]]))?.interval == nil)
+    #expect(ScoreMean([]) == nil)
+  }
+
+  @Test(
+    "McNemar's test is scipy's exact binomial test",
     arguments: [
       (0, 0, 1.0), (1, 0, 1.0), (5, 1, 0.21875), (12, 4, 0.076812744140625), (7, 7, 1.0),
       (30, 50, 0.03299261842647619), (200, 260, 0.0058839224731039984),
       (0, 20, 1.9073486328125e-06), (1500, 1400, 0.06598734966518463),
     ])
-  func signTest(up: Int, down: Int, expected: Double) {
-    #expect(abs(SignTest(up: up, down: down).pValue - expected) <= 1e-9 * expected)
-    #expect(SignTest(up: down, down: up).pValue == SignTest(up: up, down: down).pValue)
+  func mcNemar(won: Int, lost: Int, expected: Double) {
+    #expect(abs(ScoreTests.mcNemar(won: won, lost: lost) - expected) <= 1e-9 * expected)
+    #expect(abs(ScoreTests.mcNemar(won: lost, lost: won) - expected) <= 1e-9 * expected)
+    // Sign flips of differences of 1 are the same test.
+    if won + lost <= ScoreTests.mostExact {
+      let differences = Array(repeating: 1.0, count: won) + Array(repeating: -1, count: lost)
+      #expect(abs(ScoreTests.signFlip(differences + [0, 0]) - expected) <= 1e-9)
+    }
   }
 
-  @Test("Signs count ties apart")
-  func ties() {
-    let test = SignTest([1, -2, 0, 3, 0])
-    #expect((test.up, test.down, test.ties) == (2, 1, 2))
+  @Test(
+    "Sign flips are those of all patterns, tried one by one; drawn ones are close", arguments: 0..<8
+  )
+  func signFlips(seed: Int) {
+    var generator = SeededGenerator(seed: seed, purpose: "test")
+    let values = (0..<10).map { _ in (generator.unit() - 0.3) * 2 }
+    let bound = abs(values.reduce(0, +)) - 1e-9
+    let reached = (0..<1024).count { pattern in
+      let sum = values.enumerated().reduce(0) {
+        $0 + (pattern >> $1.offset & 1 == 0 ? $1.element : -$1.element)
+      }
+      return abs(sum) >= bound
+    }
+    #expect(ScoreTests.signFlip(values) == Double(reached) / 1024)
+    // With a value too small to matter more than the exact test takes: half a percent is three standard errors.
+    let many = values + (0..<7).map { _ in 1e-14 }
+    #expect(abs(ScoreTests.signFlip(many) - Double(reached) / 1024) < 0.011)
+    #expect(ScoreTests.signFlip(many) == ScoreTests.signFlip(many))
+  }
+
+  @Test("Fourteen values' signs in any pattern add up; one value decides nothing")
+  func fewFlips() {
+    #expect(ScoreTests.signFlip([0.5]) == 1)
+    #expect(ScoreTests.signFlip([]) == 1 && ScoreTests.signFlip([0, 0]) == 1)
+    #expect(ScoreTests.signFlip(Array(repeating: 0.3, count: 6)) == 2.0 / 64)
+  }
+
+  @Test(
+    "The ranks of Wilcoxon's interval are the tabulated ones",
+    arguments: [(8, 4), (9, 6), (10, 9), (12, 14), (15, 26), (20, 53), (25, 90), (50, 435)])
+  func signedRanks(count: Int, rank: Int) {
+    #expect(SignedRank.rank(count) == rank)
+  }
+
+  @Test("The normal distribution takes over where it makes no difference")
+  func manyRanks() {
+    // 60 values are still counted; the place of the next follows on.
+    let steps = (58...62).map(SignedRank.rank)
+    #expect(zip(steps, steps.dropFirst()).allSatisfy { 22...26 ~= $1 - $0 }, "\(steps)")
+  }
+
+  @Test("The interval of a ratio holds its median and is not moved by one slow repeat")
+  func slowRepeat() throws {
+    let ratios = [0.71, 0.69, 0.74, 0.70, 0.72, 0.68, 0.73, 0.70]
+    let steady = try #require(Spread(ratios: ratios))
+    let disturbed = try #require(Spread(ratios: ratios.dropLast() + [1.9]))
+    for spread in [steady, disturbed] {
+      #expect(try #require(spread.interval).contains(spread.median))
+    }
+    let (before, after) = (try #require(steady.interval), try #require(disturbed.interval))
+    #expect(before.low > 0.68 && before.high < 0.74)
+    #expect(after.high < 1.2 && after.low >= before.low)
+    #expect(Spread(ratios: Array(ratios.prefix(7)))?.interval == nil)
+    #expect(Spread([]) == nil && Spread(ratios)?.interval == nil)
+  }
+
+  @Test("Median and quartiles are numpy's")
+  func medians() throws {
+    let spread = try #require(
+      Spread([0.71, 0.69, 0.74, 0.70, 0.82, 0.68, 0.73, 0.72, 0.70, 0.95]))
+    #expect(abs(spread.median - 0.715) < 1e-12)
+    #expect(abs(spread.lowerQuartile - 0.7) < 1e-12)
+    #expect(abs(spread.upperQuartile - 0.7375) < 1e-12)
+  }
+
+  @Test(
+    "Holm multiplies the smallest by all, the next by the rest, and never turns their order around")
+  func holm() {
+    let corrected = Holm.corrected([0.01, 0.04, 0.03, 0.005])
+    let expected = [0.03, 0.06, 0.06, 0.02]
+    for (found, expected) in zip(corrected, expected) {
+      #expect(abs(found.pValue - expected) < 1e-15)
+    }
+    let rests: [Double] = [3, 1, 2, 4]
+    #expect(corrected.map(\.level) == rests.map { 1 - 0.05 / $0 })
+    #expect(Holm.corrected([0.7, 0.8]).map(\.pValue) == [1, 1])
+    #expect(Holm.corrected([]).isEmpty)
+    #expect(Holm.corrected([0.04]) == [.init(pValue: 0.04, level: 0.95)])
   }
 
   @Test("Quantiles are numpy's")
@@ -36,110 +168,28 @@ struct StatisticsTests {
     #expect([4.0, 1, 3, 2].quantile(0.25) == 1.75)
   }
 
-  /// Three samples of 8, 6 and 6 units, two of them short.
-  static let units: [Bootstrap.Unit] = {
-    let values = [
-      3.2, -1.1, 4.7, 0.6, 2.9, -0.4, 5.1, 1.8, 8.4, 6.1, 7.7, 9.3, 5.5, 6.6, -2.2, -1.5, 0.3, -3.1,
-      -0.9, -1.8,
-    ]
-    return values.enumerated().map { index, value in
-      Bootstrap.Unit(
-        stratum: index < 8 ? 0 : index < 14 ? 1 : 2, value: value,
-        weight: index == 7 ? 40 : index == 13 ? 17 : 64)
-    }
-  }()
-
-  /// An end of an interval from 10,000 draws strays by about 0.03 standard errors; four times that is allowed.
-  private func expect(
-    _ interval: Interval?, _ low: Double, _ high: Double, standardError: Double
-  ) throws {
-    let interval = try #require(interval)
-    #expect(abs(interval.low - low) < 0.12 * standardError, "\(interval.low)")
-    #expect(abs(interval.high - high) < 0.12 * standardError, "\(interval.high)")
-  }
-
-  @Test("The stratified bootstrap of a weighted mean agrees with numpy's", arguments: 0..<4)
-  func stratified(seed: Int) throws {
-    try expect(
-      Bootstrap(seed: seed).interval(of: Self.units), 0.03041401, 0.05426357,
-      standardError: 0.00611235)
-  }
-
-  @Test("Without strata, or with one unit in each, all units are drawn from together")
-  func pooled() throws {
-    for stratum in [{ (_: Int) in 0 }, { $0 }] {
-      let units = Self.units.enumerated().map { index, unit in
-        Bootstrap.Unit(stratum: stratum(index), value: unit.value, weight: unit.weight)
-      }
-      try expect(
-        Bootstrap().interval(of: units), 0.01488854, 0.07194492, standardError: 0.01458715)
-    }
-  }
-
-  @Test("Median and quartiles are numpy's, and the bootstrap of the median agrees")
-  func medians() throws {
-    let values = [0.71, 0.69, 0.74, 0.70, 0.82, 0.68, 0.73, 0.72, 0.70, 0.95]
-    let spread = try #require(Spread(values))
-    #expect(abs(spread.median - 0.715) < 1e-12)
-    #expect(abs(spread.lowerQuartile - 0.7) < 1e-12)
-    #expect(abs(spread.upperQuartile - 0.7375) < 1e-12)
-    let interval = try #require(spread.interval)
-    #expect(abs(interval.low - 0.695) < 1e-9)
-    #expect(abs(interval.high - 0.775) < 0.01)
-  }
-
-  @Test("Fewer than eight units give no interval, eight do")
-  func fewUnits() {
-    #expect(Bootstrap().interval(of: Array(Self.units.prefix(7))) == nil)
-    #expect(Bootstrap().interval(of: Array(Self.units.prefix(8))) != nil)
-    #expect(Bootstrap().interval(of: []) == nil)
-    #expect(Spread([1, 2, 3])?.interval == nil)
-    #expect(Spread([]) == nil)
-  }
-
-  @Test("The same seed gives the same interval, another seed nearly the same", arguments: 0..<8)
-  func seeds(seed: Int) throws {
-    let first = try #require(Bootstrap(seed: seed).interval(of: Self.units))
-    #expect(first == Bootstrap(seed: seed).interval(of: Self.units))
-    #expect(first != Bootstrap(seed: seed + 1).interval(of: Self.units))
-  }
-
-  @Test(
-    "An interval contains the mean and has a width",
-    arguments: 0..<16)
-  func containsMean(seed: Int) throws {
-    var generator = SeededGenerator(seed: seed, purpose: "test")
-    let count = 8 + generator.index(below: 60)
-    let units = (0..<count).map { index in
-      Bootstrap.Unit(
-        stratum: index % (1 + seed % 5), value: generator.unit() * 10 - 4,
-        weight: 1 + Double(generator.index(below: 64)))
-    }
-    let mean =
-      units.reduce(0) { $0 + $1.value } / units.reduce(0) { $0 + $1.weight }
-    let interval = try #require(Bootstrap(seed: seed).interval(of: units))
-    #expect(interval.contains(mean))
-    #expect(interval.low < interval.high)
-  }
-
   private func segment(_ sample: Int, _ index: Int, _ loss: Double, tokens: Int = 64) -> ScoredUnit
   {
     ScoredUnit(
       sample: sample, index: index, place: 0, tokens: tokens, negativeLogLikelihood: loss)
   }
 
-  @Test("Perplexity differs by the exponential of the token-weighted difference")
+  @Test(
+    "Segments of a window count by their tokens, windows alike; perplexity differs by the exponential"
+  )
   func perplexity() throws {
     let full = [segment(0, 0, 64), segment(0, 1, 128), segment(1, 0, 20, tokens: 20)]
     let sparse = [segment(1, 0, 30, tokens: 20), segment(0, 0, 80), segment(0, 1, 128)]
     let difference = try #require(
       PairedDifference(of: .negativeLogLikelihood, from: full, to: sparse))
-    #expect(abs(difference.first - 212.0 / 148) < 1e-12)
-    #expect(abs(difference.mean - 26.0 / 148) < 1e-12)
-    #expect(abs(try #require(difference.perplexityRatio) - exp(26.0 / 148)) < 1e-12)
-    #expect(difference.interval == nil)
-    #expect((difference.unitCount, difference.sampleCount) == (3, 2))
-    #expect((difference.signs.up, difference.signs.ties) == (2, 1))
+    let mean = (16.0 / 128 + 10.0 / 20) / 2
+    #expect(abs(difference.first - (192.0 / 128 + 20.0 / 20) / 2) < 1e-12)
+    #expect(abs(difference.mean - mean) < 1e-12)
+    #expect(abs(try #require(difference.perplexityRatio) - exp(mean)) < 1e-12)
+    #expect(difference.interval == nil && difference.pValue == nil)
+    #expect(
+      (difference.unitCount, difference.clusterCount, difference.clusters) == (3, 2, "2 windows"))
+    #expect((difference.up, difference.same) == (2, 0))
     #expect(difference.verdict == 0)
   }
 
@@ -162,7 +212,7 @@ struct StatisticsTests {
       func units(_ values: [Double]) -> [ScoredUnit] {
         values.enumerated().map { index, value in
           ScoredUnit(
-            sample: 0, index: index, place: 0, tokens: 1, negativeLogLikelihood: value,
+            sample: index, index: 0, place: 0, tokens: 1, negativeLogLikelihood: value,
             score: value)
         }
       }
@@ -175,7 +225,61 @@ struct StatisticsTests {
     #expect(difference(.negativeLogLikelihood, up.map { -$0 })?.verdict == -1)
     #expect(difference(.score, up.map { -$0 })?.verdict == 1)
     #expect(difference(.score, (0..<12).map { $0 % 2 == 0 ? 0.1 : -0.1 })?.verdict == 0)
-    #expect(difference(.score, Array(up.prefix(7)))?.verdict == 0)
+    #expect(difference(.negativeLogLikelihood, Array(up.prefix(7)))?.verdict == 0)
+    // Six prompts that all lose are unlikely by luck, five are not.
+    #expect(difference(.score, up.prefix(6).map { -$0 })?.verdict == 1)
+    #expect(difference(.score, up.prefix(5).map { -$0 })?.verdict == 0)
+  }
+
+  @Test("Segments of one window are one cluster: more of them make no interval")
+  func segments() throws {
+    let full = (0..<64).map { segment($0 % 2, $0 / 2, 64) }
+    let own = (0..<64).map { segment($0 % 2, $0 / 2, 70 + Double($0 % 5)) }
+    let difference = try #require(
+      PairedDifference(of: .negativeLogLikelihood, from: full, to: own))
+    #expect(difference.unitCount == 64 && difference.clusterCount == 2)
+    #expect(difference.interval == nil && difference.verdict == 0)
+  }
+
+  @Test("The interval is Student's t on the windows' means")
+  func interval() throws {
+    let changes = [0.4, -0.1, 0.9, 0.2, 0.5, 0.3, 0.8, 0.2]
+    let full = changes.indices.map { segment($0, 0, 128) }
+    let own = changes.enumerated().map { segment($0.offset, 0, 128 + 64 * $0.element) }
+    let difference = try #require(
+      PairedDifference(of: .negativeLogLikelihood, from: full, to: own))
+    // Mean 0.4, standard deviation 0.329502.
+    let half = 2.364624 * 0.329502 / 8.0.squareRoot()
+    let interval = try #require(difference.interval)
+    #expect(abs(interval.low - (0.4 - half)) < 1e-5 && abs(interval.high - (0.4 + half)) < 1e-5)
+    #expect(try #require(difference.pValue) > 0.01 && difference.pValue! < 0.02)
+    let corrected = try #require(difference.interval(level: 0.99))
+    #expect(corrected.low < interval.low && corrected.high > interval.high)
+  }
+
+  @Test(
+    "Over texts a verdict needs four of them and, of fewer than 8 windows each, the same sign in all but one"
+  )
+  func texts() throws {
+    func difference(_ changes: [Double], windows: Int = 7) -> PairedDifference? {
+      PairedDifference(
+        .negativeLogLikelihood,
+        changes.compactMap { change in
+          PairedCluster(
+            meanOf: (0..<windows).map { _ in
+              PairedCluster(first: 2, second: 2 + change, unitCount: 16)
+            })
+        }, kind: .text)
+    }
+    #expect(difference([0.1, 0.11, 0.09])?.interval == nil)
+    #expect(difference([0.1, 0.11, 0.09, 0.1])?.verdict == 1)
+    let twoAgainst = try #require(
+      difference([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -0.01, -0.01]))
+    #expect(try #require(twoAgainst.interval).low > 0)
+    #expect(twoAgainst.verdict == 0 && !twoAgainst.isSameInAllButOne)
+    #expect(
+      difference([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -0.01, -0.01], windows: 8)?.verdict == 1)
+    #expect(difference([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -0.01])?.verdict == 1)
   }
 
   @Test("Ratios of times are formed repetition by repetition, without warm-ups")
@@ -186,10 +290,11 @@ struct StatisticsTests {
       Spread(
         ratioOf: .timeToFirstToken, of: results.rows[1].planned.cell.identity,
         to: results.rows[0].planned.cell.identity, in: group))
-    #expect(spread.count == 3)
-    #expect(abs(spread.median - 1.095) < 1e-12)
-    #expect(abs(spread.minimum - 1.09) < 1e-12)
-    #expect(abs(spread.lowerQuartile - 1.0925) < 1e-12)
+    #expect(spread.count == 8)
+    // 1.09 to 1.125 in steps of 0.005.
+    #expect(abs(spread.median - 1.1075) < 1e-12)
+    #expect(abs(spread.lowerQuartile - 1.09875) < 1e-12)
+    #expect(try #require(spread.interval).contains(spread.median))
     #expect(
       Spread(ratioOf: .selectionTime, of: "x", to: "y", in: group) == nil)
   }

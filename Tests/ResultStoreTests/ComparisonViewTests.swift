@@ -30,7 +30,7 @@ struct ComparisonViewTests {
     let columns = try store.read { try $0.columns(in: "comparison").map(\.name) }
     let names = [
       "experiment", "model", "context_length", "strategy", "task", "protocol", "query_aware",
-      "cache", "match_status",
+      "cache", "match_status", "cluster_kind",
     ]
     let rest = [
       "position", "strategy_name", "strategy_role", "strategy_parameters", "task_name",
@@ -60,6 +60,8 @@ struct ComparisonViewTests {
         ).figures
     }
     FigureSummary.addRatios(to: &reference)
+    FigureSummary.addIntervals(to: &reference)
+    #expect(reference.contains { $0[.perplexityRatioLow] != nil })
     for (row, expected) in zip(view.rows, reference) {
       for column in ComparisonColumn.allCases {
         let place: Comment = "\(row.planned.cell.identity), \(column.rawValue)"
@@ -67,7 +69,11 @@ struct ComparisonViewTests {
           #expect(row[column] == nil && expected[column] == nil, place)
           continue
         }
-        #expect(abs(value - other) <= 1e-12 * max(1, abs(other)), place)
+        // The view has Student's t by a series that is good to 3e-5 of the interval.
+        let isEnd = [.perplexityRatioLow, .perplexityRatioHigh].contains(column)
+        let width = (expected[.perplexityRatioHigh] ?? 0) - (expected[.perplexityRatioLow] ?? 0)
+        let slack = isEnd ? 3e-5 * width : 1e-12 * max(1, abs(other))
+        #expect(abs(value - other) <= slack, place)
       }
     }
   }
@@ -140,8 +146,8 @@ struct ComparisonViewTests {
     expect(.attentionAndSelectionTimeRatio, 0.25 + 0.01 / 0.3)
     expect(.selectionTimeRatio, nil)
     expect(.prefillTokensPerSecond, 512 / 0.42)
-    expect(.sampleCount, 2)
-    expect(.unitCount, 8)
+    expect(.sampleCount, 8)
+    expect(.unitCount, 16)
     expect(.repeatCount, 3)
   }
 

@@ -84,7 +84,7 @@ enum ExampleExperiment {
       units: isTask ? prompts(step: step) : segments(step: step))
   }
 
-  /// Full and the others in turn: a warm-up and three counted repetitions.
+  /// Full, the others and full again in turn: a warm-up and three counted repetitions.
   static func timingGroup(context: Int, task: Int, drift: Double = 0) -> TimingGroup {
     let name = tasks[task]
     let members = cells.filter {
@@ -92,20 +92,21 @@ enum ExampleExperiment {
         && $0.cell.taskProtocol == name.taskProtocol
     }
     var samples: [TimingSample] = []
+    var controls: [TimingSample] = []
     for repetition in 0..<4 {
-      for planned in members {
+      for (place, planned) in (members + members.prefix(1)).enumerated() {
         let step = number(of: planned)
         let machine = 1 + drift + Double((repetition * 7) % 4) / 10
         let attention = 0.25 * machine / (1 + step)
-        samples.append(
-          TimingSample(
-            identity: planned.cell.identity, repetition: max(0, repetition - 1),
-            isWarmup: repetition == 0, promptTokens: context, decodeTokens: 8,
-            timeToFirstToken: (0.5 - step / 20) * machine, timePerOutputToken: 0.01 * machine,
-            attentionTime: attention, selectionTime: step == 0 ? 0 : 0.01,
-            compactionTime: step == 0 ? 0 : 0.002, otherTime: 0.2 * machine,
-            decodeAttentionTime: 0.003, decodeSelectionTime: 0, decodeCompactionTime: 0,
-            decodeOtherTime: 0.007))
+        let sample = TimingSample(
+          identity: planned.cell.identity, repetition: max(0, repetition - 1),
+          isWarmup: repetition == 0, promptTokens: context, decodeTokens: 8,
+          timeToFirstToken: (0.5 - step / 20) * machine, timePerOutputToken: 0.01 * machine,
+          attentionTime: attention, selectionTime: step == 0 ? 0 : 0.01,
+          compactionTime: step == 0 ? 0 : 0.002, otherTime: 0.2 * machine,
+          decodeAttentionTime: 0.003, decodeSelectionTime: 0, decodeCompactionTime: 0,
+          decodeOtherTime: 0.007)
+        if place < members.count { samples.append(sample) } else { controls.append(sample) }
       }
     }
     var measurements: [String: [Measurement]] = [:]
@@ -116,7 +117,8 @@ enum ExampleExperiment {
         Measurement("workspaceBytes", value: 2e6, unit: "bytes"),
       ]
     }
-    return TimingGroup(threads: 2, samples: samples, measurements: measurements)
+    return TimingGroup(
+      threads: 2, samples: samples, controls: controls, measurements: measurements)
   }
 
   /// 0 for full, 1… for the others.
@@ -150,9 +152,9 @@ enum ExampleExperiment {
   }
 
   private static func segments(step: Double) -> [ScoredUnit] {
-    (0..<8).map { index in
+    (0..<16).map { index in
       ScoredUnit(
-        sample: index / 4, index: index % 4, place: Double(256 + 64 * (index % 4)), tokens: 64,
+        sample: index / 2, index: index % 2, place: Double(256 + 64 * (index % 2)), tokens: 64,
         negativeLogLikelihood: 160 + Double(index) + step * Double(index % 3), logitKL: step,
         topOneAgreements: 64 - Int(step))
     }

@@ -1,3 +1,4 @@
+import Foundation
 import Records
 
 /// The columns of the `comparison` view for one cell, worked out from what was measured: the obvious version that
@@ -17,6 +18,7 @@ struct FigureSummary {
     addMeasurements(to: &figures)
     addApproximation(to: &figures)
     if !units.isEmpty {
+      figures[.clusters] = Double(Set(units.map(\.sample)).count)
       figures[.sampleCount] = Double(Set(units.map(\.sample)).count)
       figures[.unitCount] = Double(units.count)
     }
@@ -45,6 +47,34 @@ struct FigureSummary {
         else { continue }
         rows[index].figures[ratio] = own / full
       }
+    }
+  }
+
+  /// Student's t over windows: mean over a window's tokens, then over windows.
+  static func addIntervals(to rows: inout [ComparisonRow]) {
+    func windows(_ units: [ScoredUnit]) -> [Int: Double] {
+      Dictionary(grouping: units.filter { $0.negativeLogLikelihood != nil }, by: \.sample)
+        .mapValues { units in
+          units.reduce(0) { $0 + ($1.negativeLogLikelihood ?? 0) }
+            / units.reduce(0) { $0 + Double($1.tokens) }
+        }
+    }
+    let full = Dictionary(
+      rows.map { ($0.planned.cell.identity, windows($0.units)) },
+      uniquingKeysWith: { first, _ in first })
+    for index in rows.indices where !rows[index].isFull {
+      let dense = full[rows[index].planned.fullIdentity] ?? [:]
+      let differences = windows(rows[index].units).compactMap { sample, loss in
+        dense[sample].map { loss - $0 }
+      }
+      guard differences.count >= 8, let mean = differences.mean else { continue }
+      let count = Double(differences.count)
+      let squares = differences.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+      let half =
+        (squares / (count - 1) / count).squareRoot()
+        * StudentT(degrees: differences.count - 1).halfWidth(covering: 0.95)
+      rows[index].figures[.perplexityRatioLow] = exp(mean - half)
+      rows[index].figures[.perplexityRatioHigh] = exp(mean + half)
     }
   }
 

@@ -88,7 +88,7 @@ struct ResultStoreTests {
     #expect(row[.perplexity] == 17.5)
     #expect(row.kinds[.quality] == second)
     #expect(row.heads.count == Example.results(cell).heads.count)
-    #expect(row.units.count == 8)
+    #expect(row.units.count == 16)
     #expect(try store.results(ofRun: first).rows.first?[.perplexity] == 17)
     #expect(
       try store.storedMeasurement(

@@ -173,8 +173,9 @@ final class RunningGroup {
 
   // MARK: Timing
 
-  /// One timing group of `full` and the cells that lack latency, interleaved so that a drifting
-  /// machine hits all alike.
+  /// One timing group of `full`, the cells that lack latency, and `full` once more: every round times all of them, in an
+  /// order drawn for it, so that neither a drifting machine nor a neighbour hits one more than another. The two runs of
+  /// `full` say what a ratio of equal times looks like.
   func runTiming() throws {
     let open = bench.cells.filter {
       runner.missing($0).contains(.latency) && runner.failure(of: $0.cell.identity) == nil
@@ -187,21 +188,30 @@ final class RunningGroup {
       try attempting(cell) { try strategy(for: cell) }
     }
     func hasFailed(_ identity: String) -> Bool { runner.failure(of: identity) != nil }
+    var runs = strategies.map { (strategy: $0, isControl: false) }
+    runs += strategies.filter { isFull($0.cell) }.map { (strategy: $0, isControl: true) }
+    var order = SeededGenerator(seed: bench.cell.seed, purpose: "order of timed runs")
     var group = TimingGroup(threads: model.model.workspace.workers.threadCount, samples: [])
     for repetition in 0..<runner.request.warmups + runner.request.repeats {
       let isWarmup = repetition < runner.request.warmups
-      for strategy in strategies {
+      order.shuffle(&runs)
+      for (strategy, isControl) in runs {
         try attempting(strategy.cell) {
           begin("timing \(strategy.cell.label), repeat \(repetition)")
           let timed = try timedPass(
             strategy, repetition: repetition, isWarmup: isWarmup)
-          group.samples.append(timed.sample)
-          keepLargest(timed.memory, of: strategy.cell, in: &group)
+          if isControl {
+            group.controls.append(timed.sample)
+          } else {
+            group.samples.append(timed.sample)
+            keepLargest(timed.memory, of: strategy.cell, in: &group)
+          }
         }
         advance(by: work.timedPass(of: samples[0].length))
       }
     }
     group.samples.removeAll { hasFailed($0.identity) }
+    group.controls.removeAll { hasFailed($0.identity) }
     group.measurements = group.measurements.filter { !hasFailed($0.key) }
     let timed = strategies.map(\.cell).filter { !hasFailed($0.cell.identity) }
     if !timed.isEmpty { try runner.store(group, cells: timed) }

@@ -11,7 +11,8 @@ import Records
 /// - approximation: one a sample, with dense attention beside the strategy's; the strategy's attention once more beside
 ///   the dense pass, which is that of `full`;
 /// - quality without approximation: one; either way 4 operations a weight of the output matrix and scored token;
-/// - latency: `warmups + repeats`, each with `decodeTokens` single steps, which reach a fifth of the rate;
+/// - latency: `warmups + repeats`, twice as many of `full`, each with `decodeTokens` single steps, which reach a fifth of
+///   the rate;
 /// - the same for a synthetic model, except that its two settings are one: dense attention is computed once for all
 ///   strategies;
 /// - memory without latency: one more; calibration: three passes over its text, once a model, text and length.
@@ -86,7 +87,8 @@ public struct PlanEstimate: Sendable, Hashable {
     }
     let timed =
       spec.metrics.contains(.latency)
-      ? spec.warmups + spec.repeats : spec.metrics.contains(.memory) ? 1 : 0
+      ? (spec.warmups + spec.repeats) * (cell.identity == planned.fullIdentity ? 2 : 1)
+      : spec.metrics.contains(.memory) ? 1 : 0
     let step = 5 * (pass.matrices(1) + pass.output(1) + 2 * pass.attention(n) / n)
     return operations
       + Double(timed)

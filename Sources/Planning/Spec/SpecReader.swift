@@ -13,7 +13,7 @@ struct SpecReader {
 
   static let keys = [
     "schemaVersion", "name", "question", "models", "contextLengths", "strategies", "tasks",
-    "metrics", "warmups", "repeats", "seed", "threads",
+    "primary", "metrics", "warmups", "repeats", "seed", "threads",
   ]
   /// More cells than this are a slip of the pen, and would fill the memory.
   static let maximumCells = 100_000
@@ -46,7 +46,7 @@ struct SpecReader {
       name: name ?? "", question: question ?? "", models: models.map(\.reference),
       contextLengths: contexts.map(\.value), strategies: strategies, tasks: tasks,
       metrics: metrics, warmups: integer("warmups", of: members, 0...1000, default: 1),
-      repeats: integer("repeats", of: members, 1...1000, default: 3),
+      repeats: integer("repeats", of: members, 1...1000, default: 8),
       seed: integer("seed", of: members, Int.min...Int.max, default: 0),
       threads: integer("threads", of: members, 1...1024, default: environment.cores))
     let facts = readFacts(of: models)
@@ -54,6 +54,7 @@ struct SpecReader {
     if gridFits(spec) {
       refuseRepeatedEntries(spec)
       refuseOraclesWithoutFuture(spec)
+      checkPrimary(members, labels: StrategyVariant.all(of: strategies).map(\.label))
       checkConfigurations(spec, models: facts, contexts: contexts)
     }
     return CheckedSpec(

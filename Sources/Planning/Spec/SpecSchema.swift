@@ -43,12 +43,17 @@ public enum SpecSchema {
       "tasks": list(of: ["oneOf": .array(tasks.map(task))]),
       "metrics": list(
         of: ["enum": .array(ResultKind.allCases.map { .string($0.rawValue) })]),
+      "primary": list(of: [
+        "type": "array", "minItems": 2, "maxItems": 2, "uniqueItems": true,
+        "items": ["type": "string"],
+        "description": "two strategy labels: a contrast that the experiment is about",
+      ]),
       "warmups": [
         "type": "integer", "minimum": 0, "maximum": 1000, "default": 1,
         "description": "timed runs that don't count",
       ],
       "repeats": [
-        "type": "integer", "minimum": 1, "maximum": 1000, "default": 3,
+        "type": "integer", "minimum": 1, "maximum": 1000, "default": 8,
         "description": "timed runs that count",
       ],
       "seed": ["type": "integer", "default": 0],

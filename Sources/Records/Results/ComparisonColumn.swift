@@ -63,6 +63,8 @@ public enum ComparisonColumn: String, Codable, Sendable, Hashable, CaseIterable 
 
   case perplexity
   case perplexityRatio = "perplexity_ratio"
+  case perplexityRatioLow = "perplexity_ratio_low"
+  case perplexityRatioHigh = "perplexity_ratio_high"
   case negativeLogLikelihood = "negative_log_likelihood"
   case logitKL = "logit_kl"
   case logitKLP95 = "logit_kl_p95"
@@ -93,6 +95,7 @@ public enum ComparisonColumn: String, Codable, Sendable, Hashable, CaseIterable 
   case otherTimeRatio = "other_time_ratio"
   case decodeAttentionTimeRatio = "decode_attention_time_ratio"
 
+  case clusters
   case sampleCount = "sample_count"
   case unitCount = "unit_count"
   case repeatCount = "repeat_count"
@@ -145,6 +148,7 @@ extension ComparisonColumn {
     }
   }
 
+  /// A figure over that of the full cell.
   public var isRatio: Bool { rawValue.hasSuffix("_ratio") && self != .boundRatio }
 
   /// The metric that the column shows; nil for counts and for `attention_and_selection_time`, a sum of two.
@@ -154,7 +158,8 @@ extension ComparisonColumn {
       // `decode_attention_time` and its like are metrics of their own.
       if Self.metrics[name] == nil { name.removeFirst(prefix.count) }
     }
-    for suffix in ["_ratio", "_p95"] where name.hasSuffix(suffix) && Self.metrics[name] == nil {
+    for suffix in ["_low", "_high", "_ratio", "_p95"]
+    where name.hasSuffix(suffix) && Self.metrics[name] == nil {
       name.removeLast(suffix.count)
     }
     return Self.metrics[name]
@@ -164,14 +169,15 @@ extension ComparisonColumn {
   public var unit: String {
     if isRatio { return "ratio" }
     switch self {
-    case .sampleCount, .unitCount, .repeatCount: return "count"
+    case .perplexityRatioLow, .perplexityRatioHigh: return "ratio"
+    case .clusters, .sampleCount, .unitCount, .repeatCount: return "count"
     default: return metric?.unit ?? "seconds"
     }
   }
 
   public var polarity: Polarity {
     switch self {
-    case .sampleCount, .unitCount, .repeatCount: .neither
+    case .clusters, .sampleCount, .unitCount, .repeatCount: .neither
     default: metric?.polarity ?? .lower
     }
   }

@@ -87,11 +87,12 @@ public struct HeadMeasurement: Codable, Sendable, Hashable {
   }
 }
 
-/// The unit of statistics: a segment of 64 consecutive scored tokens, or a prompt of a task.
+/// The unit of storage: a segment of 64 consecutive scored tokens, or a prompt of a task.
 ///
-/// Sums are stored, so that any two strategies can be paired later.
+/// Sums are stored, so that any two strategies can be paired later. Statistics count samples, not units: segments of one
+/// window are like each other.
 public struct ScoredUnit: Codable, Sendable, Hashable {
-  /// The sample it belongs to (the stratum of a bootstrap), 0-based, and its place in it.
+  /// The sample it belongs to (a window of a text, or a prompt), 0-based, and its place in it.
   public var sample: Int
   public var index: Int
   /// Where it is: the first scored token's position, or the needle's depth.
@@ -148,20 +149,25 @@ public struct CellResults: Codable, Sendable, Hashable {
   }
 }
 
-/// `full` and the strategies of one model x context length x task, timed in turn on one machine.
+/// `full`, the strategies of one model x context length x task, and `full` again: each round times them all, in an order
+/// of its own, on one machine.
 ///
 /// Ratios are formed inside a group only.
 public struct TimingGroup: Codable, Sendable, Hashable {
   public var threads: Int
   public var samples: [TimingSample]
+  /// The second run of `full` in each round: what a ratio of equal times looks like on this machine.
+  public var controls: [TimingSample]
   /// Figures that come with timing, such as `peakResidentBytes` and `workspaceBytes`, by cell.
   public var measurements: [String: [Measurement]]
 
   public init(
-    threads: Int, samples: [TimingSample], measurements: [String: [Measurement]] = [:]
+    threads: Int, samples: [TimingSample], controls: [TimingSample] = [],
+    measurements: [String: [Measurement]] = [:]
   ) {
     self.threads = threads
     self.samples = samples
+    self.controls = controls
     self.measurements = measurements
   }
 }

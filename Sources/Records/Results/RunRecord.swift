@@ -12,6 +12,26 @@ public struct ExperimentRecord: Codable, Sendable, Hashable {
     self.question = question
     self.spec = spec
   }
+
+  /// The contrasts that the spec names as `primary`: pairs of strategy labels, the second against the first.
+  public var primary: [PrimaryContrast] {
+    let pairs = (try? JSONValue(parsing: spec))?["primary"]?.arrayValue ?? []
+    return pairs.compactMap { pair in
+      let labels = (pair.arrayValue ?? []).compactMap(\.stringValue)
+      return labels.count == 2 ? PrimaryContrast(first: labels[0], second: labels[1]) : nil
+    }
+  }
+}
+
+/// Two strategies, by their labels, whose difference an experiment was made to find out.
+public struct PrimaryContrast: Codable, Sendable, Hashable {
+  public var first: String
+  public var second: String
+
+  public init(first: String, second: String) {
+    self.first = first
+    self.second = second
+  }
 }
 
 /// Where results come from: program, machine, libraries, compiler.

@@ -5,11 +5,10 @@ public struct ExperimentAnalysis: Sendable {
   public let results: ExperimentResults
   /// By model, context length and task, each strategy in the order of the plan.
   public let rows: [AnalysedRow]
+  /// Where strategies are compared.
+  let pools: [Pool]
 
-  public init(_ results: ExperimentResults) { self.init(results) { _ in true } }
-
-  /// Of the wanted rows alone: a bootstrap for each row takes its time.
-  init(_ results: ExperimentResults, where isWanted: (ComparisonRow) -> Bool) {
+  public init(_ results: ExperimentResults) {
     self.results = results
     let labels = TaskLabels(results.rows)
     let models = Self.ranks(results.rows.map(\.planned.cell.model))
@@ -20,7 +19,7 @@ public struct ExperimentAnalysis: Sendable {
     )
     let atChance = Set(fullRows.filter(\.value.isAtChance).keys)
     let newestGroups = results.newestGroups
-    rows = results.rows.enumerated().filter { isWanted($0.element) }
+    rows = results.rows.enumerated()
       .map { (position: $0.offset, row: $0.element, label: labels.label(of: $0.element)) }
       .sorted { left, right in
         let (leftCell, rightCell) = (left.row.planned.cell, right.row.planned.cell)
@@ -37,6 +36,7 @@ public struct ExperimentAnalysis: Sendable {
           isAtChance: atChance.contains($0.row.fullCell),
           group: newestGroups[$0.row.planned.cell.identity]?.group)
       }
+    pools = Pool.all(of: rows)
   }
 
   /// The place of each name's first appearance.
@@ -58,13 +58,19 @@ public struct AnalysedRow: Sendable {
   public let row: ComparisonRow
   /// With the protocol, and with parameters where the experiment has the task more than once.
   public let task: String
+  /// The label of the cell that it is compared with; nil where the results lack it.
+  let fullLabel: String?
   /// True where full attention scores no better than guessing: differences mean nothing.
   public let isAtChance: Bool
   /// From full to this strategy; nil for full itself, and without units in common.
   public let difference: PairedDifference?
-  /// Of the newest timing group of the cell.
+  /// The newest timing group of the cell.
+  let group: TimingGroup?
+  /// Of that group.
   public let times: [TimeFigure: Spread]
-  /// To full, repetition by repetition.
+  /// Whether full differs from itself in that group.
+  let isUnsteady: Bool
+  /// To full, repetition by repetition; of full itself that of its second run in each round to the first.
   public let ratios: [TimeFigure: Spread]
 
   /// - Parameters:
@@ -76,6 +82,9 @@ public struct AnalysedRow: Sendable {
     self.row = row
     self.task = task
     self.isAtChance = isAtChance
+    fullLabel = full?.planned.label
+    self.group = group
+    isUnsteady = group?.unsteadyRatios.isEmpty == false
     difference = row.isFull ? nil : full.flatMap { PairedDifference(from: $0, to: row) }
     let identity = row.planned.cell.identity
     var times: [TimeFigure: Spread] = [:]
@@ -84,7 +93,9 @@ public struct AnalysedRow: Sendable {
       times[figure] = group.flatMap { Spread(figure, of: identity, in: $0) }
       guard figure.ratioColumn != nil else { continue }
       ratios[figure] = group.flatMap {
-        Spread(ratioOf: figure, of: identity, to: row.planned.fullIdentity, in: $0)
+        row.isFull
+          ? Spread(selfRatioOf: figure, of: identity, in: $0)
+          : Spread(ratioOf: figure, of: identity, to: row.planned.fullIdentity, in: $0)
       }
     }
     self.times = times
@@ -95,6 +106,12 @@ public struct AnalysedRow: Sendable {
 
   var label: String { row.planned.label }
 
+  /// Allocated for the KV cache: the mean over the decode steps where it was measured, else after the prefill.
+  var heldBytes: Double? {
+    ComparisonColumn(rawValue: "mean_kv_cache_resident_bytes").flatMap { row[$0] }
+      ?? row[.kvCacheResidentBytes]
+  }
+
   /// True where quality was measured on tokens that took part in the selection.
   var looksAhead: Bool { cell.selectionLooksAhead && cell.taskProtocol == "prefill" }
 
@@ -102,6 +119,13 @@ public struct AnalysedRow: Sendable {
   var strategy: ReportCell {
     .text(
       label, marks: (looksAhead ? [.looksAhead] : []) + (cell.readsFuture ? [.readsFuture] : []))
+  }
+
+  /// `12 windows`, `5 prompts`: what its quality was measured on; "" where it was not.
+  var clusters: String {
+    guard let figure = PairedDifference.figure(of: row.units) else { return "" }
+    let count = Set(row.units.map(\.sample)).count
+    return "\(count) \(figure == .score ? "prompt" : "window")\(count == 1 ? "" : "s")"
   }
 
   /// The words that tell the row from all others, for sentences.
@@ -128,12 +152,9 @@ extension ComparisonRow {
 
   /// True where the score is 0, is at most the chance level, or has it in its interval.
   var isAtChance: Bool {
-    let scored = units.compactMap { unit in unit.score.map { (unit.sample, $0) } }
-    guard let mean = scored.map(\.1).mean else { return false }
-    if mean == 0 { return true }
-    guard let chance = self[.chanceLevel] else { return false }
-    let interval = Bootstrap().interval(
-      of: scored.map { Bootstrap.Unit(stratum: $0.0, value: $0.1) })
-    return mean <= chance || interval.map { $0.low <= chance } ?? false
+    guard let score = ScoreMean(units) else { return false }
+    if score.value == 0 { return true }
+    guard let chance = self[.chanceLevel], chance > 0 else { return false }
+    return score.value <= chance || score.interval.map { $0.low <= chance } ?? false
   }
 }

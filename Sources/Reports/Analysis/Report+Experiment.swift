@@ -5,7 +5,10 @@ extension Report {
   public init(of results: ExperimentResults) {
     let analysis = ExperimentAnalysis(results)
     let sections =
-      ([analysis.mainSection, analysis.flagSection] + analysis.equalBudgetSections + [
+      ([
+        analysis.mainSection, analysis.flagSection, analysis.primarySection,
+        analysis.paretoSection,
+      ] + analysis.equalBudgetSections + [
         analysis.pooledSection, analysis.qualitySection, analysis.lengthSection,
         analysis.questionSection,
         analysis.approximationSection, analysis.headSection, analysis.timeSection,
@@ -17,7 +20,8 @@ extension Report {
       summary: analysis.summarySection, sections: sections,
       legend: [
         "↓ lower is better, ↑ higher is better, – not measured or does not exist. Ratios and differences are to full on "
-          + "the same samples. \(Self.brackets)lower and upper quartile over repeats."
+          + "the same samples. \(Self.brackets)lower and upper quartile over repeats. Only the primary contrasts are corrected "
+          + "for their number; every other comparison is exploratory."
       ] + Self.footnotes(of: sections) + [
         "Definitions of all figures: docs/measurement.md. Every column and the raw measurements: docs/database.md."
       ], data: analysis.dataTables)
@@ -25,8 +29,9 @@ extension Report {
 
   /// What stands in brackets behind a figure, up to the words for the round ones.
   static let brackets =
-    "In square brackets: 95 % bootstrap interval over units (\(NumberFormat.count(Bootstrap.draws)) "
-    + "draws, seeded, stratified by sample); none for fewer than \(Bootstrap.leastUnits) units. In round brackets: "
+    "In square brackets: 95 % interval, Student's t over windows (8 or more) or over texts (4 or more), Clopper and Pearson's "
+    + "of shares of prompts, signed ranks of ratios of times (8 repeats or more). (p …): McNemar's exact test, or sign flips, "
+    + "over prompts. In other round brackets: "
 
   /// For the marks that the sections' tables use.
   static func footnotes(of sections: [ReportSection]) -> [String] {

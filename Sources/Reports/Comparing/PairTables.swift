@@ -33,10 +33,11 @@ struct PairTables {
   let experiment: String
   /// True where rows differ in their strategies: for runs, and for all labels of a name.
   let namesStrategies: Bool
+  let primary: PrimaryLabels
 
   var sections: [ReportSection] {
     [
-      ReportSection(title: "\(experiment): quality", tables: [quality]),
+      ReportSection(title: "\(experiment): quality", tables: [quality, pooled]),
       ReportSection(title: "\(experiment): approximation and memory", tables: [approximation]),
       ReportSection(title: "\(experiment): time", tables: [times]),
     ].filter { !$0.isEmpty }
@@ -53,17 +54,57 @@ struct PairTables {
     pairs.compactMap { pair in pair.difference.map { (pair, $0) } }
   }
 
-  private var quality: ReportTable {
-    let better: [ColumnRule<PairedDifference>] = [
+  private static var differences: [ColumnRule<PairedDifference>] {
+    ColumnRule.paired("A", "B") + [
       .words("better") {
-        $0.interval == nil
-          ? "not known" : .text(["B", "neither beyond the interval", "A"][$0.verdict + 1])
+        $0.pValue == nil ? "not known" : .text(["B", "not decided", "A"][$0.verdict + 1])
       }
     ]
-    return ReportTable(
+  }
+
+  private var quality: ReportTable {
+    ReportTable(
       compared,
-      names.map { $0.of(\.pair) }
-        + (ColumnRule.paired("A", "B") + better).map { $0.of(\.difference) })
+      names.map { $0.of(\.pair) } + [contrast { $0.pair }]
+        + Self.differences.map { $0.of(\.difference) })
+  }
+
+  /// Whether the spec names the two as a primary contrast.
+  private func contrast<Subject>(
+    _ pair: @escaping (Subject) -> ComparedPair
+  ) -> ColumnRule<Subject> {
+    .words("contrast") { [primary] in primary.word(pair($0).first.label, pair($0).second.label) }
+  }
+
+  private typealias PooledPair = (
+    pool: Pool.Key, pairs: [ComparedPair], difference: PairedDifference
+  )
+
+  /// The texts, or tasks of a family, on which the same two meet, taken together.
+  private var pooled: ReportTable {
+    let pools = compared.map(\.pair).filter { !$0.first.isAtChance }
+      .grouped {
+        PairedKey(pool: Pool.Key($0.first), labels: [$0.first.label, $0.second.label])
+      }
+      .compactMap { key, pairs -> PooledPair? in
+        guard pairs.count > 1 else { return nil }
+        return PairedDifference(from: pairs.map(\.first), to: pairs.map(\.second)).map {
+          (key.pool, pairs, $0)
+        }
+      }
+    let columns: [ColumnRule<PooledPair>] =
+      [
+        .words("model") { .text($0.pool.model) },
+        .init("context") { .count($0.pool.contextLength) },
+        .words("tasks") { .text("\($0.pool.kind), \($0.pairs.count) together") },
+      ] + (namesStrategies ? [.words("strategy") { .text($0.pairs[0].strategies) }] : [])
+      + [contrast { $0.pairs[0] }]
+    return ReportTable(pools, columns + Self.differences.map { $0.of(\.difference) })
+  }
+
+  private struct PairedKey: Hashable {
+    let pool: Pool.Key
+    let labels: [String]
   }
 
   private var approximation: ReportTable {

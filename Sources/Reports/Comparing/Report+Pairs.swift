@@ -24,8 +24,9 @@ extension Report {
       labels.contains(name) ? row.planned.label == name : row.planned.cell.strategy == name
     }
     let tables = experiments.compactMap { results -> PairTables? in
-      let rows = ExperimentAnalysis(results) { isMeant($0, by: first) || isMeant($0, by: second) }
-        .rows
+      let rows = ExperimentAnalysis(results).rows.filter {
+        isMeant($0.row, by: first) || isMeant($0.row, by: second)
+      }
       let others = Dictionary(grouping: rows.filter { isMeant($0.row, by: second) }) {
         [$0.cell.model, $0.row.planned.fullIdentity]
       }
@@ -44,7 +45,8 @@ extension Report {
         ? nil
         : PairTables(
           pairs: pairs, experiment: results.experiment.name,
-          namesStrategies: !(labels.contains(first) && labels.contains(second)))
+          namesStrategies: !(labels.contains(first) && labels.contains(second)),
+          primary: PrimaryLabels(results.experiment.primary))
     }
     guard tables.contains(where: { !$0.sections.isEmpty }) else {
       throw ReportError(
@@ -85,7 +87,9 @@ extension Report {
       title: "\(second.experiment.name): two runs",
       facts: [("A", names[0]), ("B", names[1])],
       pairs: [
-        PairTables(pairs: pairs, experiment: second.experiment.name, namesStrategies: true)
+        PairTables(
+          pairs: pairs, experiment: second.experiment.name, namesStrategies: true,
+          primary: PrimaryLabels([]))
       ])
     legend.append(
       "Times of two runs were measured apart, so no ratios are formed: the machine may have changed."
@@ -98,7 +102,8 @@ extension Report {
       title: title, facts: facts, sections: sections,
       legend: [
         "Differences are B minus A, ratios B over A, on the same samples. ↓ lower is better, ↑ higher is better, – not "
-          + "measured. \(Self.brackets)quartiles over repeats."
+          + "measured. \(Self.brackets)quartiles over repeats. Contrasts that a spec names as primary are corrected for their "
+          + "number in that experiment's report; what is seen here is not."
       ] + Self.footnotes(of: sections) + ["Definitions of all figures: docs/measurement.md."],
       data: pairs.map(\.data))
   }

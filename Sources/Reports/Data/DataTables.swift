@@ -3,8 +3,11 @@ import Records
 extension ExperimentAnalysis {
   /// For programs: the comparison with all columns, differences, and the raw measurements.
   var dataTables: [DataTable] {
-    [comparisonData, differenceData, headData, unitData, timingData, runData]
-      .filter { !$0.rows.isEmpty }
+    [
+      comparisonData, differenceData, poolData, primaryData, ratioData, headData, clusterData,
+      unitData, timingData, runData,
+    ]
+    .filter { !$0.rows.isEmpty }
   }
 
   private var names: [DataColumn<AnalysedRow>] {
@@ -32,22 +35,102 @@ extension ExperimentAnalysis {
     let figures = ComparisonColumn.allCases.map { column in
       DataColumn<AnalysedRow>(column.rawValue) { $0.row[column] }
     }
-    return DataTable("comparison", rows, names + figures + columns)
+    let kind = DataColumn<AnalysedRow>("cluster_kind") { row in
+      PairedDifference.figure(of: row.row.units).map { $0 == .score ? "prompt" : "window" }
+    }
+    return DataTable("comparison", rows, names + [kind] + figures + columns)
   }
 
   private var differenceData: DataTable {
     let compared = rows.compactMap { row in row.difference.map { (row: row, difference: $0) } }
-    let ratios: [DataColumn<PairedDifference>] = [
-      .init("perplexity_ratio") { $0.perplexityRatio },
-      .init("perplexity_ratio_low") { $0.perplexityRatioInterval?.low },
-      .init("perplexity_ratio_high") { $0.perplexityRatioInterval?.high },
-    ]
     let difference =
-      DataColumn.difference("full", "strategy_value") + ratios + DataColumn.differenceCounts
+      DataColumn.difference("full", "strategy_value") + DataColumn.perplexityRatios
+      + DataColumn.differenceCounts
     return DataTable(
       "quality_difference", compared,
-      names.map { $0.of(\.row) } + difference.map { $0.of(\.difference) }
+      (names + label).map { $0.of(\.row) } + difference.map { $0.of(\.difference) }
         + cell.map { $0.of(\.row) })
+  }
+
+  /// The task with what tells it from others of its name.
+  private var label: [DataColumn<AnalysedRow>] { [.init("task_label") { $0.task }] }
+
+  /// Over all texts, or tasks of a family, together.
+  private var poolData: DataTable {
+    let place: [DataColumn<PooledStrategy>] = pooledPlace.map { $0.of(\.pool) }
+    let difference =
+      DataColumn.difference("full", "strategy_value") + DataColumn.perplexityRatios
+      + DataColumn.differenceCounts
+    return DataTable(
+      "pooled_difference", pools.filter(\.isPool).flatMap(\.pooledStrategies),
+      place + [.init("strategy") { $0.label }] + difference.map { $0.of(\.toFull) } + [
+        .init("worst") { $0.worst?.name },
+        .init("worst_difference") { $0.worst?.difference.mean },
+        .init("reference") { $0.toReference == nil ? nil : $0.reference },
+        .init("reference_difference") { $0.toReference?.mean },
+        .init("reference_difference_low") { $0.toReference?.interval?.low },
+        .init("reference_difference_high") { $0.toReference?.interval?.high },
+      ])
+  }
+
+  private var pooledPlace: [DataColumn<Pool>] {
+    let experiment = results.experiment.name
+    return [
+      .init("experiment") { _ in experiment }, .init("model") { $0.key.model },
+      .init("context_length") { $0.key.contextLength }, .init("task") { $0.key.task },
+      .init("protocol") { $0.key.taskProtocol }, .init("query_aware") { $0.key.queryAware },
+      .init("tasks") { $0.names.joined(separator: ", ") },
+    ]
+  }
+
+  private var primaryData: DataTable {
+    let contrast: [DataColumn<TestedContrast>] = [
+      .init("a") { $0.contrast.first }, .init("b") { $0.contrast.second },
+    ]
+    let difference = DataColumn.difference("a_value", "b_value") + DataColumn.differenceCounts
+    return DataTable(
+      "primary_contrast", primaryContrasts,
+      pooledPlace.map { $0.of(\.pool) } + contrast + difference.map { $0.of(\.difference) } + [
+        .init("corrected_low") { $0.interval?.low }, .init("corrected_high") { $0.interval?.high },
+        .init("corrected_p_value") { $0.corrected?.pValue }, .init("better") { $0.better },
+      ])
+  }
+
+  private typealias Ratio = (figure: TimeFigure, spread: Spread)
+
+  /// Every ratio of times to full, and of full to itself.
+  private var ratioData: DataTable {
+    let columns: [DataColumn<Ratio>] = [
+      .init("figure") { $0.figure.column.rawValue }, .init("ratio") { $0.spread.median },
+      .init("ratio_low") { $0.spread.interval?.low },
+      .init("ratio_high") { $0.spread.interval?.high }, .init("repeats") { $0.spread.count },
+    ]
+    return table("time_ratio", columns) { row in
+      TimeFigure.allCases.compactMap { figure in row.ratios[figure].map { (figure, $0) } }
+    }
+  }
+
+  private typealias Cluster = (number: Int, units: [ScoredUnit])
+
+  /// What every interval of quality is worked out from: a row for each window or prompt, with sums over its tokens.
+  private var clusterData: DataTable {
+    func sum(_ units: [ScoredUnit], _ value: (ScoredUnit) -> Double?) -> Double? {
+      let values = units.compactMap(value)
+      return values.isEmpty ? nil : values.reduce(0, +)
+    }
+    let columns: [DataColumn<Cluster>] = [
+      .init("cluster") { $0.number }, .init("tokens") { $0.units.reduce(0) { $0 + $1.tokens } },
+      .init("negative_log_likelihood") { sum($0.units, \.negativeLogLikelihood) },
+      .init("logit_kl") { sum($0.units, \.logitKL) },
+      .init("score") { $0.units.compactMap(\.score).mean },
+    ]
+    let clusters = rows.flatMap { row in
+      row.row.units.grouped(\.sample).map { (row: row, cluster: ($0.key, $0.elements) as Cluster) }
+    }
+    // Without the cell's long identity: the file is kept beside reports.
+    return DataTable(
+      "cluster", clusters,
+      (names.dropFirst() + label).map { $0.of(\.row) } + columns.map { $0.of(\.cluster) })
   }
 
   private var headData: DataTable {
@@ -77,13 +160,13 @@ extension ExperimentAnalysis {
     return table("unit", columns) { $0.row.units }
   }
 
-  private typealias Timed = (stored: StoredTimingGroup, sample: TimingSample)
+  private typealias Timed = (stored: StoredTimingGroup, sample: TimingSample, isControl: Bool)
 
   private var timingData: DataTable {
     let columns: [DataColumn<Timed>] = [
       .init("timing_group") { Int($0.stored.id) }, .init("run") { Int($0.stored.run) },
       .init("threads") { $0.stored.group.threads }, .init("is_warmup") { $0.sample.isWarmup },
-      .init("repetition") { $0.sample.repetition },
+      .init("repetition") { $0.sample.repetition }, .init("is_control") { $0.isControl },
       .init("prompt_tokens") { $0.sample.promptTokens },
       .init("decode_tokens") { $0.sample.decodeTokens },
       .init("time_to_first_token") { $0.sample.timeToFirstToken },
@@ -99,7 +182,8 @@ extension ExperimentAnalysis {
     ]
     let samples = Dictionary(
       grouping: results.timingGroups.flatMap { stored in
-        stored.group.samples.map { (stored: stored, sample: $0) }
+        stored.group.samples.map { (stored: stored, sample: $0, isControl: false) }
+          + stored.group.controls.map { (stored: stored, sample: $0, isControl: true) }
       }, by: \.sample.identity)
     // A cell that the plan holds twice was timed once.
     var seen: Set<String> = []
@@ -146,11 +230,20 @@ extension DataColumn where Subject == PairedDifference {
     ]
   }
 
+  static var perplexityRatios: [Self] {
+    [
+      .init("perplexity_ratio") { $0.perplexityRatio },
+      .init("perplexity_ratio_low") { $0.perplexityRatioInterval?.low },
+      .init("perplexity_ratio_high") { $0.perplexityRatioInterval?.high },
+    ]
+  }
+
   static var differenceCounts: [Self] {
     [
-      .init("units_up") { $0.signs.up }, .init("units_down") { $0.signs.down },
-      .init("units_same") { $0.signs.ties }, .init("sign_test_p") { $0.signs.pValue },
-      .init("unit_count") { $0.unitCount }, .init("sample_count") { $0.sampleCount },
+      .init("p_value") { $0.pValue }, .init("clusters") { $0.clusterCount },
+      .init("cluster_kind") { $0.clusterKind.rawValue }, .init("clusters_up") { $0.up },
+      .init("clusters_down") { $0.down }, .init("clusters_same") { $0.same },
+      .init("unit_count") { $0.unitCount },
     ]
   }
 }

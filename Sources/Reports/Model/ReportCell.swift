@@ -11,8 +11,10 @@ public struct ReportCell: Sendable, Hashable {
 
   /// How far a number can be trusted, in the number's own unit.
   public enum Uncertainty: Sendable, Hashable {
-    /// 95 %, bootstrapped.
+    /// 95 %.
     case interval(Interval)
+    /// How likely a difference as large is where there is none.
+    case probability(Double)
     /// Of repeats, around their median.
     case quartiles(Interval)
     case standardError(Double)
@@ -62,17 +64,24 @@ extension ReportCell: ExpressibleByStringInterpolation {
     return ReportCell(.number(value, format), interval.map(Uncertainty.interval), marks: marks)
   }
 
-  /// The median, with its quartiles where there was more than one repeat.
-  static func median(_ spread: Spread?, _ format: NumberFormat) -> ReportCell {
+  /// The median, with its interval where it has one, else its quartiles where there was more than one repeat.
+  static func median(
+    _ spread: Spread?, _ format: NumberFormat, marks: [Mark] = []
+  ) -> ReportCell {
     guard let spread else { return .missing }
     let quartiles = Interval(low: spread.lowerQuartile, high: spread.upperQuartile)
     return ReportCell(
-      .number(spread.median, format), spread.count > 1 ? .quartiles(quartiles) : nil)
+      .number(spread.median, format),
+      spread.interval.map(Uncertainty.interval)
+        ?? (spread.count > 1 ? .quartiles(quartiles) : nil), marks: marks)
   }
 
   static func difference(_ difference: PairedDifference?) -> ReportCell {
     guard let difference else { return .missing }
-    return .number(difference.mean, difference.format, difference.interval)
+    let probability = difference.figure == .score ? difference.pValue : nil
+    return ReportCell(
+      .number(difference.mean, difference.format),
+      difference.interval.map(Uncertainty.interval) ?? probability.map(Uncertainty.probability))
   }
 }
 
@@ -89,6 +98,7 @@ extension ReportCell {
       var text = format.text(value) + marks.map(\.symbol).joined()
       switch uncertainty {
       case .interval(let interval): text += " " + format.text(interval)
+      case .probability(let p): text += " (p \(NumberFormat.significant.text(p)))"
       case .quartiles(let range): text += " (\(format.text(range.low))–\(format.text(range.high)))"
       case .standardError(let error): text += " ± \(format.text(error))"
       case nil: break
@@ -100,13 +110,14 @@ extension ReportCell {
 
 /// What a reader must know of a figure before using it.
 public enum Mark: Sendable, Hashable, CaseIterable {
-  case looksAhead, readsFuture, atChance
+  case looksAhead, readsFuture, atChance, unsteady
 
   public var symbol: String {
     switch self {
     case .looksAhead: "†"
     case .readsFuture: "§"
     case .atChance: "‡"
+    case .unsteady: "¶"
     }
   }
 
@@ -122,6 +133,9 @@ public enum Mark: Sendable, Hashable, CaseIterable {
     case .atChance:
       "Full attention is at chance: its score is 0, or its interval reaches the score of somebody who guesses. "
         + "Differences there mean nothing."
+    case .unsteady:
+      "Full attention timed twice in these rounds differs from itself beyond the interval: the machine was not steady, "
+        + "and ratios of this group may be off by as much."
     }
   }
 
@@ -131,6 +145,7 @@ public enum Mark: Sendable, Hashable, CaseIterable {
     case .looksAhead: "The selection saw the tokens that are scored; compare the continuation."
     case .readsFuture: "Reads the future: an oracle, which bounds methods and is none."
     case .atChance: "Full attention scores no better than guessing: differences mean nothing."
+    case .unsteady: "The machine was not steady: full differs from itself beyond the interval."
     }
   }
 }

@@ -79,8 +79,10 @@ extension ColumnRule where Subject == AnalysedRow {
     Self(name, unit: "ms", .lower) { .median($0.times[figure], .milliseconds) }
   }
 
-  /// The median ratio to full and its quartiles; nothing for full itself.
+  /// The median ratio to full and its interval; of full itself its second run's, which should be 1.
   static func ratio(_ name: String, _ figure: TimeFigure) -> Self {
-    Self(name, .lower) { $0.row.isFull ? .missing : .median($0.ratios[figure], .fixed(3)) }
+    Self(name, .lower) {
+      .median($0.ratios[figure], .fixed(3), marks: $0.isUnsteady ? [.unsteady] : [])
+    }
   }
 }

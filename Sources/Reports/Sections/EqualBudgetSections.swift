@@ -14,14 +14,14 @@ extension ExperimentAnalysis {
         ] + Self.budgetFigures.map { $0.of(\.analysed) } + [
           .init("to full") { .difference($0.analysed.difference) },
           .init("to the reference") { $0.isReference ? "reference" : .difference($0.toReference) },
-          ColumnRule<AnalysedRow>.figure("units", .unitCount, .count).of(\.analysed),
+          .words("over") { .text($0.analysed.clusters) },
         ]
       return ReportSection(
         title: use.title,
         text: [
           use.explanation
             + " Difference to full and to the reference (the strategy whose use is matched): paired, on "
-            + "the same units, in nats a token or as score. Of one budget the best comes first."
+            + "the same windows or prompts, in nats a token or as score. Of one budget the best comes first."
         ], tables: [ReportTable(budgetGroups(of: use).flatMap(\.budgetedRows), columns)])
     }
   }
@@ -63,21 +63,44 @@ extension ExperimentAnalysis {
     }
   }
 
-  /// Methods that lose more than a control at the same budget, beyond the interval.
+  /// Methods that lose more than a control at the same budget, beyond chance: at single tasks, and over the texts or
+  /// tasks of a family together.
   var worseThanControl: [String] {
-    BudgetedUse.allCases.flatMap(budgetGroups).flatMap { group -> [String] in
-      guard let control = group.rows.first(where: { $0.cell.strategyRole == .control }) else {
-        return []
-      }
-      let others = group.rows.filter { !$0.row.isFull && $0.cell.strategyRole != .control }
-      return others.compactMap { row in
-        guard let found = PairedDifference(from: control.row, to: row.row), found.verdict > 0 else {
-          return nil
+    let pairs = BudgetedUse.allCases.flatMap(budgetGroups)
+      .flatMap { group -> [(control: AnalysedRow, method: AnalysedRow)] in
+        guard let control = group.rows.first(where: { $0.cell.strategyRole == .control }) else {
+          return []
         }
-        return "worse than \(control.cell.strategy) at the same budget: \(row.place), "
-          + "\(ReportCell.difference(found).plainText) to \(control.label)"
+        return group.rows.filter { !$0.row.isFull && $0.cell.strategyRole != .control }
+          .map { (control, $0) }
       }
+    let single = pairs.map { ([$0], $0.method.place) }
+    let pooled = pairs.grouped { ControlledPair(Pool.Key($0.method), $0.control, $0.method) }
+      .filter { $0.elements.count > 1 }
+      .map {
+        ($0.elements, "\($0.key.method), \($0.key.pool.model), \($0.elements.count) tasks together")
+      }
+    return (single + pooled).compactMap { pairs, place in
+      guard
+        let found = PairedDifference(from: pairs.map(\.control), to: pairs.map(\.method)),
+        found.verdict > 0
+      else { return nil }
+      return "worse than \(pairs[0].control.cell.strategy) at the same budget: \(place), "
+        + "\(ReportCell.difference(found).plainText) to \(pairs[0].control.label)"
     }.uniqued
+  }
+}
+
+/// What the cells of a method and of its control have in common over several tasks.
+private struct ControlledPair: Hashable {
+  let pool: Pool.Key
+  let control: String
+  let method: String
+
+  init(_ pool: Pool.Key, _ control: AnalysedRow, _ method: AnalysedRow) {
+    self.pool = pool
+    self.control = control.label
+    self.method = method.label
   }
 }
 
@@ -169,9 +192,6 @@ extension AnalysedRow {
     return collect(cell.strategyParameters).uniqued
   }
 
-  /// What is lost against full: less is better, for likelihoods and scores alike.
-  fileprivate var loss: Double {
-    guard let difference else { return row.isFull ? 0 : .infinity }
-    return difference.figure == .score ? -difference.mean : difference.mean
-  }
+  /// What is lost against full.
+  fileprivate var loss: Double { difference?.loss ?? (row.isFull ? 0 : .infinity) }
 }

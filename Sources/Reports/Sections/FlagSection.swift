@@ -6,9 +6,9 @@ extension ExperimentAnalysis {
 
   /// One sentence for each; empty where nothing is wrong.
   public var flags: [String] {
-    rows.flatMap { impossible($0) } + passedOracles + worseThanControl + flippedOrders + atChance
-      + risingErrors
-      + fewUnits + mixedProvenance + gaps
+    rows.flatMap { impossible($0) } + betterThanFull + passedOracles + worseThanControl
+      + flippedOrders + atChance + risingErrors + fewClusters + unsteadyGroups + mixedProvenance
+      + gaps
   }
 
   private var atChance: [String] {
@@ -29,12 +29,6 @@ extension ExperimentAnalysis {
     guard !analysed.row.isFull else { return [] }
     let three = NumberFormat.fixed(3)
     var flags: [String] = []
-    if let difference = analysed.difference, difference.verdict < 0 {
-      flags.append(
-        "better than full beyond its interval, which a sparse method should not be: \(analysed.place), "
-          + "\(difference.figure == .score ? "score" : "negative log-likelihood") "
-          + ReportCell.difference(difference).plainText)
-    }
     if let ratio = analysed.row[.boundRatio], ratio > Self.boundTolerance {
       flags.append(
         "error above its theoretical bound: \(analysed.place), bound ratio \(three.text(ratio))")
@@ -87,17 +81,33 @@ extension ExperimentAnalysis {
     return differing.count == 1 && differing.isSubset(of: ["budget", "threshold"])
   }
 
-  private var fewUnits: [String] {
-    let seen = rows.compactMap { analysed -> String? in
-      guard let count = analysed.difference?.unitCount, count < Bootstrap.leastUnits else {
-        return nil
-      }
-      return "\(analysed.task) (\(count))"
+  /// At single tasks and over all texts together.
+  private var betterThanFull: [String] {
+    let single = rows.compactMap { row in row.difference.map { (row.place, $0) } }
+    let pooled = pools.filter(\.isPool).flatMap(\.pooledStrategies).map {
+      ("\($0.label), \($0.pool.key.model), \($0.pool.title)", $0.toFull)
+    }
+    return (single + pooled).filter { $0.1.verdict < 0 }.map { place, difference in
+      "better than full beyond chance, which a sparse method should not be: \(place), "
+        + "\(difference.figure == .score ? "score" : "negative log-likelihood") "
+        + ReportCell.difference(difference).plainText
+    }
+  }
+
+  /// Likelihoods without an interval: of single texts where no pool of theirs has one, and of pools.
+  private var fewClusters: [String] {
+    let seen = pools.compactMap { pool -> String? in
+      guard let full = pool.full, let difference = pool.difference(from: full, to: full),
+        difference.figure == .negativeLogLikelihood, difference.standardError == nil
+      else { return nil }
+      return "\(pool.title) (\(difference.clusters))"
     }.uniqued
     return seen.isEmpty
       ? []
       : [
-        "fewer than \(Bootstrap.leastUnits) units, so no intervals: \(seen.joined(separator: ", "))"
+        "fewer than \(PairedDifference.ClusterKind.window.least) windows of a text, or fewer than "
+          + "\(PairedDifference.ClusterKind.text.least) texts, so no intervals: "
+          + seen.joined(separator: ", ")
       ]
   }
 

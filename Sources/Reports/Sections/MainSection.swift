@@ -9,24 +9,27 @@ extension ExperimentAnalysis {
         .init("perplexity ratio", .lower) {
           .number($0.row[.perplexityRatio], .fixed(3), $0.difference?.perplexityRatioInterval)
         },
-        .figure("score", .score, .fixed(2)),
+        .init("score", .higher) { analysed in
+          .number(analysed.row[.score], .fixed(2), ScoreMean(analysed.row.units)?.interval)
+        },
         .init("score difference", .higher) { analysed in
           guard let difference = analysed.difference, difference.figure == .score else {
             return .missing
           }
-          return .number(difference.mean, .signed(2), difference.interval)
+          return .difference(difference)
         },
         .figure("KV cache", .kvCacheResidentBytes, .mebibytes),
         .figure("KV cache ratio", .kvCacheResidentBytesRatio, .fixed(3)),
         .time("first token", .timeToFirstToken), .ratio("first token ratio", .timeToFirstToken),
         .time("next token", .timePerOutputToken), .ratio("next token ratio", .timePerOutputToken),
-        .figure("units", .unitCount, .count), .figure("repeats", .repeatCount, .count),
+        .init("clusters") { $0.clusters.isEmpty ? .missing : .text($0.clusters) }, .figure("repeats", .repeatCount, .count),
       ]
     return ReportSection(
       title: "Comparison",
       text: [
         "Output error and dropped mass: isolated, in the prefill, mean over samples, layers and query heads. First "
-          + "token and next token: timeToFirstToken and timePerOutputToken, median over repeats."
+          + "token and next token: timeToFirstToken and timePerOutputToken, median over repeats. Clusters are what intervals "
+          + "and tests count: windows of the text, or prompts."
       ],
       tables: [ReportTable(rows, columns)])
   }

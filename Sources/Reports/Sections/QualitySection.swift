@@ -9,21 +9,23 @@ extension ColumnRule where Subject == PairedDifference {
       .init(second) { .number($0.second, .fixed($0.decimals)) },
       .init("difference") { .number($0.mean, $0.format) },
       .init("95 % interval") { difference in
-        difference.interval.map { ReportCell(.interval($0, difference.format)) }
-          ?? "none (\(difference.unitCount) units)"
+        if let interval = difference.interval {
+          return ReportCell(.interval(interval, difference.format))
+        }
+        return difference.figure == .score ? .missing : "none (\(difference.clusters))"
       },
       .init("perplexity ratio", .lower) {
         .number($0.perplexityRatio, .fixed(4), $0.perplexityRatioInterval)
       },
-      .init("units up / down / same") { "\($0.signs.up) / \($0.signs.down) / \($0.signs.ties)" },
-      .init("sign test p") { .number($0.signs.pValue, .significant) },
-      .init("samples") { .count($0.sampleCount) },
+      .init("p") { .number($0.pValue, .significant) },
+      .words("over") { .text($0.clusters) },
+      .init("up / down / same") { "\($0.up) / \($0.down) / \($0.same)" },
     ]
   }
 }
 
 extension ExperimentAnalysis {
-  /// Quality against full on the same units, with intervals and sign tests.
+  /// Quality against full on the same windows or prompts, cell by cell.
   var qualitySection: ReportSection {
     typealias Compared = (analysed: AnalysedRow, difference: PairedDifference)
     let compared = rows.compactMap { row in row.difference.map { (row, $0) as Compared } }
@@ -34,13 +36,16 @@ extension ExperimentAnalysis {
     ]
     let columns: [ColumnRule<Compared>] =
       ColumnRule.names.map { $0.of(\.analysed) }
+      + [.words("contrast") { [primary = primaryLabels] in primary.word($0.analysed) }]
       + ColumnRule.paired("full", "strategy").map { $0.of(\.difference) }
       + figures.map { $0.of(\.analysed) }
     return ReportSection(
       title: "Quality against full",
       text: [
-        "Difference: strategy minus full, unit by unit (a segment of 64 scored tokens, or a prompt). Figures of the "
-          + "propagated setting."
+        "Difference: strategy minus full, text by text or task by task; all texts together stand below. It generalises over "
+          + "what stands in the column \"over\": other windows of the same text, other prompts of the same task. p: Student's t "
+          + "on windows; for scores McNemar's exact test, or sign flips. Not corrected for the number of strategies. Figures of "
+          + "the propagated setting."
       ], tables: [ReportTable(compared, columns)])
   }
 }

@@ -1,39 +1,97 @@
+import Foundation
 import Records
+
+/// A column of the summary: one task, or the texts or tasks of a family together.
+private struct SummaryTask: Hashable {
+  /// `perplexity/continuation`
+  let kind: String
+  /// What stands behind the kind: the task's own parameters, or how many tasks they are.
+  let rest: String
+  /// By their labels; more than one where they are taken together.
+  let tasks: [String]
+  let isScored: Bool
+
+  var isPool: Bool { tasks.count > 1 }
+
+  /// `perplexity` above `continuation, 5 texts`, `passkey` above `score`.
+  var heading: String {
+    let parts = (kind + rest).split(separator: "/", maxSplits: 1).map(String.init)
+    let below = parts.dropFirst() + (isScored ? ["score"] : [])
+    return "\(parts[0])\n\(below.joined(separator: " "))"
+  }
+}
 
 /// A strategy at one length, task by task: a line of the summary.
 private struct SummaryLine {
   let rows: [AnalysedRow]
+  let pools: [Pool]
+
+  var label: String { rows[0].label }
 
   /// Of the first task that has it.
   func figure(_ column: ComparisonColumn, _ format: NumberFormat) -> ReportCell {
     .number(rows.lazy.compactMap { $0.row[column] }.first, format)
   }
 
-  /// The score or the perplexity, with full's interval of the difference laid around full's own.
-  func quality(of task: String, isScored: Bool) -> ReportCell {
-    guard let row = rows.first(where: { $0.task == task }) else { return .missing }
-    if row.row.failure != nil { return "failed" }
-    let perplexity = row.row[.perplexity]
-    let interval: Interval? = row.difference.flatMap { difference in
-      if difference.figure == .score {
-        return difference.interval?.map { difference.first + $0 }
-      }
-      return difference.perplexityRatioInterval?.map { ratio in
-        ratio * (perplexity ?? 0) / (difference.perplexityRatio ?? 1)
-      }
+  /// The score, or the perplexity with the interval of the difference to full laid around it.
+  func quality(of task: SummaryTask) -> ReportCell {
+    let own = rows.filter { task.tasks.contains($0.task) }
+    guard let row = own.first else { return .missing }
+    if own.contains(where: { $0.row.failure != nil }) { return "failed" }
+    let marks =
+      (row.looksAhead ? [Mark.looksAhead] : []) + (row.isAtChance ? [Mark.atChance] : [])
+    if task.isPool {
+      guard let difference = pooled(task) else { return .missing }
+      return Self.cell(difference, value: nil, marks)
     }
-    return .number(
-      isScored ? row.row[.score] : perplexity, .fixed(2), interval,
-      marks: (row.looksAhead ? [.looksAhead] : []) + (row.isAtChance ? [.atChance] : []))
+    return row.difference.map {
+      Self.cell($0, value: row.row[task.isScored ? .score : .perplexity], marks)
+    } ?? .number(row.row[task.isScored ? .score : .perplexity], .fixed(2), marks: marks)
+  }
+
+  /// - Parameter value: in place of the mean over the clusters.
+  private static func cell(
+    _ difference: PairedDifference, value: Double?, _ marks: [Mark]
+  ) -> ReportCell {
+    if difference.figure == .score {
+      return .number(value ?? difference.second, .fixed(2), marks: marks)
+    }
+    let shown = value ?? exp(difference.second)
+    let interval = difference.perplexityRatioInterval?.map {
+      $0 * shown / (difference.perplexityRatio ?? 1)
+    }
+    return .number(shown, .fixed(2), interval, marks: marks)
+  }
+
+  private func pooled(_ task: SummaryTask) -> PairedDifference? {
+    pool(task).flatMap { pool in
+      pool.full.flatMap { pool.difference(from: $0, to: label) }
+    }
+  }
+
+  private func pool(_ task: SummaryTask) -> Pool? {
+    pools.first { $0.isPool && $0.key.kind == task.kind && $0.cells(of: label) != nil }
+  }
+
+  /// The text at which the strategy loses most, and what.
+  func worst(_ task: SummaryTask) -> ReportCell {
+    let found = pool(task)?.pooledStrategies.first { $0.label == label }
+    return found.map { .text($0.worstText) } ?? .missing
   }
 }
 
 extension ExperimentAnalysis {
   /// The main comparison for a quick look: a line for each strategy at each length.
   var summarySection: ReportSection {
-    let tasks = rows.map(\.task).uniqued
+    let tasks = summaryTasks
     let lines = rows.groupedByNames { [$0.cell.model, "\($0.cell.contextLength)", $0.label] }
-      .map { SummaryLine(rows: $0) }
+      .map { [pools] rows in
+        SummaryLine(
+          rows: rows,
+          pools: pools.filter {
+            $0.key.model == rows[0].cell.model && $0.key.contextLength == rows[0].cell.contextLength
+          })
+      }
     func figure(
       _ name: String, _ column: ComparisonColumn, _ format: NumberFormat
     ) -> ColumnRule<SummaryLine> {
@@ -46,11 +104,11 @@ extension ExperimentAnalysis {
           return "\(cell.model), \(NumberFormat.count(cell.contextLength)) tokens"
         },
         .words("\nstrategy") {
-          .text($0.rows[0].label, marks: $0.rows[0].cell.readsFuture ? [.readsFuture] : [])
+          .text($0.label, marks: $0.rows[0].cell.readsFuture ? [.readsFuture] : [])
         },
         figure("output\nerror", .relativeOutputError, .significant),
         figure("dropped\nmass", .droppedMass, .significant),
-      ] + tasks.map(taskColumn) + [
+      ] + tasks.flatMap(Self.columns) + [
         figure("1st tok\n÷full", .timeToFirstTokenRatio, .fixed(2)),
         figure("next tok\n÷full", .timePerOutputTokenRatio, .fixed(2)),
         figure("KV\nMiB", .kvCacheResidentBytes, .mebibytes),
@@ -62,22 +120,43 @@ extension ExperimentAnalysis {
     return section
   }
 
-  /// `perplexity` above `continuation ↓`, `passkey` above `score ↑`.
-  private func taskColumn(_ task: String) -> ColumnRule<SummaryLine> {
-    let parts = task.split(separator: "/", maxSplits: 1).map(String.init)
-    let isScored = rows.contains { $0.task == task && $0.row[.score] != nil }
-    let below = parts.dropFirst() + (isScored ? ["score"] : [])
-    return ColumnRule(
-      "\(parts[0])\n\(below.joined(separator: " "))", isScored ? .higher : .lower
-    ) { $0.quality(of: task, isScored: isScored) }
+  /// The tasks in the order of the rows, those that any pool takes together as one.
+  private var summaryTasks: [SummaryTask] {
+    rows.map { row -> SummaryTask in
+      let isScored = rows.contains { $0.task == row.task && $0.row[.score] != nil }
+      let pool = pools.first { $0.isPool && $0.tasks.contains(row.row.planned.fullIdentity) }
+      guard let pool, let full = pool.full, let cells = pool.cells(of: full) else {
+        let kind = row.cell.taskProtocol.map { "\(row.cell.task)/\($0)" } ?? row.cell.task
+        return SummaryTask(
+          kind: kind, rest: String(row.task.dropFirst(kind.count)), tasks: [row.task],
+          isScored: isScored)
+      }
+      return SummaryTask(
+        kind: pool.key.kind, rest: isScored ? "" : ", \(cells.count) texts",
+        tasks: cells.map(\.task), isScored: isScored)
+    }.uniqued
   }
 
-  private func notes(on tasks: [String], marks: [Mark]) -> [String] {
-    let first =
-      tasks.count > 1 ? "Errors, times and KV cache are \(tasks[0])'s where it has them. " : ""
+  /// What it comes to and, of texts, the worst.
+  private static func columns(_ task: SummaryTask) -> [ColumnRule<SummaryLine>] {
+    let quality = ColumnRule<SummaryLine>(task.heading, task.isScored ? .higher : .lower) {
+      $0.quality(of: task)
+    }
+    guard task.isPool else { return [quality] }
     return [
-      first + "± half of the 95 % interval of the difference to full, paired over units; none for "
-        + "fewer than \(Bootstrap.leastUnits) units."
+      quality, ColumnRule("worst\n\(task.isScored ? "task" : "text, nats")") { $0.worst(task) },
+    ]
+  }
+
+  private func notes(on tasks: [SummaryTask], marks: [Mark]) -> [String] {
+    let first =
+      tasks.count > 1 || tasks.contains(where: \.isPool)
+      ? "Errors, times and KV cache are those of \(tasks[0].tasks[0]) where it has them. " : ""
+    return [
+      first
+        + "± half of the 95 % interval of the difference to full, over windows, or over texts; none for "
+        + "fewer than \(PairedDifference.ClusterKind.window.least) windows, or "
+        + "\(PairedDifference.ClusterKind.text.least) texts."
     ] + marks.map { "\($0.symbol) \($0.shortFootnote)" }
   }
 }

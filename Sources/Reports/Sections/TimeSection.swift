@@ -37,21 +37,28 @@ extension ExperimentAnalysis {
       title: "Time",
       text: [
         "Medians over the repeats of a cell's newest timing group, stages of the prefill, then stages per decode "
-          + "token. Ratios are formed repeat by repeat inside the group, then the median."
+          + "token. Ratios are formed repeat by repeat inside the group: their median, and from 8 repeats on the 95 % interval of "
+          + "signed ranks in square brackets. The ratio of full is that of its second run in each round to its first: its "
+          + "interval should hold 1."
       ],
       tables: [prefill, decode], items: crossovers)
   }
 
-  /// The shortest context from which on a strategy's first token is ahead of full's.
+  /// The shortest context from which on a strategy's first token is ahead of full's, beyond the interval of the ratio.
   private var crossovers: [String] {
     rows.filter { !$0.row.isFull && $0.ratios[.timeToFirstToken] != nil }
       .groupedByNames { [$0.label, $0.cell.model, $0.task] }.compactMap { rows in
         guard rows.count > 1 else { return nil }
-        let ahead = rows.sorted { $0.cell.contextLength < $1.cell.contextLength }.reversed()
-          .prefix { ($0.ratios[.timeToFirstToken]?.range.high ?? 1) < 1 }.last
-        let text =
-          ahead.map { "from \(NumberFormat.count($0.cell.contextLength)) tokens on" }
-          ?? "not reached"
+        let text: String
+        if rows.contains(where: { $0.ratios[.timeToFirstToken]?.interval == nil }) {
+          text = "not known, fewer than \(SignedRank.leastValues) repeats"
+        } else {
+          let ahead = rows.sorted { $0.cell.contextLength < $1.cell.contextLength }.reversed()
+            .prefix { ($0.ratios[.timeToFirstToken]?.interval?.high ?? 1) < 1 }.last
+          text =
+            ahead.map { "from \(NumberFormat.count($0.cell.contextLength)) tokens on" }
+            ?? "not reached"
+        }
         return "Crossover length of the first token, \(rows[0].label), "
           + "\(rows[0].cell.model), \(rows[0].task): \(text)"
       }

@@ -1,7 +1,12 @@
 import Foundation
 import Records
 
-/// What differs between two cells on the same units: mean, interval and sign test.
+/// What differs between two strategies on the same clusters: the mean, an interval or a probability, and what they
+/// generalise over.
+///
+/// A *cluster* is what was drawn: segments of a window, and windows of a text, are like each other, so they count as
+/// one. All clusters weigh alike. For likelihoods the interval is Student's t on the clusters' differences; for scores
+/// an exact test says whether prompts differ.
 public struct PairedDifference: Codable, Sendable, Hashable {
   public enum Figure: String, Codable, Sendable, Hashable {
     /// Nats per scored token; positive is worse.
@@ -10,39 +15,102 @@ public struct PairedDifference: Codable, Sendable, Hashable {
     case score
   }
 
+  /// What one of the independent values is, and so what a conclusion holds for: other windows of this text, other
+  /// texts, other prompts.
+  public enum ClusterKind: String, Codable, Sendable, Hashable {
+    case window, text, prompt
+
+    /// With fewer clusters there is no interval; prompts have an exact test instead.
+    var least: Int {
+      switch self {
+      case .window: 8
+      case .text: 4
+      case .prompt: .max
+      }
+    }
+  }
+
   public var figure: Figure
-  /// Of all paired units: per token, or per prompt.
+  public var clusterKind: ClusterKind
+  public var clusterCount: Int
+  /// Means over the clusters: per token, or per prompt.
   public var first: Double
   public var second: Double
   /// second − first.
   public var mean: Double
-  /// Nil for fewer than 8 units.
-  public var interval: Interval?
-  public var signs: SignTest
+  /// Of the mean; nil for fewer than 8 windows, for fewer than 4 texts, and for prompts.
+  public var standardError: Double?
+  /// How likely a mean at least as far from 0 is without a true difference, on either side: Student's t; for scores
+  /// McNemar's exact test, or sign flips where scores are not 0 or 1. Nil where there is neither.
+  public var pValue: Double?
+  /// Clusters whose difference is above 0, below it, and 0.
+  public var up: Int
+  public var down: Int
+  public var same: Int
   public var unitCount: Int
-  public var sampleCount: Int
+  /// Windows of the text that has the fewest; nil unless clusters are texts.
+  public var leastWindows: Int?
   /// Units that only one of the two has, left out.
   public var unpairedCount: Int
 
-  /// Pairs units by sample and index; nil where no pair has the figure.
-  public init?(
-    of figure: Figure, from first: [ScoredUnit], to second: [ScoredUnit], seed: Int = 0
-  ) {
-    let pairs = Self.pairs(of: figure, first, second)
-    guard !pairs.isEmpty else { return nil }
-    let weight = pairs.reduce(0) { $0 + $1.weight }
+  /// From clusters with a value on both sides; nil without any.
+  init?(_ figure: Figure, _ clusters: [PairedCluster], kind: ClusterKind, unpaired: Int = 0) {
+    guard !clusters.isEmpty else { return nil }
+    let count = Double(clusters.count)
+    let differences = clusters.map { $0.second - $0.first }
+    let mean = differences.reduce(0, +) / count
     self.figure = figure
-    self.first = pairs.reduce(0) { $0 + $1.first } / weight
-    self.second = pairs.reduce(0) { $0 + $1.second } / weight
-    mean = pairs.reduce(0) { $0 + ($1.second - $1.first) } / weight
-    interval = Bootstrap(seed: seed).interval(
-      of: pairs.map {
-        Bootstrap.Unit(stratum: $0.sample, value: $0.second - $0.first, weight: $0.weight)
-      })
-    signs = SignTest(pairs.map { $0.second - $0.first })
-    unitCount = pairs.count
-    sampleCount = Set(pairs.map(\.sample)).count
-    unpairedCount = first.count + second.count - 2 * pairs.count
+    clusterKind = kind
+    clusterCount = clusters.count
+    first = clusters.reduce(0) { $0 + $1.first } / count
+    second = clusters.reduce(0) { $0 + $1.second } / count
+    self.mean = mean
+    up = differences.count { $0 > 0 }
+    down = differences.count { $0 < 0 }
+    same = clusters.count - up - down
+    unitCount = clusters.reduce(0) { $0 + $1.unitCount }
+    leastWindows = kind == .text ? clusters.map(\.windowCount).min() : nil
+    unpairedCount = unpaired
+    if figure == .score {
+      let isSolvedOrNot = clusters.allSatisfy { $0.first.isZeroOrOne && $0.second.isZeroOrOne }
+      pValue =
+        isSolvedOrNot
+        ? ScoreTests.mcNemar(won: up, lost: down) : ScoreTests.signFlip(differences)
+    } else if clusters.count >= kind.least {
+      let squares = differences.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+      let error = (squares / (count - 1) / count).squareRoot()
+      standardError = error
+      pValue =
+        mean == 0
+        ? 1
+        : StudentT(degrees: clusters.count - 1).twoSidedProbability(of: mean / error)
+    }
+  }
+
+  /// Of two cells: a cluster is a window, or a prompt. Nil where no units are in common.
+  public init?(of figure: Figure, from first: [ScoredUnit], to second: [ScoredUnit]) {
+    let (clusters, unpaired) = PairedCluster.all(of: figure, from: first, to: second)
+    self.init(
+      figure, clusters, kind: figure == .score ? .prompt : .window, unpaired: unpaired)
+  }
+
+  /// Of the same cells of two strategies, one a text or a task: for likelihoods each text is a cluster; prompts stay
+  /// prompts. Nil unless each text, or one of the tasks, has units in common.
+  init?(from first: [AnalysedRow], to second: [AnalysedRow]) {
+    guard let figure = second.first.flatMap({ Self.figure(of: $0.row.units) }) else { return nil }
+    let cells = zip(first, second).map {
+      PairedCluster.all(of: figure, from: $0.row.units, to: $1.row.units)
+    }
+    let unpaired = cells.reduce(0) { $0 + $1.unpaired }
+    if figure == .score || cells.count == 1 {
+      self.init(
+        figure, cells.flatMap(\.clusters), kind: figure == .score ? .prompt : .window,
+        unpaired: unpaired)
+    } else {
+      let texts = cells.compactMap { PairedCluster(meanOf: $0.clusters) }
+      guard texts.count == cells.count else { return nil }
+      self.init(figure, texts, kind: .text, unpaired: unpaired)
+    }
   }
 
   /// Of the figure that the second cell has; nil without units in common.
@@ -51,16 +119,24 @@ public struct PairedDifference: Codable, Sendable, Hashable {
     self.init(of: figure, from: first.units, to: second.units)
   }
 
-  /// How many decimals the figure is shown with.
-  var decimals: Int { figure == .score ? 3 : 4 }
-
-  /// Of the difference and its interval.
-  var format: NumberFormat { .signed(decimals) }
-
   /// The figure that the units of a cell have: a likelihood, or else a score.
   public static func figure(of units: [ScoredUnit]) -> Figure? {
     if units.contains(where: { $0.negativeLogLikelihood != nil }) { return .negativeLogLikelihood }
     return units.contains { $0.score != nil } ? .score : nil
+  }
+}
+
+// MARK: - What it says
+
+extension PairedDifference {
+  /// 95 %; nil without a standard error.
+  public var interval: Interval? { interval(level: 0.95) }
+
+  func interval(level: Double) -> Interval? {
+    standardError.map { error in
+      let half = error * StudentT(degrees: clusterCount - 1).halfWidth(covering: level)
+      return Interval(low: mean - half, high: mean + half)
+    }
   }
 
   /// Perplexity of the second over the first; nil for scores.
@@ -68,47 +144,109 @@ public struct PairedDifference: Codable, Sendable, Hashable {
     figure == .negativeLogLikelihood ? exp(mean) : nil
   }
 
-  public var perplexityRatioInterval: Interval? {
-    figure == .negativeLogLikelihood ? interval?.map { exp($0) } : nil
+  public var perplexityRatioInterval: Interval? { interval?.map { exp($0) } }
+
+  /// -1 where the second is better, 1 where it is worse, 0 where that is not decided.
+  public var verdict: Int { verdict(pValue: pValue) }
+
+  /// By a corrected probability. Texts of fewer than 8 windows are known but roughly: there the sign has to be the same in
+  /// all of them but one as well.
+  func verdict(pValue: Double?) -> Int {
+    guard let pValue, pValue <= 0.05, mean != 0 else { return 0 }
+    if let leastWindows, leastWindows < ClusterKind.window.least, !isSameInAllButOne { return 0 }
+    return (mean > 0) == (figure == .negativeLogLikelihood) ? 1 : -1
   }
 
-  /// -1 where the second is better beyond the interval, 1 where it is worse, 0 otherwise.
-  public var verdict: Int {
-    guard let interval else { return 0 }
-    let direction = figure == .negativeLogLikelihood ? 1 : -1
-    if interval.low > 0 { return direction }
-    return interval.high < 0 ? -direction : 0
+  /// Whether no more than one cluster goes against the rest.
+  var isSameInAllButOne: Bool { max(up, down) >= clusterCount - 1 }
+
+  /// How many decimals the figure is shown with.
+  var decimals: Int { figure == .score ? 3 : 4 }
+
+  /// Of the difference and its interval.
+  var format: NumberFormat { .signed(decimals) }
+
+  /// `12 windows`, `1 text`
+  var clusters: String {
+    "\(clusterCount) \(clusterKind.rawValue)\(clusterCount == 1 ? "" : "s")"
+  }
+}
+
+/// What two strategies gave on one cluster.
+struct PairedCluster: Hashable {
+  /// Per token, or per prompt.
+  var first: Double
+  var second: Double
+  var unitCount: Int
+  /// Of a text.
+  var windowCount = 1
+
+  /// Each cluster weighs alike; nil without any.
+  init?(meanOf clusters: [PairedCluster]) {
+    guard !clusters.isEmpty else { return nil }
+    let count = Double(clusters.count)
+    self.init(
+      first: clusters.reduce(0) { $0 + $1.first } / count,
+      second: clusters.reduce(0) { $0 + $1.second } / count,
+      unitCount: clusters.reduce(0) { $0 + $1.unitCount }, windowCount: clusters.count)
   }
 
-  private struct Pair {
-    var sample: Int
-    var first: Double
-    var second: Double
-    var weight: Double
+  init(first: Double, second: Double, unitCount: Int, windowCount: Int = 1) {
+    self.first = first
+    self.second = second
+    self.unitCount = unitCount
+    self.windowCount = windowCount
+  }
+
+  /// One for each sample (a window or a prompt) in which the two have units in common, over these units; and how many
+  /// units only one of them has.
+  static func all(
+    of figure: PairedDifference.Figure, from first: [ScoredUnit], to second: [ScoredUnit]
+  ) -> (clusters: [PairedCluster], unpaired: Int) {
+    var others: [Place: Double] = [:]
+    for unit in second { others[Place(unit)] = unit.value(of: figure) }
+    var places: [Int: Int] = [:]
+    var sums: [(first: Double, second: Double, weight: Double, units: Int)] = []
+    for unit in first {
+      guard let own = unit.value(of: figure), let other = others[Place(unit)], unit.tokens > 0
+      else { continue }
+      let place = places[unit.sample] ?? sums.count
+      if place == sums.count {
+        places[unit.sample] = place
+        sums.append((0, 0, 0, 0))
+      }
+      sums[place].first += own
+      sums[place].second += other
+      sums[place].weight += figure == .score ? 1 : Double(unit.tokens)
+      sums[place].units += 1
+    }
+    let clusters = sums.map {
+      PairedCluster(
+        first: $0.first / $0.weight, second: $0.second / $0.weight, unitCount: $0.units)
+    }
+    let paired = sums.reduce(0) { $0 + $1.units }
+    return (clusters, first.count + second.count - 2 * paired)
   }
 
   private struct Place: Hashable {
     var sample: Int
     var index: Int
     var tokens: Int
-  }
 
-  private static func pairs(
-    of figure: Figure, _ first: [ScoredUnit], _ second: [ScoredUnit]
-  ) -> [Pair] {
-    func value(_ unit: ScoredUnit) -> Double? {
-      figure == .score ? unit.score : unit.negativeLogLikelihood
-    }
-    var others: [Place: Double] = [:]
-    for unit in second {
-      others[Place(sample: unit.sample, index: unit.index, tokens: unit.tokens)] = value(unit)
-    }
-    return first.compactMap { unit in
-      let place = Place(sample: unit.sample, index: unit.index, tokens: unit.tokens)
-      guard let own = value(unit), let other = others[place], unit.tokens > 0 else { return nil }
-      return Pair(
-        sample: unit.sample, first: own, second: other,
-        weight: figure == .score ? 1 : Double(unit.tokens))
+    init(_ unit: ScoredUnit) {
+      sample = unit.sample
+      index = unit.index
+      tokens = unit.tokens
     }
   }
+}
+
+extension ScoredUnit {
+  fileprivate func value(of figure: PairedDifference.Figure) -> Double? {
+    figure == .score ? score : negativeLogLikelihood
+  }
+}
+
+extension Double {
+  var isZeroOrOne: Bool { self == 0 || self == 1 }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import Records
 
 /// Median and quartiles of repeated measurements, or of their ratios.
@@ -5,23 +6,24 @@ public struct Spread: Codable, Sendable, Hashable {
   public var median: Double
   public var lowerQuartile: Double
   public var upperQuartile: Double
-  public var minimum: Double
-  public var maximum: Double
   public var count: Int
-  /// Of the median; nil for fewer than 8 values.
+  /// Of a ratio, 95 %; nil for fewer than 8 repeats, and for times that stand alone.
   public var interval: Interval?
 
   /// Nil without values.
-  public init?(_ values: [Double], seed: Int = 0) {
+  public init?(_ values: [Double]) {
     guard !values.isEmpty else { return nil }
     let sorted = values.sorted()
     median = Quantile.of(sorted: sorted, at: 0.5)
     lowerQuartile = Quantile.of(sorted: sorted, at: 0.25)
     upperQuartile = Quantile.of(sorted: sorted, at: 0.75)
-    minimum = sorted[0]
-    maximum = sorted[sorted.count - 1]
     count = values.count
-    interval = Bootstrap(seed: seed).interval(ofMedian: values)
+  }
+
+  /// Of positive ratios, one a repeat, with the interval of signed ranks over their logarithms.
+  init?(ratios: [Double]) {
+    self.init(ratios)
+    interval = SignedRank.interval(ratios.map { log($0) })?.map { exp($0) }
   }
 
   /// A figure of a cell over the counted repetitions of a group.
@@ -35,19 +37,30 @@ public struct Spread: Codable, Sendable, Hashable {
   public init?(
     ratioOf figure: TimeFigure, of identity: String, to other: String, in group: TimingGroup
   ) {
-    let counted = group.samples.filter { !$0.isWarmup }
     self.init(
-      counted.filter { $0.identity == identity }.compactMap { sample in
-        let partner = counted.first {
-          $0.identity == other && $0.repetition == sample.repetition
-        }
-        guard
-          let above = figure.value(sample), let below = partner.flatMap(figure.value), below > 0
-        else { return nil }
-        return above / below
-      })
+      ratios: Self.ratios(
+        of: figure, group.samples.filter { $0.identity == identity },
+        to: group.samples.filter { $0.identity == other }))
   }
 
-  /// What a claim may rest on: the interval, or with too few repeats all that was seen.
-  public var range: Interval { interval ?? Interval(low: minimum, high: maximum) }
+  /// The ratios of `full` to itself: its second run in each round of a group to the first.
+  public init?(selfRatioOf figure: TimeFigure, of identity: String, in group: TimingGroup) {
+    self.init(
+      ratios: Self.ratios(
+        of: figure, group.controls.filter { $0.identity == identity },
+        to: group.samples.filter { $0.identity == identity }))
+  }
+
+  /// Of counted samples of equal repetitions; without those in which either is no positive time.
+  static func ratios(
+    of figure: TimeFigure, _ samples: [TimingSample], to others: [TimingSample]
+  ) -> [Double] {
+    samples.filter { !$0.isWarmup }.compactMap { sample in
+      let partner = others.first { !$0.isWarmup && $0.repetition == sample.repetition }
+      guard let above = figure.value(sample), let below = partner.flatMap(figure.value), above > 0,
+        below > 0
+      else { return nil }
+      return above / below
+    }
+  }
 }

@@ -127,17 +127,8 @@ struct ExperimentReader {
 
   /// The newest group of each cell, oldest first.
   private func timingGroups() throws -> [StoredTimingGroup] {
-    let samples = Dictionary(
-      grouping: try rows(
-        """
-        SELECT timing.*, cell.identity
-        FROM (SELECT DISTINCT timing_group_id
-          FROM experiment_cell JOIN newest_timing USING (cell_id)) AS shown
-        JOIN timing USING (timing_group_id)
-        JOIN cell ON cell.id = timing.cell_id
-        WHERE timing.cell_id IN (SELECT cell_id FROM experiment_cell)
-        ORDER BY timing_group_id, timing.position
-        """), by: { $0["timing_group_id"] as Int64? })
+    let samples = try timed("timing", orderedBy: "position")
+    let controls = try timed("control_timing", orderedBy: "is_warmup DESC, timing.repetition")
     // By way of the plan's cells: by their group they would be looked for in the whole table.
     let stored = Dictionary(
       grouping: try rows(
@@ -162,13 +153,29 @@ struct ExperimentReader {
         measurements[try row.value("identity"), default: []].append(try Measurement(row: row))
       }
       let own = try (samples[id] ?? []).map(TimingSample.init(row:))
+      let second = try (controls[id] ?? []).map(TimingSample.init(row:))
       let shown = Set(own.map(\.identity))
       return StoredTimingGroup(
         id: id, run: try group.value("run_id"),
         group: TimingGroup(
-          threads: try group.value("threads"), samples: own,
+          threads: try group.value("threads"), samples: own, controls: second,
           measurements: measurements.filter { shown.contains($0.key) }))
     }
+  }
+
+  /// The plan's rows of a table of timings, by the groups that are the newest of any cell.
+  private func timed(_ table: String, orderedBy order: String) throws -> [Int64?: [Row]] {
+    Dictionary(
+      grouping: try rows(
+        """
+        SELECT timing.*, cell.identity
+        FROM (SELECT DISTINCT timing_group_id
+          FROM experiment_cell JOIN newest_timing USING (cell_id)) AS shown
+        JOIN \(table) AS timing USING (timing_group_id)
+        JOIN cell ON cell.id = timing.cell_id
+        WHERE timing.cell_id IN (SELECT cell_id FROM experiment_cell)
+        ORDER BY timing_group_id, timing.\(order)
+        """), by: { $0["timing_group_id"] as Int64? })
   }
 
   /// The runs behind the figures, and every run of the experiment itself.

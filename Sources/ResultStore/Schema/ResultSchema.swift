@@ -20,8 +20,35 @@ enum ResultSchema {
       try database.execute(sql: roles)
     }
     migrator.registerMigration("4 identities of runs", migrate: RunIdentities.migrate)
+    migrator.registerMigration("5 control timings") { database in
+      try database.execute(sql: controlTimings)
+    }
     return migrator
   }()
+
+  /// The second runs of `full` in timing groups. They are no timings of a cell: a table of their own leaves every view
+  /// of those alone, and groups of older files have none.
+  private static let controlTimings = """
+    CREATE TABLE control_timing (
+      timing_group_id INTEGER NOT NULL REFERENCES timing_group(id),
+      cell_id INTEGER NOT NULL REFERENCES cell(id),
+      is_warmup INTEGER NOT NULL CHECK (is_warmup IN (0, 1)),
+      repetition INTEGER NOT NULL,
+      prompt_tokens INTEGER NOT NULL,
+      decode_tokens INTEGER NOT NULL,
+      time_to_first_token REAL NOT NULL,
+      time_per_output_token REAL,
+      attention_time REAL NOT NULL,
+      selection_time REAL NOT NULL,
+      compaction_time REAL NOT NULL,
+      other_time REAL NOT NULL,
+      decode_attention_time REAL,
+      decode_selection_time REAL,
+      decode_compaction_time REAL,
+      decode_other_time REAL,
+      PRIMARY KEY (timing_group_id, cell_id, is_warmup, repetition)
+    ) STRICT, WITHOUT ROWID;
+    """
 
   /// Until now the names said it; those of parts stand in the parameters.
   private static let roles = """

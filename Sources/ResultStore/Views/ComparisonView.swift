@@ -21,10 +21,13 @@ enum ComparisonView {
       GROUP BY scope.cell_id
     ),
     scored AS (
-      SELECT scope.cell_id, count(DISTINCT sample) AS sample_count, count(*) AS unit_count
+      SELECT scope.cell_id, count(DISTINCT sample) AS sample_count, count(*) AS unit_count,
+        CASE WHEN count(negative_log_likelihood) > 0 THEN 'window' ELSE 'prompt' END
+          AS cluster_kind
       FROM scope CROSS JOIN newest_unit USING (cell_id)
       GROUP BY scope.cell_id
     ),
+    \(ClusterIntervals.tables),
     counted AS MATERIALIZED (
       SELECT newest_timing.* FROM scope CROSS JOIN newest_timing USING (cell_id)
     ),
@@ -43,6 +46,7 @@ enum ComparisonView {
         CASE WHEN json_valid(cell.strategy_parameters)
           THEN json_extract(cell.strategy_parameters, '$.cache') END, 'f32') AS cache,
       CASE figure.match_code \(matchWords) END AS match_status,
+      scored.cluster_kind,
     \(list(ComparisonColumn.allCases) { column in column.expression }),
       planned.position, cell.strategy AS strategy_name, cell.strategy_role,
       cell.strategy_parameters, cell.task AS task_name, cell.task_parameters,
@@ -57,6 +61,8 @@ enum ComparisonView {
     LEFT JOIN figure ON figure.cell_id = planned.cell_id
     LEFT JOIN figure AS full_figure ON full_figure.cell_id = planned.full_cell_id
     LEFT JOIN scored ON scored.cell_id = planned.cell_id
+    LEFT JOIN difference ON difference.cell_id = planned.cell_id
+      AND difference.full_cell_id = planned.full_cell_id
     LEFT JOIN median_time ON median_time.cell_id = planned.cell_id
     LEFT JOIN repeats ON repeats.cell_id = planned.cell_id
     LEFT JOIN median_ratio
@@ -108,6 +114,9 @@ extension ComparisonColumn {
   fileprivate var expression: String {
     let name = rawValue
     return switch self {
+    case .clusters: "scored.sample_count"
+    case .perplexityRatioLow: "exp(difference.mean - difference.half_width)"
+    case .perplexityRatioHigh: "exp(difference.mean + difference.half_width)"
     case .sampleCount, .unitCount: "scored.\(name)"
     case .repeatCount: "repeats.\(name)"
     case _ where TimeFigure.allCases.contains { $0.column == self }: "median_time.\(name)"

@@ -1,0 +1,123 @@
+import JSON
+import Records
+
+/// One model, context length and kind of task: the place where strategies are compared. The texts of a perplexity task,
+/// or the tasks of a family, are taken together.
+struct Pool: Sendable {
+  struct Key: Hashable, Sendable {
+    var model: String
+    var contextLength: Int
+    var task: String
+    var taskProtocol: String?
+    var queryAware: Bool
+    /// What the cells of a likelihood have in common besides their text; tasks with scores differ as they like.
+    var parameters: JSONValue?
+
+    init(_ row: AnalysedRow) {
+      model = row.cell.model
+      contextLength = row.cell.contextLength
+      task = row.cell.task
+      taskProtocol = row.cell.taskProtocol
+      queryAware = row.cell.queryAware
+      if PairedDifference.figure(of: row.row.units) == .negativeLogLikelihood {
+        let common = (row.cell.taskParameters.objectValue ?? [:])
+          .filter { !["corpus", "joinLines"].contains($0.key) }
+        parameters = .object(common)
+      }
+    }
+
+    /// `perplexity/continuation`
+    var kind: String { taskProtocol.map { "\(task)/\($0)" } ?? task }
+  }
+
+  let key: Key
+  /// By the cell of full, one a text or task, in the order of the rows.
+  let tasks: [String]
+  /// What tells the texts or tasks apart, in the same order: `kjv`, `niah_multikey_1`.
+  let names: [String]
+  /// Of the strategies that have a cell for each task, in the order of the plan.
+  let labels: [String]
+  private let groups: [(key: String, elements: [AnalysedRow])]
+  private let complete: [String: [AnalysedRow]]
+
+  init(_ key: Key, _ rows: [AnalysedRow]) {
+    self.key = key
+    let tasks = rows.map(\.row.planned.fullIdentity).uniqued
+    let groups = rows.grouped(\.label)
+    self.tasks = tasks
+    names = tasks.map { task in
+      Self.name(rows.first { $0.row.planned.fullIdentity == task }?.task ?? task)
+    }
+    self.groups = groups
+    complete = Dictionary(
+      uniqueKeysWithValues: groups.compactMap { label, rows in
+        let cells = Dictionary(
+          rows.map { ($0.row.planned.fullIdentity, $0) }, uniquingKeysWith: { $1 })
+        let found = tasks.compactMap { cells[$0] }
+        return found.count == tasks.count ? (label, found) : nil
+      })
+    labels = groups.map(\.key).filter { [complete] in complete[$0] != nil }
+  }
+
+  /// The values of `perplexity/continuation corpus=corpora/kjv.txt`: `kjv`.
+  private static func name(_ task: String) -> String {
+    let values = task.split(separator: " ").dropFirst().map { word in
+      let value = word.split(separator: "=", maxSplits: 1).last ?? word
+      let file = value.split(separator: "/").last ?? value
+      return file.hasSuffix(".txt") ? String(file.dropLast(4)) : String(file)
+    }
+    return values.isEmpty ? task : values.joined(separator: " ")
+  }
+
+  /// Whether several texts or tasks are taken together.
+  var isPool: Bool { tasks.count > 1 }
+
+  /// `perplexity/continuation, 5 together`; of one task its own label.
+  var title: String {
+    guard isPool else { return groups.first?.elements[0].task ?? key.kind }
+    return "\(key.kind), \(tasks.count) together" + (key.queryAware ? "" : ", not query-aware")
+  }
+
+  /// One cell for each task; nil for a label that lacks one.
+  func cells(of label: String) -> [AnalysedRow]? { complete[label] }
+
+  var full: String? { labels.first { complete[$0]?[0].row.isFull == true } }
+
+  /// Second minus first: over texts where there are several, else over windows; over prompts for scores.
+  func difference(from first: String, to second: String) -> PairedDifference? {
+    guard let first = complete[first], let second = complete[second] else { return nil }
+    return PairedDifference(from: first, to: second)
+  }
+
+  /// The label of the cells whose use the label's budget matches.
+  func reference(of label: String) -> String? {
+    guard let identity = complete[label]?[0].row.planned.matchedIdentity else { return nil }
+    return groups.first { $0.elements.contains { $0.cell.identity == identity } }?.key
+  }
+
+  /// The mean of a figure over the tasks; nil unless all have one.
+  func mean(_ label: String, _ figure: (AnalysedRow) -> Double?) -> Double? {
+    guard let cells = complete[label] else { return nil }
+    let values = cells.compactMap(figure)
+    return values.count == cells.count ? values.mean : nil
+  }
+
+  /// Second over first, over the repeats of all tasks, each inside its timing group.
+  func timeRatio(_ figure: TimeFigure, of second: String, to first: String) -> Spread? {
+    guard let above = complete[second], let below = complete[first] else { return nil }
+    return Spread(
+      ratios: zip(above, below).flatMap { above, below -> [Double] in
+        guard let group = above.group, group == below.group else { return [] }
+        return Spread.ratios(
+          of: figure, group.samples.filter { $0.identity == above.cell.identity },
+          to: group.samples.filter { $0.identity == below.cell.identity })
+      })
+  }
+}
+
+extension Pool {
+  /// Single tasks among them. What full attention only guesses at says nothing of a method and is left out.
+  static func all(of rows: [AnalysedRow]) -> [Pool] {
+    rows.filter { !$0.row.units.isEmpty && !$0.isAtChance }.grouped(Key.init).map { Pool($0, $1) }
+  }
+}

@@ -1,0 +1,86 @@
+import Records
+
+/// Memory, quality and time together: which strategies no other one makes needless.
+///
+/// One strategy *dominates* another where it holds no more bytes, its likelihood is better beyond the interval (its score
+/// by the exact test), and it takes no longer: the other's time is not below its own by the interval of the ratio. Where
+/// the two were not timed together for 8 repeats, time stays open, and that is said.
+extension ExperimentAnalysis {
+  var paretoSection: ReportSection {
+    let points = pools.flatMap(\.paretoPoints)
+    let columns: [ColumnRule<ParetoPoint>] = [
+      .words("model") { .text($0.pool.key.model) },
+      .init("context") { .count($0.pool.key.contextLength) },
+      .words("task") { .text($0.pool.title) },
+      .words("strategy") { $0.row.strategy },
+      .init("KV cache", unit: "MiB", .lower) { .number($0.bytes, .mebibytes) },
+      .init("to full") { .difference($0.toFull) },
+      .words("over") { .text($0.toFull?.clusters ?? "") },
+      .init("decode attention ratio", .lower) { .median($0.time, .fixed(3)) },
+      .words("dominated by") { .text($0.dominators.joined(separator: ", ")) },
+    ]
+    return ReportSection(
+      title: "What is dominated",
+      text: [
+        "One dominates another where it holds no more KV bytes (mean over decode steps, else after the prefill), is better in "
+          + "likelihood beyond the 95 % interval of the difference (in score by the exact test), and where the other's decode "
+          + "attention is not faster by the 95 % interval of the ratio. Those behind which \"time?\" stands do so in bytes and "
+          + "quality, and were not timed together 8 times. Exploratory: not corrected for the number of pairs."
+      ], tables: [ReportTable(points, columns)])
+  }
+}
+
+/// One strategy of a pool in bytes, quality and time.
+struct ParetoPoint {
+  let pool: Pool
+  let label: String
+  let row: AnalysedRow
+  let bytes: Double
+  let toFull: PairedDifference?
+  /// Decode attention, to full.
+  let time: Spread?
+  var dominators: [String] = []
+}
+
+extension Pool {
+  static let comparedTime = TimeFigure.decodeAttentionTime
+
+  /// Of the strategies whose bytes were measured, unless there is but one; an oracle bounds methods, and dominates none.
+  var paretoPoints: [ParetoPoint] {
+    let full = full
+    let points = labels.compactMap { label -> ParetoPoint? in
+      guard let row = cells(of: label)?.first, let bytes = mean(label, \.heldBytes) else {
+        return nil
+      }
+      return ParetoPoint(
+        pool: self, label: label, row: row, bytes: bytes,
+        toFull: label == full ? nil : full.flatMap { difference(from: $0, to: label) },
+        time: label == full
+          ? nil : full.flatMap { timeRatio(Self.comparedTime, of: label, to: $0) })
+    }
+    guard points.count > 1 else { return [] }
+    return points.map { point in
+      var point = point
+      for other in points
+      where other.label != point.label && other.row.cell.strategyRole != .oracle
+        && other.bytes <= point.bytes
+      {
+        guard let difference = difference(from: other.label, to: point.label),
+          difference.isWorseBeyondInterval
+        else { continue }
+        let time = timeRatio(Self.comparedTime, of: point.label, to: other.label)?.interval
+        if time.map({ $0.high >= 1 }) ?? true {
+          point.dominators.append(other.label + (time == nil ? " (time?)" : ""))
+        }
+      }
+      return point
+    }
+  }
+}
+
+extension PairedDifference {
+  /// The interval of a likelihood above 0; of scores the test.
+  fileprivate var isWorseBeyondInterval: Bool {
+    figure == .score ? verdict > 0 : interval.map { $0.low > 0 } ?? false
+  }
+}

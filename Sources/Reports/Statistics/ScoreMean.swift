@@ -1,0 +1,28 @@
+import Records
+
+/// The mean score of a cell's prompts, with the 95 % interval that other prompts would give.
+struct ScoreMean {
+  var value: Double
+  /// Clopper and Pearson's where each prompt is solved or not, so that 8 of 8 is [0.63, 1]; else Student's t inside of
+  /// 0…1, nil for fewer than 8 prompts.
+  var interval: Interval?
+
+  /// Nil without scores. A prompt with several questions counts once, with its mean.
+  init?(_ units: [ScoredUnit]) {
+    let prompts = units.filter { $0.score != nil }.grouped(\.sample)
+      .compactMap { $0.elements.compactMap(\.score).mean }
+    guard let mean = prompts.mean else { return nil }
+    value = mean
+    if prompts.allSatisfy(\.isZeroOrOne) {
+      let (low, high) = SuccessShare.interval(prompts.count { $0 == 1 }, of: prompts.count)
+      interval = Interval(low: low, high: high)
+    } else if prompts.count >= 8 {
+      let squares = prompts.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+      let count = Double(prompts.count)
+      let half =
+        (squares / (count - 1) / count).squareRoot()
+        * StudentT(degrees: prompts.count - 1).halfWidth(covering: 0.95)
+      interval = Interval(low: max(0, mean - half), high: min(1, mean + half))
+    }
+  }
+}

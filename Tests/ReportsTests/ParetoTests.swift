@@ -1,0 +1,81 @@
+import Records
+import Testing
+
+@testable import Reports
+
+@Suite("What is dominated")
+struct ParetoTests {
+  /// By label: who dominates it, at 512 tokens in perplexity.
+  private func dominated(
+    _ change: (inout ExperimentResults) -> Void = { _ in }
+  ) -> [String: [String]] {
+    var results = ExampleResults.experiment(contexts: [512])
+    change(&results)
+    let pool = ExperimentAnalysis(results).pools[0]
+    return Dictionary(uniqueKeysWithValues: pool.paretoPoints.map { ($0.label, $0.dominators) })
+  }
+
+  /// Row 3 (tca threshold=0.9, better) gets the bytes of row 1 (streaming-llm, faster).
+  private func withFewBytes(_ results: inout ExperimentResults) {
+    results.rows[3].figures[.kvCacheResidentBytes] = results.rows[1][.kvCacheResidentBytes]
+  }
+
+  private func slow(_ results: inout ExperimentResults, _ row: Int, by factor: Double) {
+    let identity = results.rows[row].planned.cell.identity
+    for index in results.timingGroups[0].group.samples.indices
+    where results.timingGroups[0].group.samples[index].identity == identity {
+      results.timingGroups[0].group.samples[index].decodeAttentionTime? *= factor
+    }
+  }
+
+  @Test("Where less memory is worse quality nobody is dominated")
+  func front() {
+    let found = dominated()
+    #expect(found.count == 4 && found.values.joined().isEmpty)
+  }
+
+  @Test("Better at no more bytes does not dominate what is faster, but what is as fast or slower")
+  func time() {
+    let faster = dominated { withFewBytes(&$0) }
+    #expect(faster.values.joined().isEmpty)
+    let slower = dominated {
+      withFewBytes(&$0)
+      slow(&$0, 1, by: 4)
+    }
+    #expect(slower["streaming-llm"] == ["tca threshold=0.9"])
+    // As fast: the interval of the ratio holds 1.
+    let equal = dominated {
+      withFewBytes(&$0)
+      slow(&$0, 1, by: 0.45 / 0.25)
+    }
+    #expect(equal["streaming-llm"] == ["tca threshold=0.9"])
+  }
+
+  @Test("With fewer than eight repeats time stays open")
+  func untimed() {
+    let few = dominated {
+      withFewBytes(&$0)
+      $0.timingGroups[0].group.samples.removeAll { $0.repetition == 7 }
+    }
+    #expect(few["streaming-llm"] == ["tca threshold=0.9 (time?)"])
+  }
+
+  @Test("A difference whose interval holds 0 dominates nothing, and an oracle neither")
+  func undecided() {
+    let undecided = dominated {
+      withFewBytes(&$0)
+      slow(&$0, 1, by: 4)
+      for unit in $0.rows[1].units.indices {
+        $0.rows[1].units[unit].negativeLogLikelihood =
+          $0.rows[3].units[unit].negativeLogLikelihood.map { $0 + (unit % 2 == 0 ? 2 : -1.5) }
+      }
+    }
+    #expect(undecided["streaming-llm"] == [])
+    let oracle = dominated {
+      withFewBytes(&$0)
+      slow(&$0, 1, by: 4)
+      $0.rows[3].planned.cell.strategyRole = .oracle
+    }
+    #expect(oracle["streaming-llm"] == [])
+  }
+}

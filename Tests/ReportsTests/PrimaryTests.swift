@@ -1,0 +1,86 @@
+import Records
+import Testing
+
+@testable import Reports
+
+@Suite("Primary contrasts")
+struct PrimaryTests {
+  private func results(_ primary: String, models: Int = 1) -> ExperimentResults {
+    var results = ExampleResults.experiment(contexts: [512])
+    results.experiment.spec = "{\"primary\": \(primary)}"
+    for number in 1..<models {
+      for row in results.rows.prefix(8) {
+        var copy = row
+        copy.planned.cell.identity += " \(number)"
+        copy.planned.fullIdentity += " \(number)"
+        copy.planned.cell.model = "model \(number)"
+        results.rows.append(copy)
+      }
+    }
+    return results
+  }
+
+  private let pairs =
+    #"[["streaming-llm", "tca threshold=0.9"], ["full", "tca threshold=0.7"]]"#
+
+  @Test("Without a spec's word there is no section, and everything is exploratory")
+  func none() {
+    let report = Report(of: ExampleResults.experiment(contexts: [512]))
+    #expect(!report.sections.contains { $0.title == "Primary contrasts" })
+    #expect(!report.data.contains { $0.name == "primary_contrast" })
+  }
+
+  @Test("The named pairs are corrected together at each place, with the interval of the correction")
+  func corrected() throws {
+    let analysis = ExperimentAnalysis(results(pairs))
+    let contrasts = analysis.primaryContrasts
+    #expect(contrasts.map(\.pool.key.task) == ["perplexity", "perplexity", "passkey", "passkey"])
+    let losses = contrasts.prefix(2)
+    for contrast in losses {
+      let p = try #require(contrast.difference.pValue)
+      let corrected = try #require(contrast.corrected)
+      #expect(corrected.pValue >= p && corrected.pValue <= 2 * p)
+      let (wide, narrow) = (
+        try #require(contrast.interval), try #require(contrast.difference.interval)
+      )
+      #expect(wide.low <= narrow.low && wide.high >= narrow.high)
+    }
+    #expect(losses.map { $0.corrected?.level ?? 0 }.sorted() == [0.95, 0.975])
+    // B, tca, loses less than A, streaming-llm; full less than tca.
+    #expect(contrasts.map(\.better) == ["B", "A", "not decided", "not decided"])
+    let table = try #require(
+      Report(of: results(pairs)).data.first { $0.name == "primary_contrast" })
+    #expect(table.rows.count == 4)
+  }
+
+  @Test("Who wins is said where two models agree; on one model nobody wins")
+  func claims() {
+    let one = ExperimentAnalysis(results(pairs)).primarySection.items
+    #expect(one.allSatisfy { $0.hasPrefix("nobody wins") } && one.count == 4)
+    let two = ExperimentAnalysis(results(pairs, models: 2)).primarySection.items
+    #expect(
+      two[0]
+        == "tca threshold=0.9 wins over streaming-llm at 512 tokens, perplexity/prefill, on all 2 models"
+    )
+    #expect(two[2].hasPrefix("nobody wins"))
+    var apart = results(pairs, models: 2)
+    for unit in apart.rows[11].units.indices {
+      apart.rows[11].units[unit].negativeLogLikelihood? += 64
+    }
+    #expect(
+      ExperimentAnalysis(apart).primarySection.items[0]
+        == "nobody wins, streaming-llm and tca threshold=0.9 at 512 tokens, perplexity/prefill: decided on 2 of 2 models"
+    )
+  }
+
+  @Test("Elsewhere the named pairs are marked as primary, others as exploratory")
+  func marked() throws {
+    let table = try #require(ExperimentAnalysis(results(pairs)).qualitySection.tables.first)
+    let column = try #require(table.columns.firstIndex { $0.heading == "contrast" })
+    #expect(
+      table.texts.prefix(3).map { $0[column] } == ["exploratory", "primary", "exploratory"])
+    let report = try Report(
+      comparing: "tca threshold=0.9", with: "streaming-llm", in: [results(pairs)])
+    #expect(report.sections[0].tables[0].texts[0].contains("primary"))
+  }
+}
