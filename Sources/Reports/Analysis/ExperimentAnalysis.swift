@@ -64,6 +64,8 @@ public struct AnalysedRow: Sendable {
   public let isAtChance: Bool
   /// From full to this strategy; nil for full itself, and without units in common.
   public let difference: PairedDifference?
+  /// What its quality is compared by; nil where that has to be looked up unit by unit.
+  let clusters: CellClusters?
   /// The newest timing group of the cell.
   let group: TimingGroup?
   /// Of that group.
@@ -84,6 +86,7 @@ public struct AnalysedRow: Sendable {
     self.isAtChance = isAtChance
     fullLabel = full?.planned.label
     self.group = group
+    clusters = CellClusters(row.units)
     isUnsteady = group?.unsteadyRatios.isEmpty == false
     difference = row.isFull ? nil : full.flatMap { PairedDifference(from: $0, to: row) }
     let identity = row.planned.cell.identity
@@ -122,7 +125,7 @@ public struct AnalysedRow: Sendable {
   }
 
   /// `12 windows`, `5 prompts`: what its quality was measured on; "" where it was not.
-  var clusters: String {
+  var clusterText: String {
     guard let figure = PairedDifference.figure(of: row.units) else { return "" }
     let count = Set(row.units.map(\.sample)).count
     return "\(count) \(figure == .score ? "prompt" : "window")\(count == 1 ? "" : "s")"

@@ -14,7 +14,7 @@ extension ExperimentAnalysis {
         ] + Self.budgetFigures.map { $0.of(\.analysed) } + [
           .init("to full") { .difference($0.analysed.difference) },
           .init("to the reference") { $0.isReference ? "reference" : .difference($0.toReference) },
-          .words("over") { .text($0.analysed.clusters) },
+          .words("over") { .text($0.analysed.clusterText) },
         ]
       return ReportSection(
         title: use.title,

@@ -45,16 +45,10 @@ struct PooledStrategy {
   let reference: String?
   let toReference: PairedDifference?
 
-  /// The text or task at which most is lost against full, with its name.
-  var worst: (name: String, difference: PairedDifference)? {
-    zip(pool.names, cells).compactMap { name, cell in cell.difference.map { (name, $0) } }
-      .max { $0.1.loss < $1.1.loss }
-  }
+  var worst: (name: String, difference: PairedDifference)? { pool.worst(label) }
 
   /// `code +0.0211`
-  var worstText: String {
-    worst.map { "\($0.name) \($0.difference.format.text($0.difference.mean))" } ?? ""
-  }
+  var worstText: String { pool.worstText(label) }
 }
 
 extension PairedDifference {
@@ -63,6 +57,17 @@ extension PairedDifference {
 }
 
 extension Pool {
+  /// The text or task at which a strategy loses most against full, with its name.
+  func worst(_ label: String) -> (name: String, difference: PairedDifference)? {
+    zip(names, cells(of: label) ?? []).compactMap { name, cell in
+      cell.difference.map { (name, $0) }
+    }.max { $0.1.loss < $1.1.loss }
+  }
+
+  func worstText(_ label: String) -> String {
+    worst(label).map { "\($0.name) \($0.difference.format.text($0.difference.mean))" } ?? ""
+  }
+
   /// Every strategy but full, against full and against the one that it is held to.
   var pooledStrategies: [PooledStrategy] {
     guard let full else { return [] }

@@ -75,8 +75,7 @@ private struct SummaryLine {
 
   /// The text at which the strategy loses most, and what.
   func worst(_ task: SummaryTask) -> ReportCell {
-    let found = pool(task)?.pooledStrategies.first { $0.label == label }
-    return found.map { .text($0.worstText) } ?? .missing
+    pool(task).map { .text($0.worstText(label)) } ?? .missing
   }
 }
 

@@ -98,8 +98,9 @@ public struct PairedDifference: Codable, Sendable, Hashable {
   /// prompts. Nil unless each text, or one of the tasks, has units in common.
   init?(from first: [AnalysedRow], to second: [AnalysedRow]) {
     guard let figure = second.first.flatMap({ Self.figure(of: $0.row.units) }) else { return nil }
-    let cells = zip(first, second).map {
-      PairedCluster.all(of: figure, from: $0.row.units, to: $1.row.units)
+    let cells = zip(first, second).map { first, second in
+      first.clusters?.paired(with: second.clusters, of: figure)
+        ?? PairedCluster.all(of: figure, from: first.row.units, to: second.row.units)
     }
     let unpaired = cells.reduce(0) { $0 + $1.unpaired }
     if figure == .score || cells.count == 1 {
@@ -203,17 +204,19 @@ struct PairedCluster: Hashable {
   static func all(
     of figure: PairedDifference.Figure, from first: [ScoredUnit], to second: [ScoredUnit]
   ) -> (clusters: [PairedCluster], unpaired: Int) {
-    var others: [Place: Double] = [:]
-    for unit in second { others[Place(unit)] = unit.value(of: figure) }
+    var partners = Partners(second)
     var places: [Int: Int] = [:]
-    var sums: [(first: Double, second: Double, weight: Double, units: Int)] = []
-    for unit in first {
-      guard let own = unit.value(of: figure), let other = others[Place(unit)], unit.tokens > 0
+    var sums: [(sample: Int, first: Double, second: Double, weight: Double, units: Int)] = []
+    for (index, unit) in first.enumerated() {
+      guard let own = unit.value(of: figure), unit.tokens > 0,
+        let other = partners.partner(of: unit, at: index)?.value(of: figure)
       else { continue }
-      let place = places[unit.sample] ?? sums.count
-      if place == sums.count {
+      // Units mostly come sample by sample.
+      var place = sums.count - 1
+      if sums.last?.sample != unit.sample {
+        place = places[unit.sample] ?? sums.count
+        if place == sums.count { sums.append((unit.sample, 0, 0, 0, 0)) }
         places[unit.sample] = place
-        sums.append((0, 0, 0, 0))
       }
       sums[place].first += own
       sums[place].second += other
@@ -226,6 +229,21 @@ struct PairedCluster: Hashable {
     }
     let paired = sums.reduce(0) { $0 + $1.units }
     return (clusters, first.count + second.count - 2 * paired)
+  }
+}
+
+/// The units of one side, found by sample, index and size: at the same place as on the other side, or else by search.
+private struct Partners {
+  private let units: [ScoredUnit]
+  private lazy var places = Dictionary(
+    units.enumerated().map { (Place($0.element), $0.offset) }, uniquingKeysWith: { $1 })
+
+  init(_ units: [ScoredUnit]) { self.units = units }
+
+  mutating func partner(of unit: ScoredUnit, at index: Int) -> ScoredUnit? {
+    let place = Place(unit)
+    if index < units.count, Place(units[index]) == place { return units[index] }
+    return places[place].map { units[$0] }
   }
 
   private struct Place: Hashable {
@@ -242,7 +260,7 @@ struct PairedCluster: Hashable {
 }
 
 extension ScoredUnit {
-  fileprivate func value(of figure: PairedDifference.Figure) -> Double? {
+  func value(of figure: PairedDifference.Figure) -> Double? {
     figure == .score ? score : negativeLogLikelihood
   }
 }

@@ -38,7 +38,7 @@ enum SignedRank {
     // How likely each sum of ranks is: one rank after the other, with or without it.
     var probabilities = [1.0] + Array(repeating: 0, count: sums)
     for rank in 1...count {
-      for sum in stride(from: sums, through: 0, by: -1) {
+      for sum in (0...rank * (rank + 1) / 2).reversed() {
         let with = sum >= rank ? probabilities[sum - rank] : 0
         probabilities[sum] = (probabilities[sum] + with) / 2
       }
