@@ -18,7 +18,7 @@ public struct ExperimentAnalysis: Sendable {
       uniquingKeysWith: { first, _ in first }
     )
     let atChance = Set(fullRows.filter(\.value.isAtChance).keys)
-    let newestGroups = results.newestGroups
+    let timings = CellTiming.newest(in: results)
     rows = results.rows.enumerated()
       .map { (position: $0.offset, row: $0.element, label: labels.label(of: $0.element)) }
       .sorted { left, right in
@@ -34,7 +34,7 @@ public struct ExperimentAnalysis: Sendable {
         AnalysedRow(
           $0.row, task: $0.label, full: fullRows[$0.row.fullCell],
           isAtChance: atChance.contains($0.row.fullCell),
-          group: newestGroups[$0.row.planned.cell.identity]?.group)
+          timing: timings[$0.row.planned.cell.identity])
       }
     pools = Pool.all(of: rows)
   }
@@ -66,46 +66,44 @@ public struct AnalysedRow: Sendable {
   public let difference: PairedDifference?
   /// What its quality is compared by; nil where that has to be looked up unit by unit.
   let clusters: CellClusters?
-  /// The newest timing group of the cell.
-  let group: TimingGroup?
+  /// In its newest timing group.
+  let timing: CellTiming?
   /// Of that group.
   public let times: [TimeFigure: Spread]
-  /// Whether full differs from itself in that group.
-  let isUnsteady: Bool
   /// To full, repetition by repetition; of full itself that of its second run in each round to the first.
   public let ratios: [TimeFigure: Spread]
 
   /// - Parameters:
   ///   - full: what the row is compared with; nil where the results lack it.
-  ///   - group: the newest timing group of the cell.
+  ///   - timing: the cell in its newest timing group.
   init(
-    _ row: ComparisonRow, task: String, full: ComparisonRow?, isAtChance: Bool, group: TimingGroup?
+    _ row: ComparisonRow, task: String, full: ComparisonRow?, isAtChance: Bool, timing: CellTiming?
   ) {
     self.row = row
     self.task = task
     self.isAtChance = isAtChance
     fullLabel = full?.planned.label
-    self.group = group
+    self.timing = timing
     clusters = CellClusters(row.units)
-    isUnsteady = group?.unsteadyRatios.isEmpty == false
     difference = row.isFull ? nil : full.flatMap { PairedDifference(from: $0, to: row) }
-    let identity = row.planned.cell.identity
     var times: [TimeFigure: Spread] = [:]
     var ratios: [TimeFigure: Spread] = [:]
     for figure in TimeFigure.allCases {
-      times[figure] = group.flatMap { Spread(figure, of: identity, in: $0) }
-      guard figure.ratioColumn != nil else { continue }
-      ratios[figure] = group.flatMap {
+      times[figure] = timing.flatMap { Spread($0.samples.compactMap(figure.value)) }
+      guard figure.ratioColumn != nil, let timing else { continue }
+      ratios[figure] =
         row.isFull
-          ? Spread(selfRatioOf: figure, of: identity, in: $0)
-          : Spread(ratioOf: figure, of: identity, to: row.planned.fullIdentity, in: $0)
-      }
+        ? timing.selfRatio(figure)
+        : timing.ratio(figure, to: timing.group.samples(of: row.planned.fullIdentity))
     }
     self.times = times
     self.ratios = ratios
   }
 
   var cell: CellRecord { row.planned.cell }
+
+  /// Whether full differs from itself in its timing group.
+  var isUnsteady: Bool { timing.map { !$0.group.unsteady.isEmpty } ?? false }
 
   var label: String { row.planned.label }
 

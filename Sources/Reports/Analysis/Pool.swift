@@ -107,10 +107,9 @@ struct Pool: Sendable {
     guard let above = complete[second], let below = complete[first] else { return nil }
     return Spread(
       ratios: zip(above, below).flatMap { above, below -> [Double] in
-        guard let group = above.group, group == below.group else { return [] }
-        return Spread.ratios(
-          of: figure, group.samples.filter { $0.identity == above.cell.identity },
-          to: group.samples.filter { $0.identity == below.cell.identity })
+        guard let own = above.timing, let other = below.timing, own.group.id == other.group.id
+        else { return [] }
+        return Spread.ratios(of: figure, own.samples, to: other.samples)
       })
   }
 }

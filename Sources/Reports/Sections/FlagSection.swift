@@ -111,6 +111,17 @@ extension ExperimentAnalysis {
       ]
   }
 
+  /// One for each figure of a group in which full differs from itself.
+  private var unsteadyGroups: [String] {
+    rows.filter { $0.row.isFull }.flatMap { analysed in
+      (analysed.timing?.group.unsteady ?? []).map { name, ratio in
+        "full differs from itself in time, so ratios of this group may be off as much: \(analysed.cell.model) at "
+          + "\(NumberFormat.count(analysed.cell.contextLength)), \(analysed.task), \(name) "
+          + ReportCell.median(ratio, .fixed(3)).plainText
+      }
+    }
+  }
+
   private var mixedProvenance: [String] {
     func list(_ words: [String]) -> String { words.joined(separator: ", ") }
     var flags: [String] = []

@@ -22,7 +22,8 @@ extension ExperimentAnalysis {
         .figure("KV cache ratio", .kvCacheResidentBytesRatio, .fixed(3)),
         .time("first token", .timeToFirstToken), .ratio("first token ratio", .timeToFirstToken),
         .time("next token", .timePerOutputToken), .ratio("next token ratio", .timePerOutputToken),
-        .init("clusters") { $0.clusterText.isEmpty ? .missing : .text($0.clusterText) }, .figure("repeats", .repeatCount, .count),
+        .init("clusters") { $0.clusterText.isEmpty ? .missing : .text($0.clusterText) },
+        .figure("repeats", .repeatCount, .count),
       ]
     return ReportSection(
       title: "Comparison",

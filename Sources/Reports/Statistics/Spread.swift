@@ -43,14 +43,6 @@ public struct Spread: Codable, Sendable, Hashable {
         to: group.samples.filter { $0.identity == other }))
   }
 
-  /// The ratios of `full` to itself: its second run in each round of a group to the first.
-  public init?(selfRatioOf figure: TimeFigure, of identity: String, in group: TimingGroup) {
-    self.init(
-      ratios: Self.ratios(
-        of: figure, group.controls.filter { $0.identity == identity },
-        to: group.samples.filter { $0.identity == identity }))
-  }
-
   /// Of counted samples of equal repetitions; without those in which either is no positive time.
   static func ratios(
     of figure: TimeFigure, _ samples: [TimingSample], to others: [TimingSample]
