@@ -119,7 +119,8 @@ struct StatisticsTests {
     #expect(zip(steps, steps.dropFirst()).allSatisfy { 22...26 ~= $1 - $0 }, "\(steps)")
   }
 
-  @Test("The interval of a ratio holds its median and is not moved by one slow repeat")
+  @Test(
+    "The interval of a ratio holds its median; one slow repeat moves one end, half of its way")
   func slowRepeat() throws {
     let ratios = [0.71, 0.69, 0.74, 0.70, 0.72, 0.68, 0.73, 0.70]
     let steady = try #require(Spread(ratios: ratios))
@@ -129,7 +130,7 @@ struct StatisticsTests {
     }
     let (before, after) = (try #require(steady.interval), try #require(disturbed.interval))
     #expect(before.low > 0.68 && before.high < 0.74)
-    #expect(after.high < 1.2 && after.low >= before.low)
+    #expect(after.high < (0.74 * 1.9).squareRoot() + 1e-9 && after.low >= before.low)
     #expect(Spread(ratios: Array(ratios.prefix(7)))?.interval == nil)
     #expect(Spread([]) == nil && Spread(ratios)?.interval == nil)
   }

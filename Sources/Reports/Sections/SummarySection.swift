@@ -33,6 +33,12 @@ private struct SummaryLine {
     .number(rows.lazy.compactMap { $0.row[column] }.first, format)
   }
 
+  /// A ratio of times with its interval, of the first task that has one.
+  func ratio(_ figure: TimeFigure) -> ReportCell {
+    let spread = rows.lazy.compactMap { $0.ratios[figure] }.first
+    return .number(spread?.median, .fixed(2), spread?.interval)
+  }
+
   /// The score, or the perplexity with the interval of the difference to full laid around it.
   func quality(of task: SummaryTask) -> ReportCell {
     let own = rows.filter { task.tasks.contains($0.task) }
@@ -108,8 +114,8 @@ extension ExperimentAnalysis {
         figure("output\nerror", .relativeOutputError, .significant),
         figure("dropped\nmass", .droppedMass, .significant),
       ] + tasks.flatMap(Self.columns) + [
-        figure("1st tok\n÷full", .timeToFirstTokenRatio, .fixed(2)),
-        figure("next tok\n÷full", .timePerOutputTokenRatio, .fixed(2)),
+        .init("1st tok\n÷full", .lower) { $0.ratio(.timeToFirstToken) },
+        .init("next tok\n÷full", .lower) { $0.ratio(.timePerOutputToken) },
         figure("KV\nMiB", .kvCacheResidentBytes, .mebibytes),
         figure("KV\n÷full", .kvCacheResidentBytesRatio, .fixed(2)),
       ]
@@ -153,9 +159,10 @@ extension ExperimentAnalysis {
       ? "Errors, times and KV cache are those of \(tasks[0].tasks[0]) where it has them. " : ""
     return [
       first
-        + "± half of the 95 % interval of the difference to full, over windows, or over texts; none for "
-        + "fewer than \(PairedDifference.ClusterKind.window.least) windows, or "
-        + "\(PairedDifference.ClusterKind.text.least) texts."
+        + "± half of the 95 % interval: of the difference to full over windows, or over texts; of ratios of times over "
+        + "repeats. None for fewer than \(PairedDifference.ClusterKind.window.least) windows, "
+        + "\(PairedDifference.ClusterKind.text.least) texts or \(SignedRank.leastValues) repeats. Full's ratio is that of "
+        + "its second run to its first."
     ] + marks.map { "\($0.symbol) \($0.shortFootnote)" }
   }
 }

@@ -1,7 +1,7 @@
 import Foundation
 
 /// The 95 % interval of Wilcoxon's signed ranks for the middle of values that lie symmetrically around it, whatever
-/// their distribution: one slow repeat does not move it.
+/// their distribution. One slow repeat moves the end on its side alone, and by no more than half of what it is off.
 ///
 /// Of the means of all pairs (each value with itself too), in ascending order, it reaches from the k-th to the k-th
 /// from above, with the largest k for which P(W < k) ≤ 2.5 %, where W is the sum of the ranks that have a plus sign if
