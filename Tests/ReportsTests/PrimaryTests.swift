@@ -83,4 +83,29 @@ struct PrimaryTests {
       comparing: "tca threshold=0.9", with: "streaming-llm", in: [results(pairs)])
     #expect(report.sections[0].tables[0].texts[0].contains("primary"))
   }
+
+  @Test("A text that is taken together with others is exploratory for itself: the pool decides")
+  func pooled() throws {
+    var results = results(pairs)
+    for row in results.rows.prefix(4) {
+      var copy = row
+      copy.planned.cell.identity += " other"
+      copy.planned.fullIdentity += " other"
+      copy.planned.cell.taskParameters = [
+        "samples": 8, "scoredTokens": 256, "corpus": "other",
+      ]
+      results.rows.append(copy)
+    }
+    let table = try #require(ExperimentAnalysis(results).qualitySection.tables.first)
+    #expect(table.texts.filter { $0.contains("primary") }.allSatisfy { $0[2] == "passkey" })
+    let tables = try Report(
+      comparing: "tca threshold=0.9", with: "streaming-llm", in: [results]
+    ).sections[0].tables
+    // The passkeys are no pool.
+    #expect(tables[0].texts.map { $0.contains("primary") } == [false, true, false])
+    #expect(tables[1].texts.map { $0.contains("primary") } == [true])
+    #expect(
+      ExperimentAnalysis(results).primaryContrasts.map(\.difference.clusterKind)
+        == [.text, .text, .prompt, .prompt])
+  }
 }

@@ -63,17 +63,15 @@ struct PairTables {
   }
 
   private var quality: ReportTable {
-    ReportTable(
+    // What stands in a pool is decided there.
+    let pooled = Set(pools.flatMap(\.pairs).map(\.second.cell.identity))
+    let contrast = ColumnRule<ComparedPair>.words("contrast") { [primary] pair in
+      pooled.contains(pair.second.cell.identity)
+        ? "exploratory" : primary.word(pair.first.label, pair.second.label)
+    }
+    return ReportTable(
       compared,
-      names.map { $0.of(\.pair) } + [contrast { $0.pair }]
-        + Self.differences.map { $0.of(\.difference) })
-  }
-
-  /// Whether the spec names the two as a primary contrast.
-  private func contrast<Subject>(
-    _ pair: @escaping (Subject) -> ComparedPair
-  ) -> ColumnRule<Subject> {
-    .words("contrast") { [primary] in primary.word(pair($0).first.label, pair($0).second.label) }
+      (names + [contrast]).map { $0.of(\.pair) } + Self.differences.map { $0.of(\.difference) })
   }
 
   private typealias PooledPair = (
@@ -81,8 +79,8 @@ struct PairTables {
   )
 
   /// The texts, or tasks of a family, on which the same two meet, taken together.
-  private var pooled: ReportTable {
-    let pools = compared.map(\.pair).filter { !$0.first.isAtChance }
+  private var pools: [PooledPair] {
+    compared.map(\.pair).filter { !$0.first.isAtChance }
       .grouped {
         PairedKey(pool: Pool.Key($0.first), labels: [$0.first.label, $0.second.label])
       }
@@ -92,13 +90,20 @@ struct PairTables {
           (key.pool, pairs, $0)
         }
       }
+  }
+
+  private var pooled: ReportTable {
     let columns: [ColumnRule<PooledPair>] =
       [
         .words("model") { .text($0.pool.model) },
         .init("context") { .count($0.pool.contextLength) },
         .words("tasks") { .text("\($0.pool.kind), \($0.pairs.count) together") },
       ] + (namesStrategies ? [.words("strategy") { .text($0.pairs[0].strategies) }] : [])
-      + [contrast { $0.pairs[0] }]
+      + [
+        .words("contrast") { [primary] in
+          primary.word($0.pairs[0].first.label, $0.pairs[0].second.label)
+        }
+      ]
     return ReportTable(pools, columns + Self.differences.map { $0.of(\.difference) })
   }
 

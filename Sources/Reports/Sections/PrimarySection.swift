@@ -81,6 +81,9 @@ extension ExperimentAnalysis {
     }
   }
 
+  /// The tasks, by their cell of full, that pools take together.
+  var pooledTasks: Set<String> { Set(pools.filter(\.isPool).flatMap(\.tasks)) }
+
   /// What tells primary from exploratory comparisons.
   var primaryLabels: PrimaryLabels { PrimaryLabels(results.experiment.primary) }
 }

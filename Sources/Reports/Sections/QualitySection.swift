@@ -36,7 +36,13 @@ extension ExperimentAnalysis {
     ]
     let columns: [ColumnRule<Compared>] =
       ColumnRule.names.map { $0.of(\.analysed) }
-      + [.words("contrast") { [primary = primaryLabels] in primary.word($0.analysed) }]
+      + [
+        .words("contrast") { [primary = primaryLabels, pooled = pooledTasks] in
+          // What stands in a pool is decided there.
+          pooled.contains($0.analysed.row.planned.fullIdentity)
+            ? "exploratory" : primary.word($0.analysed)
+        }
+      ]
       + ColumnRule.paired("full", "strategy").map { $0.of(\.difference) }
       + figures.map { $0.of(\.analysed) }
     return ReportSection(

@@ -48,7 +48,7 @@ private struct SummaryLine {
       (row.looksAhead ? [Mark.looksAhead] : []) + (row.isAtChance ? [Mark.atChance] : [])
     if task.isPool {
       guard let difference = pooled(task) else { return .missing }
-      return Self.cell(difference, value: nil, marks)
+      return Self.cell(difference, value: nil, isFull: row.row.isFull, marks)
     }
     return row.difference.map {
       Self.cell($0, value: row.row[task.isScored ? .score : .perplexity], marks)
@@ -57,15 +57,19 @@ private struct SummaryLine {
 
   /// - Parameter value: in place of the mean over the clusters.
   private static func cell(
-    _ difference: PairedDifference, value: Double?, _ marks: [Mark]
+    _ difference: PairedDifference, value: Double?, isFull: Bool = false, _ marks: [Mark]
   ) -> ReportCell {
     if difference.figure == .score {
       return .number(value ?? difference.second, .fixed(2), marks: marks)
     }
     let shown = value ?? exp(difference.second)
-    let interval = difference.perplexityRatioInterval?.map {
-      $0 * shown / (difference.perplexityRatio ?? 1)
-    }
+    // Full does not differ from itself.
+    let interval =
+      isFull
+      ? nil
+      : difference.perplexityRatioInterval?.map {
+        $0 * shown / (difference.perplexityRatio ?? 1)
+      }
     return .number(shown, .fixed(2), interval, marks: marks)
   }
 
