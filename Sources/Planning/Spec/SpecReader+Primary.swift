@@ -2,10 +2,10 @@ import JSON
 
 /// The contrasts that an experiment is about. Reports read them from the spec's text; here they are checked.
 extension SpecReader {
-  /// - Parameter labels: of the experiment's strategies.
-  mutating func checkPrimary(_ members: [String: JSONValue], labels: [String]) {
+  mutating func checkPrimary(_ members: [String: JSONValue], of strategies: [SpecStrategy]) {
     let allowed = "a list of pairs of strategy labels, each [\"full\", \"tca\"]"
     guard let value = members["primary"] else { return }
+    let labels = StrategyVariant.all(of: strategies).map(\.label)
     let path = JSONPath.root.appending("primary")
     var seen: Set<Set<String>> = []
     for (index, element) in (list(value, at: path, allowed: allowed) ?? []).enumerated() {

@@ -54,7 +54,7 @@ struct SpecReader {
     if gridFits(spec) {
       refuseRepeatedEntries(spec)
       refuseOraclesWithoutFuture(spec)
-      checkPrimary(members, labels: StrategyVariant.all(of: strategies).map(\.label))
+      checkPrimary(members, of: strategies)
       checkConfigurations(spec, models: facts, contexts: contexts)
     }
     return CheckedSpec(
