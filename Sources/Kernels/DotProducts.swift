@@ -11,27 +11,12 @@ struct DotProducts {
   let targetStride: Int
 
   /// With rows of a cache, converted on their way into the registers.
-  func multiply(
-    vectors: Int, _ vector: UnsafePointer<Float>, rows: Range<Int>, of memory: RowMemory,
-    into target: UnsafeMutablePointer<Float>
-  ) {
-    switch memory.format {
-    case .f32:
-      multiply(
-        vectors: vectors, vector, rows: rows.count,
-        memory.numbers(Float.self, from: rows.lowerBound), into: target)
-    case .f16:
-      multiply(
-        vectors: vectors, vector, rows: rows.count,
-        memory.numbers(Float16.self, from: rows.lowerBound), into: target)
-    }
-  }
-
   @inline(__always)
-  func multiply<Number: CachedNumber>(
-    vectors: Int, _ vector: UnsafePointer<Float>, rows: Int, _ row: UnsafePointer<Number>,
-    into target: UnsafeMutablePointer<Float>
+  func multiply<Codec: RowCodec>(
+    _ codec: Codec.Type, vectors: Int, _ vector: UnsafePointer<Float>, rows: Int,
+    _ row: UnsafeRawPointer, into target: UnsafeMutablePointer<Float>
   ) {
+    let rowBytes = Codec.rowBytes(width: count)
     withUnsafeTemporaryAllocation(byteCount: 4 * Self.squareFloats * 4, alignment: 64) { memory in
       let squares = memory.baseAddress!.assumingMemoryBound(to: Float.self)
       // As many vectors at a time as fit into half of the registers; the rest holds sums and rows.
@@ -42,7 +27,7 @@ struct DotProducts {
         let from = vector + first * count
         for begin in stride(from: 0, to: rows, by: 16) {
           let height = min(16, rows - begin)
-          lanes(found, from, height, row + begin * count, into: squares)
+          lanes(codec, found, from, height, row + begin * rowBytes, rowBytes, into: squares)
           for index in 0..<found {
             add(
               squares + index * Self.squareFloats, rows: height,
@@ -58,37 +43,38 @@ struct DotProducts {
 
   /// Sixteen sums for each row, that of vector v and row r at `squares + 256 v + 16 r`.
   @inline(__always)
-  private func lanes<Number: CachedNumber>(
-    _ vectors: Int, _ vector: UnsafePointer<Float>, _ rows: Int, _ row: UnsafePointer<Number>,
-    into squares: UnsafeMutablePointer<Float>
+  private func lanes<Codec: RowCodec>(
+    _ codec: Codec.Type, _ vectors: Int, _ vector: UnsafePointer<Float>, _ rows: Int,
+    _ row: UnsafeRawPointer, _ rowBytes: Int, into squares: UnsafeMutablePointer<Float>
   ) {
     switch (count, vectors) {
-    case (64, 4): KeptVectors<4, 4>(vector).lanes(rows, row, into: squares)
-    case (64, 3): KeptVectors<3, 4>(vector).lanes(rows, row, into: squares)
-    case (64, 2): KeptVectors<2, 4>(vector).lanes(rows, row, into: squares)
-    case (64, 1): KeptVectors<1, 4>(vector).lanes(rows, row, into: squares)
-    case (128, 2): KeptVectors<2, 8>(vector).lanes(rows, row, into: squares)
-    case (128, 1): KeptVectors<1, 8>(vector).lanes(rows, row, into: squares)
-    case (_, 4): sharedLanes(InlineArray<4, Void>.self, vector, rows, row, into: squares)
-    case (_, 3): sharedLanes(InlineArray<3, Void>.self, vector, rows, row, into: squares)
-    case (_, 2): sharedLanes(InlineArray<2, Void>.self, vector, rows, row, into: squares)
-    default: anyLanes(vector, rows, row, into: squares)
+    case (64, 4): KeptVectors<4, 4>(vector).lanes(codec, rows, row, rowBytes, into: squares)
+    case (64, 3): KeptVectors<3, 4>(vector).lanes(codec, rows, row, rowBytes, into: squares)
+    case (64, 2): KeptVectors<2, 4>(vector).lanes(codec, rows, row, rowBytes, into: squares)
+    case (64, 1): KeptVectors<1, 4>(vector).lanes(codec, rows, row, rowBytes, into: squares)
+    case (128, 2): KeptVectors<2, 8>(vector).lanes(codec, rows, row, rowBytes, into: squares)
+    case (128, 1): KeptVectors<1, 8>(vector).lanes(codec, rows, row, rowBytes, into: squares)
+    case (_, 4): sharedLanes(InlineArray<4, Void>.self, codec, vector, rows, row, rowBytes, into: squares)
+    case (_, 3): sharedLanes(InlineArray<3, Void>.self, codec, vector, rows, row, rowBytes, into: squares)
+    case (_, 2): sharedLanes(InlineArray<2, Void>.self, codec, vector, rows, row, rowBytes, into: squares)
+    default: anyLanes(codec, vector, rows, row, rowBytes, into: squares)
     }
   }
 
   /// Several vectors of a length that is a multiple of 16: each part of a row is read once for all.
   @inline(__always)
-  private func sharedLanes<let vectors: Int, Number: CachedNumber>(
-    _: InlineArray<vectors, Void>.Type, _ vector: UnsafePointer<Float>, _ rows: Int,
-    _ row: UnsafePointer<Number>, into squares: UnsafeMutablePointer<Float>
+  private func sharedLanes<let vectors: Int, Codec: RowCodec>(
+    _: InlineArray<vectors, Void>.Type, _ codec: Codec.Type, _ vector: UnsafePointer<Float>,
+    _ rows: Int, _ row: UnsafeRawPointer, _ rowBytes: Int,
+    into squares: UnsafeMutablePointer<Float>
   ) {
     for index in 0..<rows {
-      let row = row + index &* count
-      Number.prefetch(count, at: row + count &* CachedRows.ahead)
+      let row = row + index &* rowBytes
+      Codec.prefetch(rowBytes, at: row + CachedRows.ahead &* rowBytes)
       var sums = InlineArray<vectors, SIMD16<Float>>(repeating: .zero)
       var i = 0
       while i < count {
-        let part = Number.vector(row + i)
+        let part = Codec.vector(row, i / 16)
         for index in 0..<vectors {
           sums[unchecked: index] = sums[unchecked: index]
             .addingProduct(loadVector(vector + (index &* count &+ i)), part)
@@ -103,20 +89,20 @@ struct DotProducts {
 
   /// One vector of any length.
   @inline(__always)
-  private func anyLanes<Number: CachedNumber>(
-    _ vector: UnsafePointer<Float>, _ rows: Int, _ row: UnsafePointer<Number>,
-    into squares: UnsafeMutablePointer<Float>
+  private func anyLanes<Codec: RowCodec>(
+    _ codec: Codec.Type, _ vector: UnsafePointer<Float>, _ rows: Int, _ row: UnsafeRawPointer,
+    _ rowBytes: Int, into squares: UnsafeMutablePointer<Float>
   ) {
     for index in 0..<rows {
-      let row = row + index * count
+      let row = row + index * rowBytes
       var sum = SIMD16<Float>.zero
       var i = 0
       while i &+ 16 <= count {
-        sum = sum.addingProduct(loadVector(vector + i), Number.vector(row + i))
+        sum = sum.addingProduct(loadVector(vector + i), Codec.vector(row, i / 16))
         i &+= 16
       }
       while i < count {
-        sum[i % 16] += vector[i] * row[i].float
+        sum[i % 16] += vector[i] * Codec.number(row, i)
         i &+= 1
       }
       storeVector(sum, at: squares + 16 * index)
@@ -153,15 +139,16 @@ private struct KeptVectors<let vectors: Int, let length: Int> {
   }
 
   @inline(__always)
-  func lanes<Number: CachedNumber>(
-    _ rows: Int, _ row: UnsafePointer<Number>, into squares: UnsafeMutablePointer<Float>
+  func lanes<Codec: RowCodec>(
+    _ codec: Codec.Type, _ rows: Int, _ row: UnsafeRawPointer, _ rowBytes: Int,
+    into squares: UnsafeMutablePointer<Float>
   ) {
     for index in 0..<rows {
-      let row = row + index &* (16 &* length)
-      Number.prefetch(16 &* length, at: row + 16 &* length &* CachedRows.ahead)
+      let row = row + index &* rowBytes
+      Codec.prefetch(rowBytes, at: row + CachedRows.ahead &* rowBytes)
       var sums = InlineArray<vectors, SIMD16<Float>>(repeating: .zero)
       for i in 0..<length {
-        let part = Number.vector(row + 16 &* i)
+        let part = Codec.vector(row, i)
         for vector in 0..<vectors {
           sums[unchecked: vector] = sums[unchecked: vector]
             .addingProduct(elements[unchecked: vector][unchecked: i], part)

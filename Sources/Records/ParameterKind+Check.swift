@@ -22,6 +22,17 @@ extension ParameterKind {
     case .choice(let words):
       guard let word = value.stringValue else { return "is \(value.kindName)" }
       return words.contains(word) ? nil : "is unknown"
+    case .choices(let parts, let words):
+      if let word = value.stringValue { return words.contains(word) ? nil : "is unknown" }
+      guard let members = value.objectValue else { return "is \(value.kindName)" }
+      if let part = parts.first(where: { members[$0] == nil }) { return "says nothing of \(part)" }
+      for (key, value) in members.sorted(by: { $0.key < $1.key }) {
+        guard parts.contains(key) else { return "has \"\(key)\", which is no part of it" }
+        guard let word = value.stringValue, words.contains(word) else {
+          return "has \(value.canonicalText) for \(key), which is unknown"
+        }
+      }
+      return nil
     case .list(let element):
       guard let elements = value.arrayValue else { return "is \(value.kindName)" }
       if elements.isEmpty { return "is an empty list" }
@@ -48,6 +59,8 @@ extension ParameterKind {
     case .boolean: "true or false"
     case .string: "a text"
     case .choice(let words): words.joined(separator: ", ")
+    case .choices(let parts, let words):
+      "\(words.joined(separator: ", ")), or {\(parts.map { "\"\($0)\": …" }.joined(separator: ", "))} with one of them each"
     case .list(let element): "a list, each element \(element.allowedText)"
     case .strategy(let phase):
       "a strategy that acts in \(phase.rawValue): {\"name\": …} with its parameters"
@@ -60,7 +73,18 @@ extension ParameterKind {
 
   /// The words of a choice.
   public var words: [String] {
-    if case .choice(let words) = self { words } else { [] }
+    switch self {
+    case .choice(let words), .choices(_, let words): words
+    default: []
+    }
+  }
+
+  /// The same value, written the same way: one word where all parts have the same.
+  public func canonical(_ value: JSONValue) -> JSONValue {
+    guard case .choices = self, let members = value.objectValue,
+      let first = members.values.first, members.values.allSatisfy({ $0 == first })
+    else { return value }
+    return first
   }
 
   private static func rangeText(_ minimum: String?, _ maximum: String?) -> String {

@@ -118,6 +118,8 @@ public enum ParameterKind: Codable, Sendable, Hashable {
   case boolean
   case string
   case choice([String])
+  /// One of some words for all parts of a thing, or an object with one for each part.
+  case choices(parts: [String], [String])
   /// A list by nature (`depths`, `heads`): stays one value, never an axis of the grid.
   indirect case list(of: ParameterKind)
   /// Another strategy that acts in this phase, as a spec writes it: its name, parameters and budget in one object.

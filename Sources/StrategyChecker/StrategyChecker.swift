@@ -80,9 +80,10 @@ public struct StrategyChecker {
     }
     do {
       return CheckSubject(
-        checkCase: checkCase, configured: try configure(checkCase), workspace: workspace,
-        sequence: SyntheticSequence(
-          shape: checkCase.shape, tokens: checkCase.tokens, seed: checkCase.seed))
+        checkCase, try configure(checkCase),
+        SyntheticSequence(
+          shape: checkCase.shape, tokens: checkCase.tokens, seed: checkCase.seed),
+        workspace: workspace)
     } catch {
       log.refuse("\(error)")
       return nil
@@ -93,7 +94,8 @@ public struct StrategyChecker {
   func configure(
     _ checkCase: CheckCase, parameters: JSONValue? = nil
   ) throws(ConfigurationError) -> ConfiguredStrategy {
-    let configured = try entry.configure(parameters ?? checkCase.parameters)
+    let configured = try entry.configure(
+      parameters ?? checkCase.parameters, cache: checkCase.cache)
     try configured.check(promptTokens: checkCase.promptTokens, shape: checkCase.shape)
     return configured
   }
@@ -105,6 +107,23 @@ struct CheckSubject {
   let configured: ConfiguredStrategy
   let workspace: Workspace
   let sequence: SyntheticSequence
+  /// By layer, what the cache holds of the sequence.
+  let rows: [HeldRows]
+
+  init(
+    _ checkCase: CheckCase, _ configured: ConfiguredStrategy, _ sequence: SyntheticSequence,
+    workspace: Workspace
+  ) {
+    self.checkCase = checkCase
+    self.configured = configured
+    self.workspace = workspace
+    self.sequence = sequence
+    rows = zip(sequence.keys, sequence.values).map { keys, values in
+      HeldRows(
+        checkCase.cache, shape: sequence.shape, keys: keys, values: values,
+        prompt: checkCase.promptTokens)
+    }
+  }
 
   var strategy: any AttentionStrategy { configured.forPrompt(of: promptTokens, shape: shape) }
   var description: StrategyDescription { strategy.description }
@@ -122,7 +141,8 @@ struct CheckSubject {
 
   /// A session that begins; by the same strategy value, so that what a strategy hides in it is found.
   func begun(in other: Workspace? = nil) -> AttentionSession {
-    AttentionSession(strategy, shape: shape, workspace: other ?? workspace)
+    AttentionSession(
+      strategy, shape: shape, workspace: other ?? workspace, cache: checkCase.cache)
   }
 
   /// The sequence, step by step, with the decisions taken down.

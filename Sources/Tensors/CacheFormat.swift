@@ -1,15 +1,85 @@
-/// How a KV cache holds the numbers of keys and values.
-public enum CacheFormat: String, Sendable, Hashable, CaseIterable, Codable {
+// swift-format-ignore: AlwaysUseLowerCamelCase
+/// How a KV cache holds rows of numbers: the keys, or the values, of its tokens.
+public enum RowFormat: String, Sendable, Hashable, CaseIterable, Codable {
   /// As they were computed.
   case f32
   /// Half floats, each number rounded to the nearest: 11 bits of precision, at most 65,504.
   case f16
+  /// ggml's blocks: 32 numbers of a row with one half-float scale, in 8 bits each; 34 bytes.
+  case q8_0
+  /// The same in 4 bits each; 18 bytes.
+  case q4_0
+  /// `q4_0` of rows that are rotated first, which spreads outliers over a row.
+  case q4_0_rotated
+  /// KIVI, 4 bits: keys by channel in groups of 32 tokens, values by token in groups of 32 channels,
+  /// each group with its minimum and its step as half floats. The most recent tokens are exact.
+  case kivi4
+  /// The same with 2 bits.
+  case kivi2
 
-  /// Bytes of a row of `width` numbers.
-  public func rowBytes(width: Int) -> Int {
+  /// Numbers that are held together, of which a row has a whole number.
+  public var blockNumbers: Int {
     switch self {
-    case .f32: 4 * width
-    case .f16: 2 * width
+    case .f32, .f16: 1
+    case .q8_0, .q4_0, .q4_0_rotated, .kivi4, .kivi2: 32
     }
+  }
+
+  /// Bytes of `blockNumbers` numbers; of KIVI's once they are quantised.
+  private var blockBytes: Int {
+    switch self {
+    case .f32: 4
+    case .f16: 2
+    case .q8_0: 34
+    case .q4_0, .q4_0_rotated: 18
+    case .kivi4: 20
+    case .kivi2: 12
+    }
+  }
+
+  /// Bytes of a row of `width` numbers, a multiple of ``blockNumbers``; of KIVI's formats those of a
+  /// token that is quantised.
+  public func rowBytes(width: Int) -> Int { width / blockNumbers * blockBytes }
+
+  /// Whether tokens are held exactly at first, and quantised as they grow older.
+  public var changesWithAge: Bool { self == .kivi4 || self == .kivi2 }
+}
+
+/// How a KV cache holds keys, and how it holds values.
+public struct CacheFormat: Sendable, Hashable, Codable {
+  public var keys: RowFormat
+  public var values: RowFormat
+
+  public init(keys: RowFormat, values: RowFormat) {
+    self.keys = keys
+    self.values = values
+  }
+
+  /// The same for both.
+  public init(_ format: RowFormat) { self.init(keys: format, values: format) }
+
+  public static let f32 = CacheFormat(.f32)
+  public static let f16 = CacheFormat(.f16)
+
+  /// The formats of both, one if they are the same: `q8_0`, `q8_0/q4_0`.
+  public var label: String {
+    keys == values ? keys.rawValue : "\(keys.rawValue)/\(values.rawValue)"
+  }
+
+  /// Bytes of the key and the value of one token; of KIVI's formats those of one that is quantised.
+  public func tokenBytes(headDimension: Int) -> Int {
+    keys.rowBytes(width: headDimension) + values.rowBytes(width: headDimension)
+  }
+
+  /// Whether tokens are held exactly at first, and quantised as they grow older.
+  public var changesWithAge: Bool { keys.changesWithAge || values.changesWithAge }
+
+  /// Why rows of that many numbers cannot be held; nil if they can.
+  public func complaint(headDimension: Int) -> String? {
+    guard
+      let format = [keys, values].first(where: { headDimension % $0.blockNumbers != 0 })
+    else { return nil }
+    return
+      "\(format.rawValue) holds numbers in blocks of \(format.blockNumbers), and the head dimension, \(headDimension), is no multiple of that; allowed are f32 and f16"
   }
 }

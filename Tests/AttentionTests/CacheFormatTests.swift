@@ -18,8 +18,8 @@ struct CacheFormatTests {
     let rounded = TestSequence(
       ReferenceAttention(
         shape: Self.shape, queries: exact.attention.queries,
-        keys: CacheFormat.f16.stored(exact.attention.keys),
-        values: CacheFormat.f16.stored(exact.attention.values)))
+        keys: RowFormat.f16.stored(exact.attention.keys, headDimension: 16),
+        values: RowFormat.f16.stored(exact.attention.values, headDimension: 16)))
     #expect(rounded.attention.keys != exact.attention.keys)
     for (name, parameters) in strategiesOfEachKind {
       let entry = try #require(StrategyRegistry.builtIn.entry(named: name))
@@ -55,8 +55,10 @@ struct CacheFormatTests {
         return number * number * 0.123 - 7 + number * 1e-4
       }
       let matrix = Matrix(rows: 3, columns: width, elements: numbers)
-      #expect(CacheFormat.f16.stored(matrix).elements == numbers.map { Float(Float16($0)) })
-      #expect(CacheFormat.f32.stored(matrix) == matrix)
+      #expect(
+        RowFormat.f16.stored(matrix, headDimension: width).elements
+          == numbers.map { Float(Float16($0)) })
+      #expect(RowFormat.f32.stored(matrix, headDimension: width) == matrix)
     }
   }
 

@@ -37,7 +37,7 @@ struct StrategyRegistryTests {
           #expect((minimum ?? value) <= value && value <= (maximum ?? value))
         case .boolean: #expect(parameter.defaultValue.booleanValue != nil)
         case .string: #expect(parameter.defaultValue.stringValue != nil)
-        case .choice(let words):
+        case .choice(let words), .choices(_, let words):
           #expect(words.contains(parameter.defaultValue.stringValue ?? ""))
         case .list: #expect(parameter.defaultValue.arrayValue != nil)
         case .strategy: Issue.record("a part by default: \(parameter.name)")
@@ -92,7 +92,7 @@ struct StrategyRegistryTests {
         [minimum ?? 0, maximum ?? 1, 0.3].map { .number($0) }
       case .boolean: [true, false]
       case .string: ["emma", "a text with \"quotes\", a ü and a \n"]
-      case .choice(let words): words.map { .string($0) }
+      case .choice(let words), .choices(_, let words): words.map { .string($0) }
       case .list(let element): [.array(values(element)), .array([values(element)[0]])]
       case .strategy(.prefill): [["name": "a-shape"]]
       case .strategy: [["name": "streaming-llm"]]
@@ -138,7 +138,7 @@ struct StrategyRegistryTests {
         + ["much", true]
     case .boolean: [1, "true"]
     case .string: [1, true]
-    case .choice(let words): [.string(words.joined()), 0]
+    case .choice(let words), .choices(_, let words): [.string(words.joined()), 0]
     case .list(let element): bad(element).map { .array([$0]) } + [[], 1]
     case .strategy: ["full", [], ["name": "none"]]
     }

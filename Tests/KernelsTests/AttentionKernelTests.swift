@@ -77,6 +77,36 @@ struct AttentionKernelTests {
     #expect(attention.check(kernel, rows: 0..<tokens) == nil)
   }
 
+  @Test(
+    "Attention to a cache of any format is attention to what it gives back", arguments: CacheFormat.tested,
+    [32, 64, 96, 128, 256])
+  func everyFormat(format: CacheFormat, dimension: Int) throws {
+    let kernel = try Self.kernel()
+    var numbers = TestNumbers(seed: dimension)
+    for (group, past, tokens, holes) in [
+      (1, 300, 1, false), (3, 700, 1, true), (4, 130, 1, true), (8, 200, 1, false),
+      (2, 64, 2, true), (3, 0, 150, false), (2, 37, 100, true),
+    ] {
+      var attention = AttentionCase(
+        seed: group * past, group: group, kvHeads: 2, dimension: dimension, past: past,
+        tokens: tokens, holes: holes, kept: 0.3, format: format)
+      #expect(attention.check(kernel, rows: 0..<tokens, step: 7) == nil, "\(group) of \(past)")
+      attention.selections = Self.selections(2 * group, below: past + tokens, &numbers)
+      #expect(attention.check(kernel, rows: 0..<tokens) == nil, "\(group) of \(past), selected")
+      for head in 0..<2 {
+        var weights = [Float](repeating: 0, count: attention.heads[head].count)
+        var expected = weights
+        let query = attention.queries.row(0).extracting(0..<dimension)
+        let visible = weights.count
+        AttentionWeights.softmax(
+          query: query, cache: attention.heads[head], visible: visible, into: &weights)
+        AttentionWeights.softmax(
+          query: query, keys: attention.heads[head].keys, visible: visible, into: &expected)
+        #expect(zip(weights, expected).allSatisfy { abs($0 - $1) < 1e-5 })
+      }
+    }
+  }
+
   @Test("A range of rows is the same as in the whole, and nothing else is written")
   func rowRanges() throws {
     let kernel = try Self.kernel()

@@ -54,14 +54,14 @@ struct AttentionCase {
   /// of those, a share of `kept` has stayed. Every other seed has another attention scale than 1/√d.
   init(
     seed: Int, group: Int, kvHeads: Int, dimension: Int, past: Int, tokens: Int,
-    holes: Bool = false, kept: Double = 0.5, logitScale: Float = 2
+    holes: Bool = false, kept: Double = 0.5, logitScale: Float = 2, format: CacheFormat = .f32
   ) {
     var numbers = TestNumbers(seed: seed)
     shape = AttentionShape(
       layers: 1, queryHeads: group * kvHeads, kvHeads: kvHeads, headDimension: dimension)
     let columns = kvHeads * dimension
     let scale = (seed % 2 == 0 ? 1 : 0.8) / Double(dimension).squareRoot()
-    heads = (0..<kvHeads).map { _ in KVHead(headDimension: dimension, scale: scale) }
+    heads = (0..<kvHeads).map { _ in KVHead(headDimension: dimension, scale: scale, format: format) }
     queries = numbers.matrix(tokens, group * columns, scale: logitScale)
     firstPosition = past
     for (index, head) in heads.enumerated() {
@@ -74,6 +74,7 @@ struct AttentionCase {
             .random(below: past, density: kept, window: .currentToken, &numbers),
             newestQuery: past - 1)
         }
+        head.settle()
       }
       head.append(
         keys: numbers.matrix(tokens, columns), values: numbers.matrix(tokens, columns),
@@ -150,6 +151,16 @@ struct AttentionCase {
     }
     return nil
   }
+}
+
+extension CacheFormat {
+  /// Every format, and keys and values of different ones.
+  static let tested =
+    RowFormat.allCases.map { CacheFormat($0) } + [
+      CacheFormat(keys: .q8_0, values: .q4_0), CacheFormat(keys: .q4_0_rotated, values: .kivi2),
+      CacheFormat(keys: .kivi4, values: .q4_0_rotated), CacheFormat(keys: .f32, values: .kivi2),
+      CacheFormat(keys: .kivi2, values: .f16),
+    ]
 }
 
 extension KVHead {

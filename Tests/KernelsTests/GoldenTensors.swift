@@ -18,6 +18,8 @@ struct GoldenTensors {
   /// The floats of a tensor, empty if there is none of that name.
   func floats(_ name: String) -> [Float] { values(name) }
 
+  func bytes(_ name: String) -> [UInt8] { values(name) }
+
   func integers(_ name: String) -> [Int32] { values(name) }
 
   private func values<Number>(_ name: String) -> [Number] {

@@ -147,4 +147,142 @@ struct KVHeadTests {
     head.retain(Selection(window: LocalWindow(width: 4)), newestQuery: 9)
     #expect(!head.holdsEverything && head.count == 5)
   }
+
+  // MARK: Formats
+
+  @Test(
+    "A cache of any format gives back what its format makes of the rows, whatever has left",
+    arguments: CacheFormat.tested, 0..<4)
+  func everyFormat(format: CacheFormat, seed: Int) {
+    var numbers = TestNumbers(seed: 100 + seed)
+    let d = [32, 64, 96, 128][seed]
+    let head = KVHead(headDimension: d, format: format)
+    let prompt = [1, 100, 300, 640][seed]
+    let tokens = prompt + 150
+    let keys = numbers.matrix(tokens, d)
+    let values = numbers.matrix(tokens, d)
+    var held = FormatModel(format, headDimension: d, keys: keys, values: values, prompt: prompt)
+    var next = 0
+    while next < tokens {
+      let count = next == 0 ? prompt : 1
+      head.append(
+        keys: keys.copy(ofRows: next..<next + count),
+        values: values.copy(ofRows: next..<next + count), column: 0, firstPosition: next)
+      held.positions += next..<next + count
+      next += count
+      held.expectSame(head, seen: next, isSettled: false)
+      let cutsOften = seed % 2 == 1
+      if next == prompt || numbers.integer(0..<(cutsOften ? 3 : 40)) == 0 {
+        let selection = Selection.random(
+          below: next, density: cutsOften ? 0.97 : 0.4, longest: 30, window: LocalWindow(width: 9),
+          &numbers)
+        head.retain(selection, newestQuery: next - 1, keepsSlack: next > prompt)
+        held.positions.removeAll { !selection.attends(to: $0, fromQuery: next - 1) }
+        held.expectSame(head, seen: next, isSettled: false)
+      }
+      head.settle()
+      held.expectSame(head, seen: next, isSettled: true)
+    }
+    head.removeAll()
+    #expect(head.allocatedBytes == 0 && head.logicalBytes == 0)
+  }
+
+  @Test("What is allocated is what the format takes", arguments: RowFormat.allCases)
+  func formatBytes(format: RowFormat) {
+    var numbers = TestNumbers(seed: 5)
+    let head = KVHead(headDimension: 64, format: CacheFormat(format))
+    let rows = numbers.matrix(1000, 64)
+    head.append(keys: rows, values: rows, column: 0, firstPosition: 0)
+    head.settle()
+    let row = format.rowBytes(width: 64)
+    // Of 1,000 tokens KIVI has 104 keys and 128 values as half floats.
+    let expected =
+      format.changesWithAge ? 896 * row + 104 * 128 + 872 * row + 128 * 128 : 2000 * row
+    #expect(head.logicalBytes == expected)
+    // Beside positions there are 4 bytes for each group of keys.
+    #expect(
+      head.allocatedBytes == expected + 4000 + (format.changesWithAge ? 32 * 4 : 0))
+  }
+
+  @Test("A group of keys leaves with the last of its tokens", arguments: [RowFormat.kivi4, .kivi2])
+  func groupsLeave(format: RowFormat) {
+    var numbers = TestNumbers(seed: 6)
+    let head = KVHead(headDimension: 32, format: CacheFormat(format))
+    let rows = numbers.matrix(256, 32)
+    head.append(keys: rows, values: rows, column: 0, firstPosition: 0)
+    head.settle()
+    let row = format.rowBytes(width: 32)
+    var selection = Selection(window: .currentToken)
+    selection.keep(40..<41)
+    selection.keep(63..<64)
+    selection.keep(64..<65)
+    head.retain(selection, newestQuery: 255)
+    // Three groups of keys; three quantised values, and an exact one.
+    #expect(head.count == 4 && head.logicalBytes == 3 * 32 * row + 3 * row + 64)
+    #expect(head.logicalBytes == (3 * 32 + 3) * row + 64)
+  }
+}
+
+/// What a cache of some format is to give back: by the format's own rounding of whole rows, and the
+/// ages at which rows are rounded.
+private struct FormatModel {
+  let format: CacheFormat
+  let prompt: Int
+  /// Exact, as half floats, and quantised; keys in groups with all tokens, whichever have left.
+  let keys: [Matrix]
+  let values: [Matrix]
+  var positions: [Int] = []
+
+  init(_ format: CacheFormat, headDimension d: Int, keys: Matrix, values: Matrix, prompt: Int) {
+    self.format = format
+    self.prompt = prompt
+    let tokens = keys.rows
+    let halves = (
+      RowFormat.f16.stored(keys, headDimension: d), RowFormat.f16.stored(values, headDimension: d)
+    )
+    // What follows the prompt, and what it leaves exact, has been rounded to half floats before.
+    func source(
+      _ format: RowFormat, _ exact: Matrix, _ half: Matrix, firstHalf: Int
+    ) -> Matrix {
+      guard format.changesWithAge else { return exact }
+      var result = Matrix(rows: (tokens + 127) / 128 * 128, columns: d)
+      result.replaceRows(from: 0, with: half, rows: 0..<tokens)
+      result.replaceRows(from: 0, with: exact, rows: 0..<max(0, firstHalf))
+      return result
+    }
+    self.keys = [
+      keys, halves.0,
+      format.keys.stored(
+        source(format.keys, keys, halves.0, firstHalf: prompt / 128 * 128), headDimension: d,
+        asKeys: true),
+    ]
+    self.values = [
+      values, halves.1,
+      format.values.stored(
+        source(format.values, values, halves.1, firstHalf: prompt - 128), headDimension: d),
+    ]
+  }
+
+  func expectSame(_ head: KVHead, seen: Int, isSettled: Bool) {
+    #expect(head.positions.map { Int($0) } == positions)
+    let (keys, values) = (head.keys, head.values)
+    // Before it settles, the state of the token before.
+    let settled = isSettled ? seen : (seen == prompt ? 0 : seen - 1)
+    var wrong: [String] = []
+    for (slot, position) in positions.enumerated() {
+      let key = self.row(format.keys, self.keys, position, settled, end: settled / 128 * 128)
+      let value = self.row(format.values, self.values, position, settled, end: settled - 128)
+      if Array(keys.row(slot)) != key { wrong.append("key of \(position)") }
+      if Array(values.row(slot)) != value { wrong.append("value of \(position)") }
+    }
+    #expect(wrong.isEmpty, "\(format.label), \(seen) seen: \(wrong.prefix(3))")
+  }
+
+  private func row(
+    _ format: RowFormat, _ rows: [Matrix], _ position: Int, _ settled: Int, end: Int
+  ) -> [Float] {
+    let index = !format.changesWithAge ? 2 : position < end ? 2 : settled == 0 ? 0 : 1
+    let matrix = rows[index]
+    return Array(matrix.row(position))
+  }
 }

@@ -61,7 +61,8 @@ public final class AttentionSession: LayerAttention {
     case cooling(newestQuery: Int)
   }
 
-  /// - Parameter cache: the format of all layers' caches.
+  /// - Parameter cache: the format of all layers' caches; one that can hold rows of the head
+  ///   dimension, else traps.
   public init(
     _ strategy: any AttentionStrategy, shape: AttentionShape, workspace: Workspace,
     cache: CacheFormat = .f32
@@ -164,7 +165,9 @@ public final class AttentionSession: LayerAttention {
   }
 
   public func queriesDecodedTogether(from position: Int) -> Int {
-    max(1, work[shape.globalLayers[0]].queriesDecodedTogether(from: position))
+    // Tokens that are quantised in between would make later queries see them as they are after it.
+    cache.changesWithAge
+      ? 1 : max(1, work[shape.globalLayers[0]].queriesDecodedTogether(from: position))
   }
 
   public func cache(
@@ -219,15 +222,24 @@ public final class AttentionSession: LayerAttention {
         compact(layer, view)
         clock.lap(&times[phase, default: StageTimes()].compact)
       }
+      settle(layer, phase, &clock)
       var kept = bytes(of: caches[layer])
       kept.resident += stateBytes(ofLayer: layer)
       use.notePrompt(whole: whole, kept: kept, isWindow: places[layer] == nil)
     } else {
       newestQueries[layer].append(queries)
       noteSteps(layer, view, appended)
+      settle(layer, phase, &clock)
     }
     if places[layer] != nil { self.pairs = pairs.reduce(self.pairs, +) }
     return AttentionOutcome(logSumExp: logSumExp, pairs: pairs)
+  }
+
+  /// Quantises the tokens that are old enough, where the format waits for that.
+  private func settle(_ layer: Int, _ phase: AttentionPhase, _ clock: inout StageClock) {
+    guard cache.changesWithAge else { return }
+    forEach(caches[layer], inParallel: phase == .prefill) { $1.settle() }
+    clock.lap(&times[phase, default: StageTimes()].cache)
   }
 
   /// Appends tokens to a layer's caches: a prompt as a whole, decode steps one by one, so that memory
@@ -239,7 +251,7 @@ public final class AttentionSession: LayerAttention {
     firstPosition: Int
   ) -> [CacheUse.Bytes] {
     func append(_ keys: Matrix, _ values: Matrix, at position: Int) -> CacheUse.Bytes {
-      for (index, head) in heads.enumerated() {
+      forEach(heads, inParallel: phase == .prefill) { [shape] index, head in
         head.append(
           keys: keys, values: values, column: index * shape.headDimension, firstPosition: position)
       }
@@ -283,6 +295,17 @@ public final class AttentionSession: LayerAttention {
       }
       bytes.resident = resident + state
       use.noteStep(at: position, bytes, isWindow: places[layer] == nil)
+    }
+  }
+
+  private func forEach(
+    _ heads: [KVHead], inParallel: Bool, _ body: (_ index: Int, KVHead) -> Void
+  ) {
+    guard inParallel else { return heads.enumerated().forEach(body) }
+    nonisolated(unsafe) let heads = heads
+    withoutActuallyEscaping(body) { body in
+      nonisolated(unsafe) let body = body
+      workspace.workers.run(count: heads.count) { index, _ in body(index, heads[index]) }
     }
   }
 

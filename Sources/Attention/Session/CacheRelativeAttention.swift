@@ -71,16 +71,19 @@ struct CacheRelativeAttention {
   }
 
   /// A cache of only a head's first tokens: a query always sees itself, which it must not here.
+  /// As floats, so that nothing is rounded a second time.
   private func firstTokens(of head: KVHead) -> KVHead {
-    let first = KVHead(headDimension: head.headDimension, scale: head.scale, format: head.format)
-    let count = head.slot(atOrAfter: positions.sinks)
-    guard count > 0 else { return first }
+    let first = KVHead(headDimension: head.headDimension, scale: head.scale)
+    let slots = 0..<head.slot(atOrAfter: positions.sinks)
+    guard !slots.isEmpty else { return first }
     func rows(_ source: Rows) -> Matrix {
-      let elements = source.firstElement..<source.firstElement + count * source.width
+      let elements = source.firstElement..<source.firstElement + source.count * source.width
       return Matrix(
-        rows: count, columns: source.width, elements: Array(source.elements[elements]))
+        rows: source.count, columns: source.width, elements: Array(source.elements[elements]))
     }
-    first.append(keys: rows(head.keys), values: rows(head.values), column: 0, firstPosition: 0)
+    first.append(
+      keys: rows(head.keys(in: slots)), values: rows(head.values(in: slots)), column: 0,
+      firstPosition: 0)
     return first
   }
 

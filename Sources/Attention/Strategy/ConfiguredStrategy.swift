@@ -36,13 +36,16 @@ public struct ConfiguredStrategy: Sendable {
       members[name] = value
     }
     members["budget"] = budget?.jsonValue
-    if cache != .f32 { members["cache"] = .string(cache.rawValue) }
+    if cache != .f32 { members["cache"] = cache.jsonValue }
     return .object(members)
   }
 
   /// Throws if a parameter is out of range, or if parameters contradict each other, the budget for
   /// a prompt of `promptTokens`, or the shape.
   public func check(promptTokens: Int, shape: AttentionShape) throws(ConfigurationError) {
+    if let complaint = cache.complaint(headDimension: shape.headDimension) {
+      throw ConfigurationError("cache", complaint)
+    }
     let sized = forPrompt(of: promptTokens, shape: shape)
     try sized.checkRanges()
     if let composed = sized as? any HasParts {

@@ -128,7 +128,7 @@ public enum StatedBudget: Sendable, Hashable {
     case .tokens(let count): return .tokens(count)
     case .bytes(let bytes):
       let bytesPerToken =
-        shape.layers * shape.kvHeads * 2 * cache.rowBytes(width: shape.headDimension)
+        shape.layers * shape.kvHeads * cache.tokenBytes(headDimension: shape.headDimension)
       return .tokens(max(1, bytes / bytesPerToken))
     case .density(let density): return .density(density, promptTokens: promptTokens)
     case .mass(let mass): return .mass(mass)

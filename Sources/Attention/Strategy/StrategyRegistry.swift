@@ -126,18 +126,6 @@ public struct StrategyEntry: Sendable {
   }
 }
 
-extension CacheFormat {
-  /// - Throws: `ConfigurationError` for anything but a format's name.
-  init(stated value: JSONValue) throws(ConfigurationError) {
-    guard let format = value.stringValue.flatMap(Self.init(rawValue:)) else {
-      let names = Self.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
-      throw ConfigurationError(
-        "cache", "\(value.canonicalText) is no format of a KV cache; allowed are \(names)")
-    }
-    self = format
-  }
-}
-
 extension DecodingError {
   fileprivate var codingPath: [any CodingKey] {
     switch self {

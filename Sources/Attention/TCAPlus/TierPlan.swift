@@ -18,7 +18,7 @@ struct TierPlan {
   /// Of the exact tokens.
   let cache: CacheFormat
 
-  var exactBytes: Int { 2 * cache.rowBytes(width: headDimension) }
+  var exactBytes: Int { cache.tokenBytes(headDimension: headDimension) }
   private var pageBytes: Int {
     format.map { ColdTier.wholePageBytes($0, headDimension: headDimension) } ?? 0
   }

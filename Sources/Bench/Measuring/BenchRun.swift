@@ -75,6 +75,7 @@ public final class BenchRun {
     }
     if wants(.attentionDense8192) { measured.append(attentionRow()) }
     measured += try passRows()
+    measured += try cacheRows()
     measured += try threadRows()
     if wants(.runnerOverhead) { measured.append(try runnerRow()) }
     if wants(.qualityIsolated2048, .qualityPropagated2048) { measured += try qualityRows() }
@@ -115,10 +116,9 @@ public final class BenchRun {
   /// That of specs, and of the peers.
   static let cache = CacheFormat.f16
 
-  func makeFull() -> AttentionSession {
+  func makeFull(cache: CacheFormat = BenchRun.cache) -> AttentionSession {
     AttentionSession(
-      FullAttention(), shape: model.model.shape, workspace: model.model.workspace,
-      cache: Self.cache)
+      FullAttention(), shape: model.model.shape, workspace: model.model.workspace, cache: cache)
   }
 
   /// TCA, calibrated when first asked for.
@@ -228,6 +228,6 @@ extension LoadedModel {
   func keyValueBytes(tokens: Int) -> Int {
     let shape = model.shape
     let held = shape.geometry.reduce(0) { $0 + min(tokens, $1.window ?? tokens) }
-    return held * shape.kvHeads * 2 * BenchRun.cache.rowBytes(width: shape.headDimension)
+    return held * shape.kvHeads * BenchRun.cache.tokenBytes(headDimension: shape.headDimension)
   }
 }

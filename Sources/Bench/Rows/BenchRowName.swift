@@ -20,6 +20,15 @@ public enum BenchRowName: String, Sendable, Hashable, CaseIterable {
   case tcaSelection4096 = "tca-selection-4096"
   case tcaSelection8192 = "tca-selection-8192"
   case tcaDecode8192 = "tca-decode-8192"
+  case cacheQ8Decode8192 = "cache-q8_0-decode-8192"
+  case cacheQ4Decode8192 = "cache-q4_0-decode-8192"
+  case cacheRotatedDecode8192 = "cache-q4_0_rotated-decode-8192"
+  case cacheKivi4Decode8192 = "cache-kivi4-decode-8192"
+  case cacheKivi2Decode8192 = "cache-kivi2-decode-8192"
+  case cacheQ8Append = "cache-q8_0-append"
+  case cacheQ4Append = "cache-q4_0-append"
+  case cacheQ8Prefill2048 = "cache-q8_0-prefill-2048"
+  case cacheQ4Prefill2048 = "cache-q4_0-prefill-2048"
   case memory8192 = "memory-8192"
   case memory32768 = "memory-32768"
   case runnerOverhead = "runner-overhead"
@@ -31,11 +40,13 @@ public enum BenchRowName: String, Sendable, Hashable, CaseIterable {
     case .sgemm, .multiplyAdd, .attentionDense8192: "GFLOP/s"
     case .bandwidth: "GB/s"
     case .prefill512, .prefill2048, .prefill8192, .prefill32768, .decode0, .decode8192,
-      .decode32768:
+      .decode32768, .cacheQ8Prefill2048, .cacheQ4Prefill2048:
       "tokens/s"
     case .threadsPrefill2048, .threadsDecode0: "times"
     case .tcaAttention4096, .tcaAttention8192, .tcaSelection4096, .tcaSelection8192: "s"
-    case .tcaDecode8192: "s/token"
+    case .tcaDecode8192, .cacheQ8Decode8192, .cacheQ4Decode8192, .cacheRotatedDecode8192,
+      .cacheKivi4Decode8192, .cacheKivi2Decode8192, .cacheQ8Append, .cacheQ4Append:
+      "s/token"
     case .memory8192, .memory32768: "MB"
     case .runnerOverhead, .qualityIsolated2048, .qualityPropagated2048: "s"
     }
@@ -45,7 +56,7 @@ public enum BenchRowName: String, Sendable, Hashable, CaseIterable {
     switch self {
     case .sgemm, .multiplyAdd, .bandwidth, .attentionDense8192, .prefill512, .prefill2048,
       .prefill8192, .prefill32768, .decode0, .decode8192, .decode32768, .threadsPrefill2048,
-      .threadsDecode0:
+      .threadsDecode0, .cacheQ8Prefill2048, .cacheQ4Prefill2048:
       .higher
     default: .lower
     }
@@ -77,6 +88,15 @@ public enum BenchRowName: String, Sendable, Hashable, CaseIterable {
     case .tcaSelection4096: "selecting alone, of tca-attention-4096"
     case .tcaSelection8192: "selecting alone, of tca-attention-8192"
     case .tcaDecode8192: "attending and selecting for one of the last 32 tokens of 8,192 under TCA"
+    case .cacheQ8Decode8192: Self.cacheDecode("q8_0")
+    case .cacheQ4Decode8192: Self.cacheDecode("q4_0")
+    case .cacheRotatedDecode8192: Self.cacheDecode("q4_0_rotated")
+    case .cacheKivi4Decode8192: Self.cacheDecode("kivi4")
+    case .cacheKivi2Decode8192: Self.cacheDecode("kivi2")
+    case .cacheQ8Append: "quantising a token's keys and values to q8_0, all layers"
+    case .cacheQ4Append: "quantising a token's keys and values to q4_0, all layers"
+    case .cacheQ8Prefill2048: "2,048 tokens and the last one's logits, full attention, cache in q8_0"
+    case .cacheQ4Prefill2048: "2,048 tokens and the last one's logits, full attention, cache in q4_0"
     case .memory8192: "peak resident memory of a prefill of 8,192 tokens, full attention"
     case .runnerOverhead:
       "what a run of two cells at 2,048 tokens takes outside of its timed passes: loading, samples, store, progress"
@@ -87,12 +107,19 @@ public enum BenchRowName: String, Sendable, Hashable, CaseIterable {
     }
   }
 
+  private static func cacheDecode(_ format: String) -> String {
+    "attention of one token to 8,192 random ones in \(format), all layers of the model's heads"
+  }
+
   /// Tokens of context that the model must have for it; 0 where no model is used.
   public var contextLength: Int {
     switch self {
-    case .sgemm, .multiplyAdd, .bandwidth, .attentionDense8192: 0
+    case .sgemm, .multiplyAdd, .bandwidth, .attentionDense8192, .cacheQ8Decode8192,
+      .cacheQ4Decode8192, .cacheRotatedDecode8192, .cacheKivi4Decode8192, .cacheKivi2Decode8192,
+      .cacheQ8Append, .cacheQ4Append:
+      0
     case .prefill512: 512
-    case .prefill2048, .threadsPrefill2048, .runnerOverhead, .qualityIsolated2048,
+    case .prefill2048, .cacheQ8Prefill2048, .cacheQ4Prefill2048, .threadsPrefill2048, .runnerOverhead, .qualityIsolated2048,
       .qualityPropagated2048:
       2048
     case .tcaAttention4096, .tcaSelection4096: 4096

@@ -26,6 +26,19 @@ static inline __attribute__((always_inline)) lookup_floats lookup_half_vector(co
   return (lookup_floats)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)halves));
 }
 
+/// One half float in memory, sixteen times.
+static inline __attribute__((always_inline)) lookup_floats lookup_scale(const void *half) {
+  int16_t bits;
+  __builtin_memcpy(&bits, half, sizeof bits);
+  return (lookup_floats)_mm512_cvtph_ps(_mm256_set1_epi16(bits));
+}
+
+/// Sixteen signed bytes as floats.
+static inline __attribute__((always_inline)) lookup_floats lookup_signed_bytes(const void *bytes) {
+  return (lookup_floats)_mm512_cvtepi32_ps(
+      _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)bytes)));
+}
+
 /// start + slope · i for i from 0 to 15, each rounded once.
 static inline __attribute__((always_inline)) lookup_floats lookup_line(float slope, float start) {
   const __m512 steps = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
@@ -84,6 +97,18 @@ static inline int lookup_is_fast(void) { return 0; }
 static inline lookup_floats lookup_half_vector(const void *halves) {
   lookup_floats floats;
   for (int i = 0; i < 16; i++) floats[i] = lookup_half(((const uint16_t *)halves)[i]);
+  return floats;
+}
+
+static inline lookup_floats lookup_scale(const void *half) {
+  uint16_t bits;
+  __builtin_memcpy(&bits, half, sizeof bits);
+  return (lookup_floats)(lookup_half(bits));
+}
+
+static inline lookup_floats lookup_signed_bytes(const void *bytes) {
+  lookup_floats floats;
+  for (int i = 0; i < 16; i++) floats[i] = ((const int8_t *)bytes)[i];
   return floats;
 }
 

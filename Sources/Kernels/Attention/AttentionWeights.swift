@@ -24,9 +24,9 @@ public enum AttentionWeights {
     query: Span<Float>, cache: KVHead, visible: Int, into weights: inout [Float]
   ) {
     query.withUnsafeBufferPointer { query in
-      cache.keyStorage.withMemory { keys in
+      cache.withMemory { keys, _ in
         logits(
-          query: query, keys: keys.from(row: cache.firstRow), held: cache.count,
+          query: query, keys: keys, width: cache.headDimension, held: cache.count,
           scale: cache.scale, visible: visible, into: &weights)
       }
     }
@@ -143,27 +143,31 @@ public enum AttentionWeights {
         // Rows begin at any element of their buffer.
         let first = elements.baseAddress.map { $0 + keys.firstElement * MemoryLayout<Float>.stride }
         Self.logits(
-          query: query, keys: RowMemory(base: first, format: .f32, width: keys.width),
-          held: keys.count, scale: keys.scale, visible: visible, into: &logits)
+          query: query,
+          keys: .rows(RowMemory(base: first, codec: FloatRows.self, width: keys.width)),
+          width: keys.width, held: keys.count, scale: keys.scale, visible: visible, into: &logits)
       }
     }
   }
 
   private static func logits(
-    query: UnsafeBufferPointer<Float>, keys: RowMemory, held: Int, scale: Double, visible: Int,
-    into logits: inout [Float]
+    query: UnsafeBufferPointer<Float>, keys: TokenMemory, width: Int, held: Int, scale: Double,
+    visible: Int, into logits: inout [Float]
   ) {
     precondition(
-      query.count == keys.width && visible > 0 && visible <= held && visible <= logits.count,
+      query.count == width && visible > 0 && visible <= held && visible <= logits.count,
       """
-      AttentionWeights: query of \(query.count), keys \(held) x \(keys.width), \(visible) visible, \
+      AttentionWeights: query of \(query.count), keys \(held) x \(width), \(visible) visible, \
       room for \(logits.count)
       """)
-    logits.withUnsafeMutableBufferPointer { logits in
-      DotProducts(
-        count: keys.width, scale: BinaryLogits.factor(scale: scale), targetStride: visible
-      ).multiply(
-        vectors: 1, query.baseAddress!, rows: 0..<visible, of: keys, into: logits.baseAddress!)
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: width) { scratch in
+      let query = keys.turned(query.baseAddress!, count: 1, into: scratch.baseAddress!)
+      logits.withUnsafeMutableBufferPointer { logits in
+        keys.multiply(
+          DotProducts(
+            count: width, scale: BinaryLogits.factor(scale: scale), targetStride: visible),
+          vectors: 1, query, slots: 0..<visible, into: logits.baseAddress!)
+      }
     }
   }
 

@@ -8,10 +8,8 @@ enum BareMemory {
     let headDimension: Int
     /// The attention scale.
     let scale: Double
-    /// (slots x headDimension)
-    let keys: RowMemory
-    /// (slots x headDimension)
-    let values: RowMemory
+    let keys: TokenMemory
+    let values: TokenMemory
     /// By slot, ascending.
     let positions: UnsafeBufferPointer<Int32>
 
@@ -62,17 +60,12 @@ enum BareMemory {
   }
 
   private static func open(_ head: KVHead, _ body: (Cache) -> Void) {
-    let d = head.headDimension
-    let rows = head.firstRow..<head.firstRow + head.count
-    head.keyStorage.withMemory { keys in
-      head.valueStorage.withMemory { values in
-        head.positionStorage.withUnsafeBufferPointer { positions in
-          body(
-            Cache(
-              headDimension: d, scale: head.scale, keys: keys.from(row: rows.lowerBound),
-              values: values.from(row: rows.lowerBound),
-              positions: .init(rebasing: positions[rows])))
-        }
+    head.withMemory { keys, values in
+      head.positions.withUnsafeBufferPointer { positions in
+        body(
+          Cache(
+            headDimension: head.headDimension, scale: head.scale, keys: keys, values: values,
+            positions: positions))
       }
     }
   }

@@ -9,8 +9,8 @@ final class PackedKeys {
   private(set) var count = 0
   /// Token positions, ascending.
   private(set) var positions: [Int32] = []
-  /// The storage row of each token in the cache.
-  private var storageRows: [Int32] = []
+  /// The slot of each token in the cache.
+  private var slots: [Int32] = []
   private var dimension = 0
   /// The attention scale of the head.
   private(set) var scale = 1.0
@@ -39,14 +39,15 @@ final class PackedKeys {
     dimension = head.headDimension
     scale = head.scale
     positions.removeAll(keepingCapacity: true)
-    storageRows.removeAll(keepingCapacity: true)
+    slots.removeAll(keepingCapacity: true)
     for run in runs {
       if run.lowerBound >= end { break }
       let first = head.slot(atOrAfter: run.lowerBound)
       let last = head.slot(atOrAfter: min(run.upperBound, end))
       guard first < last else { continue }
-      positions.append(contentsOf: head.positions[head.firstRow + first..<head.firstRow + last])
-      for slot in first..<last { storageRows.append(Int32(head.firstRow + slot)) }
+      let held = head.positions
+      positions.append(contentsOf: held[held.startIndex + first..<held.startIndex + last])
+      for slot in first..<last { slots.append(Int32(slot)) }
     }
     count = positions.count
     let held = max(count, room)
@@ -63,22 +64,22 @@ final class PackedKeys {
     let tokens = piece * Self.pieceRows..<min(count, (piece + 1) * Self.pieceRows)
     let panels = keyBuffer.reserve(0)
     let rows = valueBuffer.reserve(0)
-    storageRows.withUnsafeBufferPointer { storageRows in
+    slots.withUnsafeBufferPointer { slots in
       withUnsafeTemporaryAllocation(of: Float.self, capacity: Panel.rows * d) { decoded in
         let decoded = decoded.baseAddress!  // a row has numbers
-        head.keyStorage.withMemory { keys in
+        head.withMemory { keys, values in
           for first in stride(from: tokens.lowerBound, to: tokens.upperBound, by: Panel.rows) {
-            Panel.pack(
-              rows: min(Panel.rows, tokens.upperBound - first), depth: d, into: panels + first * d
-            ) {
-              keys.row(Int(storageRows[first &+ $0]), decodedInto: decoded + $0 &* d)
+            let count = min(Panel.rows, tokens.upperBound - first)
+            var found = InlineArray<32, UnsafePointer<Float>>(repeating: UnsafePointer(decoded))
+            for index in 0..<count {
+              found[index] = keys.row(
+                Int(slots[first &+ index]), decodedInto: decoded + index &* d)
             }
+            Panel.pack(rows: count, depth: d, into: panels + first * d) { found[unchecked: $0] }
           }
-        }
-        head.valueStorage.withMemory { values in
           for token in tokens {
             let target = rows + token * width
-            let source = values.row(Int(storageRows[token]), decodedInto: target)
+            let source = values.row(Int(slots[token]), decodedInto: target)
             if source != UnsafePointer(target) { target.update(from: source, count: d) }
             for column in d..<width { target[column] = 0 }
           }

@@ -31,7 +31,7 @@ struct SingleQueryPass {
     selections: UnsafePointer<BareMemory.Shown>, counts: UnsafeMutablePointer<PairCounts>
   ) {
     let logits = scratch.reserve(
-      group * Self.logitStride + RowMemory.pieceRows * headDimension)
+      group * Self.logitStride + max(group, RowMemory.pieceRows) * headDimension)
     let decoded = logits + group * Self.logitStride
     withUnsafeTemporaryAllocation(of: UInt16.self, capacity: (group + 1) * blocks) { bits in
       let shown = bits.baseAddress!
@@ -50,7 +50,7 @@ struct SingleQueryPass {
         total + (needed[block] == 0 ? 0 : min(16, slots.count - 16 * block))
       }
       for index in 0..<group { counts[index].computed = multiplied }
-      scores(shown: shown, needed: needed, into: logits)
+      scores(shown: shown, needed: needed, into: logits, turning: decoded)
       for index in 0..<group {
         (partials[index * (headDimension + 2)], partials[index * (headDimension + 2) + 1]) =
           BinaryLogits.exponentiate(logits + index * Self.logitStride, count: 16 &* blocks)
@@ -140,15 +140,16 @@ struct SingleQueryPass {
   /// Logits in units of log 2, −infinity where a head does not see a slot.
   private func scores(
     shown: UnsafePointer<UInt16>, needed: UnsafePointer<UInt16>,
-    into logits: UnsafeMutablePointer<Float>
+    into logits: UnsafeMutablePointer<Float>, turning scratch: UnsafeMutablePointer<Float>
   ) {
-    let d = headDimension
     let products = DotProducts(
-      count: d, scale: BinaryLogits.factor(scale: cache.scale), targetStride: Self.logitStride)
-    let keys = cache.keys.from(row: slots.lowerBound)
+      count: headDimension, scale: BinaryLogits.factor(scale: cache.scale),
+      targetStride: Self.logitStride)
+    let queries = cache.keys.turned(queries, count: group, into: scratch)
     forEachStretch(needed) { stretch in
-      products.multiply(
-        vectors: group, queries, rows: stretch, of: keys, into: logits + stretch.lowerBound)
+      cache.keys.multiply(
+        products, vectors: group, queries, slots: held(stretch),
+        into: logits + stretch.lowerBound)
     }
     for index in 0..<group {
       for block in 0..<blocks {
@@ -194,34 +195,18 @@ struct SingleQueryPass {
     let d = headDimension
     let weighted = partials + 2
     for index in 0..<group { (weighted + index * (d + 2)).update(repeating: 0, count: d) }
-    let values = cache.values.from(row: slots.lowerBound)
-    if values.format == .f16, StripProduct.takesHalves(width: d) {
-      return forEachStretch(needed) { stretch in
-        StripProduct(
-          depth: stretch.count, strideA: Self.logitStride, strideB: d, strideC: d + 2, adds: true
-        ).multiplyFew(
-          rows: group, width: d, weights + stretch.lowerBound,
-          halves: values.numbers(Float16.self, from: stretch.lowerBound), weighted)
-      }
-    }
+    let sums = WeightedSums(
+      vectors: group, width: d, weightStride: Self.logitStride, targetStride: d + 2)
     forEachStretch(needed) { stretch in
-      values.forEachPiece(of: stretch, scratch: decoded) { piece, rows in
-        let product = StripProduct(
-          depth: piece.count, strideA: Self.logitStride, strideB: d, strideC: d + 2, adds: true)
-        product.multiplyFew(
-          rows: group, width: d / 16 * 16, weights + piece.lowerBound, rows, weighted)
-        for column in d / 16 * 16..<d {
-          for index in 0..<group {
-            var sum: Float = 0
-            for slot in piece {
-              sum +=
-                weights[index * Self.logitStride + slot]
-                * rows[(slot - piece.lowerBound) * d + column]
-            }
-            weighted[index * (d + 2) + column] += sum
-          }
-        }
-      }
+      cache.values.addWeighted(
+        sums, slots: held(stretch), weights + stretch.lowerBound, into: weighted,
+        scratch: decoded)
     }
+    cache.values.turnBack(weighted, count: group, stride: d + 2)
+  }
+
+  /// The cache's slots of a stretch, which counts from the first of the pass.
+  private func held(_ stretch: Range<Int>) -> Range<Int> {
+    slots.lowerBound + stretch.lowerBound..<slots.lowerBound + stretch.upperBound
   }
 }

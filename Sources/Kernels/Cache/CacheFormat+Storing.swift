@@ -1,13 +1,43 @@
 import Tensors
 
-extension CacheFormat {
-  /// The numbers as a cache of this format gives them back.
-  public func stored(_ matrix: Matrix) -> Matrix {
+extension RowFormat {
+  /// The numbers as a cache of this format gives them back: rows of heads side by side, of tokens at
+  /// consecutive positions from 0 on. Of KIVI's formats as they are once they are quantised, keys with
+  /// the tokens of their group.
+  ///
+  /// Traps unless the columns are whole heads whose rows the format can hold, and for KIVI's keys
+  /// unless the rows are whole groups of 128.
+  public func stored(_ matrix: Matrix, headDimension: Int, asKeys: Bool = false) -> Matrix {
     guard self != .f32 else { return matrix }
-    var storage = RowStorage(self, width: matrix.columns)
-    storage.reallocate(keeping: [], capacity: matrix.rows)
-    storage.write(matrix, column: 0, at: 0)
-    let rows = storage.rows(0..<matrix.rows, scale: 1)
-    return Matrix(rows: matrix.rows, columns: matrix.columns, elements: rows.elements)
+    precondition(
+      matrix.columns % headDimension == 0 && headDimension % blockNumbers == 0,
+      "RowFormat.stored: \(matrix.columns) columns of heads of \(headDimension)")
+    var result = matrix
+    for column in stride(from: 0, to: matrix.columns, by: headDimension) {
+      let storage: any TokenStorage
+      if asKeys {
+        storage = makeKeyStorage(width: headDimension)
+      } else {
+        storage = codec.makeStorage(width: headDimension)
+      }
+      storage.append(matrix, rows: 0..<matrix.rows, column: column, firstPosition: 0)
+      storage.settle(seen: matrix.rows) { $0 }
+      let positions = (0..<Int32(matrix.rows)).map { $0 }
+      var rows = [Float](repeating: 0, count: matrix.rows * headDimension)
+      positions.withUnsafeBufferPointer { positions in
+        rows.withUnsafeMutableBufferPointer { rows in
+          guard let target = rows.baseAddress else { return }
+          storage.withMemory(positions.baseAddress) {
+            _ = $0.rows(0..<matrix.rows, decodedInto: target)
+          }
+        }
+      }
+      for row in 0..<matrix.rows {
+        for i in 0..<headDimension {
+          result[row, column + i] = rows[row * headDimension + i]
+        }
+      }
+    }
+    return result
   }
 }

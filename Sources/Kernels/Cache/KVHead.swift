@@ -10,52 +10,87 @@ import Tensors
 public final class KVHead {
   /// Storage grows by at least this many tokens at a time.
   public static let pageTokens = 64
+  /// Values of so many of the most recent tokens are exact where the format changes with age.
+  public static let recentTokens = AgeingRows.exactTokens
 
   public let headDimension: Int
   public let format: CacheFormat
   /// The attention scale of the layer: the logit of a query q and a key k is `scale · q·k`.
   public let scale: Double
-  /// Tokens held.
-  public private(set) var count = 0
-  /// Keys of all slots, those before `firstRow` and after `firstRow + count` unused.
-  private(set) var keyStorage: RowStorage
-  private(set) var valueStorage: RowStorage
-  public private(set) var positionStorage: [Int32] = []
+  private let keyStorage: any TokenStorage
+  private let valueStorage: any TokenStorage
+  private var positionSlots = SlotArray<Int32>(width: 1, filler: 0)
+  /// Tokens appended so far: one more than the newest position.
+  private var seen = 0
   /// The quantised tokens, if there are any.
   public private(set) var cold: ColdTier?
-  /// The storage row of slot 0: tokens that leave at the front leave a gap rather than move all
-  /// others.
-  public private(set) var firstRow = 0
 
-  /// - Parameter scale: the one of the layer's geometry; 1/√headDimension if not given.
+  /// - Parameters:
+  ///   - scale: the one of the layer's geometry; 1/√headDimension if not given.
+  ///   - format: one that can hold rows of `headDimension` numbers; traps for another.
   public init(headDimension: Int, scale: Double? = nil, format: CacheFormat = .f32) {
+    let complaint = format.complaint(headDimension: headDimension)
+    precondition(complaint == nil, "KVHead: \(complaint ?? "")")
     self.headDimension = headDimension
     self.format = format
-    keyStorage = RowStorage(format, width: headDimension)
-    valueStorage = keyStorage
+    keyStorage = format.keys.makeKeyStorage(width: headDimension)
+    valueStorage = format.values.makeValueStorage(width: headDimension)
     self.scale = scale ?? LayerGeometry.usualScale(headDimension: headDimension)
   }
 
+  /// Tokens held.
+  public var count: Int { positionSlots.count }
+
   /// Token positions by slot, ascending.
-  public var positions: ArraySlice<Int32> { positionStorage[firstRow..<firstRow + count] }
+  public var positions: ArraySlice<Int32> {
+    positionSlots.elements[positionSlots.first..<positionSlots.first + count]
+  }
 
   /// The held keys (count x headDimension); decoded, which costs as much as reading them, where the
   /// format is another than float32.
   public var keys: Rows { keys(in: 0..<count) }
 
   /// The held values (count x headDimension).
-  public var values: Rows {
-    valueStorage.rows(firstRow..<firstRow + count, scale: 1)
-  }
+  public var values: Rows { values(in: 0..<count) }
 
   /// The keys of some slots.
-  public func keys(in slots: Range<Int>) -> Rows {
-    keyStorage.rows(firstRow + slots.lowerBound..<firstRow + slots.upperBound, scale: scale)
+  public func keys(in slots: Range<Int>) -> Rows { rows(of: keyStorage, slots, scale: scale) }
+
+  /// The values of some slots.
+  public func values(in slots: Range<Int>) -> Rows { rows(of: valueStorage, slots, scale: 1) }
+
+  private func rows(of storage: any TokenStorage, _ slots: Range<Int>, scale: Double) -> Rows {
+    if let shared = storage.sharedRows(slots, scale: scale) { return shared }
+    let numbers = slots.count * headDimension
+    let decoded = [Float](unsafeUninitializedCapacity: numbers) { target, initialized in
+      if let target = target.baseAddress, numbers > 0 {
+        positionSlots.withMemory { positions in
+          storage.withMemory(positions) { memory in
+            let rows = memory.rows(slots, decodedInto: target)
+            if rows != UnsafePointer(target) { target.update(from: rows, count: numbers) }
+          }
+        }
+      }
+      initialized = numbers
+    }
+    return Rows(
+      elements: decoded, firstElement: 0, count: slots.count, width: headDimension, scale: scale)
+  }
+
+  /// Calls `body` with the memory of keys and values by slot, valid until it returns.
+  func withMemory<Result>(
+    _ body: (_ keys: TokenMemory, _ values: TokenMemory) -> Result
+  ) -> Result {
+    positionSlots.withMemory { positions in
+      keyStorage.withMemory(positions) { keys in
+        valueStorage.withMemory(positions) { values in body(keys, values) }
+      }
+    }
   }
 
   public func position(ofSlot slot: Int) -> Int {
     precondition(slot >= 0 && slot < count, "KVHead: slot \(slot) of \(count)")
-    return Int(positionStorage[firstRow + slot])
+    return Int(positionSlots[slot])
   }
 
   /// True if slot s holds position s for all s: nothing has left.
@@ -66,7 +101,7 @@ public final class KVHead {
   /// The first slot whose position is at least `position`; `count` if none.
   public func slot(atOrAfter position: Int) -> Int {
     if holdsEverything { return min(max(position, 0), count) }
-    return (0..<count).bisected { Int(positionStorage[firstRow + $0]) >= position }
+    return (0..<count).bisected { Int(positionSlots[$0]) >= position }
   }
 
   /// Tokens held, exactly or quantised.
@@ -80,17 +115,15 @@ public final class KVHead {
 
   /// Bytes of keys, values and positions that are allocated, those of the cold tier included.
   public var allocatedBytes: Int {
-    positionStorage.count * (tokenBytes + MemoryLayout<Int32>.size) + (cold?.allocatedBytes ?? 0)
+    positionSlots.allocatedBytes + keyStorage.allocatedBytes + valueStorage.allocatedBytes
+      + (cold?.allocatedBytes ?? 0)
   }
 
-  /// Bytes of keys and values of the tokens held; those of a cold tier with their ranges and
-  /// positions.
+  /// Bytes of keys and values of the tokens held, and of those that have left a group which others
+  /// still need (KIVI's keys); those of a cold tier with their ranges and positions.
   public var logicalBytes: Int {
-    count * tokenBytes + (cold?.allocatedBytes ?? 0)
+    keyStorage.heldBytes + valueStorage.heldBytes + (cold?.allocatedBytes ?? 0)
   }
-
-  /// Bytes of the key and the value of one token.
-  public var tokenBytes: Int { 2 * format.rowBytes(width: headDimension) }
 
   // MARK: Writing
 
@@ -111,22 +144,28 @@ public final class KVHead {
       KVHead.append: position \(firstPosition) does not follow \
       \(count == 0 ? -1 : position(ofSlot: count - 1))
       """)
-    makeRoom(for: keys.rows)
-    keyStorage.write(keys, column: column, at: firstRow + count)
-    valueStorage.write(values, column: column, at: firstRow + count)
-    for row in 0..<keys.rows {
-      positionStorage[firstRow + count + row] = Int32(firstPosition + row)
+    let rows = 0..<keys.rows
+    keyStorage.append(keys, rows: rows, column: column, firstPosition: firstPosition)
+    valueStorage.append(values, rows: rows, column: column, firstPosition: firstPosition)
+    positionSlots.append(keys.rows) { target in
+      for row in rows { target[row] = Int32(firstPosition + row) }
     }
-    count += keys.rows
+    seen = firstPosition + keys.rows
+  }
+
+  /// Quantises what has grown old enough, where the format says so; due once the newest tokens have
+  /// attended.
+  public func settle() {
+    guard format.changesWithAge else { return }
+    keyStorage.settle(seen: seen) { slot(atOrAfter: $0) }
+    valueStorage.settle(seen: seen) { slot(atOrAfter: $0) }
   }
 
   /// Drops every token and frees the memory.
   public func removeAll() {
-    count = 0
-    firstRow = 0
     keyStorage.removeAll()
     valueStorage.removeAll()
-    positionStorage = []
+    positionSlots.removeAll()
     cold = nil
   }
 
@@ -149,30 +188,10 @@ public final class KVHead {
   ///   few tokens at every step does not move all others each time.
   public func retain(_ selection: Selection, newestQuery: Int, keepsSlack: Bool = true) {
     let kept = keptSlots(selection, newestQuery: newestQuery)
-    let keptCount = kept.reduce(0) { $0 + $1.count }
-    guard keptCount < count else { return }
-    // Rows move towards the end with fewer of them; a new allocation moves all of them.
-    let moveForward = count - (kept.first.map { $0.lowerBound == 0 ? $0.upperBound : 0 } ?? 0)
-    let moveBack = count - (kept.last.map { $0.upperBound == count ? $0.count : 0 } ?? 0)
-    let capacity = positionStorage.count
-    let needed = Self.paged(keptCount + 1)
-    if keepsSlack ? capacity - keptCount > 2 * Self.pageTokens : capacity > needed {
-      reallocate(keeping: kept, capacity: needed)
-    } else if moveForward <= moveBack {
-      var destination = 0
-      for run in kept {
-        moveRows(run, to: destination)
-        destination += run.count
-      }
-    } else {
-      var destination = count
-      for run in kept.reversed() {
-        destination -= run.count
-        moveRows(run, to: destination)
-      }
-      firstRow += destination
-    }
-    count = keptCount
+    guard kept.reduce(0, { $0 + $1.count }) < count else { return }
+    positionSlots.retain(kept, keepsSlack: keepsSlack)
+    keyStorage.retain(kept, positions: positions, keepsSlack: keepsSlack)
+    valueStorage.retain(kept, positions: positions, keepsSlack: keepsSlack)
   }
 
   /// The slots, as ascending runs, that `selection` keeps.
@@ -194,41 +213,5 @@ public final class KVHead {
     }
     keep(windowSlot..<count)
     return kept
-  }
-
-  private func moveRows(_ slots: Range<Int>, to destination: Int) {
-    guard slots.lowerBound != destination else { return }
-    let rows = firstRow + slots.lowerBound..<firstRow + slots.upperBound
-    keyStorage.move(rows, to: firstRow + destination)
-    valueStorage.move(rows, to: firstRow + destination)
-    positionStorage.moveElements(
-      from: rows.lowerBound, to: firstRow + destination, count: rows.count)
-  }
-
-  private func makeRoom(for tokens: Int) {
-    guard firstRow + count + tokens > positionStorage.count else { return }
-    let slots = [0..<count].filter { !$0.isEmpty }
-    if count + tokens <= positionStorage.count && firstRow >= Self.pageTokens / 2 {
-      moveRows(0..<count, to: -firstRow)
-      firstRow = 0
-    } else {
-      // A prompt is allocated exactly; a cache that grows token by token grows by an eighth.
-      let capacity =
-        count == 0
-        ? tokens : Self.paged(max(count + tokens, count + max(Self.pageTokens, count / 8)))
-      reallocate(keeping: slots, capacity: capacity)
-    }
-  }
-
-  private func reallocate(keeping kept: [Range<Int>], capacity: Int) {
-    let rows = kept.map { firstRow + $0.lowerBound..<firstRow + $0.upperBound }
-    keyStorage.reallocate(keeping: rows, capacity: capacity)
-    valueStorage.reallocate(keeping: rows, capacity: capacity)
-    positionStorage = positionStorage.moved(rows, capacity: capacity, filler: 0)
-    firstRow = 0
-  }
-
-  private static func paged(_ tokens: Int) -> Int {
-    (tokens + pageTokens - 1) / pageTokens * pageTokens
   }
 }

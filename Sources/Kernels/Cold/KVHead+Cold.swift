@@ -37,13 +37,13 @@ extension KVHead {
       let target = UnsafeMutableRawPointer(buffer.baseAddress!)  // at least one page
       for page in 0..<pages {
         let rows = slots[page * ColdTier.pageTokens..<(page + 1) * ColdTier.pageTokens]
-        for (half, storage) in [keyStorage, valueStorage].enumerated() {
-          var decoded = [Float](repeating: 0, count: rows.count * d)
-          decoded.withUnsafeMutableBufferPointer { decoded in
-            storage.withMemory { memory in
-              ColdEncoder<Codes>(headDimension: d, format: format).encode(
+        var decoded = [Float](repeating: 0, count: rows.count * d)
+        decoded.withUnsafeMutableBufferPointer { decoded in
+          withMemory { keys, values in
+            for (half, memory) in [keys, values].enumerated() {
+              ColdEncoder<Codes>(headDimension: d).encode(
                 rows.enumerated().map { index, slot in
-                  memory.row(firstRow + slot, decodedInto: decoded.baseAddress! + index * d)
+                  memory.row(slot, decodedInto: decoded.baseAddress! + index * d)
                 }, into: target + (page * pageBytes + half * pageBytes / 2))
             }
           }
@@ -57,12 +57,9 @@ extension KVHead {
 /// Writes half a page from 32 rows.
 struct ColdEncoder<Codes: ColdCodes> {
   let headDimension: Int
-  let format: ColdFormat
 
   /// - Parameter rows: 32 addresses of a row (headDimension).
   func encode(_ rows: [UnsafePointer<Float>], into target: UnsafeMutableRawPointer) {
-    let codeBytes = ColdTier.codeBytes(format)
-    let levels = Float(format.levels)
     for channel in 0..<headDimension {
       var first = SIMD16<Float>.zero
       var second = SIMD16<Float>.zero
@@ -70,39 +67,13 @@ struct ColdEncoder<Codes: ColdCodes> {
         first[lane] = rows[lane][channel]
         second[lane] = rows[lane &+ 16][channel]
       }
-      let smallest = -max((-first).laneMaximum, (-second).laneMaximum)
-      let largest = max(first.laneMaximum, second.laneMaximum)
-      // Rounded first, so that codes fit the numbers that are decoded; the step must not be 0.
-      let minimum = Self.half(smallest)
-      var step = Self.half((largest - Float(minimum)) / levels)
-      if step == 0 { step = .leastNonzeroMagnitude }
+      let range = CodeRange<Codes>(first, second)
       target.storeBytes(
-        of: minimum.bitPattern.littleEndian, toByteOffset: 2 * channel, as: UInt16.self)
+        of: range.minimum.bitPattern.littleEndian, toByteOffset: 2 * channel, as: UInt16.self)
       target.storeBytes(
-        of: step.bitPattern.littleEndian, toByteOffset: 2 * (headDimension + channel),
+        of: range.step.bitPattern.littleEndian, toByteOffset: 2 * (headDimension + channel),
         as: UInt16.self)
-      let shift = SIMD16<Float>(repeating: Float(minimum))
-      let scale = SIMD16<Float>(repeating: 1 / Float(step))
-      Codes.store(
-        codes((first - shift) * scale, levels: levels),
-        codes((second - shift) * scale, levels: levels),
-        at: target + (4 * headDimension + channel * codeBytes))
+      range.storeCodes(at: target + (4 * headDimension + channel * Codes.bytes))
     }
-  }
-
-  private func codes(_ numbers: SIMD16<Float>, levels: Float) -> SIMD16<UInt8> {
-    var codes = SIMD16<UInt8>()
-    for lane in 0..<16 {
-      let number = numbers[lane].rounded(.toNearestOrEven)
-      // In this order NaN becomes 0.
-      codes[lane] = number > 0 ? UInt8(number < levels ? number : levels) : 0
-    }
-    return codes
-  }
-
-  /// The nearest finite half float.
-  private static func half(_ number: Float) -> Float16 {
-    let limit = Float(Float16.greatestFiniteMagnitude)
-    return Float16(max(-limit, min(limit, number)))
   }
 }

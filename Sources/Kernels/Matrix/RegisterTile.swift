@@ -31,19 +31,21 @@ struct RegisterTile<let rows: Int, let vectors: Int> {
   /// latency: each row of B is asked for some rows ahead. A wide block of few rows reads B from
   /// memory, where the CPU's own prefetching stops at each page.
   @inline(__always)
-  mutating func addProduct<Number: CachedNumber>(
-    _ a: UnsafePointer<Float>, strideA: Int, _ b: UnsafePointer<Number>, strideB: Int, depth: Int
+  mutating func addProduct(
+    _ a: UnsafePointer<Float>, strideA: Int, _ b: UnsafePointer<Float>, strideB: Int, depth: Int
   ) {
     var total = sums
     var line = b
     for k in 0..<depth {
       var right = InlineArray<vectors, SIMD16<Float>>(repeating: .zero)
       for vector in 0..<vectors {
-        right[unchecked: vector] = Number.vector(line + 16 &* vector)
+        right[unchecked: vector] = loadVector(line + 16 &* vector)
         if rows >= 8 { prefetch_line(line + (Self.rowsAhead &* strideB &+ 16 &* vector)) }
       }
       if rows < 8, vectors == 4 {
-        Number.prefetch(16 &* vectors, at: line + CachedRows.ahead &* strideB)
+        for vector in 0..<vectors {
+          prefetch_line(line + (CachedRows.ahead &* strideB &+ 16 &* vector))
+        }
       }
       for row in 0..<rows {
         let left = SIMD16<Float>(repeating: a[row &* strideA &+ k])

@@ -99,20 +99,6 @@ struct StripProduct {
 
   // MARK: Few rows
 
-  /// Whether ``multiplyFew(rows:width:_:halves:_:)`` can take that width.
-  @inline(__always)
-  static func takesHalves(width: Int) -> Bool { VectorRegisters.areWide && width % 64 == 0 }
-
-  /// As `multiplyFew` with floats, where B holds half floats; `width` a multiple of 64.
-  func multiplyFew(
-    rows: Int, width: Int, _ a: UnsafePointer<Float>, halves b: UnsafePointer<Float16>,
-    _ c: UnsafeMutablePointer<Float>
-  ) {
-    for column in stride(from: 0, to: width, by: 64) {
-      fewTiles64(rows: rows, a, b + column, c + column)
-    }
-  }
-
   /// A product of few rows that is `width` wide, a multiple of 16: B comes from memory, so each of
   /// its rows is read once, as wide as registers allow.
   func multiplyFew(
@@ -129,8 +115,8 @@ struct StripProduct {
   }
 
   @inline(never)
-  private func fewTiles64<Number: CachedNumber>(
-    rows: Int, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Number>,
+  private func fewTiles64(
+    rows: Int, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>,
     _ c: UnsafeMutablePointer<Float>
   ) {
     var row = 0
@@ -145,9 +131,9 @@ struct StripProduct {
 
   /// One register tile from row `row` on; returns the row after it.
   @inline(__always)
-  private func tile<let rows: Int, let vectors: Int, Number: CachedNumber>(
+  private func tile<let rows: Int, let vectors: Int>(
     _ zero: RegisterTile<rows, vectors>, _ count: Int, at row: Int, _ a: UnsafePointer<Float>,
-    _ b: UnsafePointer<Number>, _ c: UnsafeMutablePointer<Float>
+    _ b: UnsafePointer<Float>, _ c: UnsafeMutablePointer<Float>
   ) -> Int {
     var tile = zero
     tile.addProduct(a + row &* strideA, strideA: strideA, b, strideB: strideB, depth: depth)

@@ -1,6 +1,7 @@
 import Attention
 import JSON
 import Records
+import Tensors
 
 /// A strategy with one value for each parameter: what the strategy axis of the grid runs over.
 struct StrategyVariant: Sendable, Hashable {
@@ -251,6 +252,9 @@ struct StrategyVariant: Sendable, Hashable {
   /// Text bare; a long list by its length and the first digits of its digest.
   private static func text(of value: JSONValue) -> String {
     if let string = value.stringValue { return string }
+    if value.objectValue != nil, let format = try? CacheFormat(stated: value) {
+      return format.label
+    }
     let text = value.canonicalText
     guard text.count > 40, let elements = value.arrayValue else { return text }
     return "[\(elements.count) values \(CellIdentity.of(value).prefix(6))]"

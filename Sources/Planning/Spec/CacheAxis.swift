@@ -8,14 +8,14 @@ enum CacheAxis {
 
   static func parameter(default format: CacheFormat) -> ParameterDescription {
     ParameterDescription(
-      name, .choice(CacheFormat.allCases.map(\.rawValue)), default: .string(format.rawValue),
-      "how the KV cache holds keys and values")
+      name, CacheFormat.parameterKind, default: format.jsonValue,
+      "how the KV cache holds keys and values: a format for both, or one for each")
   }
 
   /// Parameters as they enter an identity: a cache in float32 goes without saying, as which cells
   /// were measured before there was a choice.
   static func identifying(_ parameters: [String: JSONValue]) -> [String: JSONValue] {
-    parameters.filter { $0.key != name || $0.value != .string(CacheFormat.f32.rawValue) }
+    parameters.filter { $0.key != name || $0.value != CacheFormat.f32.jsonValue }
   }
 }
 

@@ -10,37 +10,50 @@ extension SpecReader {
     let allowed = "a list of strategies, each {\"name\": …} with its parameters"
     guard let value = required("strategies", of: members, allowed: allowed) else { return [] }
     let path = JSONPath.root.appending("strategies")
+    let cache = readCache(members)
     guard let elements = list(value, at: path, allowed: allowed) else { return [] }
     var entries = elements.enumerated().compactMap { index, element in
-      readStrategy(element, at: path.appending(index), among: names, hasCache: true)
+      readStrategy(element, at: path.appending(index), among: names, cache: cache)
     }
     checkMatching(of: entries, spec: elements)
     if !entries.contains(where: { $0.description.role == .reference }),
       let full = environment.strategies.first(where: { $0.role == .reference })
     {
       let full = full.withCache(default: environment.defaultCache)
+      var grid = ParameterGrid(defaultsOf: full.parameters)
+      grid.values[CacheAxis.name] = cache
       entries.insert(
-        SpecStrategy(
-          description: full, grid: ParameterGrid(defaultsOf: full.parameters), budgets: nil,
-          path: nil), at: 0)
+        SpecStrategy(description: full, grid: grid, budgets: nil, path: nil), at: 0)
     }
     return entries
   }
 
+  /// The formats of the KV cache where a strategy says nothing of it.
+  private mutating func readCache(_ members: [String: JSONValue]) -> [JSONValue] {
+    let parameter = CacheAxis.parameter(default: environment.defaultCache)
+    let before = problems.count
+    let given = members.filter { $0.key == parameter.name }
+    let grid = readGrid([parameter], from: given, at: .root)
+    // What is wrong with it is said once.
+    return problems.count == before
+      ? grid.values[parameter.name] ?? [] : [parameter.defaultValue]
+  }
+
   private mutating func readStrategy(
-    _ element: JSONValue, at path: JSONPath, among names: [String], hasCache: Bool = false,
+    _ element: JSONValue, at path: JSONPath, among names: [String], cache: [JSONValue]? = nil,
     as phase: StrategyPhase? = nil
   ) -> SpecStrategy? {
     guard let (name, members) = namedObject(element, at: path, what: "strategy", among: names),
       var description = environment.strategies.first(where: { $0.name == name })
     else { return nil }
-    if hasCache { description = description.withCache(default: environment.defaultCache) }
+    if cache != nil { description = description.withCache(default: environment.defaultCache) }
     refuseUnknownKeys(
       of: members, at: path,
       known: ["name"] + description.parameters.map(\.name)
         + (description.budgets.isEmpty ? [] : ["budget"]),
       alsoKnown: ["budget"], owner: name)
-    let grid = readGrid(description.parameters, from: members, at: path)
+    var grid = readGrid(description.parameters, from: members, at: path)
+    if let cache, members[CacheAxis.name] == nil { grid.values[CacheAxis.name] = cache }
     var acting = description
     if let phase { acting.phases = [phase] }
     let budgets = readBudgets(members, for: acting, at: path)
@@ -206,14 +219,15 @@ extension SpecReader {
             allowed: "\(parameter.kind.allowedText), or a list of such values")
           continue
         }
-        refuseRepeats(in: elements, at: place)
+        let values = elements.map(parameter.kind.canonical)
+        refuseRepeats(in: values, at: place)
         for (index, element) in elements.enumerated() {
           check(element, of: parameter, at: place.appending(index))
         }
-        grid.values[parameter.name] = elements
+        grid.values[parameter.name] = values
       } else {
         check(value, of: parameter, at: place)
-        grid.values[parameter.name] = [value]
+        grid.values[parameter.name] = [parameter.kind.canonical(value)]
       }
     }
     return grid

@@ -13,7 +13,7 @@ struct SpecReader {
 
   static let keys = [
     "schemaVersion", "name", "question", "models", "contextLengths", "strategies", "tasks",
-    "primary", "metrics", "warmups", "repeats", "seed", "threads",
+    "primary", "cache", "metrics", "warmups", "repeats", "seed", "threads",
   ]
   /// More cells than this are a slip of the pen, and would fill the memory.
   static let maximumCells = 100_000

@@ -41,6 +41,7 @@ public enum SpecSchema {
       "contextLengths": list(of: ["type": "integer", "minimum": 2]),
       "strategies": list(of: oneOf(strategies)),
       "tasks": list(of: ["oneOf": .array(tasks.map(task))]),
+      "cache": cache,
       "metrics": list(
         of: ["enum": .array(ResultKind.allCases.map { .string($0.rawValue) })]),
       "primary": list(of: [
@@ -62,6 +63,13 @@ public enum SpecSchema {
         "description": "by default the machine's cores",
       ],
     ]
+  }
+
+  private static var cache: JSONValue {
+    var members = axis(of: schema(of: CacheFormat.parameterKind)).objectValue ?? [:]
+    members["description"] = "the format of the KV cache of strategies that say nothing of it"
+    members["default"] = CacheFormat.f16.jsonValue
+    return .object(members)
   }
 
   private static var model: JSONValue {
@@ -220,6 +228,16 @@ public enum SpecSchema {
     case .boolean: members["type"] = "boolean"
     case .string: members["type"] = "string"
     case .choice(let words): members["enum"] = .array(words.map { .string($0) })
+    case .choices(let parts, let words):
+      let word = schema(of: .choice(words))
+      members["anyOf"] = [
+        word,
+        [
+          "type": "object", "required": .array(parts.map { .string($0) }),
+          "additionalProperties": false,
+          "properties": .object(Dictionary(uniqueKeysWithValues: parts.map { ($0, word) })),
+        ],
+      ]
     case .list(let element):
       members = ["type": "array", "minItems": 1, "items": schema(of: element)]
     case .strategy(let phase): return oneOf(parts.filter { $0.fits(phase) })

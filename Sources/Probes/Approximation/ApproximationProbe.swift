@@ -46,8 +46,8 @@ public final class ApproximationProbe: LayerAttention {
   private var step: (keys: Matrix, values: Matrix)?
   /// By session and phase; (layers x query heads).
   private var errors: [[AttentionPhase: [HeadErrors]]]
-  /// max ‖v_j‖₁ of the tokens seen, as each format holds them, (layers x KV heads).
-  private var largestValues: [CacheFormat: [Float]] = [:]
+  /// M by format and layer.
+  private var largestValues: [CacheFormat: [LargestValues]] = [:]
 
   /// - Parameters:
   ///   - dense: a new session of full attention, with a cache of any format.
@@ -146,10 +146,16 @@ public final class ApproximationProbe: LayerAttention {
     var goingOn: AttentionOutcome?
     var stored: [CacheFormat: DenseReference] = [:]
     for (format, session) in references {
-      let outcome = attend(session, into: &scratch)
+      var largest = [Float](repeating: 0, count: shape.kvHeads * queries.rows)
+      let outcome = attend(session, into: &scratch) { rows, _, _ in
+        let found = largestValues[format]?[layer].note(
+          rows, of: values, phase: phase, in: session.caches[layer])
+        for (index, value) in (found ?? []).enumerated() {
+          largest[index / rows.count * queries.rows + rows.lowerBound + index % rows.count] = value
+        }
+      }
       stored[format] = DenseReference(
-        output: scratch, logSumExp: outcome.logSumExp,
-        largestValues: noteValues(values, layer: layer, format: format))
+        output: scratch, logSumExp: outcome.logSumExp, largestValues: largest)
       if session === dense, setting == .isolated {
         output = scratch
         goingOn = outcome
@@ -261,26 +267,6 @@ public final class ApproximationProbe: LayerAttention {
     errors[index][call.phase] = heads
   }
 
-  /// M of each query of a call, (KV heads x rows): the largest ‖v_j‖₁ of any token up to it, as the format holds it.
-  private func noteValues(_ values: Matrix, layer: Int, format: CacheFormat) -> [Float] {
-    let d = shape.headDimension
-    let values = format.stored(values)
-    var known =
-      largestValues.removeValue(forKey: format)
-      ?? Array(repeating: 0, count: shape.layers * shape.kvHeads)
-    var largest = [Float](repeating: 0, count: shape.kvHeads * values.rows)
-    for kvHead in 0..<shape.kvHeads {
-      let place = layer * shape.kvHeads + kvHead
-      for row in 0..<values.rows {
-        let value = values.row(row).extracting(kvHead * d..<(kvHead + 1) * d)
-        known[place] = max(known[place], OutputDifference.absoluteSum(value))
-        largest[kvHead * values.rows + row] = known[place]
-      }
-    }
-    largestValues[format] = known
-    return largest
-  }
-
   private func endSample() {
     for index in errors.indices {
       for phase in AttentionPhase.allCases {
@@ -293,7 +279,6 @@ public final class ApproximationProbe: LayerAttention {
 
   /// Checks the sessions of a new sample, and begins the references that they need.
   private func beginSessions() {
-    largestValues = [:]
     var formats = Set(sparse.map(\.cache)).union([.f32])
     if setting == .isolated { formats.insert(dense.cache) }
     references = Dictionary(
@@ -305,6 +290,9 @@ public final class ApproximationProbe: LayerAttention {
             FullAttention(), shape: shape, workspace: dense.workspace, cache: format)
         return (format, session)
       })
+    largestValues = references.mapValues { _ in
+      Array(repeating: LargestValues(kvHeads: shape.kvHeads), count: shape.layers)
+    }
     precondition(
       !sparse.isEmpty && (setting == .isolated || sparse.count == 1),
       "ApproximationProbe: \(sparse.count) strategies; isolated takes one or more, propagated one")

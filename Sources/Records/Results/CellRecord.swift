@@ -48,7 +48,12 @@ public struct CellRecord: Codable, Sendable, Hashable {
   }
 
   /// The format of the KV cache; that of cells which were measured before there was a choice goes without saying.
-  public var cache: String { strategyParameters["cache"]?.stringValue ?? "f32" }
+  /// Two formats, of keys and values, with a stroke between them.
+  public var cache: String {
+    guard let cache = strategyParameters["cache"] else { return "f32" }
+    return cache.stringValue
+      ?? ["keys", "values"].compactMap { cache[$0]?.stringValue }.joined(separator: "/")
+  }
 
   /// The strategy's parameters, then those of each strategy that it is made of, with their `name`.
   public var parametersWithParts: [JSONValue] {

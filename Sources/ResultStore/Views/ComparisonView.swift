@@ -44,7 +44,10 @@ enum ComparisonView {
       cell.query_aware,
       coalesce(
         CASE WHEN json_valid(cell.strategy_parameters)
-          THEN json_extract(cell.strategy_parameters, '$.cache') END, 'f32') AS cache,
+          THEN CASE json_type(cell.strategy_parameters, '$.cache') WHEN 'object'
+            THEN json_extract(cell.strategy_parameters, '$.cache.keys') || '/'
+              || json_extract(cell.strategy_parameters, '$.cache.values')
+            ELSE json_extract(cell.strategy_parameters, '$.cache') END END, 'f32') AS cache,
       CASE figure.match_code \(matchWords) END AS match_status,
       scored.cluster_kind,
     \(list(ComparisonColumn.allCases) { column in column.expression }),

@@ -57,13 +57,31 @@ struct CasePlan {
       cases += self.cases(
         length, Self.geometry(index + 1), coversEverything: true, \.covering)
     }
+    for (index, format) in Self.formats.enumerated() {
+      cases += self.cases(Self.formatPrompt, Self.blockGeometry, cache: format) { [$0.base] }
+      cases += self.cases(
+        [49, 130, 17][index % 3], Self.blockGeometry, cache: format, coversEverything: true,
+        \.covering)
+    }
     return cases
   }
+
+  /// Every format of the cache but that of all other cases, and keys and values of different ones.
+  private static let formats =
+    RowFormat.allCases.filter { $0 != .f32 }.map { CacheFormat($0) } + [
+      CacheFormat(keys: .q8_0, values: .q4_0), CacheFormat(keys: .kivi2, values: .q4_0_rotated),
+    ]
+  /// Rows of two blocks.
+  private static let blockGeometry = Geometry(
+    queryHeads: 6, kvHeads: 2, headDimension: 64, ropeBase: 10_000)
+  /// Some tokens before a multiple of 128, where KIVI quantises keys.
+  private static let formatPrompt = 245
 
   private static func geometry(_ index: Int) -> Geometry { geometries[index % geometries.count] }
 
   private func cases(
-    _ promptTokens: Int, _ geometry: Geometry, coversEverything: Bool = false,
+    _ promptTokens: Int, _ geometry: Geometry, cache: CacheFormat = .f32,
+    coversEverything: Bool = false,
     _ parameters: (ParameterSets) -> [ParameterSets.Parameters]
   ) -> [CheckCase] {
     let layers = 2
@@ -79,7 +97,7 @@ struct CasePlan {
         seed: seed + promptTokens, layers: layers, queryHeads: geometry.queryHeads,
         kvHeads: geometry.kvHeads, headDimension: geometry.headDimension,
         ropeBase: geometry.ropeBase, promptTokens: promptTokens, decodeTokens: Self.decodeTokens,
-        parameters: .object(parameters), coversEverything: coversEverything)
+        cache: cache, parameters: .object(parameters), coversEverything: coversEverything)
     }
   }
 }

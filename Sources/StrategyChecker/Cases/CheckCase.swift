@@ -14,6 +14,8 @@ public struct CheckCase: Codable, Sendable, Hashable, CustomStringConvertible {
   public var promptTokens: Int
   /// Decode steps after the prompt.
   public var decodeTokens: Int
+  /// How the KV cache holds keys and values.
+  public var cache: CacheFormat
   /// Every parameter of the strategy.
   public var parameters: JSONValue
   /// True if these parameters keep everything, so that the strategy must equal dense attention.
@@ -37,6 +39,7 @@ public struct CheckCase: Codable, Sendable, Hashable, CustomStringConvertible {
       && (ropeBase.map { $0 > 0 && $0.isFinite && headDimension % 2 == 0 } ?? true)
       && (1...65_536).contains(promptTokens)
       && (0...65_536).contains(decodeTokens)
+      && cache.complaint(headDimension: headDimension) == nil
   }
 
   /// The case as one line of JSON.

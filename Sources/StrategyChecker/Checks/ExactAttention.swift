@@ -9,17 +9,24 @@ struct ExactAttention {
   private let scale: Double
   /// Rows are token positions.
   let queries: Matrix
-  let keys: Matrix
-  let values: Matrix
+  private let tokens: Int
+  /// Keys and values as the cache holds them.
+  private let rows: HeldRows
+  private let changesWithAge: Bool
   /// By KV head and position, the rows that a cold tier gives back.
   private let coldRows: [[Int: (key: [Float], value: [Float])]]
 
-  init(sequence: SyntheticSequence, layer: Int, heads: [KVHead] = []) {
+  /// - Parameters:
+  ///   - rows: as the cache holds them.
+  ///   - heads: whose cold tiers hold some of them otherwise.
+  init(_ subject: CheckSubject, layer: Int, rows: HeldRows, heads: [KVHead] = []) {
+    let sequence = subject.sequence
     shape = sequence.shape
     scale = shape.geometry[layer].scale
     queries = sequence.queries[layer]
-    keys = sequence.keys[layer]
-    values = sequence.values[layer]
+    tokens = sequence.tokens
+    self.rows = rows
+    changesWithAge = subject.checkCase.cache.values.changesWithAge
     coldRows = heads.map { head in
       guard let tier = head.cold else { return [:] }
       let rows = ColdScores.rows(of: tier)
@@ -57,7 +64,8 @@ struct ExactAttention {
     let q = queries.row(query).extracting(head * d..<(head + 1) * d)
     var logits = [Double](repeating: 0, count: query + 1)
     for token in 0...query {
-      let k = keys.row(token).extracting(column..<column + d)
+      let held = rows.keys(of: token, at: query)
+      let k = held.row(token).extracting(column..<column + d)
       var product = 0.0
       for i in 0..<d { product += Double(q[i]) * Double(k[i]) }
       logits[token] = product * scale
@@ -68,16 +76,16 @@ struct ExactAttention {
       let product = (0..<d).reduce(0.0) { $0 + Double(q[$1]) * Double(key[$1]) }
       heldLogits[token] = product * scale
     }
-    let sparse = mean(of: attended, heldLogits, column) { token in
+    let sparse = mean(of: attended, heldLogits, column, query) { token in
       cold.contains(token) ? coldRows[kvHead][token]?.value : nil
     }
-    let dense = mean(of: Array(0...query), logits, column)
+    let dense = mean(of: Array(0...query), logits, column, query)
     return Outcome(
       output: sparse.0, logSumExp: sparse.1, denseOutput: dense.0, denseLogSumExp: dense.1)
   }
 
   private func mean(
-    of tokens: [Int], _ logits: [Double], _ column: Int,
+    of tokens: [Int], _ logits: [Double], _ column: Int, _ query: Int,
     coldValue: (Int) -> [Float]? = { _ in nil }
   ) -> (output: [Double], logSumExp: Double) {
     let d = shape.headDimension
@@ -90,7 +98,8 @@ struct ExactAttention {
       if let value = coldValue(token) {
         for i in 0..<d { output[i] += weight * Double(value[i]) }
       } else {
-        let v = values.row(token).extracting(column..<column + d)
+        let held = rows.values(of: token, at: query)
+        let v = held.row(token).extracting(column..<column + d)
         for i in 0..<d { output[i] += weight * Double(v[i]) }
       }
     }
@@ -98,22 +107,32 @@ struct ExactAttention {
     return (output, maximum + log(total))
   }
 
-  /// Running maxima over tokens of ‖v‖₁ (and of ‖v‖₂) of a KV head.
+  /// The largest ‖v‖₁ (and ‖v‖₂) of a KV head's tokens up to each query, as they are held then.
   func largestValues(kvHead: Int) -> (absolute: [Double], euclidean: [Double]) {
-    let d = shape.headDimension
     var absolute: [Double] = []
     var euclidean: [Double] = []
-    for token in 0..<values.rows {
-      let v = values.row(token).extracting(kvHead * d..<(kvHead + 1) * d)
-      var sum = 0.0
-      var squares = 0.0
-      for i in 0..<d {
-        sum += abs(Double(v[i]))
-        squares += Double(v[i]) * Double(v[i])
+    for query in 0..<tokens {
+      // What changes is looked at again.
+      var largest = changesWithAge ? (0, 0) : (absolute.last ?? 0, euclidean.last ?? 0)
+      for token in changesWithAge ? 0..<query + 1 : query..<query + 1 {
+        let norms = norms(rows.values(of: token, at: query), token, kvHead)
+        largest = (max(largest.0, norms.0), max(largest.1, norms.1))
       }
-      absolute.append(max(absolute.last ?? 0, sum))
-      euclidean.append(max(euclidean.last ?? 0, squares.squareRoot()))
+      absolute.append(largest.0)
+      euclidean.append(largest.1)
     }
     return (absolute, euclidean)
+  }
+
+  private func norms(_ values: Matrix, _ token: Int, _ kvHead: Int) -> (Double, Double) {
+    let d = shape.headDimension
+    let v = values.row(token).extracting(kvHead * d..<(kvHead + 1) * d)
+    var sum = 0.0
+    var squares = 0.0
+    for i in 0..<d {
+      sum += abs(Double(v[i]))
+      squares += Double(v[i]) * Double(v[i])
+    }
+    return (sum, squares.squareRoot())
   }
 }

@@ -153,7 +153,7 @@ extension StrategyChecker {
     let tokens = subject.sequence.tokens
     for layer in 0..<shape.layers {
       let exact = ExactAttention(
-        sequence: subject.sequence, layer: layer, heads: original.session.caches[layer])
+        subject, layer: layer, rows: subject.rows[layer], heads: original.session.caches[layer])
       for head in 0..<shape.queryHeads {
         let largest = exact.largestValues(kvHead: shape.kvHead(of: head))
         for query in 0..<tokens {
@@ -202,7 +202,9 @@ extension StrategyChecker {
   ) {
     log.look(at: .everythingEqualsDense)
     var player = SequencePlayer(
-      AttentionSession(FullAttention(), shape: subject.shape, workspace: workspace),
+      AttentionSession(
+        FullAttention(), shape: subject.shape, workspace: workspace,
+        cache: subject.checkCase.cache),
       subject.sequence)
     let dense = player.finish(prompt: subject.promptTokens)
     let d = subject.shape.headDimension

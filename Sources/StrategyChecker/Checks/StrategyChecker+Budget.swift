@@ -27,7 +27,7 @@ extension StrategyChecker {
   ) {
     let n = subject.promptTokens
     let budget = configured.budget?.resolved(
-      promptTokens: n, meanPromptTokens: Double(n), shape: subject.shape, cache: .f32
+      promptTokens: n, meanPromptTokens: Double(n), shape: subject.shape, cache: subject.checkCase.cache
     ) { use in use == .density ? 1 : Double(n) }
     switch budget {
     case .tokens(let tokens):
@@ -66,10 +66,16 @@ extension StrategyChecker {
         )
       }
     }
-    let tokenBytes = 2 * subject.shape.headDimension * MemoryLayout<Float>.size
+    let format = subject.checkCase.cache
+    let tokenBytes = format.tokenBytes(headDimension: subject.shape.headDimension)
     check(
-      original.transcript.afterPrompt.flatMap {
-        $0.map { Double($0.logicalBytes) / Double(tokenBytes) }
+      original.transcript.afterPrompt.flatMap { heads in
+        heads.map { head in
+          // Where tokens grow smaller with age, a budget of tokens says nothing of bytes.
+          format.changesWithAge
+            ? Double(head.positions.count - head.coldCount)
+            : Double(head.logicalBytes) / Double(tokenBytes)
+        }
       }, "after the prompt")
     var kept: [Int: [Double]] = [:]
     var evictsInDecode = false

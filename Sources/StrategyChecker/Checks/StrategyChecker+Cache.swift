@@ -80,7 +80,7 @@ extension StrategyChecker {
     checkMemory(subject, original, log: &log)
   }
 
-  /// Keys and values are those that came in.
+  /// Keys and values are those that came in, as the format holds them.
   private func checkRows(
     _ subject: CheckSubject, _ original: CheckSubject.Original, log: inout CheckLog
   ) {
@@ -89,7 +89,9 @@ extension StrategyChecker {
       for (index, head) in heads.enumerated() {
         let keys = head.keys
         let values = head.values
-        if let tier = head.cold, let place = firstWrongRow(tier, subject, layer, index) {
+        let states = subject.rows[layer].states
+        let wrong = head.cold.map { tier in states.map { firstWrongRow(tier, $0, index) } }
+        if let places = wrong, let place = places.first ?? nil, !places.contains(nil) {
           log.fail(
             .cacheHoldsWhatWasKept,
             "layer \(layer), KV head \(index): the cold row of token \(place) is further from what was written than its steps allow"
@@ -99,10 +101,14 @@ extension StrategyChecker {
         for (slot, position) in head.positions.enumerated() {
           let key = keys.row(slot)
           let value = values.row(slot)
+          // What the next query would attend to.
+          let next = subject.sequence.tokens
+          let keysHeld = subject.rows[layer].keys(of: Int(position), at: next)
+          let valuesHeld = subject.rows[layer].values(of: Int(position), at: next)
           for i in 0..<d {
             let column = index * d + i
-            if key[i] != subject.sequence.keys[layer][Int(position), column]
-              || value[i] != subject.sequence.values[layer][Int(position), column]
+            if key[i] != keysHeld[Int(position), column]
+              || value[i] != valuesHeld[Int(position), column]
             {
               log.fail(
                 .cacheHoldsWhatWasKept,
@@ -116,15 +122,14 @@ extension StrategyChecker {
     }
   }
 
-  /// A token whose cold row differs by more than half a step and what rounding to half floats adds.
+  /// A token whose cold row differs from the exact tier's by more than half a step and what rounding to half floats
+  /// adds.
   private func firstWrongRow(
-    _ tier: ColdTier, _ subject: CheckSubject, _ layer: Int, _ kvHead: Int
+    _ tier: ColdTier, _ exact: (keys: Matrix, values: Matrix), _ kvHead: Int
   ) -> Int? {
     let found = ColdScores.rows(of: tier)
     let size = ColdTier.pageTokens
-    for (read, written) in [
-      (found.keys, subject.sequence.keys[layer]), (found.values, subject.sequence.values[layer]),
-    ] {
+    for (read, written) in [(found.keys, exact.keys), (found.values, exact.values)] {
       for page in 0..<tier.pageCount {
         let tokens = page * size..<(page + 1) * size
         for channel in 0..<tier.headDimension {
@@ -147,11 +152,14 @@ extension StrategyChecker {
   }
 
   /// Storage is given back: what is allocated goes by the tokens held, rounded to pages and with room to grow; a cold
-  /// token takes at most half of an exact one.
+  /// token takes at most half of one in float32.
   private func checkMemory(
     _ subject: CheckSubject, _ original: CheckSubject.Original, log: inout CheckLog
   ) {
-    let tokenBytes = (2 * subject.shape.headDimension + 1) * MemoryLayout<Float>.size
+    let d = subject.shape.headDimension
+    let format = subject.checkCase.cache
+    let tokenBytes = format.tokenBytes(headDimension: d) + MemoryLayout<Int32>.size
+    let coldBytes = (2 * d + 1) * MemoryLayout<Float>.size / 2
     let page = KVHead.pageTokens
     var hasLooked = false
     let moments = [
@@ -168,9 +176,15 @@ extension StrategyChecker {
             log.look(at: .memoryFalls)
             hasLooked = true
           }
-          let limit =
-            (kept + max(page, kept / 8) + 3 * page) * tokenBytes + head.coldCount * tokenBytes / 2
-          if head.allocatedBytes > limit || head.allocatedBytes >= seen * tokenBytes {
+          var limit =
+            (kept + max(page, kept / 8) + 3 * page) * tokenBytes + head.coldCount * coldBytes
+          var isFreed = head.allocatedBytes < seen * tokenBytes
+          if format.changesWithAge {
+            // A group of keys stays while a token of it does, and the most recent tokens are half floats.
+            limit += kept * 32 * tokenBytes + (2 * 128 + 3 * page) * 4 * d
+            isFreed = true
+          }
+          if head.allocatedBytes > limit || !isFreed {
             log.fail(
               .memoryFalls,
               "\(moment), layer \(layer), KV head \(index): \(head.allocatedBytes) bytes for \(kept) exact and \(head.coldCount) cold of \(seen) tokens (\(tokenBytes) bytes each)"

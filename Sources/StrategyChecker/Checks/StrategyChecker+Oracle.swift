@@ -9,15 +9,16 @@ extension StrategyChecker {
     _ subject: CheckSubject, _ original: CheckSubject.Original, _ attended: AttendedKeys,
     log: inout CheckLog
   ) {
-    guard original.session.logitsAreDense else { return }
+    // The oracle is shown one cache for all queries.
+    guard original.session.logitsAreDense, !subject.checkCase.cache.changesWithAge else { return }
     log.look(at: .oracleRetainsMost)
     let shape = subject.shape
     let sequence = subject.sequence
     for layer in 0..<shape.layers {
-      let exact = ExactAttention(sequence: sequence, layer: layer)
+      let exact = ExactAttention(subject, layer: layer, rows: subject.rows[layer])
       let view = LayerView(
         layer: layer, shape: shape, phase: .prefill, queries: sequence.queries[layer],
-        firstQueryPosition: 0, heads: caches(of: sequence, layer: layer),
+        firstQueryPosition: 0, heads: caches(of: subject, layer: layer),
         workspace: subject.workspace)
       for head in 0..<shape.queryHeads {
         for query in 0..<sequence.tokens {
@@ -43,10 +44,13 @@ extension StrategyChecker {
   }
 
   /// Caches that hold the whole sequence.
-  private func caches(of sequence: SyntheticSequence, layer: Int) -> [KVHead] {
+  private func caches(of subject: CheckSubject, layer: Int) -> [KVHead] {
+    let sequence = subject.sequence
     let d = sequence.shape.headDimension
     return (0..<sequence.shape.kvHeads).map { kvHead in
-      let head = KVHead(headDimension: d, scale: sequence.shape.geometry[layer].scale)
+      let head = KVHead(
+        headDimension: d, scale: sequence.shape.geometry[layer].scale,
+        format: subject.checkCase.cache)
       head.append(
         keys: sequence.keys[layer], values: sequence.values[layer], column: kvHead * d,
         firstPosition: 0)

@@ -131,8 +131,7 @@ extension StrategyChecker {
     let parameters = swappedParameters(subject, order: order)
     guard let configured = try? configure(subject.checkCase, parameters: parameters) else { return }
     var swapped = CheckSubject(
-      checkCase: subject.checkCase, configured: configured, workspace: workspace,
-      sequence: subject.sequence.swapping(0, last)
+      subject.checkCase, configured, subject.sequence.swapping(0, last), workspace: workspace
     ).play().transcript
     swapped.outputs = swapped.outputs.map { SyntheticSequence.reordered($0, groups: order) }
     if let (layer, row, error) = largestDifference(
@@ -231,7 +230,7 @@ extension StrategyChecker {
     let shape = subject.shape
     let d = shape.headDimension
     for layer in 0..<shape.layers {
-      let exact = ExactAttention(sequence: subject.sequence, layer: layer)
+      let exact = ExactAttention(subject, layer: layer, rows: subject.rows[layer])
       let scale = (0..<shape.kvHeads).reduce(1e-30) {
         max($0, exact.largestValues(kvHead: $1).euclidean.last ?? 0)
       }

@@ -15,7 +15,9 @@ extension StrategyChecker {
     let mixed = subject.sequence.withWindows(of: Self.window)
     func play(_ strategy: any AttentionStrategy) -> Transcript {
       var player = SequencePlayer(
-        AttentionSession(strategy, shape: mixed.shape, workspace: subject.workspace), mixed)
+        AttentionSession(
+          strategy, shape: mixed.shape, workspace: subject.workspace,
+          cache: subject.checkCase.cache), mixed)
       return player.finish(prompt: subject.promptTokens)
     }
     let run = play(subject.strategy)

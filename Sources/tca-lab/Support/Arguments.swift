@@ -77,7 +77,7 @@ struct ModelOptions: ParsableArguments {
 struct StrategyOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "A strategy as in a spec, as JSON or @FILE with JSON (default: full attention); \"cache\": \"f16\" or \"f32\" is the format of its KV cache.",
+      "A strategy as in a spec, as JSON or @FILE with JSON (default: full attention); \"cache\": \"f16\" or another format, as in a spec, is that of its KV cache.",
       valueName: "json"))
   var strategy: String?
 

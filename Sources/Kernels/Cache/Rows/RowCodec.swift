@@ -1,0 +1,154 @@
+import CMemory
+import Tensors
+
+/// How a row of numbers lies in memory: one type a format.
+///
+/// Kernels are generic over it, and specialised for each format by its conformance; memory of a
+/// format known at run time calls them through ``RowMemory``.
+protocol RowCodec {
+  /// What memory for rows is an array of.
+  associatedtype Element
+  static var zero: Element { get }
+  static var format: RowFormat { get }
+  /// Whether rows are rotated, so that what is multiplied with them has to be.
+  static var isRotated: Bool { get }
+
+  /// Sixteen numbers of the row, from 16 · `index` on.
+  static func vector(_ row: UnsafeRawPointer, _ index: Int) -> SIMD16<Float>
+  /// One number of a row whose width is no multiple of 16.
+  static func number(_ row: UnsafeRawPointer, _ index: Int) -> Float
+  static func encode(
+    _ numbers: UnsafePointer<Float>, width: Int, into row: UnsafeMutableRawPointer)
+
+  // With implementations for all: requirements, so that each format has its own.
+
+  static func makeStorage(width: Int) -> any TokenStorage
+  /// Rows as floats: where they lie if that is the format, else decoded into `scratch`.
+  ///
+  /// - Parameter turningBack: whether a rotation is undone.
+  static func floats(
+    _ rows: Int, of memory: UnsafeRawPointer, width: Int,
+    decodedInto scratch: UnsafeMutablePointer<Float>, turningBack: Bool
+  ) -> UnsafePointer<Float>
+  static func multiply(
+    _ products: DotProducts, vectors: Int, _ vector: UnsafePointer<Float>, rows: Int,
+    of memory: UnsafeRawPointer, into target: UnsafeMutablePointer<Float>)
+  static func addWeighted(
+    _ sums: WeightedSums, rows: Int, of memory: UnsafeRawPointer, _ weights: UnsafePointer<Float>,
+    into target: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>)
+}
+
+extension RowCodec {
+  static var isRotated: Bool { false }
+
+  static func number(_ row: UnsafeRawPointer, _ index: Int) -> Float {
+    vector(row, index / 16)[index % 16]
+  }
+
+  /// Bytes from one row to the next.
+  static func rowBytes(width: Int) -> Int { format.rowBytes(width: width) }
+
+  static func makeStorage(width: Int) -> any TokenStorage { RowStorage<Self>(width: width) }
+
+  static func floats(
+    _ rows: Int, of memory: UnsafeRawPointer, width: Int,
+    decodedInto scratch: UnsafeMutablePointer<Float>, turningBack: Bool
+  ) -> UnsafePointer<Float> {
+    let rowBytes = rowBytes(width: width)
+    for index in 0..<rows {
+      decode(memory + index &* rowBytes, width: width, scratch + index &* width)
+    }
+    if isRotated && turningBack { Hadamard(width: width).turn(rows: rows, stride: width, scratch) }
+    return UnsafePointer(scratch)
+  }
+
+  /// The numbers as they lie in the row.
+  @inline(__always)
+  private static func decode(
+    _ row: UnsafeRawPointer, width: Int, _ target: UnsafeMutablePointer<Float>
+  ) {
+    var i = 0
+    while i &+ 16 <= width {
+      storeVector(vector(row, i / 16), at: target + i)
+      i &+= 16
+    }
+    while i < width {
+      target[i] = number(row, i)
+      i &+= 1
+    }
+  }
+
+  static func multiply(
+    _ products: DotProducts, vectors: Int, _ vector: UnsafePointer<Float>, rows: Int,
+    of memory: UnsafeRawPointer, into target: UnsafeMutablePointer<Float>
+  ) { products.multiply(Self.self, vectors: vectors, vector, rows: rows, memory, into: target) }
+
+  static func addWeighted(
+    _ sums: WeightedSums, rows: Int, of memory: UnsafeRawPointer, _ weights: UnsafePointer<Float>,
+    into target: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>
+  ) {
+    sums.add(Self.self, rows: rows, of: memory, weights, into: target, scratch: scratch)
+  }
+
+  /// Asks for the cache lines of `count` bytes.
+  @inline(__always)
+  static func prefetch(_ count: Int, at address: UnsafeRawPointer) {
+    var i = 0
+    while i < count {
+      prefetch_line(address + i)
+      i &+= 64
+    }
+  }
+}
+
+enum CachedRows {
+  /// How many rows ahead of the one that is read others are asked for.
+  static let ahead = 24
+}
+
+/// Rows of a format that is known at run time, in memory.
+struct RowMemory {
+  /// Nil where there are no rows.
+  let base: UnsafeRawPointer?
+  let codec: any RowCodec.Type
+  let width: Int
+  let rowBytes: Int
+
+  /// Rows that are decoded at once: as floats they stay in the L1 cache until they are used.
+  static let pieceRows = 32
+
+  init(base: UnsafeRawPointer?, codec: any RowCodec.Type, width: Int) {
+    self.base = base
+    self.codec = codec
+    self.width = width
+    rowBytes = codec.format.rowBytes(width: width)
+  }
+
+  @inline(__always)
+  private func row(_ index: Int) -> UnsafeRawPointer { base! + index &* rowBytes }
+
+  func floats(
+    _ rows: Range<Int>, decodedInto scratch: UnsafeMutablePointer<Float>
+  ) -> UnsafePointer<Float> {
+    codec.floats(rows.count, of: row(rows.lowerBound), width: width, decodedInto: scratch,
+      turningBack: true)
+  }
+
+  func multiply(
+    _ products: DotProducts, vectors: Int, _ vector: UnsafePointer<Float>, rows: Range<Int>,
+    into target: UnsafeMutablePointer<Float>
+  ) {
+    guard !rows.isEmpty else { return }
+    codec.multiply(
+      products, vectors: vectors, vector, rows: rows.count, of: row(rows.lowerBound), into: target)
+  }
+
+  func addWeighted(
+    _ sums: WeightedSums, rows: Range<Int>, _ weights: UnsafePointer<Float>,
+    into target: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>
+  ) {
+    guard !rows.isEmpty else { return }
+    codec.addWeighted(
+      sums, rows: rows.count, of: row(rows.lowerBound), weights, into: target, scratch: scratch)
+  }
+}

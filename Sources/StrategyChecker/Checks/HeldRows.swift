@@ -1,0 +1,69 @@
+import Kernels
+import Tensors
+
+/// The keys and values of a sequence in one layer as a cache of some format holds them when a query
+/// attends, worked out token by token from the format's definition.
+///
+/// Most formats round a row when it comes. KIVI's hold a prompt exactly while it attends; after it,
+/// keys of whole 128 tokens and values that are not among the 128 newest are quantised, what else
+/// there is of the prompt and all that follows are half floats until their turn comes.
+struct HeldRows {
+  private let keys: Rounded
+  private let values: Rounded
+
+  /// - Parameters:
+  ///   - keys, values: as they were computed, rows by token.
+  init(_ format: CacheFormat, shape: AttentionShape, keys: Matrix, values: Matrix, prompt: Int) {
+    let d = shape.headDimension
+    self.keys = Rounded(
+      keys, format.keys, headDimension: d, prompt: prompt, asKeys: true
+    ) { $0 / 128 * 128 }
+    self.values = Rounded(
+      values, format.values, headDimension: d, prompt: prompt, asKeys: false
+    ) { $0 - 128 }
+  }
+
+  /// The rows to which the query at a position attends: row `token` of what is given.
+  func keys(of token: Int, at query: Int) -> Matrix { keys.held(token, at: query) }
+  func values(of token: Int, at query: Int) -> Matrix { values.held(token, at: query) }
+
+  /// All keys, and all values, in each state that they pass through.
+  var states: [(keys: Matrix, values: Matrix)] {
+    zip(keys.states, values.states).map { ($0, $1) }
+  }
+
+  /// Keys or values.
+  private struct Rounded {
+    let prompt: Int
+    let changesWithAge: Bool
+    /// As they came, as half floats, and in the format.
+    let states: [Matrix]
+    /// Tokens before this one are quantised once so many have been seen.
+    let border: (_ seen: Int) -> Int
+
+    init(
+      _ exact: Matrix, _ format: RowFormat, headDimension d: Int, prompt: Int, asKeys: Bool,
+      border: @escaping (Int) -> Int
+    ) {
+      self.prompt = prompt
+      self.border = border
+      changesWithAge = format.changesWithAge
+      guard changesWithAge else {
+        let stored = format.stored(exact, headDimension: d)
+        states = [stored, stored, stored]
+        return
+      }
+      let halves = RowFormat.f16.stored(exact, headDimension: d)
+      var source = Matrix(rows: (exact.rows + 127) / 128 * 128, columns: exact.columns)
+      source.replaceRows(from: 0, with: halves, rows: 0..<exact.rows)
+      source.replaceRows(from: 0, with: exact, rows: 0..<max(0, border(prompt)))
+      states = [exact, halves, format.stored(source, headDimension: d, asKeys: asKeys)]
+    }
+
+    func held(_ token: Int, at query: Int) -> Matrix {
+      if query < prompt { return states[0] }
+      // The newest tokens have settled, the query's own has not.
+      return states[token < border(query) ? 2 : 1]
+    }
+  }
+}

@@ -1,0 +1,136 @@
+import Foundation
+import Tensors
+import Testing
+
+@testable import Kernels
+
+/// Rows of every format against their definitions.
+@Suite("Rows of a cache")
+struct CacheRowsTests {
+  /// The bytes of one row.
+  private static func encoded(_ numbers: [Float], _ codec: any RowCodec.Type) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0xaa, count: codec.format.rowBytes(width: numbers.count))
+    bytes.withUnsafeMutableBytes { bytes in
+      numbers.withUnsafeBufferPointer { numbers in
+        codec.encode(numbers.baseAddress!, width: numbers.count, into: bytes.baseAddress!)
+      }
+    }
+    return bytes
+  }
+
+  @Test("Blocks equal those of ggml's Python package bit for bit", arguments: ["q8_0", "q4_0"])
+  func blocks(name: String) throws {
+    let format = try #require(RowFormat(rawValue: name))
+    let golden = try GoldenTensors("cache-blocks.safetensors")
+    let numbers = golden.floats("numbers")
+    let blocks = golden.bytes(name)
+    let floats = golden.floats(name + ".floats")
+    let bytes = format.rowBytes(width: 96)
+    let rows = numbers.count / 96
+    #expect(rows > 60 && blocks.count == rows * bytes && floats.count == numbers.count)
+    for row in 0..<rows {
+      let source = Array(numbers[row * 96..<(row + 1) * 96])
+      #expect(
+        Self.encoded(source, format.codec) == Array(blocks[row * bytes..<(row + 1) * bytes]),
+        "row \(row): \(source)")
+    }
+    let stored = format.stored(
+      Matrix(rows: rows, columns: 96, elements: numbers), headDimension: 96)
+    // Numbers beyond half floats are infinite, and 0 · ∞ is none.
+    #expect(zip(stored.elements, floats).allSatisfy { $0 == $1 || $0.isNaN && $1.isNaN })
+  }
+
+  @Test("NaN and infinity are stored without a trap, and NaN is not hidden", arguments: RowFormat.allCases)
+  func notFinite(format: RowFormat) {
+    for number in [Float.nan, .infinity, -.infinity, .greatestFiniteMagnitude] {
+      var numbers = [Float](repeating: 1, count: 64)
+      numbers[40] = number
+      _ = Self.encoded(numbers, format.codec)
+      guard number.isNaN, !format.changesWithAge else { continue }
+      let stored = format.stored(
+        Matrix(rows: 1, columns: 64, elements: numbers), headDimension: 64)
+      #expect(stored.elements.contains { $0.isNaN })
+    }
+  }
+
+  @Test("The rotation is the Hadamard matrix of its definition", arguments: [1, 2, 16, 32, 64, 96, 256, 320])
+  func hadamard(width: Int) {
+    let block = Hadamard(width: width).block
+    #expect(width % block == 0 && width / block % 2 == 1)
+    var numbers = TestNumbers(seed: width)
+    let row = numbers.floats(width)
+    var turned = row
+    turned.withUnsafeMutableBufferPointer {
+      Hadamard(width: width).turn(rows: 1, stride: width, $0.baseAddress!)
+    }
+    for i in 0..<width {
+      let first = i / block * block
+      var sum = 0.0
+      for j in 0..<block {
+        let sign = ((i - first) & j).nonzeroBitCount % 2 == 0 ? 1.0 : -1.0
+        sum += sign * Double(row[first + j])
+      }
+      #expect(abs(Double(turned[i]) - sum / Double(block).squareRoot()) < 1e-5)
+    }
+    turned.withUnsafeMutableBufferPointer {
+      Hadamard(width: width).turn(rows: 1, stride: width, $0.baseAddress!)
+    }
+    #expect(zip(row, turned).allSatisfy { abs($0 - $1) < 1e-5 })
+  }
+
+  @Test("Rotated rows are read back as they came, one outlier no longer costs the others their bits")
+  func rotatedRows() {
+    var numbers = TestNumbers(seed: 3)
+    var matrix = numbers.matrix(40, 192)
+    for row in 0..<40 { matrix[row, 17] = 30 }
+    func error(_ format: RowFormat) -> Double {
+      let stored = format.stored(matrix, headDimension: 96)
+      return zip(stored.elements, matrix.elements).enumerated().reduce(0) { sum, pair in
+        pair.offset % 192 == 17 ? sum : sum + Double(abs(pair.element.0 - pair.element.1))
+      }
+    }
+    #expect(error(.q4_0_rotated) < 0.75 * error(.q4_0))
+    var plain = numbers.matrix(40, 192)
+    for i in plain.elements.indices { plain.elements[i] = Float(i % 7) }
+    let stored = RowFormat.q4_0_rotated.stored(plain, headDimension: 64)
+    #expect(zip(stored.elements, plain.elements).allSatisfy { abs($0 - $1) < 3 })
+  }
+
+  /// number = minimum + step · code as KIVI's authors compute it, in double precision but for the
+  /// half floats: within half a step and the rounding of range and step.
+  private static func isRounded(_ stored: [Float], _ source: [Float], levels: Float) -> Bool {
+    let low = source.min() ?? 0
+    let range = (source.max() ?? 0) - low
+    let allowed = range / levels / 2 + (range + abs(low)) / 1024 + 1e-6
+    return zip(stored, source).allSatisfy { abs($0 - $1) <= allowed }
+      && Set(stored).count <= Int(levels) + 1
+  }
+
+  @Test(
+    "Values of few bits have a range for each 32 channels of a token, keys for each channel of 32 tokens",
+    arguments: [(RowFormat.kivi4, Float(15)), (.kivi2, 3)])
+  func ranges(format: RowFormat, levels: Float) {
+    var numbers = TestNumbers(seed: 8)
+    let d = 64
+    var matrix = numbers.matrix(256, d)
+    for row in 0..<256 { matrix[row, 3] += 50 }
+    let values = format.stored(matrix, headDimension: d)
+    for row in 0..<256 {
+      for first in [0, 32] {
+        let columns = first..<first + 32
+        #expect(
+          Self.isRounded(
+            columns.map { values[row, $0] }, columns.map { matrix[row, $0] }, levels: levels))
+      }
+    }
+    let keys = format.stored(matrix, headDimension: d, asKeys: true)
+    for column in 0..<d {
+      for first in stride(from: 0, to: 256, by: 32) {
+        let rows = first..<first + 32
+        #expect(
+          Self.isRounded(
+            rows.map { keys[$0, column] }, rows.map { matrix[$0, column] }, levels: levels))
+      }
+    }
+  }
+}
