@@ -1,20 +1,14 @@
+internal import CLookup
+
 /// Horizontal sums and maxima of sixteen vectors at once.
 ///
-/// With wide registers the vectors are transposed, so that what is combined lies in the same lane
-/// of sixteen vectors: about five instructions a vector instead of twenty. Never inlined:
+/// With wide registers two vectors are combined at a time, or all are transposed, so that what is
+/// combined lies in the same lane: three to five instructions a vector instead of twenty. Never inlined:
 /// interleaved with the code before them, they compile to slower code.
 enum LaneReduction {
   /// Lane r is the sum of the sixteen floats at `vectors + 16 r`.
   @inline(never)
-  static func sums(_ vectors: UnsafePointer<Float>) -> SIMD16<Float> {
-    guard VectorRegisters.areWide else { return oneByOne(vectors) { $0.laneSum } }
-    let lanes = turned(vectors)
-    var eight = InlineArray<8, SIMD16<Float>>(repeating: .zero)
-    for i in 0..<8 { eight[unchecked: i] = lanes[unchecked: i] + lanes[unchecked: i &+ 8] }
-    var four = InlineArray<4, SIMD16<Float>>(repeating: .zero)
-    for i in 0..<4 { four[unchecked: i] = eight[unchecked: i] + eight[unchecked: i &+ 4] }
-    return (four[unchecked: 0] + four[unchecked: 2]) + (four[unchecked: 1] + four[unchecked: 3])
-  }
+  static func sums(_ vectors: UnsafePointer<Float>) -> SIMD16<Float> { lookup_lane_sums(vectors) }
 
   /// Lane r is the largest of the sixteen floats at `vectors + 16 r`; any if one is NaN.
   @inline(never)

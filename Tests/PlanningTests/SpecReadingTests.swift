@@ -85,7 +85,7 @@ struct SpecReadingTests {
           4:3 $.question: "7" is a number; allowed: a text
           5:14 $.models[0]: "smollm2-135m-instuct" is no model of the catalogue; allowed: smollm2-135m-instruct, or {"name": …, "path": …} for a file; did you mean "smollm2-135m-instruct"?
           5:55 $.models[1].path: "lost.gguf" is no file: looked for /specs/lost.gguf; allowed: the path of a GGUF file, relative to the spec file, or a name of the catalogue
-          6:3 $.contextLenghts: "contextLenghts" is no key of a spec; allowed: schemaVersion, name, question, models, contextLengths, strategies, tasks, primary, metrics, warmups, repeats, seed, threads
+          6:3 $.contextLenghts: "contextLenghts" is no key of a spec; allowed: schemaVersion, name, question, models, contextLengths, strategies, tasks, primary, cache, metrics, warmups, repeats, seed, threads
           7:27 $.contextLengths[1]: "1024" is a string; allowed: a whole number, at least 2
           7:42 $.contextLengths[3]: "512" stands twice in this list; keep one
           9:21 $.strategies[0].treshold: "treshold" is no key of tca; allowed: name, threshold, blockSize, localWindow, calibrationCorpus, calibrationLength, criterion, heads, prefill, cache; did you mean "threshold"?
@@ -127,7 +127,7 @@ struct SpecReadingTests {
         SpecSamples.spec(strategies: #"{"nmae": "tca"}"#).replacing(
           "contextLengths", with: "contextLenghts")
       ) == [
-        #"2:1 $.contextLenghts: "contextLenghts" is no key of a spec; allowed: schemaVersion, name, question, models, contextLengths, strategies, tasks, primary, metrics, warmups, repeats, seed, threads; did you mean "contextLengths"?"#,
+        #"2:1 $.contextLenghts: "contextLenghts" is no key of a spec; allowed: schemaVersion, name, question, models, contextLengths, strategies, tasks, primary, cache, metrics, warmups, repeats, seed, threads; did you mean "contextLengths"?"#,
         #"3:17 $.strategies[0].nmae: "nmae" is no key of a strategy; allowed: name, and the strategy's parameters; did you mean "name"?"#,
       ])
   }

@@ -116,7 +116,9 @@ public final class BenchRun {
   /// That of specs, and of the peers.
   static let cache = CacheFormat.f16
 
-  func makeFull(cache: CacheFormat = BenchRun.cache) -> AttentionSession {
+  func makeFull() -> AttentionSession { makeFull(cache: Self.cache) }
+
+  func makeFull(cache: CacheFormat) -> AttentionSession {
     AttentionSession(
       FullAttention(), shape: model.model.shape, workspace: model.model.workspace, cache: cache)
   }

@@ -33,6 +33,12 @@ static inline __attribute__((always_inline)) lookup_floats lookup_scale(const vo
   return (lookup_floats)_mm512_cvtph_ps(_mm256_set1_epi16(bits));
 }
 
+/// What a half float in memory makes of the numbers −8 to 7. (Multiplied in Swift, the optimiser takes the numbers apart.)
+static inline __attribute__((always_inline)) lookup_floats lookup_steps(const void *half) {
+  const __m512 steps = _mm512_setr_ps(-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7);
+  return (lookup_floats)_mm512_mul_ps((__m512)lookup_scale(half), steps);
+}
+
 /// Sixteen signed bytes as floats.
 static inline __attribute__((always_inline)) lookup_floats lookup_signed_bytes(const void *bytes) {
   return (lookup_floats)_mm512_cvtepi32_ps(
@@ -68,6 +74,33 @@ lookup_entries_of_two(lookup_floats table, lookup_floats second, lookup_words in
   const __m512i lower = _mm512_and_si512((__m512i)indices, _mm512_set1_epi32(15));
   const __m512i places = _mm512_mask_or_epi32(lower, bits, lower, sixteen);
   return (lookup_floats)_mm512_permutex2var_ps((__m512)table, places, (__m512)second);
+}
+
+/// Lane r is the sum of the sixteen floats at `vectors + 16 r`: halves are added, and their halves, each time of two
+/// vectors at once, until a lane of each is left.
+static inline __attribute__((always_inline)) lookup_floats lookup_lane_sums(const float *vectors) {
+  __m512 sums[16];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 16; i++) sums[i] = _mm512_loadu_ps(vectors + 16 * i);
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 8; i++)
+    sums[i] = _mm512_add_ps(
+        _mm512_shuffle_f32x4(sums[2 * i], sums[2 * i + 1], 0x44),
+        _mm512_shuffle_f32x4(sums[2 * i], sums[2 * i + 1], 0xee));
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 4; i++)
+    sums[i] = _mm512_add_ps(
+        _mm512_shuffle_f32x4(sums[2 * i], sums[2 * i + 1], 0x88),
+        _mm512_shuffle_f32x4(sums[2 * i], sums[2 * i + 1], 0xdd));
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 2; i++)
+    sums[i] = _mm512_add_ps(
+        _mm512_shuffle_ps(sums[2 * i], sums[2 * i + 1], 0x44),
+        _mm512_shuffle_ps(sums[2 * i], sums[2 * i + 1], 0xee));
+  const __m512 mixed = _mm512_add_ps(
+      _mm512_shuffle_ps(sums[0], sums[1], 0x88), _mm512_shuffle_ps(sums[0], sums[1], 0xdd));
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  return (lookup_floats)_mm512_permutexvar_ps(order, mixed);
 }
 
 /// The bits of a map at sixteen ascending places, `places[i] - first`, the first in the lowest bit. Reads the map 64
@@ -106,6 +139,12 @@ static inline lookup_floats lookup_scale(const void *half) {
   return (lookup_floats)(lookup_half(bits));
 }
 
+static inline lookup_floats lookup_steps(const void *half) {
+  lookup_floats steps;
+  for (int i = 0; i < 16; i++) steps[i] = (float)(i - 8);
+  return lookup_scale(half) * steps;
+}
+
 static inline lookup_floats lookup_signed_bytes(const void *bytes) {
   lookup_floats floats;
   for (int i = 0; i < 16; i++) floats[i] = ((const int8_t *)bytes)[i];
@@ -137,6 +176,18 @@ lookup_entries_of_two(lookup_floats table, lookup_floats second, lookup_words in
   lookup_floats entries;
   for (int i = 0; i < 16; i++) entries[i] = (bits >> i & 1 ? second : table)[indices[i] & 15];
   return entries;
+}
+
+static inline lookup_floats lookup_lane_sums(const float *vectors) {
+  lookup_floats sums;
+  for (int i = 0; i < 16; i++) {
+    float lanes[16];
+    __builtin_memcpy(lanes, vectors + 16 * i, sizeof lanes);
+    for (int half = 8; half > 0; half /= 2)
+      for (int lane = 0; lane < half; lane++) lanes[lane] += lanes[lane + half];
+    sums[i] = lanes[0];
+  }
+  return sums;
 }
 
 static inline uint16_t lookup_bits(const void *map, const int32_t *places, int32_t first) {

@@ -18,7 +18,7 @@ extension RowFormat {
       if asKeys {
         storage = makeKeyStorage(width: headDimension)
       } else {
-        storage = codec.makeStorage(width: headDimension)
+        storage = RowStorage(codec, width: headDimension)
       }
       storage.append(matrix, rows: 0..<matrix.rows, column: column, firstPosition: 0)
       storage.settle(seen: matrix.rows) { $0 }

@@ -35,15 +35,16 @@ extension RowFormat {
   /// Memory for the keys of a head.
   func makeKeyStorage(width: Int) -> any TokenStorage {
     switch self {
-    case .kivi4: ChannelGroups<FourBitCodes>(width: width)
-    case .kivi2: ChannelGroups<TwoBitCodes>(width: width)
-    default: codec.makeStorage(width: width)
+    case .f32: FloatStorage(width: width)
+    case .kivi4: ChannelGroups(FourBitCodes.self, width: width)
+    case .kivi2: ChannelGroups(TwoBitCodes.self, width: width)
+    default: RowStorage(codec, width: width)
     }
   }
 
   /// Memory for the values of a head.
   func makeValueStorage(width: Int) -> any TokenStorage {
-    changesWithAge ? AgeingRows(codec, width: width) : codec.makeStorage(width: width)
+    changesWithAge ? AgeingRows(codec, width: width) : makeKeyStorage(width: width)
   }
 
   /// How a row lies in memory; of KIVI's formats one of quantised values.
@@ -53,7 +54,7 @@ extension RowFormat {
     case .f16: HalfRows.self
     case .q8_0: EightBitRows.self
     case .q4_0: FourBitRows.self
-    case .q4_0_rotated: Rotated<FourBitRows>.self
+    case .q4_0_rotated: RotatedFourBitRows.self
     case .kivi4: RangedFourBitRows.self
     case .kivi2: RangedTwoBitRows.self
     }

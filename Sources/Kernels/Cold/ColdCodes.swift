@@ -13,6 +13,9 @@ protocol ColdCodes {
 
   // With implementations for all: requirements, so that each width has its own.
 
+  /// Writes a group of 32 rows, given by their addresses.
+  static func encode(
+    _ rows: [UnsafePointer<Float>], width: Int, into group: UnsafeMutableRawPointer)
   /// Products of some vectors with the 32 tokens of a group; see `ColdHalf`.
   static func multiply(
     group: UnsafeRawPointer, width: Int, vectors: Int, _ vector: UnsafePointer<Float>,
@@ -24,6 +27,10 @@ protocol ColdCodes {
 
 extension ColdCodes {
   static func groupBytes(width: Int) -> Int { width * (4 + bytes) }
+
+  static func encode(
+    _ rows: [UnsafePointer<Float>], width: Int, into group: UnsafeMutableRawPointer
+  ) { ColdEncoder<Self>(headDimension: width).encode(rows, into: group) }
 
   static func multiply(
     group: UnsafeRawPointer, width: Int, vectors: Int, _ vector: UnsafePointer<Float>,

@@ -9,12 +9,12 @@ final class AgeingRows: TokenStorage {
   static let exactTokens = 128
 
   private let width: Int
-  private let older: any QuantisedRows
+  private let older: RowStorage
   private var newer: ExactRows
 
   init(_ codec: any RowCodec.Type, width: Int) {
     self.width = width
-    older = codec.makeQuantisedRows(width: width)
+    older = RowStorage(codec, width: width)
     newer = ExactRows(width: width)
   }
 
@@ -36,9 +36,7 @@ final class AgeingRows: TokenStorage {
     let border = older.count
     let aged = max(0, slotAtOrAfter(seen - Self.exactTokens) - border)
     if aged > 0 {
-      newer.withFloats(0..<aged) { rows in
-        older.append(aged) { rows + $0 * width }
-      }
+      newer.withFloats(0..<aged) { older.append(aged, from: $0, stride: width) }
     }
     newer.settle(keeping: aged..<newer.count)
   }
@@ -59,27 +57,14 @@ final class AgeingRows: TokenStorage {
   }
 }
 
-/// Rows that are appended one by one from addresses.
-protocol QuantisedRows: TokenStorage {
-  var count: Int { get }
-  func append(_ count: Int, _ row: (_ index: Int) -> UnsafePointer<Float>)
-  func withRows<Result>(_ body: (RowMemory) -> Result) -> Result
-}
-
-extension RowStorage: QuantisedRows {}
-
-extension RowCodec {
-  static func makeQuantisedRows(width: Int) -> any QuantisedRows { RowStorage<Self>(width: width) }
-}
-
 /// Rows that are not quantised yet: floats while a prompt attends, half floats after it.
 struct ExactRows {
   private let width: Int
-  private var rows: any QuantisedRows
+  private var rows: RowStorage
 
   init(width: Int) {
     self.width = width
-    rows = RowStorage<FloatRows>(width: width)
+    rows = RowStorage(FloatRows.self, width: width)
   }
 
   var count: Int { rows.count }
@@ -106,13 +91,13 @@ struct ExactRows {
 
   /// Keeps some rows, from now on as half floats.
   mutating func settle(keeping kept: Range<Int>) {
-    guard rows is RowStorage<FloatRows> else {
+    guard rows.codec == FloatRows.self else {
       if kept.count < count { retain([kept].filter { !$0.isEmpty }, keepsSlack: true) }
       return
     }
-    let halves = RowStorage<HalfRows>(width: width)
+    let halves = RowStorage(HalfRows.self, width: width)
     if !kept.isEmpty {
-      withFloats(kept) { floats in halves.append(kept.count) { floats + $0 * width } }
+      withFloats(kept) { halves.append(kept.count, from: $0, stride: width) }
     }
     rows = halves
   }

@@ -9,7 +9,6 @@ import Tensors
 /// away from zero; number = d · q.
 enum EightBitRows: RowCodec {
   static var format: RowFormat { .q8_0 }
-  static var zero: UInt8 { 0 }
   private static var blockBytes: Int { 34 }
 
   @inline(__always)
@@ -35,17 +34,13 @@ enum EightBitRows: RowCodec {
   /// To the nearest whole number, halves away from zero.
   @inline(__always)
   private static func rounded(_ numbers: SIMD16<Float>) -> SIMD16<Float> {
-    var result = SIMD16<Float>.zero
-    for lane in 0..<16 {
-      let number = numbers[lane]
-      let nearest = WholeNumbers.nearest(number)
-      let rest = number - nearest
-      // A half that was rounded towards zero, to an even number.
-      let correction: Float =
-        (rest == 0.5 && number > 0 ? 1 : 0) - (rest == -0.5 && number < 0 ? 1 : 0)
-      result[lane] = nearest + correction
-    }
-    return result
+    let nearest = numbers.nearest
+    let rest = numbers - nearest
+    // A half that was rounded towards zero, to an even number.
+    let one = SIMD16<Float>(repeating: 1)
+    let up = one.replacing(with: 0, where: (rest .!= 0.5) .| (numbers .< 0))
+    let down = one.replacing(with: 0, where: (rest .!= -0.5) .| (numbers .> 0))
+    return nearest + up - down
   }
 }
 
@@ -53,17 +48,15 @@ enum EightBitRows: RowCodec {
 /// several, / −8, q = ⌊x / d + 8.5⌋, at most 15; number = d · (q − 8).
 enum FourBitRows: RowCodec {
   static var format: RowFormat { .q4_0 }
-  static var zero: UInt8 { 0 }
   private static var blockBytes: Int { 18 }
 
   @inline(__always)
   static func vector(_ row: UnsafeRawPointer, _ index: Int) -> SIMD16<Float> {
     let block = row + index / 2 &* blockBytes
     if lookup_is_fast() != 0 {
-      let steps = SIMD16<Float>(-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7)
       let words = lookup_bytes(block + 2)
       return lookup_entries(
-        lookup_scale(block) * steps, index % 2 == 0 ? words : lookup_upper_nibbles(words))
+        lookup_steps(block), index % 2 == 0 ? words : lookup_upper_nibbles(words))
     }
     let bytes = block.sixteenBytes(at: 2)
     let quants = index % 2 == 0 ? lowNibbles(bytes) : highNibbles(bytes)
@@ -92,25 +85,21 @@ enum FourBitRows: RowCodec {
   /// ⌊x⌋, at most 15.
   @inline(__always)
   private static func quants(_ numbers: SIMD16<Float>) -> SIMD16<Float> {
-    var result = SIMD16<Float>.zero
-    for lane in 0..<16 {
-      let nearest = WholeNumbers.nearest(numbers[lane])
-      let floor = nearest > numbers[lane] ? nearest - 1 : nearest
-      result[lane] = floor < 15 ? floor : 15
-    }
-    return result
+    let nearest = numbers.nearest
+    let one = SIMD16<Float>(repeating: 1)
+    let floor = nearest - one.replacing(with: 0, where: nearest .<= numbers)
+    return floor.replacing(with: 15, where: floor .> 15)
   }
 }
 
-/// Rows that are rotated before they are held.
-enum Rotated<Inner: RowCodec>: RowCodec {
+/// q4_0 of rows that are rotated before they are held.
+enum RotatedFourBitRows: RowCodec {
   static var format: RowFormat { .q4_0_rotated }
-  static var zero: Inner.Element { Inner.zero }
   static var isRotated: Bool { true }
 
   @inline(__always)
   static func vector(_ row: UnsafeRawPointer, _ index: Int) -> SIMD16<Float> {
-    Inner.vector(row, index)
+    FourBitRows.vector(row, index)
   }
 
   static func encode(
@@ -120,7 +109,7 @@ enum Rotated<Inner: RowCodec>: RowCodec {
       let turned = turned.baseAddress!  // a row has numbers
       turned.update(from: numbers, count: width)
       Hadamard(width: width).turn(rows: 1, stride: width, turned)
-      Inner.encode(turned, width: width, into: row)
+      FourBitRows.encode(turned, width: width, into: row)
     }
   }
 }
@@ -135,30 +124,35 @@ enum Magnitudes {
     let mask = SIMD16<UInt32>(repeating: 0x7fff_ffff)
     let a = unsafeBitCast(first, to: SIMD16<UInt32>.self) & mask
     let b = unsafeBitCast(second, to: SIMD16<UInt32>.self) & mask
+    let eight = larger(larger(a.lowHalf, a.highHalf), larger(b.lowHalf, b.highHalf))
     var largest: UInt32 = 0
-    for lane in 0..<16 { largest = max(largest, max(a[lane], b[lane])) }
+    for lane in 0..<8 { largest = max(largest, eight[lane]) }
     return Float(bitPattern: largest)
+  }
+
+  @inline(__always)
+  private static func larger(_ a: SIMD8<UInt32>, _ b: SIMD8<UInt32>) -> SIMD8<UInt32> {
+    var result = SIMD8<UInt32>()
+    for lane in 0..<8 { result[lane] = a[lane] > b[lane] ? a[lane] : b[lane] }
+    return result
   }
 }
 
-enum WholeNumbers {
+extension SIMD16<Float> {
   /// What numbers are added to so that their fraction is rounded away: 1.5 · 2^23.
   @inline(__always)
-  static var shift: Float { 12_582_912 }
+  private static var shift: SIMD16<Float> { SIMD16(repeating: 12_582_912) }
 
-  /// The nearest whole number, halves to even, of a number below 2^22.
+  /// The nearest whole numbers, halves to even, of numbers below 2^22.
   @inline(__always)
-  static func nearest(_ number: Float) -> Float { number + shift - shift }
-}
+  var nearest: SIMD16<Float> { self + Self.shift - Self.shift }
 
-extension SIMD16<Float> {
   /// Whole numbers from −128 to 255, as bytes (two's complement). Anything else becomes some byte.
   @inline(__always)
   var lowBytes: SIMD16<UInt8> {
+    let words = unsafeBitCast(self + Self.shift, to: SIMD16<UInt32>.self)
     var bytes = SIMD16<UInt8>()
-    for lane in 0..<16 {
-      bytes[lane] = UInt8(truncatingIfNeeded: (self[lane] + WholeNumbers.shift).bitPattern)
-    }
+    for lane in 0..<16 { bytes[lane] = UInt8(truncatingIfNeeded: words[lane]) }
     return bytes
   }
 }

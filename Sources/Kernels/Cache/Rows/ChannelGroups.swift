@@ -8,11 +8,12 @@ import Tensors
 /// count, until all have. So what a token's key is rounded to does not depend on which others stay.
 ///
 /// Bytes of a group: d minima, d steps, d times the codes of 32 tokens, as in a page of `ColdTier`.
-final class ChannelGroups<Codes: ColdCodes>: TokenStorage {
+final class ChannelGroups: TokenStorage {
   static var tokens: Int { 32 }
   /// Tokens that are quantised at a time.
   static var settledTokens: Int { 128 }
 
+  private let codes: any ColdCodes.Type
   private let width: Int
   /// The first position of each group / 32, ascending.
   private var ids: SlotArray<Int32>
@@ -21,12 +22,13 @@ final class ChannelGroups<Codes: ColdCodes>: TokenStorage {
   /// The other groups, 32 rows each but the last.
   private var open: ExactRows
 
-  init(width: Int) {
+  init(_ codes: any ColdCodes.Type, width: Int) {
+    self.codes = codes
     self.width = width
     let page = KVHead.pageTokens / Self.tokens
     ids = SlotArray(width: 1, page: page, filler: 0)
     settled = SlotArray(
-      width: Codes.groupBytes(width: width), page: page, filler: 0)
+      width: codes.groupBytes(width: width), page: page, filler: 0)
     open = ExactRows(width: width)
   }
 
@@ -93,8 +95,8 @@ final class ChannelGroups<Codes: ColdCodes>: TokenStorage {
     settled.append(groups) { target in
       for group in 0..<groups {
         open.withFloats(group * Self.tokens..<(group + 1) * Self.tokens) { rows in
-          ColdEncoder<Codes>(headDimension: width).encode(
-            (0..<Self.tokens).map { rows + $0 * width },
+          codes.encode(
+            (0..<Self.tokens).map { rows + $0 * width }, width: width,
             into: UnsafeMutableRawPointer(target + group * bytes))
         }
       }
@@ -117,7 +119,7 @@ final class ChannelGroups<Codes: ColdCodes>: TokenStorage {
           body(
             .groups(
               ChannelGroupMemory(
-                width: width, codes: Codes.self, positions: positions, ids: ids,
+                width: width, codes: codes, positions: positions, ids: ids,
                 groups: self.ids.count, settled: settled.map { UnsafeRawPointer($0) },
                 settledGroups: self.settled.count, open: open)))
         }

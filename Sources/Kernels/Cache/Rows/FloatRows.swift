@@ -3,7 +3,6 @@ import Tensors
 /// Rows of floats.
 enum FloatRows: RowCodec {
   static var format: RowFormat { .f32 }
-  static var zero: Float { 0 }
 
   @inline(__always)
   static func vector(_ row: UnsafeRawPointer, _ index: Int) -> SIMD16<Float> {

@@ -4,7 +4,6 @@ import Tensors
 /// Rows of half floats.
 enum HalfRows: RowCodec {
   static var format: RowFormat { .f16 }
-  static var zero: Float16 { 0 }
 
   @inline(__always)
   static func vector(_ row: UnsafeRawPointer, _ index: Int) -> SIMD16<Float> {

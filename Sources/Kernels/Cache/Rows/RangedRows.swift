@@ -7,7 +7,6 @@ import Tensors
 /// 4 bits. Block: step, minimum, 16 bytes of nibbles: that of a ggml q4_1.
 enum RangedFourBitRows: RowCodec {
   static var format: RowFormat { .kivi4 }
-  static var zero: UInt8 { 0 }
 
   @inline(__always)
   static func vector(_ row: UnsafeRawPointer, _ index: Int) -> SIMD16<Float> {
@@ -23,7 +22,6 @@ enum RangedFourBitRows: RowCodec {
 /// 2 bits. Block: step, minimum, 8 bytes of codes.
 enum RangedTwoBitRows: RowCodec {
   static var format: RowFormat { .kivi2 }
-  static var zero: UInt8 { 0 }
 
   @inline(__always)
   static func vector(_ row: UnsafeRawPointer, _ index: Int) -> SIMD16<Float> {

@@ -6,9 +6,6 @@ import Tensors
 /// Kernels are generic over it, and specialised for each format by its conformance; memory of a
 /// format known at run time calls them through ``RowMemory``.
 protocol RowCodec {
-  /// What memory for rows is an array of.
-  associatedtype Element
-  static var zero: Element { get }
   static var format: RowFormat { get }
   /// Whether rows are rotated, so that what is multiplied with them has to be.
   static var isRotated: Bool { get }
@@ -22,7 +19,10 @@ protocol RowCodec {
 
   // With implementations for all: requirements, so that each format has its own.
 
-  static func makeStorage(width: Int) -> any TokenStorage
+  /// Writes rows of numbers that are `stride` floats apart.
+  static func encode(
+    _ numbers: UnsafePointer<Float>, rows: Int, stride: Int, width: Int,
+    into memory: UnsafeMutableRawPointer)
   /// Rows as floats: where they lie if that is the format, else decoded into `scratch`.
   ///
   /// - Parameter turningBack: whether a rotation is undone.
@@ -48,7 +48,15 @@ extension RowCodec {
   /// Bytes from one row to the next.
   static func rowBytes(width: Int) -> Int { format.rowBytes(width: width) }
 
-  static func makeStorage(width: Int) -> any TokenStorage { RowStorage<Self>(width: width) }
+  static func encode(
+    _ numbers: UnsafePointer<Float>, rows: Int, stride: Int, width: Int,
+    into memory: UnsafeMutableRawPointer
+  ) {
+    let rowBytes = rowBytes(width: width)
+    for index in 0..<rows {
+      encode(numbers + index * stride, width: width, into: memory + index * rowBytes)
+    }
+  }
 
   static func floats(
     _ rows: Int, of memory: UnsafeRawPointer, width: Int,

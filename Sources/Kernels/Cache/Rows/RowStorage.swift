@@ -1,14 +1,18 @@
 import Tensors
 
 /// Keys or values as rows of one format, one a slot.
-final class RowStorage<Codec: RowCodec>: TokenStorage {
+///
+/// Not generic over the format: Swift specialises neither classes nor conformances that are reached
+/// by a protocol's type, but each format's own functions are.
+final class RowStorage: TokenStorage {
+  let codec: any RowCodec.Type
   private let width: Int
-  private var rows: SlotArray<Codec.Element>
+  private var rows: SlotArray<UInt8>
 
-  init(width: Int) {
+  init(_ codec: any RowCodec.Type, width: Int) {
+    self.codec = codec
     self.width = width
-    rows = SlotArray(
-      width: Codec.rowBytes(width: width) / MemoryLayout<Codec.Element>.stride, filler: Codec.zero)
+    rows = SlotArray(width: codec.format.rowBytes(width: width), filler: 0)
   }
 
   var count: Int { rows.count }
@@ -17,19 +21,58 @@ final class RowStorage<Codec: RowCodec>: TokenStorage {
 
   func append(_ source: Matrix, rows added: Range<Int>, column: Int, firstPosition: Int) {
     source.elements.withUnsafeBufferPointer { elements in
-      append(added.count) { index in
-        elements.baseAddress! + ((added.lowerBound + index) * source.columns + column)
-      }
+      append(
+        added.count, from: elements.baseAddress! + (added.lowerBound * source.columns + column),
+        stride: source.columns)
     }
   }
 
-  /// Appends `count` rows; `row` gives the address of each one's numbers.
-  func append(_ count: Int, _ row: (_ index: Int) -> UnsafePointer<Float>) {
-    let bytes = Codec.rowBytes(width: width)
+  /// Appends rows of numbers, `stride` floats from one to the next.
+  func append(_ count: Int, from numbers: UnsafePointer<Float>, stride: Int) {
     rows.append(count) { target in
-      let target = UnsafeMutableRawPointer(target)
-      for index in 0..<count {
-        Codec.encode(row(index), width: width, into: target + index * bytes)
+      codec.encode(
+        numbers, rows: count, stride: stride, width: width, into: UnsafeMutableRawPointer(target))
+    }
+  }
+
+  func retain(_ slots: [Range<Int>], positions: ArraySlice<Int32>, keepsSlack: Bool) {
+    rows.retain(slots, keepsSlack: keepsSlack)
+  }
+
+  func removeAll() { rows.removeAll() }
+
+  func withMemory<Result>(
+    _ positions: UnsafePointer<Int32>?, _ body: (TokenMemory) -> Result
+  ) -> Result { withRows { body(.rows($0)) } }
+
+  func withRows<Result>(_ body: (RowMemory) -> Result) -> Result {
+    rows.withMemory { memory in
+      body(RowMemory(base: memory.map { UnsafeRawPointer($0) }, codec: codec, width: width))
+    }
+  }
+}
+
+/// Keys or values as rows of floats, which are shared as they lie.
+final class FloatStorage: TokenStorage {
+  private let width: Int
+  private var rows: SlotArray<Float>
+
+  init(width: Int) {
+    self.width = width
+    rows = SlotArray(width: width, filler: 0)
+  }
+
+  var allocatedBytes: Int { rows.allocatedBytes }
+  var heldBytes: Int { rows.heldBytes }
+
+  func append(_ source: Matrix, rows added: Range<Int>, column: Int, firstPosition: Int) {
+    source.elements.withUnsafeBufferPointer { elements in
+      rows.append(added.count) { target in
+        for index in 0..<added.count {
+          (target + index * width).update(
+            from: elements.baseAddress! + ((added.lowerBound + index) * source.columns + column),
+            count: width)
+        }
       }
     }
   }
@@ -41,19 +84,19 @@ final class RowStorage<Codec: RowCodec>: TokenStorage {
   func removeAll() { rows.removeAll() }
 
   func sharedRows(_ slots: Range<Int>, scale: Double) -> Rows? {
-    guard let floats = rows.elements as? [Float] else { return nil }
-    return Rows(
-      elements: floats, firstElement: (rows.first + slots.lowerBound) * width, count: slots.count,
-      width: width, scale: scale)
+    Rows(
+      elements: rows.elements, firstElement: (rows.first + slots.lowerBound) * width,
+      count: slots.count, width: width, scale: scale)
   }
 
   func withMemory<Result>(
     _ positions: UnsafePointer<Int32>?, _ body: (TokenMemory) -> Result
-  ) -> Result { withRows { body(.rows($0)) } }
-
-  func withRows<Result>(_ body: (RowMemory) -> Result) -> Result {
+  ) -> Result {
     rows.withMemory { memory in
-      body(RowMemory(base: memory.map { UnsafeRawPointer($0) }, codec: Codec.self, width: width))
+      body(
+        .rows(
+          RowMemory(
+            base: memory.map { UnsafeRawPointer($0) }, codec: FloatRows.self, width: width)))
     }
   }
 }
