@@ -54,9 +54,12 @@ struct DotProducts {
     case (64, 1): KeptVectors<1, 4>(vector).lanes(codec, rows, row, rowBytes, into: squares)
     case (128, 2): KeptVectors<2, 8>(vector).lanes(codec, rows, row, rowBytes, into: squares)
     case (128, 1): KeptVectors<1, 8>(vector).lanes(codec, rows, row, rowBytes, into: squares)
-    case (_, 4): sharedLanes(InlineArray<4, Void>.self, codec, vector, rows, row, rowBytes, into: squares)
-    case (_, 3): sharedLanes(InlineArray<3, Void>.self, codec, vector, rows, row, rowBytes, into: squares)
-    case (_, 2): sharedLanes(InlineArray<2, Void>.self, codec, vector, rows, row, rowBytes, into: squares)
+    case (_, 4):
+      sharedLanes(InlineArray<4, Void>.self, codec, vector, rows, row, rowBytes, into: squares)
+    case (_, 3):
+      sharedLanes(InlineArray<3, Void>.self, codec, vector, rows, row, rowBytes, into: squares)
+    case (_, 2):
+      sharedLanes(InlineArray<2, Void>.self, codec, vector, rows, row, rowBytes, into: squares)
     default: anyLanes(codec, vector, rows, row, rowBytes, into: squares)
     }
   }

@@ -78,7 +78,8 @@ struct AttentionKernelTests {
   }
 
   @Test(
-    "Attention to a cache of any format is attention to what it gives back", arguments: CacheFormat.tested,
+    "Attention to a cache of any format is attention to what it gives back",
+    arguments: CacheFormat.tested,
     [32, 64, 96, 128, 256])
   func everyFormat(format: CacheFormat, dimension: Int) throws {
     let kernel = try Self.kernel()

@@ -61,7 +61,8 @@ struct AttentionCase {
       layers: 1, queryHeads: group * kvHeads, kvHeads: kvHeads, headDimension: dimension)
     let columns = kvHeads * dimension
     let scale = (seed % 2 == 0 ? 1 : 0.8) / Double(dimension).squareRoot()
-    heads = (0..<kvHeads).map { _ in KVHead(headDimension: dimension, scale: scale, format: format) }
+    heads = (0..<kvHeads).map { _ in KVHead(headDimension: dimension, scale: scale, format: format)
+    }
     queries = numbers.matrix(tokens, group * columns, scale: logitScale)
     firstPosition = past
     for (index, head) in heads.enumerated() {

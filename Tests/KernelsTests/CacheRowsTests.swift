@@ -40,7 +40,9 @@ struct CacheRowsTests {
     #expect(zip(stored.elements, floats).allSatisfy { $0 == $1 || $0.isNaN && $1.isNaN })
   }
 
-  @Test("NaN and infinity are stored without a trap, and NaN is not hidden", arguments: RowFormat.allCases)
+  @Test(
+    "NaN and infinity are stored without a trap, and NaN is not hidden",
+    arguments: RowFormat.allCases)
   func notFinite(format: RowFormat) {
     for number in [Float.nan, .infinity, -.infinity, .greatestFiniteMagnitude] {
       var numbers = [Float](repeating: 1, count: 64)
@@ -53,7 +55,9 @@ struct CacheRowsTests {
     }
   }
 
-  @Test("The rotation is the Hadamard matrix of its definition", arguments: [1, 2, 16, 32, 64, 96, 256, 320])
+  @Test(
+    "The rotation is the Hadamard matrix of its definition",
+    arguments: [1, 2, 16, 32, 64, 96, 256, 320])
   func hadamard(width: Int) {
     let block = Hadamard(width: width).block
     #expect(width % block == 0 && width / block % 2 == 1)
@@ -78,7 +82,7 @@ struct CacheRowsTests {
     #expect(zip(row, turned).allSatisfy { abs($0 - $1) < 1e-5 })
   }
 
-  @Test("Rotated rows are read back as they came, one outlier no longer costs the others their bits")
+  @Test("Rotated rows are read back as they came; one outlier costs the others fewer bits")
   func rotatedRows() {
     var numbers = TestNumbers(seed: 3)
     var matrix = numbers.matrix(40, 192)
@@ -107,7 +111,7 @@ struct CacheRowsTests {
   }
 
   @Test(
-    "Values of few bits have a range for each 32 channels of a token, keys for each channel of 32 tokens",
+    "Values have a range for each 32 channels of a token, keys for each channel of 32 tokens",
     arguments: [(RowFormat.kivi4, Float(15)), (.kivi2, 3)])
   func ranges(format: RowFormat, levels: Float) {
     var numbers = TestNumbers(seed: 8)

@@ -18,7 +18,8 @@ extension CacheFormat {
   public init(stated value: JSONValue) throws(ConfigurationError) {
     if let complaint = Self.parameterKind.complaint(about: value) {
       throw ConfigurationError(
-        "cache", "\(value.canonicalText) \(complaint); allowed is \(Self.parameterKind.allowedText)")
+        "cache", "\(value.canonicalText) \(complaint); allowed is \(Self.parameterKind.allowedText)"
+      )
     }
     func format(_ part: String) -> RowFormat {
       // Neither is nil after the check above.

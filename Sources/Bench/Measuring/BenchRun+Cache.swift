@@ -27,7 +27,8 @@ extension BenchRun {
     let formats = Set(wanted.map(\.1)).union(appended.map(\.1))
     guard !formats.isEmpty else { return [] }
     let order = [RowFormat.f16] + RowFormat.allCases.filter(formats.contains)
-    tell("decoding at depth \(Self.depth) with caches in \(order.map(\.rawValue).joined(separator: ", "))")
+    let names = order.map(\.rawValue).joined(separator: ", ")
+    tell("decoding at depth \(Self.depth) with caches in \(names)")
     let runs = order.map { FilledCache(makeFull(cache: CacheFormat($0)), tokens: Self.depth) }
     for run in runs { run.step() }
     // Short turns, so that what slows the machine down hits all alike.

@@ -95,8 +95,8 @@ public enum BenchRowName: String, Sendable, Hashable, CaseIterable {
     case .cacheKivi2Decode8192: Self.cacheDecode("kivi2")
     case .cacheQ8Append: "quantising a token's keys and values to q8_0, all layers"
     case .cacheQ4Append: "quantising a token's keys and values to q4_0, all layers"
-    case .cacheQ8Prefill2048: "2,048 tokens and the last one's logits, full attention, cache in q8_0"
-    case .cacheQ4Prefill2048: "2,048 tokens and the last one's logits, full attention, cache in q4_0"
+    case .cacheQ8Prefill2048: "prefill-2048 with a cache in q8_0"
+    case .cacheQ4Prefill2048: "prefill-2048 with a cache in q4_0"
     case .memory8192: "peak resident memory of a prefill of 8,192 tokens, full attention"
     case .runnerOverhead:
       "what a run of two cells at 2,048 tokens takes outside of its timed passes: loading, samples, store, progress"
@@ -119,7 +119,8 @@ public enum BenchRowName: String, Sendable, Hashable, CaseIterable {
       .cacheQ8Append, .cacheQ4Append:
       0
     case .prefill512: 512
-    case .prefill2048, .cacheQ8Prefill2048, .cacheQ4Prefill2048, .threadsPrefill2048, .runnerOverhead, .qualityIsolated2048,
+    case .prefill2048, .cacheQ8Prefill2048, .cacheQ4Prefill2048, .threadsPrefill2048,
+      .runnerOverhead, .qualityIsolated2048,
       .qualityPropagated2048:
       2048
     case .tcaAttention4096, .tcaSelection4096: 4096

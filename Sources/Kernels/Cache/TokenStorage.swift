@@ -23,7 +23,8 @@ protocol TokenStorage: AnyObject {
   ///
   /// - Parameter positions: the token positions by slot.
   func withMemory<Result>(
-    _ positions: UnsafePointer<Int32>?, _ body: (TokenMemory) -> Result) -> Result
+    _ positions: UnsafePointer<Int32>?, _ body: (TokenMemory) -> Result
+  ) -> Result
 }
 
 extension TokenStorage {

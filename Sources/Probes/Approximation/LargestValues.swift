@@ -29,7 +29,8 @@ struct LargestValues {
   ) -> [Float] {
     var result: [Float] = []
     for (index, cache) in caches.enumerated() {
-      result += heads[index].note(rows, of: values, column: index * cache.headDimension, phase, cache)
+      result += heads[index].note(
+        rows, of: values, column: index * cache.headDimension, phase, cache)
     }
     return result
   }
@@ -59,7 +60,8 @@ extension LargestValues.Head {
       seen[index] = largest
     }
     let final = changes ? max(settledCount, cache.count - KVHead.recentTokens) : cache.count
-    settled = changes
+    settled =
+      changes
       ? max(settled, Self.sums(cache, settledCount..<final).max() ?? 0) : largest
     recent = Self.sums(cache, final..<cache.count).max() ?? 0
     settledCount = final

@@ -27,7 +27,8 @@ extension StrategyChecker {
   ) {
     let n = subject.promptTokens
     let budget = configured.budget?.resolved(
-      promptTokens: n, meanPromptTokens: Double(n), shape: subject.shape, cache: subject.checkCase.cache
+      promptTokens: n, meanPromptTokens: Double(n), shape: subject.shape,
+      cache: subject.checkCase.cache
     ) { use in use == .density ? 1 : Double(n) }
     switch budget {
     case .tokens(let tokens):

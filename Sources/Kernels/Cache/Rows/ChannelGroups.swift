@@ -45,7 +45,8 @@ final class ChannelGroups: TokenStorage {
     let filled = open.count - max(0, ids.count - settled.count - 1) * Self.tokens
     if last == first {
       precondition(
-        filled == lane, "ChannelGroups.append: position \(firstPosition) after \(filled) of a group")
+        filled == lane, "ChannelGroups.append: position \(firstPosition) after \(filled) of a group"
+      )
     } else {
       precondition(
         last < first && (ids.count == settled.count || filled == Self.tokens),

@@ -138,7 +138,8 @@ struct RowMemory {
   func floats(
     _ rows: Range<Int>, decodedInto scratch: UnsafeMutablePointer<Float>
   ) -> UnsafePointer<Float> {
-    codec.floats(rows.count, of: row(rows.lowerBound), width: width, decodedInto: scratch,
+    codec.floats(
+      rows.count, of: row(rows.lowerBound), width: width, decodedInto: scratch,
       turningBack: true)
   }
 
