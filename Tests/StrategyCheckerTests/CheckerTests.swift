@@ -142,7 +142,8 @@ struct CheckerTests {
     let checker = try StrategyChecker(FullAttention.self)
     let text = """
       {"seed": 1, "layers": 1, "queryHeads": 3, "kvHeads": 2, "headDimension": 8, \
-      "promptTokens": 4, "decodeTokens": 0, "parameters": {}, "coversEverything": false}
+      "promptTokens": 4, "decodeTokens": 0, "cache": {"keys": "f32", "values": "f32"}, \
+      "parameters": {}, "coversEverything": false}
       """
     let report = checker.check(try JSONValue(parsing: text).decode(as: CheckCase.self))
     #expect(!report.passes && report.refused.count == 1)

@@ -89,9 +89,8 @@ extension StrategyChecker {
       for (index, head) in heads.enumerated() {
         let keys = head.keys
         let values = head.values
-        let states = subject.rows[layer].states
-        let wrong = head.cold.map { tier in states.map { firstWrongRow(tier, $0, index) } }
-        if let places = wrong, let place = places.first ?? nil, !places.contains(nil) {
+        if let tier = head.cold, let place = firstWrongRow(tier, subject.rows[layer].states, index)
+        {
           log.fail(
             .cacheHoldsWhatWasKept,
             "layer \(layer), KV head \(index): the cold row of token \(place) is further from what was written than its steps allow"
@@ -122,30 +121,38 @@ extension StrategyChecker {
     }
   }
 
-  /// A token whose cold row differs from the exact tier's by more than half a step and what rounding to half floats
-  /// adds.
+  /// A token whose cold row differs by more than half a step and what rounding to half floats adds from what the exact
+  /// tier held, in whichever state that was when its page was filled.
   private func firstWrongRow(
-    _ tier: ColdTier, _ exact: (keys: Matrix, values: Matrix), _ kvHead: Int
+    _ tier: ColdTier, _ states: [(keys: Matrix, values: Matrix)], _ kvHead: Int
   ) -> Int? {
     let found = ColdScores.rows(of: tier)
+    for page in 0..<tier.pageCount {
+      for (read, written) in [
+        (found.keys, states.map(\.keys)), (found.values, states.map(\.values)),
+      ] {
+        let wrong = written.map { firstWrongRow(tier, page: page, read, $0, kvHead) }
+        if let place = wrong.first ?? nil, !wrong.contains(nil) { return place }
+      }
+    }
+    return nil
+  }
+
+  private func firstWrongRow(
+    _ tier: ColdTier, page: Int, _ read: Matrix, _ written: Matrix, _ kvHead: Int
+  ) -> Int? {
     let size = ColdTier.pageTokens
-    for (read, written) in [(found.keys, exact.keys), (found.values, exact.values)] {
-      for page in 0..<tier.pageCount {
-        let tokens = page * size..<(page + 1) * size
-        for channel in 0..<tier.headDimension {
-          let column = kvHead * tier.headDimension + channel
-          let rows = tokens.map { written[Int(tier.positions[$0]), column] }
-          let low = rows.min() ?? 0
-          let range = (rows.max() ?? 0) - low
-          let step = range / Float(tier.format.levels)
-          // Half floats have 11 bits, and steps of 2^-24 where they are smallest.
-          let allowed =
-            step / 2 + (range + abs(low)) / 1024 + Float(tier.format.levels) * 0x1p-24
-          for (token, row) in zip(tokens, rows) where !(abs(read[token, channel] - row) <= allowed)
-          {
-            return Int(tier.positions[token])
-          }
-        }
+    let tokens = page * size..<(page + 1) * size
+    for channel in 0..<tier.headDimension {
+      let column = kvHead * tier.headDimension + channel
+      let rows = tokens.map { written[Int(tier.positions[$0]), column] }
+      let low = rows.min() ?? 0
+      let range = (rows.max() ?? 0) - low
+      let step = range / Float(tier.format.levels)
+      // Half floats have 11 bits, and steps of 2^-24 where they are smallest.
+      let allowed = step / 2 + (range + abs(low)) / 1024 + Float(tier.format.levels) * 0x1p-24
+      for (token, row) in zip(tokens, rows) where !(abs(read[token, channel] - row) <= allowed) {
+        return Int(tier.positions[token])
       }
     }
     return nil
