@@ -62,6 +62,26 @@ struct CacheFormatTests {
     }
   }
 
+  @Test("Blocks need a head dimension of whole blocks")
+  func headDimensions() throws {
+    let entry = try #require(StrategyRegistry.builtIn.entry(named: "full"))
+    let narrow = AttentionShape(layers: 1, queryHeads: 2, kvHeads: 1, headDimension: 48)
+    for format in RowFormat.allCases {
+      let cache = CacheFormat(keys: .f16, values: format)
+      let configured = try entry.configure([:], cache: cache)
+      guard format != .f32, format != .f16 else {
+        try configured.check(promptTokens: 10, shape: narrow)
+        continue
+      }
+      let error = #expect(throws: ConfigurationError.self) {
+        try configured.check(promptTokens: 10, shape: narrow)
+      }
+      #expect(error?.parameter == "cache" && error?.message.contains("48") == true)
+      #expect(try entry.configure([:], cache: cache).parameters["cache"] == cache.jsonValue)
+      #expect(try CacheFormat(stated: cache.jsonValue) == cache)
+    }
+  }
+
   @Test("A format that is none is refused by name")
   func unknownFormat() throws {
     let entry = try #require(StrategyRegistry.builtIn.entry(named: "full"))

@@ -146,6 +146,41 @@ struct PlanTests {
     #expect(cells[5].matchedIdentity == cells[2].cell.identity)
   }
 
+  @Test("Keys and values have formats of their own, and one for both is the same as that for each")
+  func pairedCaches() throws {
+    let cells = try SpecSamples.plan(
+      SpecSamples.spec(
+        strategies:
+          #"{"name": "full", "cache": ["f16", "q8_0", {"keys": "q8_0", "values": "q4_0"}]}, {"name": "tca", "cache": {"values": "kivi2", "keys": "kivi2"}}"#,
+        tasks: #"{"name": "perplexity"}"#)
+    ).cells
+    #expect(
+      cells.map(\.label) == ["full cache=f16", "full cache=q8_0", "full cache=q8_0/q4_0", "tca"])
+    #expect(cells.map(\.cell.cache) == ["f16", "q8_0", "q8_0/q4_0", "kivi2"])
+    let short = try SpecSamples.plan(
+      SpecSamples.spec(
+        strategies: #"{"name": "tca", "cache": "kivi2"}"#, tasks: #"{"name": "perplexity"}"#)
+    ).cells
+    #expect(short.last?.cell.identity == cells.last?.cell.identity)
+  }
+
+  @Test("The cache of the spec is that of every strategy which has none of its own")
+  func sharedCache() throws {
+    let cells = try SpecSamples.plan(
+      SpecSamples.spec(
+        strategies: #"{"name": "tca"}, {"name": "tca", "cache": "f32"}"#,
+        tasks: #"{"name": "perplexity"}"#, rest: #", "cache": ["f16", "q4_0"]"#)
+    ).cells
+    #expect(cells.map(\.cell.cache) == ["f16", "q4_0", "f16", "q4_0", "f32"])
+    #expect(
+      SpecSamples.problems(
+        SpecSamples.spec(rest: #", "cache": {"keys": "f16", "values": "q9"}"#)
+      ).count == 1)
+    #expect(
+      SpecSamples.problems(SpecSamples.spec(rest: #", "cache": {"keys": "f16"}"#))
+        .contains { $0.contains("says nothing of values") })
+  }
+
   @Test("What is no format of a cache is refused, and a part of a composition has none of its own")
   func refusedCaches() {
     #expect(

@@ -21,7 +21,7 @@ public enum SpecSchema {
       "properties": properties(strategies: strategies, tasks: tasks),
       "$defs": .object(
         Dictionary(
-          uniqueKeysWithValues: budgets
+          uniqueKeysWithValues: budgets + [(CacheAxis.name, cache)]
             + strategies.map { (definition(of: $0), strategy($0, strategies)) })),
     ]
   }
@@ -41,7 +41,7 @@ public enum SpecSchema {
       "contextLengths": list(of: ["type": "integer", "minimum": 2]),
       "strategies": list(of: oneOf(strategies)),
       "tasks": list(of: ["oneOf": .array(tasks.map(task))]),
-      "cache": cache,
+      "cache": ["$ref": "#/$defs/cache"],
       "metrics": list(
         of: ["enum": .array(ResultKind.allCases.map { .string($0.rawValue) })]),
       "primary": list(of: [
@@ -67,8 +67,9 @@ public enum SpecSchema {
 
   private static var cache: JSONValue {
     var members = axis(of: schema(of: CacheFormat.parameterKind)).objectValue ?? [:]
-    members["description"] = "the format of the KV cache of strategies that say nothing of it"
-    members["default"] = CacheFormat.f16.jsonValue
+    let parameter = CacheAxis.parameter(default: .f16)
+    members["description"] = .string(parameter.summary)
+    members["default"] = parameter.defaultValue
     return .object(members)
   }
 
@@ -160,10 +161,12 @@ public enum SpecSchema {
         description.parameters.filter { $0.partPhase != nil }
           .map { ["required": [.string($0.name)]] })
     }
+    var properties = schema["properties"]?.objectValue ?? [:]
+    properties[CacheAxis.name] = ["$ref": "#/$defs/cache"]
+    schema["properties"] = .object(properties)
     guard !description.budgets.isEmpty else { return .object(schema) }
     let forms = JSONValue.array(
       description.budgets.map { ["$ref": .string("#/$defs/\($0.rawValue)")] })
-    var properties = schema["properties"]?.objectValue ?? [:]
     properties["budget"] = ["anyOf": [["anyOf": forms], list(of: ["anyOf": forms])]]
     schema["properties"] = .object(properties)
     let sizes = description.parameters.filter(\.isReplacedByBudget)
