@@ -288,7 +288,8 @@ public final class AttentionSession: LayerAttention {
         for (head, cache) in view.heads.enumerated() {
           let all = cache.slot(atOrAfter: position)
           let stay = kept[head].count(in: cache, upTo: position - 1)
-          bytes.logical -= (all - stay) * cache.tokenBytes
+          bytes.logical -=
+            (all - stay) * self.cache.tokenBytes(headDimension: shape.headDimension)
         }
       } else {
         resident = bytes.resident

@@ -88,7 +88,8 @@ package struct CellStrategy {
     let shape = model.model.shape.global
     func budgetOf(_ target: Double, _ cache: CacheFormat) -> MeanBudget {
       MeanBudget(
-        target: target, samples: lengths, bytesPerToken: shape.bytesPerToken(in: cache))
+        target: target, samples: lengths, bytesPerToken: shape.bytesPerToken(in: cache),
+        changesWithAge: cache.changesWithAge)
     }
     if case .meanKvBytes(let share) = budget {
       return budgetOf(share * budgetOf(0, .f16).everything, configured.cache)
@@ -210,6 +211,6 @@ extension PlannedCell {
 extension AttentionShape {
   /// Bytes of the keys and values of one token in all layers.
   fileprivate func bytesPerToken(in cache: CacheFormat) -> Double {
-    Double(layers * kvHeads * 2 * cache.rowBytes(width: headDimension))
+    Double(layers * kvHeads * cache.tokenBytes(headDimension: headDimension))
   }
 }

@@ -28,8 +28,10 @@ struct MeanBudget {
 
   let target: Double
   let samples: [Lengths]
-  /// Of a token in all global layers.
+  /// Of a token in all global layers; where tokens are quantised as they grow older, of one that is.
   let bytesPerToken: Double
+  /// Whether the format is such, so that what is held has to be measured.
+  var changesWithAge = false
 
   private var meanPrompt: Double {
     samples.map { Double($0.prompt) }.mean ?? 1
@@ -49,9 +51,9 @@ struct MeanBudget {
   /// What is held where nothing leaves.
   var everything: Double { mean { Double($0.prompt + $1) } }
 
-  /// From the token counts alone; nil where the strategy's use depends on more.
+  /// From the token counts alone; nil where the use depends on more.
   func solved(for strategy: any Budgeted) -> Solution? {
-    guard strategy.tokensHeld(atStep: 1, afterPrompt: 1) != nil else { return nil }
+    guard !changesWithAge, strategy.tokensHeld(atStep: 1, afterPrompt: 1) != nil else { return nil }
     return solved { sample, tokens in
       var strategy = strategy
       strategy.budget = .tokens(Share.tokens(Double(tokens) / meanPrompt, of: sample.prompt))
