@@ -38,7 +38,8 @@ extension ExperimentAnalysis {
     let kind = DataColumn<AnalysedRow>("cluster_kind") { row in
       PairedDifference.figure(of: row.row.units).map { $0 == .score ? "prompt" : "window" }
     }
-    return DataTable("comparison", rows, names + [kind] + figures + columns)
+    let status = DataColumn<AnalysedRow>("match_status") { $0.row.matchStatus?.rawValue }
+    return DataTable("comparison", rows, names + [status, kind] + figures + columns)
   }
 
   private var differenceData: DataTable {
