@@ -12,8 +12,15 @@ public struct Corpus: Sendable, Hashable {
 
   /// The texts that the program carries; `experiments/corpora/README.md` says where they come from.
   public static let shippedNames = [
-    "emma", "persuasion", "northangerabbey", "sensesensibility", "sqlite3-header",
+    "emma", "persuasion", "northangerabbey", "sensesensibility", "kjv", "sqlite-docs", "jargon",
+    "code", "sqlite3-header",
   ]
+  /// Shipped texts whose line breaks mean something.
+  private static let unwrappedNames: Set = ["code"]
+
+  /// Whether the lines of a text are joined where nothing is said: those of any but the shipped
+  /// `code`.
+  static func joinsLines(named name: String) -> Bool { !unwrappedNames.contains(name) }
   /// What strategies are calibrated on by default.
   public static let calibrationDefault = "emma"
   /// What tasks read by default.
@@ -52,6 +59,9 @@ public struct Corpus: Sendable, Hashable {
   /// The text with hard-wrapped lines joined: a single line break becomes a space, two stay, three
   /// or more become two. A carriage return before a line feed belongs to the break.
   public var withJoinedLines: String { Self.joiningLines(of: text) }
+
+  /// The text as it is read where nothing is said of its lines.
+  public var running: String { Self.joinsLines(named: name) ? withJoinedLines : text }
 
   static func joiningLines(of text: String) -> String {
     let lineFeed = UInt8(ascii: "\n")

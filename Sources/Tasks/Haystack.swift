@@ -1,7 +1,6 @@
 import Tokenization
 
-/// A corpus to hide needles in: its text with lines joined, its tokens, and where sentences begin
-/// and end.
+/// A corpus to hide needles in: its running text, its tokens, and where sentences begin and end.
 ///
 /// Offsets are in UTF-8 bytes. The text is what the model's tokens can write of the corpus, so that
 /// the bytes of the tokens are the bytes of the text.
@@ -21,7 +20,7 @@ struct Haystack {
   init(_ corpus: Corpus, tokenizer: Tokenizer) throws(TaskError) {
     self.tokenizer = tokenizer
     name = corpus.name
-    let text = tokenizer.writable(corpus.withJoinedLines)
+    let text = tokenizer.writable(corpus.running)
     bytes = Array(text.utf8)
     var starts = [0]
     for piece in tokenizer.pieces(of: tokenizer.encode(text, addsBOS: false)) {

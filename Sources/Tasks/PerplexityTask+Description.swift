@@ -21,8 +21,9 @@ extension PerplexityTask {
         "last tokens of a window that are scored; default contextLength/2 for prefill, min(256, contextLength/4) for continuation"
       ),
       ParameterDescription(
-        "joinLines", .boolean, default: .boolean(true),
-        "a single line break becomes a space, three or more become two"),
+        "joinLines", .boolean, default: .null,
+        "a single line break becomes a space, three or more become two; by default in any text but the shipped code"
+      ),
       .decodeTokens,
     ],
     protocols: ["prefill", "continuation"],

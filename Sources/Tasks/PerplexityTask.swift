@@ -25,12 +25,13 @@ public struct PerplexityTask: ExperimentTask {
     public var `protocol`: ScoringProtocol
     /// Nil: see ``scoredTokens(of:)``.
     public var scoredTokens: Int?
-    public var joinLines: Bool
+    /// Nil: those of any text but the shipped `code`.
+    public var joinLines: Bool?
 
     public init(
       corpus: String = Corpus.evaluationDefault, samples: Int = 1,
       protocol scoring: ScoringProtocol = .continuation, scoredTokens: Int? = nil,
-      joinLines: Bool = true
+      joinLines: Bool? = nil
     ) {
       self.corpus = corpus
       self.samples = samples
@@ -71,10 +72,15 @@ public struct PerplexityTask: ExperimentTask {
     ]
   }
 
-  /// `scoredTokens` left out where it is the default, so that both have one identity.
+  /// `scoredTokens` left out where it is the default, and `joinLines` said, so that each has one
+  /// identity.
   public static func canonical(
     _ parameters: [String: JSONValue], contextLength: Int
   ) -> [String: JSONValue] {
+    var parameters = parameters
+    if parameters["joinLines"]?.isNull == true, let corpus = parameters["corpus"]?.stringValue {
+      parameters["joinLines"] = .boolean(Corpus.joinsLines(named: corpus))
+    }
     guard let scored = parameters["scoredTokens"]?.integerValue,
       let word = parameters["protocol"]?.stringValue,
       let scoring = Configuration.ScoringProtocol(rawValue: word),
@@ -89,7 +95,12 @@ public struct PerplexityTask: ExperimentTask {
     if let problem = Self.problems(of: configuration, contextLength: contextLength).first {
       throw TaskError(task: Self.description.name, problem: problem.description)
     }
-    let text = configuration.joinLines ? corpus.withJoinedLines : corpus.text
+    let text =
+      switch configuration.joinLines {
+      case true?: corpus.withJoinedLines
+      case false?: corpus.text
+      case nil: corpus.running
+      }
     let tokens = tokenizer.encode(text, addsBOS: false)
     let start = tokenizer.textStart
     let length = contextLength - start.count

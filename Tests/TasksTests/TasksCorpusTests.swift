@@ -28,6 +28,38 @@ struct TasksCorpusTests {
     #expect(corpus.name == name && corpus.text.utf8.count > 400_000)
   }
 
+  @Test(
+    "The README beside the texts has each one's size and digest", arguments: Corpus.shippedNames)
+  func readme(name: String) throws {
+    let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .deletingLastPathComponent().deletingLastPathComponent()
+      .appendingPathComponent("experiments/corpora")
+    let readme = try String(contentsOf: folder.appendingPathComponent("README.md"), encoding: .utf8)
+    let rows = readme.split(separator: "\n").filter { $0.hasPrefix("| `\(name)` |") }
+    let cells = try #require(rows.first).split(separator: "|").map {
+      $0.trimmingCharacters(in: .whitespaces)
+    }
+    let corpus = try Corpus(named: name, folder: folder)
+    #expect(rows.count == 1 && cells[3] == "`\(corpus.digest)`")
+    #expect(cells[2].replacing(",", with: "") == "\(corpus.text.utf8.count)")
+    // A snapshot says of which commit it is, in both places.
+    if name == "code" {
+      let commit = try #require(cells[1].split(separator: " ").last)
+      #expect(corpus.text.hasPrefix("// Swift sources of tca-lab, commit \(commit)\n"))
+    }
+  }
+
+  @Test("Lines are joined where nothing is said, but for those of the shipped code")
+  func running() throws {
+    let folder = try TemporaryFolder()
+    try folder.write("a\nb", to: "code")
+    #expect(try Corpus(named: "./code", folder: folder.url).running == "a b")
+    let kjv = try Corpus(named: "kjv", folder: folder.url)
+    #expect(kjv.running == kjv.withJoinedLines && kjv.running != kjv.text)
+    let code = try Corpus(named: "code", folder: folder.url)
+    #expect(code.running == code.text && code.text.contains("\n  public init"))
+  }
+
   @Test("A file is read as it is, from the spec's folder")
   func file() throws {
     let folder = try TemporaryFolder()

@@ -68,6 +68,23 @@ struct TasksPerplexityTests {
     }
   }
 
+  @Test("joinLines that is the text's default counts as left out, so that both are one cell")
+  func defaultJoinLines() throws {
+    let registry = TaskRegistry.builtIn
+    func canonical(_ corpus: String, _ joins: JSONValue) -> JSONValue? {
+      registry.canonical(
+        ["corpus": .string(corpus), "joinLines": joins, "protocol": "prefill"], of: "perplexity",
+        contextLength: 64)["joinLines"]
+    }
+    #expect(canonical("emma", .null) == true && canonical("emma", false) == false)
+    #expect(canonical("code", .null) == false && canonical("code", true) == true)
+    // A user's own file.
+    #expect(canonical("./code", .null) == true && canonical("corpora/code.txt", .null) == true)
+    let own = try samples(.init(samples: 4))
+    #expect(try samples(.init(samples: 4, joinLines: true)).map(\.prompt) == own.map(\.prompt))
+    #expect(try samples(.init(samples: 4, joinLines: false)).map(\.prompt) != own.map(\.prompt))
+  }
+
   @Test("BOS is inside the window and never scored, even where all else is")
   func bos() throws {
     for scoring in PerplexityTask.Configuration.ScoringProtocol.allCases {

@@ -58,7 +58,7 @@ public struct OfflinePhase {
     corpus: Corpus
   ) throws {
     try self.init(request, of: strategy, model: model, corpusDigest: corpus.digest) {
-      let tokens = model.tokenizer.encode(corpus.withJoinedLines)
+      let tokens = model.tokenizer.encode(corpus.running)
       guard tokens.count >= request.tokens else {
         throw ConfigurationError(
           "calibrationLength",
