@@ -22,12 +22,14 @@ public struct StrategyDescription: Codable, Sendable, Hashable {
   public var fidelity: Fidelity
   /// Paper or repository, for a citation.
   public var source: String
+  /// What was decided where the source is silent or was not at hand, a sentence each.
+  public var choices: [String]
 
   public init(
     name: String, summary: String, role: StrategyRole = .method, phases: [StrategyPhase],
     parameters: [ParameterDescription], budgets: [BudgetForm] = [],
     budgetPhases: [StrategyPhase]? = nil, selectionLooksAhead: Bool = false,
-    readsFuture: Bool = false, fidelity: Fidelity, source: String
+    readsFuture: Bool = false, fidelity: Fidelity, source: String, choices: [String] = []
   ) {
     self.name = name
     self.summary = summary
@@ -40,6 +42,7 @@ public struct StrategyDescription: Codable, Sendable, Hashable {
     self.readsFuture = readsFuture
     self.fidelity = fidelity
     self.source = source
+    self.choices = choices
   }
 }
 
@@ -69,8 +72,12 @@ public enum Fidelity: String, Codable, Sendable, Hashable {
   case faithful
   /// Differs as its documentation comment says.
   case simplified
+  /// Written without the source's code or full text at hand: its choices say what was filled in.
+  case reconstructed
   /// Our own method.
   case own
+  /// No method: a bound on what methods can reach.
+  case oracle
 }
 
 /// The ways a spec may state a budget.
@@ -94,11 +101,14 @@ public struct ParameterDescription: Codable, Sendable, Hashable {
   /// Whether the default goes without saying in cells and their identities: for a parameter that came
   /// when cells had been measured without it.
   public var isLeftOutAtDefault: Bool
+  /// Whether labels say its value wherever an experiment's strategies of that name differ in it, even one
+  /// that most of them have.
+  public var isAnchor: Bool
 
   public init(
     _ name: String, _ kind: ParameterKind, default value: JSONValue, _ summary: String,
     isReplacedByBudget: Bool = false, isRequired: Bool = false, isBlockSize: Bool = false,
-    isLeftOutAtDefault: Bool = false
+    isLeftOutAtDefault: Bool = false, isAnchor: Bool = false
   ) {
     self.name = name
     self.kind = kind
@@ -108,6 +118,7 @@ public struct ParameterDescription: Codable, Sendable, Hashable {
     self.isRequired = isRequired
     self.isBlockSize = isBlockSize
     self.isLeftOutAtDefault = isLeftOutAtDefault
+    self.isAnchor = isAnchor
   }
 }
 

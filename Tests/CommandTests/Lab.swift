@@ -47,7 +47,7 @@ final class Lab {
 
   static let streaming = #"{"name": "streaming-llm", "sinks": 4, "localWindow": 32}"#
   static let tca =
-    #"{"name": "tca", "threshold": 0.7, "blockSize": 16, "localWindow": 32, "calibrationCorpus": "novel.txt", "calibrationLength": 256}"#
+    #"{"name": "tca", "criterion": "meanMass", "threshold": 0.7, "blockSize": 16, "localWindow": 32, "calibrationCorpus": "novel.txt", "calibrationLength": 256}"#
   static let matching = #"{"name": "streaming-llm", "budget": {"matching": "tca"}}"#
 
   /// Writes `spec.json`; `rest` begins with a comma.

@@ -31,7 +31,7 @@ final class RunLab {
 
   /// TCA as small as the contexts of these tests.
   static let tca =
-    #"{"name": "tca", "threshold": 0.7, "blockSize": 16, "localWindow": 32, "calibrationCorpus": "novel.txt", "calibrationLength": 256}"#
+    #"{"name": "tca", "criterion": "meanMass", "threshold": 0.7, "blockSize": 16, "localWindow": 32, "calibrationCorpus": "novel.txt", "calibrationLength": 256}"#
   static let streaming = #"{"name": "streaming-llm", "sinks": 4, "localWindow": 32}"#
   static let matching = #"{"name": "streaming-llm", "sinks": 4, "budget": {"matching": "tca"}}"#
 

@@ -1,4 +1,5 @@
 import Attention
+import JSON
 import Planning
 import Records
 import Tasks
@@ -49,6 +50,68 @@ struct SpecRegistryTests {
     #expect(names.count > 2)
     let list = names.joined(separator: ", ")
     #expect(Self.problems(#"{"name": "composed", "\#(phase.rawValue)": [\#(list)]}"#) == [])
+  }
+
+  private static func cells(_ strategies: String, _ tasks: String) throws -> [PlannedCell] {
+    var environment = SpecSamples.environment
+    environment.strategies = StrategyRegistry.builtIn.descriptions
+    environment.tasks = TaskRegistry.builtIn.descriptions
+    let checked = try CheckedSpec(
+      reading: Array(SpecSamples.spec(strategies: strategies, tasks: tasks).utf8),
+      source: "spec.json", in: environment)
+    return ExperimentPlan(checked).cells.filter { $0.cell.strategy != "full" }
+  }
+
+  @Test("TCA without a criterion is the paper's, and another cell than the former default")
+  func criterion() throws {
+    func identities(_ criterion: String) throws -> [String] {
+      try Self.cells(#"{"name": "tca"\#(criterion)}"#, #"{"name": "perplexity"}"#)
+        .map(\.cell.identity)
+    }
+    let plain = try identities("")
+    #expect(try identities(#", "criterion": "columnMean""#) == plain)
+    #expect(try identities(#", "criterion": "meanMass""#) != plain)
+    // What is stored of a cell names its criterion, so that a default can change.
+    let cell = try Self.cells(#"{"name": "tca"}"#, #"{"name": "perplexity"}"#)[0].cell
+    #expect(cell.strategyParameters["criterion"] == "columnMean")
+    #expect(cell.taskParameters["joinLines"] == true)
+  }
+
+  @Test("Labels of TCA say threshold and criterion wherever they vary, even what most have")
+  func anchors() throws {
+    let labels = try Self.cells(
+      #"{"name": "tca", "criterion": "columnMean", "threshold": [0.7, 0.9]}, {"name": "tca", "criterion": "meanMass", "blockSize": [64, 128]}"#,
+      #"{"name": "perplexity"}"#
+    ).map(\.label)
+    #expect(
+      labels == [
+        "tca threshold=0.7 criterion=columnMean", "tca threshold=0.9 criterion=columnMean",
+        "tca threshold=0.9 blockSize=64 criterion=meanMass",
+        "tca threshold=0.9 criterion=meanMass",
+      ])
+    #expect(
+      try Self.cells(#"{"name": "tca", "threshold": [0.7, 0.9]}"#, #"{"name": "perplexity"}"#)
+        .map(\.label) == ["tca threshold=0.7", "tca threshold=0.9"])
+  }
+
+  @Test("Settings that came later leave cells without them the identities that they had")
+  func laterSettings() throws {
+    for (name, settings) in [
+      ("minference", [#""densityScope": "layer""#]),
+      ("flex-prefill", [#""densityScope": "layer""#]),
+      ("xattention", [#""densityScope": "layer""#]), ("knorm", [#""skippedLayers": 0"#]),
+      ("quest", [#""countsDenseLayers": false"#]),
+      ("expected-attention", [#""headBudgets": "uniform""#, #""floorFraction": 0.2"#]),
+    ] {
+      let plain = try Self.cells(#"{"name": "\#(name)"}"#, #"{"name": "passkey"}"#)[0].cell
+      for setting in settings {
+        let said = try Self.cells(
+          #"{"name": "\#(name)", \#(setting)}"#, #"{"name": "passkey"}"#)[0].cell
+        #expect(said.identity == plain.identity, "\(name)")
+        let key = setting.split(separator: "\"")[0]
+        #expect(plain.strategyParameters[String(key)] == nil, "\(name)")
+      }
+    }
   }
 
   @Test("What a strategy refuses for a model's shape stands at its parameter in the spec")

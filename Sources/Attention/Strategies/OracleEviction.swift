@@ -22,7 +22,7 @@ public struct OracleEviction: Retains, ReadsFuture, Budgeted {
 
   public static let about = StrategyFacts(
     "oracle-eviction",
-    "An oracle that reads the future: the cache keeps what later queries attend to most.", .own,
+    "An oracle that reads the future: the cache keeps what later queries attend to most.", .oracle,
     role: .oracle,
     source: "no paper: the best single selection in hindsight", budgets: Retention.budgetForms)
 

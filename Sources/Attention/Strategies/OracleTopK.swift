@@ -15,7 +15,7 @@ import Tensors
 public struct OracleTopK: QueryOracle, Budgeted {
   public static let about = StrategyFacts(
     "oracle-top-k", "An oracle: each query attends to the keys with its largest exact scores.",
-    .simplified, role: .oracle, source: "skylight: oracle_top_k.py",
+    .oracle, role: .oracle, source: "skylight: oracle_top_k.py",
     budgets: [.fraction, .tokens, .density, .matching])
 
   @Parameter(

@@ -11,7 +11,7 @@ public struct OracleTopP: QueryOracle, Budgeted {
   public static let about = StrategyFacts(
     "oracle-top-p",
     "An oracle: each query attends to the fewest keys that hold a given attention mass.",
-    .simplified, role: .oracle, source: "skylight: oracle_top_p.py", budgets: [.mass])
+    .oracle, role: .oracle, source: "skylight: oracle_top_p.py", budgets: [.mass])
 
   @Parameter(
     "share of a query's attention that its keys hold; a budget replaces it", 0...1,

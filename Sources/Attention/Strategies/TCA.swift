@@ -14,13 +14,10 @@ import Tensors
 /// window, keys from E(i) on. After the prompt a KV head keeps what its query heads chose and the
 /// local window; in decode each block that leaves the window is thinned the same way.
 ///
-/// Where the paper is silent: a local window of whole blocks, `localWindow + 1` to
-/// `localWindow + blockSize` keys; importance over all keys, not re-normalised in a block; budgets
-/// by largest remainder; ties to the lower position; the default criterion is `meanMass` (the
-/// paper's is `columnMean`, which bounds nothing that a query loses); in decode a block is thinned
-/// once, by the last query that still has it in its window, and with `aggregate` its importance is
-/// the mean of the group's softmax rows over the keys held. Beyond the paper, all off by default:
-/// `sinks`, `importanceQueries`, `groupMerge` aggregate, `groupAttends` union.
+/// Reconstructed: no public code, and no text of the paper beyond its abstract and public
+/// summaries, was at hand. What was filled in is listed in `about.choices`. Beyond the paper, all
+/// off by default: `sinks`, `importanceQueries`, `groupMerge` aggregate, `groupAttends` union, and
+/// the criteria other than `columnMean`, which bounds nothing that a query loses.
 ///
 /// A cache never drops its newest token: with `localWindow` 0, one that was not chosen stays until
 /// the next block is thinned.
@@ -28,9 +25,21 @@ public struct TCA: SelectsInPrefill, SelectsInDecode, Retains, RemembersOtherPha
   public static let about = StrategyFacts(
     "tca",
     "Each head keeps the core tokens of every block, as many as its calibrated configuration allows.",
-    .faithful, source: "You et al. 2025, arXiv 2512.09238")
+    .reconstructed, source: "You et al. 2025, arXiv 2512.09238",
+    choices: [
+      "the local window consists of whole blocks: localWindow + 1 to localWindow + blockSize keys",
+      "importance is the last prompt query's softmax over all keys, not re-normalised in a block",
+      "14 candidates: means at 7 even steps of log2 k, each with deviations 0.5 and 1.5",
+      "blocks share a candidate's budgets by largest remainder; ties go to the lower position",
+      "blocks are ranked by (1 - balance) mass + balance (1 - Herfindahl index), balance 0.5",
+      "a head gets the candidate that keeps the fewest tokens and reaches the threshold, and keeps everything where none does",
+      "columnMean, the paper's criterion: each column's mean attention over the queries that see it, kept of all; the local window counts as kept",
+      "a KV head holds the union of what its query heads chose; each attends to its own choice",
+      "in decode a block is thinned once, by the last query that has it in its window, to the candidate's mean budget",
+    ])
 
-  @Parameter("attention mass that a head's configuration must keep in calibration", 0...1)
+  @Parameter(
+    "attention mass that a head's configuration must keep in calibration", 0...1, isAnchor: true)
   public var threshold = 0.9
   @Parameter("tokens of a block, a power of two", 1...65_536, isBlockSize: true)
   public var blockSize = 128
@@ -43,8 +52,9 @@ public struct TCA: SelectsInPrefill, SelectsInDecode, Retains, RemembersOtherPha
     "tokens of the calibration pass; by default max(2048, 2 (localWindow + blockSize)), at most the model's context",
     2...)
   public var calibrationLength: Int? = nil
-  @Parameter("what calibration holds against the threshold; the paper's is columnMean")
-  public var criterion = Criterion.meanMass
+  @Parameter(
+    "what calibration holds against the threshold; the paper's is columnMean", isAnchor: true)
+  public var criterion = Criterion.columnMean
   @Parameter("how the choices of a group's query heads become what their KV head keeps")
   public var groupMerge = GroupMerge.union
   @Parameter("whether a query head attends to its own choice or to all that its group holds")

@@ -68,6 +68,8 @@ public struct StrategyFacts: Sendable, Hashable {
   public var fidelity: Fidelity
   /// Paper or repository, for a citation.
   public var source: String
+  /// What was decided where the source is silent or was not at hand, a sentence each.
+  public var choices: [String]
   /// The budget forms it accepts; empty if it takes none.
   public var budgets: [BudgetForm]
   /// The phases whose choices a budget limits; nil means those it acts in.
@@ -75,13 +77,15 @@ public struct StrategyFacts: Sendable, Hashable {
 
   public init(
     _ name: String, _ summary: String, _ fidelity: Fidelity, role: StrategyRole = .method,
-    source: String, budgets: [BudgetForm] = [], budgetPhases: [StrategyPhase]? = nil
+    source: String, choices: [String] = [], budgets: [BudgetForm] = [],
+    budgetPhases: [StrategyPhase]? = nil
   ) {
     self.name = name
     self.summary = summary
     self.role = role
     self.fidelity = fidelity
     self.source = source
+    self.choices = choices
     self.budgets = budgets
     self.budgetPhases = budgetPhases
   }
@@ -114,7 +118,7 @@ extension AttentionStrategy {
       name: about.name, summary: about.summary, role: role, phases: phases,
       parameters: ParameterDescription.declared(by: self), budgets: about.budgets,
       budgetPhases: about.budgetPhases, selectionLooksAhead: looksAhead, readsFuture: readsFuture,
-      fidelity: about.fidelity, source: about.source)
+      fidelity: about.fidelity, source: about.source, choices: about.choices)
   }
 
   /// The phases it acts in, which follow from its capabilities.

@@ -19,15 +19,16 @@ public struct Parameter<Value: ParameterValue>: Decodable, Hashable, Sendable {
   ///   - bounds: the values allowed, or those of the elements of a list.
   ///   - isReplacedByBudget: whether it is a size that a budget replaces.
   ///   - isBlockSize: whether prompts are processed in blocks of that many tokens.
-  ///   - isLeftOutAtDefault: as in ``ParameterDescription``.
+  ///   - isLeftOutAtDefault, isAnchor: as in ``ParameterDescription``.
   public init(
     wrappedValue: Value, _ summary: String, _ bounds: Value.Bounds,
-    isReplacedByBudget: Bool = false, isBlockSize: Bool = false, isLeftOutAtDefault: Bool = false
+    isReplacedByBudget: Bool = false, isBlockSize: Bool = false, isLeftOutAtDefault: Bool = false,
+    isAnchor: Bool = false
   ) {
     self.wrappedValue = wrappedValue
     declaration = ParameterDeclaration(
       summary: summary, kind: Value.kind(bounds), isReplacedByBudget: isReplacedByBudget,
-      isBlockSize: isBlockSize, isLeftOutAtDefault: isLeftOutAtDefault)
+      isBlockSize: isBlockSize, isLeftOutAtDefault: isLeftOutAtDefault, isAnchor: isAnchor)
   }
 
   public init(from decoder: any Decoder) throws {
@@ -43,8 +44,13 @@ public struct Parameter<Value: ParameterValue>: Decodable, Hashable, Sendable {
 }
 
 extension Parameter where Value.Bounds == Void {
-  public init(wrappedValue: Value, _ summary: String, isReplacedByBudget: Bool = false) {
-    self.init(wrappedValue: wrappedValue, summary, (), isReplacedByBudget: isReplacedByBudget)
+  public init(
+    wrappedValue: Value, _ summary: String, isReplacedByBudget: Bool = false,
+    isLeftOutAtDefault: Bool = false, isAnchor: Bool = false
+  ) {
+    self.init(
+      wrappedValue: wrappedValue, summary, (), isReplacedByBudget: isReplacedByBudget,
+      isLeftOutAtDefault: isLeftOutAtDefault, isAnchor: isAnchor)
   }
 }
 
@@ -125,6 +131,7 @@ private struct ParameterDeclaration: Sendable {
   let isReplacedByBudget: Bool
   let isBlockSize: Bool
   let isLeftOutAtDefault: Bool
+  let isAnchor: Bool
 }
 
 private protocol DeclaredParameter {
@@ -147,7 +154,7 @@ extension ParameterDescription {
       return ParameterDescription(
         name, declared.kind, default: parameter.jsonValue, declared.summary,
         isReplacedByBudget: declared.isReplacedByBudget, isBlockSize: declared.isBlockSize,
-        isLeftOutAtDefault: declared.isLeftOutAtDefault)
+        isLeftOutAtDefault: declared.isLeftOutAtDefault, isAnchor: declared.isAnchor)
     }
   }
 

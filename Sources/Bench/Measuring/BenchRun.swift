@@ -28,7 +28,8 @@ public final class BenchRun {
   private var knownTokens: [Int32]?
 
   /// The settings of the rows about TCA.
-  static let tca = #"{"name": "tca", "threshold": 0.9, "blockSize": 128, "localWindow": 256}"#
+  static let tca =
+    #"{"name": "tca", "criterion": "meanMass", "threshold": 0.9, "blockSize": 128, "localWindow": 256}"#
 
   /// - Parameters:
   ///   - rows: what to measure; each fits the model's context.

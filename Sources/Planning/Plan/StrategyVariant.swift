@@ -196,6 +196,7 @@ struct StrategyVariant: Sendable, Hashable {
         let counts = values.reduce(into: [JSONValue: Int]()) { $0[$1, default: 0] += 1 }
         guard counts.count > 1 else { continue }
         varying.append(parameter.name)
+        if parameter.isAnchor { continue }
         // A value that is not there has no words either, so two kinds of silence would be one.
         let common = counts.first { 2 * $0.value > values.count }?.key
         if common == .null || counts[.null] == nil { usual[parameter.name] = common }

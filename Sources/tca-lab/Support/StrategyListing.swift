@@ -29,6 +29,14 @@ enum StrategyListing {
     return .object(members)
   }
 
+  /// The choices, a line each below a title, and a blank line; nothing where there are none.
+  private static func choices(of description: StrategyDescription) -> String {
+    guard !description.choices.isEmpty else { return "" }
+    return
+      (["choices made where the source is silent or was not at hand"]
+      + description.choices.map { "- \($0)" }).map { "\($0)\n" }.joined()
+  }
+
   static func text(_ description: StrategyDescription) -> String {
     let rows = description.parameters.map { parameter in
       [
@@ -49,7 +57,7 @@ enum StrategyListing {
       reads the future \(description.readsFuture ? "yes: an oracle, told what follows the prompt" : "no")
       fidelity         \(description.fidelity.rawValue)
       source           \(description.source)
-
+      \(choices(of: description))
       \(rows.isEmpty ? "no parameters" : TextTable(header: ["parameter", "allowed", "default", "what"], rows: rows).text)
       """
   }
