@@ -2,11 +2,11 @@ import Attention
 import JSON
 import Tensors
 
-/// Dense attention that lets a calibrator look at every layer of a prompt.
+/// Dense attention that lets a watcher, such as a calibrator, look at every layer of a prompt.
 ///
 /// A layer's cache is freed when the calibrator has seen it. It sees a model of the global layers
 /// alone, as strategies do.
-public final class CalibratingAttention<Watcher: Calibrator>: LayerAttention {
+public final class CalibratingAttention<Watcher: DenseWatcher>: LayerAttention {
   private let dense: AttentionSession
   private var calibrator: Watcher
   private let global: AttentionShape
@@ -57,6 +57,6 @@ public final class CalibratingAttention<Watcher: Calibrator>: LayerAttention {
   public func finish() -> Watcher.Evidence { calibrator.finish() }
 }
 
-extension CalibratingAttention: CalibrationPass {
+extension CalibratingAttention: CalibrationPass where Watcher: Calibrator {
   public func evidence() throws -> JSONValue { try JSONValue(encoding: finish()) }
 }

@@ -1,21 +1,25 @@
 import Attention
 import Tensors
 
-/// An offline phase: watches one dense pass over a calibration text, then says what it saw.
+/// Watches one dense pass over a text, then says what it saw.
 ///
 /// It sees queries and keys, never a model or a text.
-public protocol Calibrator {
-  /// The parameters that decide the evidence.
-  associatedtype Options: Codable & Hashable & Sendable
-  associatedtype Evidence: CalibrationEvidence
-
-  init(_ options: Options, for shape: AttentionShape)
+public protocol DenseWatcher {
+  associatedtype Evidence
 
   /// Called once for each layer of a dense prefill of the whole text, in order.
   mutating func observe(_ layer: LayerView)
 
   /// Traps unless every layer has been observed.
   consuming func finish() -> Evidence
+}
+
+/// An offline phase: its pass is over a calibration text.
+public protocol Calibrator: DenseWatcher where Evidence: CalibrationEvidence {
+  /// The parameters that decide the evidence.
+  associatedtype Options: Codable & Hashable & Sendable
+
+  init(_ options: Options, for shape: AttentionShape)
 }
 
 /// What was found out, for every layer; enough to choose configurations from without another pass.

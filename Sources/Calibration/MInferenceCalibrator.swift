@@ -91,7 +91,7 @@ public struct MInferenceCalibrator: Calibrator {
       }
       let limit = DensityBudget(density: density).pairs(tokens: tokens, heads: 1)
       let scale = MInferenceScale.largest(
-        [(estimate: estimate, pattern: pattern)], tokens: tokens, atMost: limit
+        [MInferenceHead(estimate: estimate, pattern: pattern, tokens: tokens)], atMost: limit
       ) { _, pairs in pairs(0) }
       return scale.map { estimate.select(pattern.scaled($0)) } ?? .uniform(Selection())
     }

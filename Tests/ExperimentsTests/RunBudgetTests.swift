@@ -73,6 +73,26 @@ struct RunBudgetTests {
   }
 
   @Test(
+    "A density over the model is held by all layers and the first two samples together",
+    arguments: ["minference", "flex-prefill", "xattention"])
+  func modelDensity(name: String) throws {
+    let lab = try RunLab()
+    let strategy = { (scope: String) in
+      #"{"name": "\#(name)", "blockSize": 16, "densityScope": "\#(scope)", "budget": {"density": 0.5}}"#
+    }
+    let run = try lab.run(
+      RunLab.spec(
+        contexts: "256", strategies: [strategy("layer"), strategy("model")],
+        tasks: [RunLab.perplexity("continuation", samples: 2)],
+        rest: #", "metrics": ["approximation", "quality"]"#))
+    #expect(run.summary.failed == 0)
+    let rows = try lab.results().rows.filter { $0.planned.cell.strategy == name }
+    let densities = try rows.map { try #require($0[.density]) }
+    #expect(densities.count == 2 && densities.allSatisfy { $0 <= 0.5 && $0 > 0.4 }, "\(densities)")
+    #expect(rows[0].heads != rows[1].heads)
+  }
+
+  @Test(
     "A matched cell needs no second dense run, and its figures are the same as with one",
     arguments: [#""quality""#, #""approximation", "quality", "memory""#],
     ["kvBytes", "density"])

@@ -1,13 +1,13 @@
 import Foundation
 
 /// What FlexPrefill bases its selection on, for one head of one prompt: enough for any coverage.
-struct FlexPrefillEstimate: Sendable {
+public struct FlexPrefillEstimate: Sendable {
   /// Whether the head's pattern follows its queries: D < τ.
   let isQueryAware: Bool
   /// D, the square root of the Jensen-Shannon divergence between estimated and observed block
   /// attention.
   let divergence: Double
-  private let tokens: Int
+  let tokens: Int
   private let blockSize: Int
   /// Sums of the largest shares of attention, of columns and of diagonals.
   private let columnCover: [Double]

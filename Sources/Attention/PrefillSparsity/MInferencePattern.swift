@@ -84,25 +84,43 @@ package enum MInferenceSelection: Sendable {
   }
 }
 
-/// The sizes of several heads of a layer, brought to one density by one scale.
+/// One head's pattern, and what its selections are made from.
+public struct MInferenceHead: Sendable {
+  let estimate: MInferenceEstimate
+  let pattern: MInferencePattern
+  /// Of the prompt.
+  let tokens: Int
+
+  package init(estimate: MInferenceEstimate, pattern: MInferencePattern, tokens: Int) {
+    self.estimate = estimate
+    self.pattern = pattern
+    self.tokens = tokens
+  }
+
+  func select(_ sizes: MInferencePattern) -> MInferenceSelection { estimate.select(sizes) }
+}
+
+/// The sizes of several heads, brought to one density by one scale.
 package enum MInferenceScale {
   /// The largest scale at which the estimates with their patterns attend to at most `limit` pairs;
   /// nil if none does.
   ///
   /// - Parameter sum: adds up the pairs of `count` heads.
   package static func largest(
-    _ heads: [(estimate: MInferenceEstimate, pattern: MInferencePattern)], tokens: Int,
-    atMost limit: Int, sum: (_ count: Int, _ pairs: (Int) -> Int) -> Int
+    _ heads: [MInferenceHead], atMost limit: Int,
+    sum: (_ count: Int, _ pairs: (Int) -> Int) -> Int
   ) -> Double? {
     let sizes = heads.flatMap { [$0.pattern.first, $0.pattern.second] }.filter { $0 > 0 }
-    guard let smallest = sizes.min(), let largest = sizes.max() else { return nil }
+    guard let smallest = sizes.min(), let largest = sizes.max(),
+      let tokens = heads.map(\.tokens).max()
+    else { return nil }
     // Below the first every size is 0, from the second on every size is the prompt's length.
     return DensityBudget.largest(
       from: 0.5 / Double(largest), through: Double(tokens) / Double(smallest), .geometric,
       steps: 24, atMost: limit
     ) { scale in
       sum(heads.count) { head in
-        heads[head].estimate.select(heads[head].pattern.scaled(scale)).pairs(tokens: tokens)
+        heads[head].select(heads[head].pattern.scaled(scale)).pairs(tokens: heads[head].tokens)
       }
     }
   }

@@ -1,7 +1,7 @@
 import Tensors
 
 /// The blocks of one head by their antidiagonal scores: enough for a selection at any threshold.
-struct XAttentionEstimate: Sendable {
+public struct XAttentionEstimate: Sendable {
   private struct Row: Sendable {
     /// Key blocks but the first and the newest, the highest score first.
     var order: [Int32]

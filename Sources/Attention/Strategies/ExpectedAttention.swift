@@ -10,8 +10,8 @@ import Records
 /// over all tokens after the sinks, of kᵀμ/√d + kᵀΣk/2d for the cached, rotated key k; the mean
 /// over the query heads of a KV head; plus `epsilon`, times ‖v‖₂. `covariance` and `valueNorm`
 /// (kvpress's `use_covariance`, `use_vnorm`) leave out Σ and ‖v‖₂. The defaults are kvpress's; its
-/// published evaluation has `epsilon` 0.01 and budgets shared between heads (AdaKV), which this is
-/// not. The sinks stay.
+/// published evaluation has `epsilon` 0.01 and `headBudgets` adaptive: KV heads share a layer's
+/// budget as AdaKV's do (`protected`), with a floor of `floorFraction`. The sinks stay.
 ///
 /// Deviations: queries before rotation are recovered from the rotated ones (equal except for
 /// rounding); without known rotary positions nothing is rotated; the newest token always stays,
@@ -22,6 +22,8 @@ import Records
 ///
 /// Costs 2 d² multiplications for each token and query head.
 public struct ExpectedAttention: Scorer {
+  public enum HeadBudgets: String, ParameterChoice { case uniform, adaptive }
+
   public static let about = StrategyFacts(
     "expected-attention",
     "After the prompt, the tokens stay that queries to come are expected to attend to.",
@@ -36,10 +38,29 @@ public struct ExpectedAttention: Scorer {
   @Parameter("scores are scaled by the values' norms") public var valueNorm = true
   @Parameter("added to the expected attention before it is scaled", 0...1)
   public var epsilon = 0.0
+  @Parameter(
+    "whether the KV heads of a layer have the same budget or share it by what their scores are worth",
+    isLeftOutAtDefault: true)
+  public var headBudgets = HeadBudgets.uniform
+  @Parameter(
+    "share of the mean budget that every head has in any case, where budgets are adaptive", 0...1,
+    isLeftOutAtDefault: true)
+  public var floorFraction = 0.2
 
   public init() {}
 
   public func forcedTokens(of count: Int) -> ForcedTokens { ForcedTokens(first: sinks) }
+
+  public func shares(of capacity: Int, forced: Int, _ scores: [[Float]]) -> [Int] {
+    guard headBudgets == .adaptive else {
+      return Array(repeating: capacity, count: scores.count)
+    }
+    let first = ForcedTokens(first: sinks, newest: forced).limited(to: capacity).first
+    let stay = first + forced
+    return HeadShares(floorFraction: floorFraction).counts(
+      of: capacity - stay, besideForced: stay, scores.map { $0.dropFirst(first).dropLast(forced) }
+    ).map { $0 + stay }
+  }
 
   /// All since the last cut.
   public var observedQueries: Int { .max }

@@ -26,9 +26,9 @@ import Tensors
 /// query-aware); on equal scores the lower index wins.
 ///
 /// Budgets replace `gamma` and `minBudget` (then one block). `mass` is γ. `density` is our
-/// addition: the largest γ of a layer with which the mean over query heads stays within it; where
-/// that of γ = 0 does not, the most recent tokens.
-public struct FlexPrefill: SelectsInPrefill, Budgeted {
+/// addition: the largest γ of a layer, or with `densityScope` model of the model, with which the
+/// mean over query heads stays within it; where that of γ = 0 does not, the most recent tokens.
+public struct FlexPrefill: SelectsByLevel {
   public static let about = StrategyFacts(
     "flex-prefill",
     "Prompt queries attend to the blocks that cover a share of the attention, chosen by head and prompt; decode is dense.",
@@ -50,7 +50,10 @@ public struct FlexPrefill: SelectsInPrefill, Budgeted {
   public var maxBudget: Int? = nil
   @Parameter("queries and keys of a block", 1...65_536, isBlockSize: true) public var blockSize =
     128
+  @Parameter(DensityScope.summary, isLeftOutAtDefault: true)
+  public var densityScope = DensityScope.layer
   public var budget: Budget?
+  public var level: Double?
 
   public init() {}
 
@@ -89,11 +92,32 @@ public struct FlexPrefill: SelectsInPrefill, Budgeted {
     state.select(layer, queries, blockSize: blockSize, into: &selections) { choose(layer) }
   }
 
+  /// The least and the most blocks of columns, and of diagonals, of a prompt.
+  private func limits(ofPrompt tokens: Int) -> ClosedRange<Int> {
+    let blocks = (tokens + blockSize - 1) / blockSize
+    return min(least, blocks)...min(most, blocks)
+  }
+
+  public func estimates(_ layer: LayerView) -> [FlexPrefillEstimate] {
+    layer.forEachQueryHead {
+      FlexPrefillEstimate(layer, head: $0, blockSize: blockSize, tau: tau)
+    }
+  }
+
+  public func level(
+    of estimates: [FlexPrefillEstimate], atMost limit: Int,
+    sum: (_ count: Int, _ pairs: (Int) -> Int) -> Int
+  ) -> Double? {
+    DensityBudget.largest(from: 0, through: 1, steps: 24, atMost: limit) { gamma in
+      sum(estimates.count) { head in
+        let estimate = estimates[head]
+        return estimate.select(gamma: gamma, limits: limits(ofPrompt: estimate.tokens)).pairs
+      }
+    }
+  }
+
   private func choose(_ layer: LayerView) -> State {
     let tokens = layer.queryCount
-    let heads = layer.shape.queryHeads
-    let blocks = (tokens + blockSize - 1) / blockSize
-    let limits = min(least, blocks)...min(most, blocks)
     let density = DensityBudget(budget)
     var gamma = if case .mass(let mass) = budget { mass } else { self.gamma }
     if let density {
@@ -101,19 +125,14 @@ public struct FlexPrefill: SelectsInPrefill, Budgeted {
     } else if tokens <= max(2 * blockSize, least * blockSize) || gamma >= 1 {
       return State()
     }
-    let estimates = layer.forEachQueryHead {
-      FlexPrefillEstimate(layer, head: $0, blockSize: blockSize, tau: tau)
-    }
+    let estimates = estimates(layer)
     if let density {
-      let found = DensityBudget.largest(
-        from: 0, through: 1, steps: 24, atMost: density.pairs(tokens: tokens, heads: heads)
-      ) { gamma in
-        layer.forEachQueryHead { estimates[$0].select(gamma: gamma, limits: limits).pairs }
-          .reduce(0, +)
+      guard let found = level(of: estimates, density, layer) else {
+        return State(uniform: density.mostRecent(tokens: tokens))
       }
-      guard let found else { return State(uniform: density.mostRecent(tokens: tokens)) }
       gamma = found
     }
+    let limits = limits(ofPrompt: tokens)
     return State(
       heads: layer.forEachQueryHead { [gamma] in
         estimates[$0].select(gamma: gamma, limits: limits)

@@ -5,16 +5,34 @@ import Records
 /// Devoto et al. 2024, arXiv 2406.11430 (L2 norm compression); as in kvpress
 /// (`presses/knorm_press.py`): score_j = −‖k_j‖₂ of the cached, rotated key. Queries do not matter.
 ///
+/// `skippedLayers` first layers keep everything, as the authors evaluate it: 2 in their repository
+/// (alessiodevoto/l2compress, `skip_layers` [0, 1]), 0 in kvpress and by default. They count: the
+/// other layers get what they leave of the budget, the mean over layers. Where they leave less than
+/// a token for each other layer, none is skipped.
+///
 /// Deviations: the newest token always stays, inside the budget (our caches never drop it), where
-/// kvpress may drop it. The authors' repository (alessiodevoto/l2compress) can leave out layers
-/// and, by default, prompts shorter than 2,048 tokens: kvpress and this one do not. Without a
-/// budget half of the prompt stays, for want of a published default.
+/// kvpress may drop it. The repository leaves out prompts shorter than 2,048 tokens: kvpress and
+/// this one do not. Without a budget half of the prompt stays, for want of a published default.
 public struct Knorm: Scorer {
   public static let about = StrategyFacts(
     "knorm", "After the prompt, the keys with the smallest norms stay.", .simplified,
     source: "Devoto et al. 2024, arXiv 2406.11430; github.com/NVIDIA/kvpress")
 
+  @Parameter(
+    "first layers that keep everything, counted in the budget; the paper's authors skip 2", 0...,
+    isLeftOutAtDefault: true)
+  public var skippedLayers = 0
+
   public init() {}
+
+  public func capacity(mean: Int, ofPrompt count: Int, layer: LayerView) -> Int {
+    let layers = layer.shape.layers
+    // Compared before anything is multiplied, since a budget may be any number.
+    guard skippedLayers > 0, skippedLayers < layers, mean < count else { return mean }
+    let rest = (mean * layers - count * skippedLayers) / (layers - skippedLayers)
+    guard rest > 0 else { return mean }
+    return layer.layer < skippedLayers ? count : rest
+  }
 
   public func scores(_ layer: LayerView, kvHead: Int) -> [Float] {
     layer.keyNorms(ofKVHead: kvHead).map { -Float($0) }

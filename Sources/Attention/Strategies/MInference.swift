@@ -26,9 +26,9 @@ import Tensors
 /// some 7,000 tokens is nearly dense.
 ///
 /// A `budget` of density replaces the sizes and is our addition: one scale for all sizes of a
-/// layer, the largest with which the mean over query heads stays within it, without the least sizes
-/// of 30 and 50.
-public struct MInference: SelectsInPrefill, Budgeted {
+/// layer, or with `densityScope` model of the model, the largest with which the mean over query
+/// heads stays within it, without the least sizes of 30 and 50.
+public struct MInference: SelectsByLevel {
   public enum Pattern: String, ParameterChoice {
     case verticalSlash = "vertical-slash"
     case blockSparse = "block-sparse"
@@ -66,7 +66,10 @@ public struct MInference: SelectsInPrefill, Budgeted {
   public var calibrationCorpus = "emma"
   @Parameter("tokens of the search; by default 4096, at most the model's context", 2...)
   public var calibrationLength: Int? = nil
+  @Parameter(DensityScope.summary, isLeftOutAtDefault: true)
+  public var densityScope = DensityScope.layer
   public var budget: Budget?
+  public var level: Double?
 
   public init() {}
 
@@ -124,29 +127,36 @@ public struct MInference: SelectsInPrefill, Budgeted {
     if density?.coversEverything == true {
       return Array(repeating: .uniform(.everything), count: queryHeads)
     }
-    let patterns = (0..<queryHeads).map { pattern(layer, head: $0) }
-    let estimates = layer.forEachQueryHead { head in
-      patterns[head].map { pattern in
-        MInferenceEstimate(
-          pattern.kind, layer, head: head, blockSize: blockSize, lastQueries: lastQueries,
-          isForMany: density != nil)
-      } ?? .everything
-    }
-    let heads = zip(estimates, patterns).map { estimate, pattern in
-      (estimate: estimate, pattern: pattern ?? candidates[0])
-    }
+    let heads = estimates(layer)
     guard let density else {
       return layer.forEachQueryHead {
-        heads[$0].estimate.select(heads[$0].pattern.scaled(scale).withLeastSizes)
+        heads[$0].select(heads[$0].pattern.scaled(scale).withLeastSizes)
       }
     }
-    let found = MInferenceScale.largest(
-      heads, tokens: tokens, atMost: density.pairs(tokens: tokens, heads: queryHeads)
-    ) { _, pairs in layer.forEachQueryHead(pairs).reduce(0, +) }
-    guard let found else {
+    guard let found = level(of: heads, density, layer) else {
       return Array(repeating: .uniform(density.mostRecent(tokens: tokens)), count: queryHeads)
     }
-    return layer.forEachQueryHead { heads[$0].estimate.select(heads[$0].pattern.scaled(found)) }
+    return layer.forEachQueryHead { heads[$0].select(heads[$0].pattern.scaled(found)) }
+  }
+
+  public func estimates(_ layer: LayerView) -> [MInferenceHead] {
+    layer.forEachQueryHead { head in
+      let pattern = pattern(layer, head: head)
+      return MInferenceHead(
+        estimate: pattern.map {
+          MInferenceEstimate(
+            $0.kind, layer, head: head, blockSize: blockSize, lastQueries: lastQueries,
+            isForMany: DensityBudget(budget) != nil)
+        } ?? .everything,
+        pattern: pattern ?? candidates[0], tokens: layer.queryCount)
+    }
+  }
+
+  public func level(
+    of estimates: [MInferenceHead], atMost limit: Int,
+    sum: (_ count: Int, _ pairs: (Int) -> Int) -> Int
+  ) -> Double? {
+    MInferenceScale.largest(estimates, atMost: limit, sum: sum)
   }
 
   /// Nil for a head that attends to everything.

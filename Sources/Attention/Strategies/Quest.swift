@@ -14,7 +14,9 @@ import Tensors
 /// Where the repository's parts differ: the current page is always one of the pages, as in its CUDA
 /// path; the Python path does not force it. A `budget` is strict in the layers that are not dense:
 /// ⌊budget / pageSize⌋ pages, without the minimum of three; a budget smaller than a page is a
-/// window. The bounds, two numbers a channel for `pageSize` keys, are part of the cache's bytes.
+/// window. With `countsDenseLayers` the budget is the mean over all layers, the dense ones among
+/// them: the others attend to what those leave, or all layers alike where that is less than a page.
+/// The bounds, two numbers a channel for `pageSize` keys, are part of the cache's bytes.
 ///
 /// If another strategy of a composition evicts, pages consist of the tokens still held, for each KV
 /// head its own; their bounds are recomputed when tokens have left.
@@ -32,6 +34,10 @@ public struct Quest: Observes, SelectsInDecode, Budgeted {
   @Parameter(
     "first layers that attend to everything, where the model has more layers than these", 0...)
   public var denseLayers = 2
+  @Parameter(
+    "a budget is the mean over all layers: the others attend to what the dense ones leave of it",
+    isLeftOutAtDefault: true)
+  public var countsDenseLayers = false
   public var budget: Budget?
 
   public init() {}
@@ -53,19 +59,22 @@ public struct Quest: Observes, SelectsInDecode, Budgeted {
   }
 
   public struct State: StrategyState {
-    /// By KV head; empty in a dense layer.
+    /// By KV head; empty in a layer that is dense whatever the budget.
     var pages: [PageBounds]
     public var cacheBytes: Int { pages.reduce(0) { $0 + $1.bytes } }
   }
 
   public func makeState(layer: Int, shape: AttentionShape) -> State {
-    let isDense = shape.layers > denseLayers && layer < denseLayers
     return State(
-      pages: isDense
+      pages: isDense(layer, shape) && !countsDenseLayers
         ? []
         : Array(
           repeating: PageBounds(pageSize: pageSize, width: shape.headDimension),
           count: shape.kvHeads))
+  }
+
+  private func isDense(_ layer: Int, _ shape: AttentionShape) -> Bool {
+    shape.layers > denseLayers && layer < denseLayers
   }
 
   public func observe(_ layer: LayerView, state: inout State) {
@@ -75,7 +84,7 @@ public struct Quest: Observes, SelectsInDecode, Budgeted {
   public func selectForDecode(
     _ layer: LayerView, into selections: inout HeadSelections, state: inout State
   ) {
-    let (pages, tokens) = attended
+    guard let (pages, tokens) = attended(in: layer) else { return }
     guard !state.pages.isEmpty, layer.heads.contains(where: { $0.count > tokens }) else { return }
     let bounds = state.pages
     selections.selections = layer.forEachQueryHead { head in
@@ -87,13 +96,21 @@ public struct Quest: Observes, SelectsInDecode, Budgeted {
   }
 
   /// Pages that a query attends to, the current one included (0 where the budget is smaller than a
-  /// page), and tokens.
-  private var attended: (pages: Int, tokens: Int) {
+  /// page), and tokens; nil for everything.
+  private func attended(in layer: LayerView) -> (pages: Int, tokens: Int)? {
     guard case .tokens(let tokens) = budget else {
       let pages = max(3, tokenBudget / pageSize)
       return (pages, pages * pageSize)
     }
-    let bounded = min(max(1, tokens), largestSize)
+    var bounded = min(max(1, tokens), largestSize)
+    let (layers, held) = (layer.shape.layers, layer.heads.map(\.count).max() ?? 0)
+    if countsDenseLayers, layers > denseLayers, bounded < held {
+      let rest = (bounded * layers - held * denseLayers) / (layers - denseLayers)
+      if rest >= pageSize {
+        if isDense(layer.layer, layer.shape) { return nil }
+        bounded = rest
+      }
+    }
     return (bounded / pageSize, bounded)
   }
 

@@ -19,9 +19,9 @@ import Tensors
 /// ones too.
 ///
 /// Budgets replace the thresholds. `mass` is τ. `density` is our addition: the largest threshold of
-/// a layer, the same for its heads, with which the mean over query heads stays within it; where
-/// that of 0 does not, the most recent tokens.
-public struct XAttention: SelectsInPrefill, Budgeted {
+/// a layer, or with `densityScope` model of the model, the same for its heads, with which the mean
+/// over query heads stays within it; where that of 0 does not, the most recent tokens.
+public struct XAttention: SelectsByLevel {
   public static let about = StrategyFacts(
     "xattention",
     "Prompt queries attend to the blocks with the highest antidiagonal sums, up to a threshold; decode is dense.",
@@ -46,7 +46,10 @@ public struct XAttention: SelectsInPrefill, Budgeted {
   public var calibrationCorpus: String? = nil
   @Parameter("tokens of the calibration pass; by default 4096, at most the model's context", 2...)
   public var calibrationLength: Int? = nil
+  @Parameter(DensityScope.summary, isLeftOutAtDefault: true)
+  public var densityScope = DensityScope.layer
   public var budget: Budget?
+  public var level: Double?
 
   public init() {}
 
@@ -93,23 +96,32 @@ public struct XAttention: SelectsInPrefill, Budgeted {
     }
   }
 
+  public func estimates(_ layer: LayerView) -> [XAttentionEstimate] {
+    let scores = layer.antidiagonalScores(stride: stride, blockSize: blockSize)
+    return layer.forEachQueryHead {
+      XAttentionEstimate(scores[$0], tokens: layer.queryCount, blockSize: blockSize)
+    }
+  }
+
+  public func level(
+    of estimates: [XAttentionEstimate], atMost limit: Int,
+    sum: (_ count: Int, _ pairs: (Int) -> Int) -> Int
+  ) -> Double? {
+    DensityBudget.largest(from: 0, through: 1, steps: 30, atMost: limit) { threshold in
+      sum(estimates.count) { estimates[$0].pairs(threshold: threshold) }
+    }
+  }
+
   private func choose(_ layer: LayerView) -> State {
-    let tokens = layer.queryCount
-    let heads = layer.shape.queryHeads
     let thresholds = thresholds(layer)
     let density = DensityBudget(budget)
     // A threshold of 1 takes every block that has a score; a budget of everything takes every one.
     if density?.coversEverything ?? thresholds.allSatisfy({ $0 >= 1 }) { return State() }
-    let scores = layer.antidiagonalScores(stride: stride, blockSize: blockSize)
-    let estimates = layer.forEachQueryHead {
-      XAttentionEstimate(scores[$0], tokens: tokens, blockSize: blockSize)
-    }
+    let estimates = estimates(layer)
     var found: Double?
     if let density {
-      found = DensityBudget.largest(
-        from: 0, through: 1, steps: 30, atMost: density.pairs(tokens: tokens, heads: heads)
-      ) { threshold in estimates.reduce(0) { $0 + $1.pairs(threshold: threshold) } }
-      if found == nil { return State(uniform: density.mostRecent(tokens: tokens)) }
+      found = level(of: estimates, density, layer)
+      if found == nil { return State(uniform: density.mostRecent(tokens: layer.queryCount)) }
     }
     return State(
       heads: layer.forEachQueryHead { [found] head in

@@ -53,7 +53,9 @@ package struct CellStrategy {
       stated.mean = (budget, solved ?? budget.firstGuess)
     }
     let sized = try stated.strategy(forPromptOf: samples[0].prompt.count)
-    let configured = try runner.calibrate(planned, sized: sized, model: model)
+    let calibrated = try runner.calibrate(planned, sized: sized, model: model)
+    let configured = try levelled(
+      calibrated, stated, samples, model: model, checkpoint: runner.checkpoint)
     var ready = CellStrategy(
       cell: cell, configured, model: model, meanPromptTokens: stated.meanPromptTokens,
       matched: stated.matched)
@@ -62,6 +64,28 @@ package struct CellStrategy {
       .check(promptTokens: samples[0].prompt.count, shape: model.model.shape)
     if isSearched { try ready.searchBudget(samples, runner: runner) }
     return ready
+  }
+
+  /// With the level at which the first two samples have the density that the mean over layers is to hold.
+  private static func levelled(
+    _ calibrated: ConfiguredStrategy, _ stated: CellStrategy, _ samples: [TaskSample],
+    model: any RunModel, checkpoint: () throws -> Void
+  ) throws -> ConfiguredStrategy {
+    var sized = CellStrategy(
+      cell: stated.cell, calibrated, model: model, meanPromptTokens: stated.meanPromptTokens,
+      matched: stated.matched)
+    sized.mean = stated.mean
+    let prompts = samples.prefix(2).map(\.prompt)
+    return try calibrated.levelled(
+      sized: sized.strategy(forPromptOf: prompts[0].count), shape: model.model.shape,
+      workspace: model.model.workspace, prompts: prompts.map(\.count)
+    ) { index, attention in
+      try checkpoint()
+      let prompt = prompts[index]
+      _ = try model.model.forward(
+        prompt, firstPosition: 0, phase: .prefill, attention: attention,
+        keeping: prompt.count - 1..<prompt.count)
+    }
   }
 
   /// The mean that a budget asks for, and whose budget it is: the strategy's or a part's.
