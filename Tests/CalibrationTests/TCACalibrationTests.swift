@@ -119,7 +119,7 @@ struct TCACalibrationTests {
     let some = try Self.evidence(strict, tokens: 200)
     #expect(
       try Self.strategy(strict).calibrated(by: some).remark
-        == "tca: 6 of 6 query heads keep everything, since none of their candidates reaches meanMass 1.0"
+        == "tca: 6 of 6 query heads keep everything, since none of their candidates reaches columnMean 1.0"
     )
     let mild: JSONValue = ["blockSize": 16, "localWindow": 32, "threshold": 0.1]
     #expect(try Self.strategy(mild).calibrated(by: some).remark == nil)

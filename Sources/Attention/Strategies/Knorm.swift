@@ -18,9 +18,7 @@ public struct Knorm: Scorer {
     "knorm", "After the prompt, the keys with the smallest norms stay.", .simplified,
     source: "Devoto et al. 2024, arXiv 2406.11430; github.com/NVIDIA/kvpress")
 
-  @Parameter(
-    "first layers that keep everything, counted in the budget; the paper's authors skip 2", 0...,
-    isLeftOutAtDefault: true)
+  @Parameter("first layers that keep everything, inside the budget", 0..., isLeftOutAtDefault: true)
   public var skippedLayers = 0
 
   public init() {}
