@@ -6,8 +6,8 @@ import Tensors
 ///
 /// A layer's cache is freed when the calibrator has seen it. It sees a model of the global layers
 /// alone, as strategies do.
-public final class CalibratingAttention<Watcher: DenseWatcher>: LayerAttention {
-  private let dense: AttentionSession
+public final class CalibratingAttention<Watcher: DenseWatcher>: WrapsAttention {
+  public let base: AttentionSession
   private var calibrator: Watcher
   private let global: AttentionShape
   private let globalLayers: [Int]
@@ -16,13 +16,11 @@ public final class CalibratingAttention<Watcher: DenseWatcher>: LayerAttention {
     self.calibrator = calibrator
     global = shape.global
     globalLayers = shape.globalLayers
-    dense = AttentionSession(FullAttention(), shape: shape, workspace: workspace)
+    base = AttentionSession(FullAttention(), shape: shape, workspace: workspace)
   }
 
-  public var shape: AttentionShape { dense.shape }
-
   /// Bytes of the caches: none between layers.
-  public var residentBytes: Int { dense.residentBytes }
+  public var residentBytes: Int { base.residentBytes }
 
   public func cache(
     layer: Int, phase: AttentionPhase, keys: Matrix, values: Matrix, firstPosition: Int
@@ -30,7 +28,7 @@ public final class CalibratingAttention<Watcher: DenseWatcher>: LayerAttention {
     precondition(
       phase == .prefill && firstPosition == 0,
       "CalibratingAttention: a step at \(firstPosition); calibration is one prefill")
-    dense.cache(
+    base.cache(
       layer: layer, phase: phase, keys: keys, values: values, firstPosition: firstPosition)
   }
 
@@ -39,15 +37,15 @@ public final class CalibratingAttention<Watcher: DenseWatcher>: LayerAttention {
     layer: Int, phase: AttentionPhase, queries: Matrix, firstPosition: Int,
     take: (_ rows: Range<Int>, _ output: Matrix) -> Void
   ) -> AttentionOutcome {
-    let outcome = dense.attend(
+    let outcome = base.attend(
       layer: layer, phase: phase, queries: queries, firstPosition: firstPosition, take: take)
     if let place = globalLayers.firstIndex(of: layer) {
       calibrator.observe(
         LayerView(
           layer: place, shape: global, phase: phase, queries: queries, firstQueryPosition: 0,
-          heads: dense.caches[layer], workspace: dense.workspace))
+          heads: base.caches[layer], workspace: base.workspace))
     }
-    for head in dense.caches[layer] { head.removeAll() }
+    for head in base.caches[layer] { head.removeAll() }
     return outcome
   }
 

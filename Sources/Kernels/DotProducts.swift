@@ -73,7 +73,7 @@ struct DotProducts {
   ) {
     for index in 0..<rows {
       let row = row + index &* rowBytes
-      Codec.prefetch(rowBytes, at: row + CachedRows.ahead &* rowBytes)
+      prefetchLines(rowBytes, at: row + CachedRows.ahead &* rowBytes)
       var sums = InlineArray<vectors, SIMD16<Float>>(repeating: .zero)
       var i = 0
       while i < count {
@@ -148,7 +148,7 @@ private struct KeptVectors<let vectors: Int, let length: Int> {
   ) {
     for index in 0..<rows {
       let row = row + index &* rowBytes
-      Codec.prefetch(rowBytes, at: row + CachedRows.ahead &* rowBytes)
+      prefetchLines(rowBytes, at: row + CachedRows.ahead &* rowBytes)
       var sums = InlineArray<vectors, SIMD16<Float>>(repeating: .zero)
       for i in 0..<length {
         let part = Codec.vector(row, i)

@@ -1,7 +1,19 @@
+import CMemory
+
 /// Sixteen floats from memory of any alignment.
 @inline(__always)
 func loadVector(_ address: UnsafePointer<Float>) -> SIMD16<Float> {
   UnsafeRawPointer(address).loadUnaligned(as: SIMD16<Float>.self)
+}
+
+/// Asks for the cache lines of `count` bytes, which will be read soon; any address will do.
+@inline(__always)
+func prefetchLines(_ count: Int, at address: UnsafeRawPointer) {
+  var i = 0
+  while i < count {
+    prefetch_line(address + i)
+    i &+= 64
+  }
 }
 
 /// Sixteen floats to memory of any alignment.

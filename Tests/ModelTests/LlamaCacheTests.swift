@@ -10,19 +10,10 @@ import Tokenization
 import Transformer
 
 /// Attention as llama.cpp multiplies quantised keys: with queries that are rounded to 8 bits.
-private final class RoundedQueries: LayerAttention {
-  private let base: AttentionSession
+private final class RoundedQueries: WrapsAttention {
+  let base: AttentionSession
 
   init(_ base: AttentionSession) { self.base = base }
-
-  var shape: AttentionShape { base.shape }
-
-  func cache(
-    layer: Int, phase: AttentionPhase, keys: Matrix, values: Matrix, firstPosition: Int
-  ) {
-    base.cache(
-      layer: layer, phase: phase, keys: keys, values: values, firstPosition: firstPosition)
-  }
 
   func attend(
     layer: Int, phase: AttentionPhase, queries: Matrix, firstPosition: Int,
@@ -32,8 +23,6 @@ private final class RoundedQueries: LayerAttention {
       layer: layer, phase: phase, queries: rounded(queries), firstPosition: firstPosition,
       take: take)
   }
-
-  func queriesDecodedTogether(from position: Int) -> Int { 1 }
 
   private func rounded(_ queries: Matrix) -> Matrix {
     var queries = queries

@@ -144,8 +144,8 @@ extension GreedyDecoder {
 }
 
 /// Dense attention that allows only so many tokens in a decode step.
-private final class LimitedAttention: LayerAttention {
-  private let base: AttentionSession
+private final class LimitedAttention: WrapsAttention {
+  let base: AttentionSession
   private let together: Int
   private(set) var largestStep = 0
 
@@ -154,22 +154,12 @@ private final class LimitedAttention: LayerAttention {
     self.together = together
   }
 
-  var shape: AttentionShape { base.shape }
-
   func cache(
     layer: Int, phase: AttentionPhase, keys: Matrix, values: Matrix, firstPosition: Int
   ) {
     if phase == .decode { largestStep = max(largestStep, keys.rows) }
     base.cache(
       layer: layer, phase: phase, keys: keys, values: values, firstPosition: firstPosition)
-  }
-
-  func attend(
-    layer: Int, phase: AttentionPhase, queries: Matrix, firstPosition: Int,
-    take: (_ rows: Range<Int>, _ output: Matrix) -> Void
-  ) -> AttentionOutcome {
-    base.attend(
-      layer: layer, phase: phase, queries: queries, firstPosition: firstPosition, take: take)
   }
 
   func queriesDecodedTogether(from position: Int) -> Int { together }

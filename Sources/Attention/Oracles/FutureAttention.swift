@@ -41,15 +41,15 @@ public struct FutureAttention: Sendable {
 }
 
 /// A session of full attention that records what decode steps attend to in the prompt.
-public final class FutureRecorder: LayerAttention {
-  private let dense: AttentionSession
+public final class FutureRecorder: WrapsAttention {
+  public let base: AttentionSession
   private var promptTokens = 0
   private var masses: [[[Double]]]
   private let globalLayers: [Int]
 
   /// - Parameter dense: a session of full attention with empty caches.
   public init(_ dense: AttentionSession) {
-    self.dense = dense
+    base = dense
     globalLayers = dense.shape.globalLayers
     masses = Array(
       repeating: Array(repeating: [], count: dense.shape.kvHeads), count: globalLayers.count)
@@ -60,23 +60,14 @@ public final class FutureRecorder: LayerAttention {
     FutureAttention(promptTokens: promptTokens, masses: masses)
   }
 
-  public var shape: AttentionShape { dense.shape }
-
   public func queriesDecodedTogether(from position: Int) -> Int { .max }
-
-  public func cache(
-    layer: Int, phase: AttentionPhase, keys: Matrix, values: Matrix, firstPosition: Int
-  ) {
-    dense.cache(
-      layer: layer, phase: phase, keys: keys, values: values, firstPosition: firstPosition)
-  }
 
   @discardableResult
   public func attend(
     layer: Int, phase: AttentionPhase, queries: Matrix, firstPosition: Int,
     take: (_ rows: Range<Int>, _ output: Matrix) -> Void
   ) -> AttentionOutcome {
-    let outcome = dense.attend(
+    let outcome = base.attend(
       layer: layer, phase: phase, queries: queries, firstPosition: firstPosition, take: take)
     guard let place = globalLayers.firstIndex(of: layer) else { return outcome }
     switch phase {
@@ -85,7 +76,7 @@ public final class FutureRecorder: LayerAttention {
       masses[place] = Array(
         repeating: [Double](repeating: 0, count: promptTokens), count: shape.kvHeads)
     case .decode:
-      watch(place, queries, firstPosition: firstPosition, heads: dense.caches[layer])
+      watch(place, queries, firstPosition: firstPosition, heads: base.caches[layer])
     }
     return outcome
   }
@@ -93,7 +84,7 @@ public final class FutureRecorder: LayerAttention {
   private func watch(_ place: Int, _ queries: Matrix, firstPosition: Int, heads: [HeadCache]) {
     let view = LayerView(
       layer: place, shape: shape.global, phase: .decode, queries: queries,
-      firstQueryPosition: firstPosition, heads: heads, workspace: dense.workspace)
+      firstQueryPosition: firstPosition, heads: heads, workspace: base.workspace)
     for kvHead in 0..<shape.kvHeads {
       for position in view.queryPositions {
         for head in shape.queryHeads(of: kvHead) {

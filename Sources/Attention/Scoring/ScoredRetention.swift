@@ -71,10 +71,11 @@ public struct ScoredRetention<Method: Scorer>: Retains, Budgeted {
 
   public func tokensHeld(atStep step: Int, afterPrompt promptTokens: Int) -> Double? {
     let capacity = Retention.tokens(budget, retainedFraction, ofPrompt: promptTokens)
+    if scorer.evictsInDecode {
+      return Retention.sliding(capacity, atStep: step, afterPrompt: promptTokens)
+    }
     let kept = min(promptTokens, capacity)
-    if step == 0 { return Double(kept) }
-    if scorer.evictsInDecode { return Double(min(kept + step - 1, capacity) + 1) }
-    guard evictEvery > 0 else { return Double(kept + step) }
+    guard evictEvery > 0, step > 0 else { return Double(kept + step) }
     let sinceCut = (step - 1) % evictEvery + 1
     return Double(min(capacity, kept + step - sinceCut) + sinceCut)
   }
@@ -191,6 +192,15 @@ enum Retention {
         "\(mass) of the attention mass: \(strategy) keeps a number of tokens, not a mass; \(allowed)"
       )
     }
+  }
+
+  /// What a KV head holds while the token of a decode step attends (after the prompt for step 0),
+  /// where the cache is cut back to its capacity before each.
+  static func sliding(
+    _ capacity: Int, atStep step: Int, afterPrompt promptTokens: Int
+  ) -> Double {
+    Double(
+      step == 0 ? min(promptTokens, capacity) : min(promptTokens + step - 1, capacity) + 1)
   }
 
   /// How many tokens a KV head keeps of a prompt.

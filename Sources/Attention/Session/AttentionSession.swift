@@ -250,18 +250,14 @@ public final class AttentionSession: LayerAttention {
     _ keys: Matrix, _ values: Matrix, to heads: [KVHead], _ phase: AttentionPhase,
     firstPosition: Int
   ) -> [CacheUse.Bytes] {
-    func append(_ keys: Matrix, _ values: Matrix, at position: Int) -> CacheUse.Bytes {
+    let steps = phase == .prefill ? [0..<keys.rows] : (0..<keys.rows).map { $0..<$0 + 1 }
+    return steps.map { rows in
       forEach(heads, inParallel: phase == .prefill) { [shape] index, head in
         head.append(
-          keys: keys, values: values, column: index * shape.headDimension, firstPosition: position)
+          keys: keys, values: values, rows: rows, column: index * shape.headDimension,
+          firstPosition: firstPosition + rows.lowerBound)
       }
       return bytes(of: heads)
-    }
-    if phase == .prefill || keys.rows == 1 { return [append(keys, values, at: firstPosition)] }
-    return (0..<keys.rows).map { row in
-      append(
-        keys.copy(ofRows: row..<row + 1), values.copy(ofRows: row..<row + 1),
-        at: firstPosition + row)
     }
   }
 
@@ -453,11 +449,9 @@ public final class AttentionSession: LayerAttention {
     if let coldFormat, places[layer] != nil {
       work[layer].selectForColdTier(view, into: &exact)
       note(layer, view, .cooling(newestQuery: view.newestQuery), &exact, heads: shape.kvHeads)
-      nonisolated(unsafe) let heads = view.heads
       let newest = view.newestQuery
-      workspace.workers.run(count: heads.count) { [kept, exact] head, _ in
-        heads[head].cool(
-          kept[head], except: exact[head], newestQuery: newest, format: coldFormat)
+      forEach(view.heads, inParallel: true) { [kept, exact] index, head in
+        head.cool(kept[index], except: exact[index], newestQuery: newest, format: coldFormat)
       }
     }
     for (head, cache) in view.heads.enumerated() {
@@ -465,27 +459,6 @@ public final class AttentionSession: LayerAttention {
         exact[head], newestQuery: view.newestQuery, keepsSlack: view.phase == .decode)
     }
   }
-}
-
-/// The result of one call of attention, besides its output.
-public struct AttentionOutcome: Sendable {
-  /// Natural log-sum-exp of the attended logits, (queryHeads x tokens).
-  public var logSumExp: [Float]
-  /// Query-key pairs by query head.
-  public var pairs: [PairCounts]
-
-  public init(logSumExp: [Float], pairs: [PairCounts]) {
-    self.logSumExp = logSumExp
-    self.pairs = pairs
-  }
-}
-
-/// A strategy that broke its contract, and how.
-public struct StrategyFault: Error, Hashable, CustomStringConvertible {
-  public var strategy: String
-  public var message: String
-
-  public var description: String { "\(strategy) broke its contract: \(message)" }
 }
 
 extension Selection {

@@ -57,6 +57,36 @@ extension LayerAttention {
   }
 }
 
+/// Attention that lets another do the work, and says only what is different.
+public protocol WrapsAttention: LayerAttention {
+  associatedtype Base: LayerAttention
+  var base: Base { get }
+}
+
+extension WrapsAttention {
+  public var shape: AttentionShape { base.shape }
+
+  public func cache(
+    layer: Int, phase: AttentionPhase, keys: Matrix, values: Matrix, firstPosition: Int
+  ) {
+    base.cache(
+      layer: layer, phase: phase, keys: keys, values: values, firstPosition: firstPosition)
+  }
+
+  @discardableResult
+  public func attend(
+    layer: Int, phase: AttentionPhase, queries: Matrix, firstPosition: Int,
+    take: (_ rows: Range<Int>, _ output: Matrix) -> Void
+  ) -> AttentionOutcome {
+    base.attend(
+      layer: layer, phase: phase, queries: queries, firstPosition: firstPosition, take: take)
+  }
+
+  public func queriesDecodedTogether(from position: Int) -> Int {
+    base.queriesDecodedTogether(from: position)
+  }
+}
+
 /// How the tokens of a step are cut where not all need to exist at once.
 public enum TokenPieces {
   /// Steps of up to this many tokens are one piece.

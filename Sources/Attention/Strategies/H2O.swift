@@ -88,8 +88,8 @@ public struct H2O: Retains, Budgeted {
 
   public func tokensHeld(atStep step: Int, afterPrompt promptTokens: Int) -> Double? {
     let sizes = sizes(ofPrompt: promptTokens)
-    let held = sizes.heavy + sizes.recent
-    return Double(step == 0 ? min(promptTokens, held) : min(promptTokens + step - 1, held) + 1)
+    return Retention.sliding(
+      sizes.heavy + sizes.recent, atStep: step, afterPrompt: promptTokens)
   }
 
   public func selectForRetention(

@@ -27,7 +27,7 @@ public struct Knorm: Scorer {
     let layers = layer.shape.layers
     // Compared before anything is multiplied, since a budget may be any number.
     guard skippedLayers > 0, skippedLayers < layers, mean < count else { return mean }
-    let rest = (mean * layers - count * skippedLayers) / (layers - skippedLayers)
+    let rest = Share.rest(ofMean: mean, layers: layers, exempt: skippedLayers, holding: count)
     guard rest > 0 else { return mean }
     return layer.layer < skippedLayers ? count : rest
   }

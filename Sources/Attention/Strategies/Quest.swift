@@ -105,7 +105,8 @@ public struct Quest: Observes, SelectsInDecode, Budgeted {
     var bounded = min(max(1, tokens), largestSize)
     let (layers, held) = (layer.shape.layers, layer.heads.map(\.count).max() ?? 0)
     if countsDenseLayers, layers > denseLayers, bounded < held {
-      let rest = (bounded * layers - held * denseLayers) / (layers - denseLayers)
+      let rest = Share.rest(
+        ofMean: bounded, layers: layers, exempt: denseLayers, holding: held)
       if rest >= pageSize {
         if isDense(layer.layer, layer.shape) { return nil }
         bounded = rest

@@ -97,8 +97,8 @@ public struct StreamingLLM: SelectsInPrefill, SelectsInDecode, Retains, Budgeted
   }
 
   public func tokensHeld(atStep step: Int, afterPrompt promptTokens: Int) -> Double? {
-    let held = kept.sinks + kept.window
-    return Double(step == 0 ? min(promptTokens, held) : min(promptTokens + step - 1, held) + 1)
+    return Retention.sliding(
+      kept.sinks + kept.window, atStep: step, afterPrompt: promptTokens)
   }
 
   public func selectForRetention(

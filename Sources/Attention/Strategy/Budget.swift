@@ -59,6 +59,11 @@ public enum Share {
     max(1, self.count(fraction, of: count))
   }
 
+  /// What layers that keep `held` tokens leave to each of the others of a `mean` over all layers.
+  public static func rest(ofMean mean: Int, layers: Int, exempt: Int, holding held: Int) -> Int {
+    (mean * layers - held * exempt) / (layers - exempt)
+  }
+
   /// The most tokens that every query of a prompt may see (fewer for the first ones) so that the
   /// share of causal pairs does not exceed `density`; at least 1.
   public static func tokensSeen(density: Double, promptTokens: Int) -> Int {

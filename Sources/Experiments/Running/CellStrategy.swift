@@ -134,12 +134,10 @@ package struct CellStrategy {
   private mutating func searchBudget(_ samples: [TaskSample], runner: ExperimentRunner) throws {
     guard let whole = mean?.budget else { return }
     let first = Array(samples.prefix(2))
-    var part = MeanBudget(
-      target: 0, samples: Array(whole.samples.prefix(2)), bytesPerToken: whole.bytesPerToken)
+    var part = whole
+    part.samples = Array(whole.samples.prefix(2))
     // The first samples may be shorter or longer than the others.
-    part = MeanBudget(
-      target: whole.target * part.everything / whole.everything, samples: part.samples,
-      bytesPerToken: part.bytesPerToken)
+    part.target = whole.target * part.everything / whole.everything
     let solution = try part.searched { tokens in
       mean = (whole, MeanBudget.Solution(tokens: tokens))
       var memory = MemoryFigures(shape: model.model.shape)
@@ -161,14 +159,12 @@ package struct CellStrategy {
     var budget = mean.budget
     if case .meanKvBytes(let share)? = statedMean {
       // A share of what full attention holds over the very steps that were taken.
-      let lengths = zip(budget.samples, memory.decodeSteps).map {
+      budget.samples = zip(budget.samples, memory.decodeSteps).map {
         MeanBudget.Lengths(prompt: $0.prompt, steps: $1)
       }
-      let full = MeanBudget(
-        target: 0, samples: lengths, bytesPerToken: model.model.shape.global.bytesPerToken(in: .f16)
-      )
-      budget = MeanBudget(
-        target: share * full.everything, samples: lengths, bytesPerToken: budget.bytesPerToken)
+      var full = budget
+      full.bytesPerToken = model.model.shape.global.bytesPerToken(in: .f16)
+      budget.target = share * full.everything
     }
     let status =
       mean.solution.limit ?? (budget.isWithinTolerance(held) ? .matched : .missed)

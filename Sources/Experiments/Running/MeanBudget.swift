@@ -26,10 +26,10 @@ struct MeanBudget {
     var least: Double?
   }
 
-  let target: Double
-  let samples: [Lengths]
+  var target: Double
+  var samples: [Lengths]
   /// Of a token in all global layers; where tokens are quantised as they grow older, of one that is.
-  let bytesPerToken: Double
+  var bytesPerToken: Double
   /// Whether the format is such, so that what is held has to be measured.
   var changesWithAge = false
 

@@ -130,12 +130,18 @@ public final class KVHead {
   /// Appends rows of `keys` and `values` (tokens x any columns), this head's columns starting at
   /// `column`, as positions `firstPosition`, `firstPosition + 1`, …; traps unless they follow those
   /// held.
-  public func append(keys: Matrix, values: Matrix, column: Int, firstPosition: Int) {
+  ///
+  /// - Parameter rows: nil for all.
+  public func append(
+    keys: Matrix, values: Matrix, rows: Range<Int>? = nil, column: Int, firstPosition: Int
+  ) {
+    let rows = rows ?? 0..<keys.rows
     precondition(
       keys.rows == values.rows && keys.columns == values.columns
-        && column + headDimension <= keys.columns,
+        && column + headDimension <= keys.columns && rows.lowerBound >= 0
+        && rows.upperBound <= keys.rows,
       """
-      KVHead.append: keys \(keys.rows) x \(keys.columns), values \(values.rows) x \
+      KVHead.append: rows \(rows) of keys \(keys.rows) x \(keys.columns), values \(values.rows) x \
       \(values.columns), column \(column)
       """)
     precondition(
@@ -144,13 +150,12 @@ public final class KVHead {
       KVHead.append: position \(firstPosition) does not follow \
       \(count == 0 ? -1 : position(ofSlot: count - 1))
       """)
-    let rows = 0..<keys.rows
     keyStorage.append(keys, rows: rows, column: column, firstPosition: firstPosition)
     valueStorage.append(values, rows: rows, column: column, firstPosition: firstPosition)
-    positionSlots.append(keys.rows) { target in
-      for row in rows { target[row] = Int32(firstPosition + row) }
+    positionSlots.append(rows.count) { target in
+      for index in 0..<rows.count { target[index] = Int32(firstPosition + index) }
     }
-    seen = firstPosition + keys.rows
+    seen = firstPosition + rows.count
   }
 
   /// Quantises what has grown old enough, where the format says so; due once the newest tokens have

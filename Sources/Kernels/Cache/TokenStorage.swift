@@ -83,15 +83,23 @@ enum TokenMemory {
     case .rows(let memory):
       memory.multiply(products, vectors: vectors, vector, rows: slots, into: target)
     case .ageing(let older, let border, let newer):
-      let old = slots.clamped(to: 0..<border)
+      let (old, new) = Self.rows(of: slots, border: border)
       older.multiply(products, vectors: vectors, vector, rows: old, into: target)
       newer.multiply(
-        products, vectors: vectors, vector,
-        rows: max(0, slots.lowerBound - border)..<max(0, slots.upperBound - border),
-        into: target + old.count)
+        products, vectors: vectors, vector, rows: new, into: target + old.count)
     case .groups(let memory):
       memory.multiply(products, vectors: vectors, vector, slots: slots, into: target)
     }
+  }
+
+  /// The rows of slots on either side of a border, the later ones counted from it.
+  private static func rows(
+    of slots: Range<Int>, border: Int
+  ) -> (older: Range<Int>, newer: Range<Int>) {
+    (
+      slots.clamped(to: 0..<border),
+      max(0, slots.lowerBound - border)..<max(0, slots.upperBound - border)
+    )
   }
 
   /// Vectors of the rows' width as the memory is multiplied with them: where rows are rotated, they
@@ -119,11 +127,9 @@ enum TokenMemory {
     case .rows(let memory):
       memory.addWeighted(sums, rows: slots, weights, into: target, scratch: scratch)
     case .ageing(let older, let border, let newer):
-      let old = slots.clamped(to: 0..<border)
+      let (old, new) = Self.rows(of: slots, border: border)
       older.addWeighted(sums, rows: old, weights, into: target, scratch: scratch)
-      newer.addWeighted(
-        sums, rows: max(0, slots.lowerBound - border)..<max(0, slots.upperBound - border),
-        weights + old.count, into: target, scratch: scratch)
+      newer.addWeighted(sums, rows: new, weights + old.count, into: target, scratch: scratch)
     case .groups: preconditionFailure("TokenMemory.addWeighted: values are not held by channel")
     }
   }
@@ -147,15 +153,11 @@ enum TokenMemory {
     switch self {
     case .rows(let memory): return memory.floats(slots, decodedInto: scratch)
     case .ageing(let older, let border, let newer):
-      if slots.upperBound <= border { return older.floats(slots, decodedInto: scratch) }
-      if slots.lowerBound >= border {
-        return newer.floats(
-          slots.lowerBound - border..<slots.upperBound - border, decodedInto: scratch)
-      }
-      let old = border - slots.lowerBound
+      let (old, new) = Self.rows(of: slots, border: border)
+      if new.isEmpty { return older.floats(old, decodedInto: scratch) }
+      if old.isEmpty { return newer.floats(new, decodedInto: scratch) }
       for (memory, rows, place) in [
-        (older, slots.lowerBound..<border, scratch),
-        (newer, 0..<slots.upperBound - border, scratch + old * older.width),
+        (older, old, scratch), (newer, new, scratch + old.count * older.width),
       ] {
         let found = memory.floats(rows, decodedInto: place)
         if found != UnsafePointer(place) {

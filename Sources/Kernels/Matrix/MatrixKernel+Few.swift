@@ -1,5 +1,3 @@
-import CMemory
-
 extension MatrixKernel {
   /// Weights of a piece of work, at least: a microsecond or two.
   private static let itemWeights = 1 << 14
@@ -112,7 +110,9 @@ private enum FewTokens<Numbers: StoredNumbers> {
     row: Int, from token: Int
   ) {
     let weights = product.weights + row &* product.bytesPerRow
-    prefetch(weights, byteCount: rows &* product.bytesPerRow)
+    // With one token the weights come from memory, and the CPU's own prefetching stops at each page
+    // of 4,096 bytes.
+    prefetchLines(rows &* product.bytesPerRow, at: weights + 2_048)
     let sums: InlineArray<rows, InlineArray<tokens, Float>> = dotProducts(
       weights, bytesPerRow: product.bytesPerRow,
       product.input + token &* product.depth, depth: product.depth)
@@ -122,17 +122,6 @@ private enum FewTokens<Numbers: StoredNumbers> {
         let sum = sums[unchecked: r][unchecked: index]
         target.pointee = product.adds ? target.pointee + sum : sum
       }
-    }
-  }
-
-  /// Prefetches what lies 2,048 bytes ahead: with one token the weights come from memory, and the
-  /// CPU's own prefetching stops at each page of 4,096.
-  @inline(__always)
-  private static func prefetch(_ weights: UnsafeRawPointer, byteCount: Int) {
-    var offset = 2_048
-    while offset < 2_048 &+ byteCount {
-      prefetch_line(weights + offset)
-      offset &+= 64
     }
   }
 

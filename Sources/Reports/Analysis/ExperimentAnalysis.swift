@@ -7,6 +7,8 @@ public struct ExperimentAnalysis: Sendable {
   public let rows: [AnalysedRow]
   /// Where strategies are compared.
   let pools: [Pool]
+  /// Of all pools of several texts or tasks.
+  let pooledStrategies: [PooledStrategy]
 
   public init(_ results: ExperimentResults) {
     self.results = results
@@ -37,6 +39,7 @@ public struct ExperimentAnalysis: Sendable {
           timing: timings[$0.row.planned.cell.identity])
       }
     pools = Pool.all(of: rows)
+    pooledStrategies = pools.filter(\.isPool).flatMap(\.pooledStrategies)
   }
 
   /// The place of each name's first appearance.

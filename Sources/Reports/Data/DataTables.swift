@@ -63,7 +63,7 @@ extension ExperimentAnalysis {
       DataColumn.difference("full", "strategy_value") + DataColumn.perplexityRatios
       + DataColumn.differenceCounts
     return DataTable(
-      "pooled_difference", pools.filter(\.isPool).flatMap(\.pooledStrategies),
+      "pooled_difference", pooledStrategies,
       place + [.init("strategy") { $0.label }] + difference.map { $0.of(\.toFull) } + [
         .init("worst") { $0.worst?.name },
         .init("worst_difference") { $0.worst?.difference.mean },

@@ -84,7 +84,7 @@ extension ExperimentAnalysis {
   /// At single tasks and over all texts together.
   private var betterThanFull: [String] {
     let single = rows.compactMap { row in row.difference.map { (row.place, $0) } }
-    let pooled = pools.filter(\.isPool).flatMap(\.pooledStrategies).map {
+    let pooled = pooledStrategies.map {
       ("\($0.label), \($0.pool.key.model), \($0.pool.title)", $0.toFull)
     }
     return (single + pooled).filter { $0.1.verdict < 0 }.map { place, difference in

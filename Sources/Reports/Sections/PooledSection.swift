@@ -3,7 +3,6 @@ import Records
 /// Texts, or the tasks of a family, taken together: what one says of a method over all of them, and of each beside it.
 extension ExperimentAnalysis {
   var pooledSection: ReportSection {
-    let pools = pools.filter(\.isPool)
     let columns: [ColumnRule<PooledStrategy>] = [
       .words("model") { .text($0.pool.key.model) },
       .init("context") { .count($0.pool.key.contextLength) },
@@ -21,7 +20,6 @@ extension ExperimentAnalysis {
       .words("reference") { .text($0.toReference == nil ? "" : $0.reference ?? "") },
       .init("to the reference") { .difference($0.toReference) },
     ]
-    let texts = pools.flatMap(\.pooledStrategies)
     return ReportSection(
       title: "All tasks of a kind together",
       text: [
@@ -32,7 +30,11 @@ extension ExperimentAnalysis {
           + "held to it as well. Only strategies with results in all of the cells; tasks at which full attention is at chance "
           + "(‡) are left out. The second table, of the same, has each text or task for itself: difference to full, with its "
           + "interval over windows where there are 8."
-      ], tables: [ReportTable(texts, columns)] + pools.map(\.textTable))
+      ],
+      tables: [ReportTable(pooledStrategies, columns)]
+        + pools.filter(\.isPool).map { pool in
+          pool.textTable(pooledStrategies.filter { $0.pool.key == pool.key })
+        })
   }
 }
 
@@ -85,12 +87,12 @@ extension Pool {
   }
 
   /// A column for each text or task.
-  fileprivate var textTable: ReportTable {
+  fileprivate func textTable(_ strategies: [PooledStrategy]) -> ReportTable {
     let texts = names.indices.map { index in
       ColumnRule<PooledStrategy>(names[index]) { .difference($0.cells[index].difference) }
     }
     return ReportTable(
-      pooledStrategies,
+      strategies,
       [
         .words("model") { .text($0.pool.key.model) },
         .init("context") { .count($0.pool.key.contextLength) },

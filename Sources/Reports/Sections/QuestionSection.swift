@@ -7,12 +7,13 @@ extension ExperimentAnalysis {
   var questionSection: ReportSection {
     let asked = rows.filter { !$0.cell.queryAware && $0.row[.score] != nil }
     let turns = asked.map(\.turnCount).max() ?? 1
+    let aware = aware
     let table = ReportTable(
       asked,
       ColumnRule.names
         + [
           .figure("score", .score, .fixed(3)),
-          .init("question seen", .higher) { .number(self.aware[$0.questionKey], .fixed(3)) },
+          .init("question seen", .higher) { .number(aware[$0.questionKey], .fixed(3)) },
           .figure("answer tokens lost", .lostAnswerTokens, .fixed(3)),
         ]
         + (turns < 2 ? 0..<0 : 0..<turns).map { turn in
@@ -31,6 +32,7 @@ extension ExperimentAnalysis {
   /// where the selection sees it.
   var flippedOrders: [String] {
     let two = NumberFormat.fixed(2)
+    let aware = aware
     let both = rows.compactMap { row -> (row: AnalysedRow, blind: Double, seen: Double)? in
       guard !row.cell.queryAware, !row.row.isFull, let blind = row.row[.score],
         let seen = aware[row.questionKey]

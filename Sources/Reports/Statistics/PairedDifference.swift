@@ -77,13 +77,9 @@ public struct PairedDifference: Codable, Sendable, Hashable {
         isSolvedOrNot
         ? ScoreTests.mcNemar(won: up, lost: down) : ScoreTests.signFlip(differences)
     } else if clusters.count >= kind.least {
-      let squares = differences.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
-      let error = (squares / (count - 1) / count).squareRoot()
-      standardError = error
-      pValue =
-        mean == 0
-        ? 1
-        : StudentT(degrees: clusters.count - 1).twoSidedProbability(of: mean / error)
+      let error = MeanError(of: differences, around: mean)
+      standardError = error.value
+      pValue = mean == 0 ? 1 : error.distribution.twoSidedProbability(of: mean / error.value)
     }
   }
 
@@ -134,9 +130,8 @@ extension PairedDifference {
   public var interval: Interval? { interval(level: 0.95) }
 
   func interval(level: Double) -> Interval? {
-    standardError.map { error in
-      let half = error * StudentT(degrees: clusterCount - 1).halfWidth(covering: level)
-      return Interval(low: mean - half, high: mean + half)
+    standardError.map {
+      MeanError($0, valueCount: clusterCount).interval(around: mean, level: level)
     }
   }
 

@@ -17,12 +17,8 @@ struct ScoreMean {
       let (low, high) = SuccessShare.interval(prompts.count { $0 == 1 }, of: prompts.count)
       interval = Interval(low: low, high: high)
     } else if prompts.count >= 8 {
-      let squares = prompts.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
-      let count = Double(prompts.count)
-      let half =
-        (squares / (count - 1) / count).squareRoot()
-        * StudentT(degrees: prompts.count - 1).halfWidth(covering: 0.95)
-      interval = Interval(low: max(0, mean - half), high: min(1, mean + half))
+      let found = MeanError(of: prompts, around: mean).interval(around: mean, level: 0.95)
+      interval = Interval(low: max(0, found.low), high: min(1, found.high))
     }
   }
 }

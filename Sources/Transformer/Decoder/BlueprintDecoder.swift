@@ -102,8 +102,7 @@ public final class BlueprintDecoder: DecoderModel {
     let pieces = TokenPieces.of(pass.tokens)
     pass.makeRoomForKeys()
     for rows in pieces {
-      pass.makeNormed(rows: rows.count)
-      normalize(rows, of: pass.residual, layer.attentionNorm, into: &pass.normed)
+      normalize(rows, layer.attentionNorm, &pass)
       if pieces.count == 1, layer.key.bias == nil, layer.value.bias == nil {
         kernel.multiply(
           pass.normed, layer.key.weights, layer.value.weights, into: &pass.keys, &pass.values)
@@ -121,10 +120,8 @@ public final class BlueprintDecoder: DecoderModel {
 
     pass.makeRoomForQueries()
     for rows in pieces {
-      if pieces.count > 1 {
-        pass.makeNormed(rows: rows.count)
-        normalize(rows, of: pass.residual, layer.attentionNorm, into: &pass.normed)
-      }
+      // Of one piece they are there still.
+      if pieces.count > 1 { normalize(rows, layer.attentionNorm, &pass) }
       project(pass.normed, layer.query, into: &pass.queries, rows: rows)
     }
     normalizeHeads(of: &pass.queries, layer.queryNorm)
@@ -209,6 +206,12 @@ public final class BlueprintDecoder: DecoderModel {
     Normalization.addRMS(
       rows, weight: weight, epsilon: blueprint.rmsEpsilon, to: &residual, firstRow: firstRow,
       workers: workspace.workers)
+  }
+
+  /// `normed` becomes the norms of a piece of the residual stream.
+  private func normalize(_ rows: Range<Int>, _ weight: [Float], _ pass: inout ForwardScratch) {
+    pass.makeNormed(rows: rows.count)
+    normalize(rows, of: pass.residual, weight, into: &pass.normed)
   }
 
   private func normalize(

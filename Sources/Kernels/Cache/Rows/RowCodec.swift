@@ -1,4 +1,3 @@
-import CMemory
 import Tensors
 
 /// How a row of numbers lies in memory: one type a format.
@@ -96,16 +95,6 @@ extension RowCodec {
     into target: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>
   ) {
     sums.add(Self.self, rows: rows, of: memory, weights, into: target, scratch: scratch)
-  }
-
-  /// Asks for the cache lines of `count` bytes.
-  @inline(__always)
-  static func prefetch(_ count: Int, at address: UnsafeRawPointer) {
-    var i = 0
-    while i < count {
-      prefetch_line(address + i)
-      i &+= 64
-    }
   }
 }
 

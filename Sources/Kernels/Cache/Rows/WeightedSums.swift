@@ -73,7 +73,7 @@ struct WeightedSums {
     let offset = columns.part &* columns.partBytes
     for index in 0..<columns.rows {
       // The CPU's own prefetching stops at each page.
-      Codec.prefetch(
+      prefetchLines(
         columns.partBytes, at: row + (CachedRows.ahead &* columns.rowBytes &+ offset))
       var numbers = InlineArray<4, SIMD16<Float>>(repeating: .zero)
       for i in 0..<4 { numbers[unchecked: i] = Codec.vector(row, first &+ i) }
