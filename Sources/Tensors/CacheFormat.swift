@@ -16,33 +16,58 @@ public enum RowFormat: String, Sendable, Hashable, CaseIterable, Codable {
   case kivi4
   /// The same with 2 bits.
   case kivi2
+  /// Rows that are rotated, 4 bits a number by the best codes for a Gaussian, with one half-float scale. The first tokens
+  /// and the most recent ones are exact.
+  case lloyd4
+  /// The same with 3 bits.
+  case lloyd3
+  /// The same with 2 bits.
+  case lloyd2
 
   /// Numbers that are held together, of which a row has a whole number.
   public var blockNumbers: Int {
     switch self {
     case .f32, .f16: 1
-    case .q8_0, .q4_0, .q4_0_rotated, .kivi4, .kivi2: 32
+    case .q8_0, .q4_0, .q4_0_rotated, .kivi4, .kivi2, .lloyd4, .lloyd3, .lloyd2: 32
     }
   }
 
-  /// Bytes of `blockNumbers` numbers; of KIVI's once they are quantised.
-  private var blockBytes: Int {
+  /// Bytes of a row of `width` numbers, a multiple of ``blockNumbers``; of formats that change with age those of a token
+  /// that is quantised.
+  public func rowBytes(width: Int) -> Int {
     switch self {
-    case .f32: 4
-    case .f16: 2
-    case .q8_0: 34
-    case .q4_0, .q4_0_rotated: 18
-    case .kivi4: 20
-    case .kivi2: 12
+    case .f32: 4 * width
+    case .f16: 2 * width
+    case .q8_0: width / 32 * 34
+    case .q4_0, .q4_0_rotated: width / 32 * 18
+    case .kivi4: width / 32 * 20
+    case .kivi2: width / 32 * 12
+    case .lloyd4: 2 + width / 2
+    case .lloyd3: 2 + width / 8 * 3
+    case .lloyd2: 2 + width / 4
     }
   }
-
-  /// Bytes of a row of `width` numbers, a multiple of ``blockNumbers``; of KIVI's formats those of a
-  /// token that is quantised.
-  public func rowBytes(width: Int) -> Int { width / blockNumbers * blockBytes }
 
   /// Whether tokens are held exactly at first, and quantised as they grow older.
-  public var changesWithAge: Bool { self == .kivi4 || self == .kivi2 }
+  public var changesWithAge: Bool { recentTokens > 0 }
+
+  /// How many of the most recent tokens are exact at least; 0 where all are held alike. Of KIVI's keys it is those
+  /// that are left over from whole 128.
+  public var recentTokens: Int {
+    switch self {
+    case .f32, .f16, .q8_0, .q4_0, .q4_0_rotated: 0
+    case .kivi4, .kivi2: 128
+    case .lloyd4, .lloyd3, .lloyd2: 64
+    }
+  }
+
+  /// Positions below this one are always exact: attention sinks, whose keys are unlike all others.
+  public var sinkTokens: Int {
+    switch self {
+    case .f32, .f16, .q8_0, .q4_0, .q4_0_rotated, .kivi4, .kivi2: 0
+    case .lloyd4, .lloyd3, .lloyd2: 4
+    }
+  }
 }
 
 /// How a KV cache holds keys, and how it holds values.
@@ -66,7 +91,7 @@ public struct CacheFormat: Sendable, Hashable, Codable {
     keys == values ? keys.rawValue : "\(keys.rawValue)/\(values.rawValue)"
   }
 
-  /// Bytes of the key and the value of one token; of KIVI's formats those of one that is quantised.
+  /// Bytes of the key and the value of one token; of formats that change with age those of one that is quantised.
   public func tokenBytes(headDimension: Int) -> Int {
     keys.rowBytes(width: headDimension) + values.rowBytes(width: headDimension)
   }

@@ -160,7 +160,8 @@ extension CacheFormat {
     RowFormat.allCases.map { CacheFormat($0) } + [
       CacheFormat(keys: .q8_0, values: .q4_0), CacheFormat(keys: .q4_0_rotated, values: .kivi2),
       CacheFormat(keys: .kivi4, values: .q4_0_rotated), CacheFormat(keys: .f32, values: .kivi2),
-      CacheFormat(keys: .kivi2, values: .f16),
+      CacheFormat(keys: .kivi2, values: .f16), CacheFormat(keys: .lloyd3, values: .kivi2),
+      CacheFormat(keys: .q8_0, values: .lloyd2),
     ]
 }
 

@@ -137,4 +137,91 @@ struct CacheRowsTests {
       }
     }
   }
+
+  // MARK: Lloyd formats
+
+  /// Entries of a format in ascending order.
+  private static func entries(_ format: RowFormat) -> [Double] {
+    let all =
+      switch format {
+      case .lloyd4: LloydFourBits.entries
+      case .lloyd3: LloydThreeBits.entries
+      default: LloydTwoBits.entries
+      }
+    return Set(all.indices.map { Double(all[$0]) }).sorted()
+  }
+
+  private static let lloyd: [(RowFormat, bits: Int, error: Double)] = [
+    // The mean squared errors of Max's tables (IRE Transactions on Information Theory, 1960).
+    (.lloyd4, 4, 0.009497), (.lloyd3, 3, 0.03454), (.lloyd2, 2, 0.1175),
+  ]
+
+  @Test("Each entry is the mean of the part of a Gaussian that is nearest to it", arguments: lloyd)
+  func entriesAreMeans(format: RowFormat, bits: Int, error: Double) {
+    let entries = Self.entries(format)
+    #expect(entries.count == 1 << bits)
+    func density(_ x: Double) -> Double { exp(-x * x / 2) / (2 * Double.pi).squareRoot() }
+    var squares = 0.0
+    for (index, entry) in entries.enumerated() {
+      let low = index == 0 ? -12 : (entries[index - 1] + entry) / 2
+      let high = index == entries.count - 1 ? 12 : (entry + entries[index + 1]) / 2
+      let steps = 20_000
+      let width = (high - low) / Double(steps)
+      var (mass, moment) = (0.0, 0.0)
+      for step in 0..<steps {
+        let x = low + (Double(step) + 0.5) * width
+        mass += density(x) * width
+        moment += x * density(x) * width
+        squares += (x - entry) * (x - entry) * density(x) * width
+      }
+      #expect(abs(moment / mass - entry) < 2e-6)
+    }
+    #expect(abs(squares / error - 1) < 1e-3)
+  }
+
+  @Test("Rows are turned, and each number named by the nearest entry", arguments: lloyd)
+  func lloydRows(format: RowFormat, bits: Int, error: Double) {
+    var numbers = TestNumbers(seed: 40 + bits)
+    for width in [32, 64, 96, 128, 256] {
+      let entries = Self.entries(format)
+      var (squares, errors) = (0.0, 0.0)
+      for row in 0..<60 {
+        var source = numbers.floats(width)
+        if row % 3 == 0 { source[row % width] = 40 }
+        if row == 7 { source = source.map { _ in 0 } }
+        let stored = format.stored(
+          Matrix(rows: 1, columns: width, elements: source), headDimension: width)
+        func turned(_ row: [Float]) -> [Float] {
+          var row = row
+          row.withUnsafeMutableBufferPointer {
+            Hadamard(width: width).turn(rows: 1, stride: width, $0.baseAddress!)
+          }
+          return row
+        }
+        let (before, after) = (turned(source).map(Double.init), turned(stored.elements))
+        let deviation = (before.reduce(0) { $0 + $1 * $1 } / Double(width)).squareRoot()
+        let codes = before.map { number in
+          entries.indices.min {
+            abs(entries[$0] * deviation - number) < abs(entries[$1] * deviation - number)
+          } ?? 0
+        }
+        let product = zip(before, codes).reduce(0) { $0 + $1.0 * entries[$1.1] }
+        let own = codes.reduce(0) { $0 + entries[$1] * entries[$1] }
+        let scale = Double(Float16(product / own))
+        // A number half way between two entries may go to either; none of these is.
+        for i in 0..<width {
+          #expect(
+            abs(Double(after[i]) - scale * entries[codes[i]]) <= 2e-3 * max(scale, 1e-6),
+            "row \(row), number \(i)")
+        }
+        // One number that is all there is of a row becomes as large everywhere, which is no Gaussian.
+        if row % 3 == 0 { continue }
+        squares += before.reduce(0) { $0 + $1 * $1 }
+        errors += zip(before, after).reduce(0) {
+          $0 + ($1.0 - Double($1.1)) * ($1.0 - Double($1.1))
+        }
+      }
+      #expect(errors < 1.15 * error * squares)
+    }
+  }
 }

@@ -195,13 +195,12 @@ struct KVHeadTests {
     head.append(keys: rows, values: rows, column: 0, firstPosition: 0)
     head.settle()
     let row = format.rowBytes(width: 64)
-    // Of 1,000 tokens KIVI has 104 keys and 128 values as half floats.
-    let expected =
-      format.changesWithAge ? 896 * row + 104 * 128 + 872 * row + 128 * 128 : 2000 * row
+    // Of 1,000 tokens KIVI has 104 keys and 128 values as half floats, a Lloyd format four sinks and 64 others.
+    let exact = format.isGrouped ? 104 + 128 : 2 * (format.sinkTokens + format.recentTokens)
+    let expected = (2000 - exact) * row + exact * 128
     #expect(head.logicalBytes == expected)
     // Beside positions there are 4 bytes for each group of keys.
-    #expect(
-      head.allocatedBytes == expected + 4000 + (format.changesWithAge ? 32 * 4 : 0))
+    #expect(head.allocatedBytes == expected + 4000 + (format.isGrouped ? 32 * 4 : 0))
   }
 
   @Test("A group of keys leaves with the last of its tokens", arguments: [RowFormat.kivi4, .kivi2])
@@ -238,7 +237,8 @@ private struct FormatModel {
     self.prompt = prompt
     let tokens = keys.rows
     let halves = (
-      RowFormat.f16.stored(keys, headDimension: d), RowFormat.f16.stored(values, headDimension: d)
+      format.keys.storedExactly(keys, headDimension: d),
+      format.values.storedExactly(values, headDimension: d)
     )
     // What follows the prompt, and what it leaves exact, has been rounded to half floats before.
     func source(
@@ -253,13 +253,15 @@ private struct FormatModel {
     self.keys = [
       keys, halves.0,
       format.keys.stored(
-        source(format.keys, keys, halves.0, firstHalf: prompt / 128 * 128), headDimension: d,
-        asKeys: true),
+        source(format.keys, keys, halves.0, firstHalf: format.keys.oldKeys(of: prompt)),
+        headDimension: d, asKeys: true),
     ]
     self.values = [
       values, halves.1,
       format.values.stored(
-        source(format.values, values, halves.1, firstHalf: prompt - 128), headDimension: d),
+        source(
+          format.values, values, halves.1, firstHalf: prompt - format.values.recentTokens),
+        headDimension: d),
     ]
   }
 
@@ -270,8 +272,10 @@ private struct FormatModel {
     let settled = isSettled ? seen : (seen == prompt ? 0 : seen - 1)
     var wrong: [String] = []
     for (slot, position) in positions.enumerated() {
-      let key = self.row(format.keys, self.keys, position, settled, end: settled / 128 * 128)
-      let value = self.row(format.values, self.values, position, settled, end: settled - 128)
+      let key = self.row(
+        format.keys, self.keys, position, settled, end: format.keys.oldKeys(of: settled))
+      let value = self.row(
+        format.values, self.values, position, settled, end: settled - format.values.recentTokens)
       if Array(keys.row(slot)) != key { wrong.append("key of \(position)") }
       if Array(values.row(slot)) != value { wrong.append("value of \(position)") }
     }
@@ -281,8 +285,19 @@ private struct FormatModel {
   private func row(
     _ format: RowFormat, _ rows: [Matrix], _ position: Int, _ settled: Int, end: Int
   ) -> [Float] {
-    let index = !format.changesWithAge ? 2 : position < end ? 2 : settled == 0 ? 0 : 1
+    let isOld = position >= format.sinkTokens && position < end
+    let index = !format.changesWithAge || isOld ? 2 : settled == 0 ? 0 : 1
     let matrix = rows[index]
     return Array(matrix.row(position))
+  }
+}
+
+extension RowFormat {
+  /// Keys that are held by channel, in groups of tokens.
+  fileprivate var isGrouped: Bool { self == .kivi4 || self == .kivi2 }
+
+  /// Keys of positions below this are quantised after so many tokens, but for sinks.
+  fileprivate func oldKeys(of seen: Int) -> Int {
+    isGrouped ? seen / 128 * 128 : seen - recentTokens
   }
 }

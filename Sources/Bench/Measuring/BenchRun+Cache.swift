@@ -9,7 +9,8 @@ extension BenchRun {
   private static let decodeRows: [(BenchRowName, RowFormat, target: Double?)] = [
     (.cacheQ8Decode8192, .q8_0, 0.65), (.cacheQ4Decode8192, .q4_0, 0.6),
     (.cacheRotatedDecode8192, .q4_0_rotated, nil), (.cacheKivi4Decode8192, .kivi4, nil),
-    (.cacheKivi2Decode8192, .kivi2, nil),
+    (.cacheKivi2Decode8192, .kivi2, nil), (.cacheLloyd4Decode8192, .lloyd4, nil),
+    (.cacheLloyd3Decode8192, .lloyd3, nil), (.cacheLloyd2Decode8192, .lloyd2, nil),
   ]
   private static let appendRows: [(BenchRowName, RowFormat)] = [
     (.cacheQ8Append, .q8_0), (.cacheQ4Append, .q4_0),

@@ -25,6 +25,9 @@ public enum BenchRowName: String, Sendable, Hashable, CaseIterable {
   case cacheRotatedDecode8192 = "cache-q4_0_rotated-decode-8192"
   case cacheKivi4Decode8192 = "cache-kivi4-decode-8192"
   case cacheKivi2Decode8192 = "cache-kivi2-decode-8192"
+  case cacheLloyd4Decode8192 = "cache-lloyd4-decode-8192"
+  case cacheLloyd3Decode8192 = "cache-lloyd3-decode-8192"
+  case cacheLloyd2Decode8192 = "cache-lloyd2-decode-8192"
   case cacheQ8Append = "cache-q8_0-append"
   case cacheQ4Append = "cache-q4_0-append"
   case cacheQ8Prefill2048 = "cache-q8_0-prefill-2048"
@@ -45,7 +48,8 @@ public enum BenchRowName: String, Sendable, Hashable, CaseIterable {
     case .threadsPrefill2048, .threadsDecode0: "times"
     case .tcaAttention4096, .tcaAttention8192, .tcaSelection4096, .tcaSelection8192: "s"
     case .tcaDecode8192, .cacheQ8Decode8192, .cacheQ4Decode8192, .cacheRotatedDecode8192,
-      .cacheKivi4Decode8192, .cacheKivi2Decode8192, .cacheQ8Append, .cacheQ4Append:
+      .cacheKivi4Decode8192, .cacheKivi2Decode8192, .cacheLloyd4Decode8192,
+      .cacheLloyd3Decode8192, .cacheLloyd2Decode8192, .cacheQ8Append, .cacheQ4Append:
       "s/token"
     case .memory8192, .memory32768: "MB"
     case .runnerOverhead, .qualityIsolated2048, .qualityPropagated2048: "s"
@@ -93,6 +97,9 @@ public enum BenchRowName: String, Sendable, Hashable, CaseIterable {
     case .cacheRotatedDecode8192: Self.cacheDecode("q4_0_rotated")
     case .cacheKivi4Decode8192: Self.cacheDecode("kivi4")
     case .cacheKivi2Decode8192: Self.cacheDecode("kivi2")
+    case .cacheLloyd4Decode8192: Self.cacheDecode("lloyd4")
+    case .cacheLloyd3Decode8192: Self.cacheDecode("lloyd3")
+    case .cacheLloyd2Decode8192: Self.cacheDecode("lloyd2")
     case .cacheQ8Append: "quantising a token's keys and values to q8_0, all layers"
     case .cacheQ4Append: "quantising a token's keys and values to q4_0, all layers"
     case .cacheQ8Prefill2048: "prefill-2048 with a cache in q8_0"
@@ -116,7 +123,8 @@ public enum BenchRowName: String, Sendable, Hashable, CaseIterable {
     switch self {
     case .sgemm, .multiplyAdd, .bandwidth, .attentionDense8192, .cacheQ8Decode8192,
       .cacheQ4Decode8192, .cacheRotatedDecode8192, .cacheKivi4Decode8192, .cacheKivi2Decode8192,
-      .cacheQ8Append, .cacheQ4Append:
+      .cacheLloyd4Decode8192, .cacheLloyd3Decode8192, .cacheLloyd2Decode8192, .cacheQ8Append,
+      .cacheQ4Append:
       0
     case .prefill512: 512
     case .prefill2048, .cacheQ8Prefill2048, .cacheQ4Prefill2048, .threadsPrefill2048,

@@ -61,6 +61,35 @@ static inline __attribute__((always_inline)) lookup_words lookup_upper_nibbles(l
   return (lookup_words)_mm512_srli_epi32((__m512i)words, 4);
 }
 
+/// Four bits of each of sixteen codes in eight bytes, the first in the lowest; above them stand bits of later ones.
+static inline __attribute__((always_inline)) lookup_words lookup_four_bits(const void *codes) {
+  uint32_t words[2];
+  __builtin_memcpy(words, codes, sizeof words);
+  const __m512i spread = _mm512_inserti64x4(
+      _mm512_set1_epi32((int)words[0]), _mm256_set1_epi32((int)words[1]), 1);
+  const __m512i shifts = _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 0, 4, 8, 12, 16, 20, 24, 28);
+  return (lookup_words)_mm512_srlv_epi32(spread, shifts);
+}
+
+/// The same of three bits, in six bytes.
+static inline __attribute__((always_inline)) lookup_words lookup_three_bits(const void *codes) {
+  uint32_t first, second;
+  __builtin_memcpy(&first, codes, sizeof first);
+  __builtin_memcpy(&second, (const char *)codes + 2, sizeof second);
+  const __m512i spread = _mm512_inserti64x4(
+      _mm512_set1_epi32((int)first), _mm256_set1_epi32((int)(second >> 8)), 1);
+  const __m512i shifts = _mm512_setr_epi32(0, 3, 6, 9, 12, 15, 18, 21, 0, 3, 6, 9, 12, 15, 18, 21);
+  return (lookup_words)_mm512_srlv_epi32(spread, shifts);
+}
+
+/// The same of two bits, in four bytes.
+static inline __attribute__((always_inline)) lookup_words lookup_two_bits(const void *codes) {
+  uint32_t word;
+  __builtin_memcpy(&word, codes, sizeof word);
+  const __m512i shifts = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  return (lookup_words)_mm512_srlv_epi32(_mm512_set1_epi32((int)word), shifts);
+}
+
 /// The entries that the lowest four bits of each index name.
 static inline __attribute__((always_inline)) lookup_floats
 lookup_entries(lookup_floats table, lookup_words indices) {
@@ -164,6 +193,18 @@ static inline lookup_words lookup_bytes(const void *bytes) {
 }
 
 static inline lookup_words lookup_upper_nibbles(lookup_words words) { return words >> 4; }
+
+static inline lookup_words lookup_codes(const void *codes, int bits) {
+  uint64_t word = 0;
+  for (int i = 0; i < 2 * bits; i++) word |= (uint64_t)((const uint8_t *)codes)[i] << (8 * i);
+  lookup_words words;
+  for (int i = 0; i < 16; i++) words[i] = (uint32_t)(word >> (bits * i));
+  return words;
+}
+
+static inline lookup_words lookup_four_bits(const void *codes) { return lookup_codes(codes, 4); }
+static inline lookup_words lookup_three_bits(const void *codes) { return lookup_codes(codes, 3); }
+static inline lookup_words lookup_two_bits(const void *codes) { return lookup_codes(codes, 2); }
 
 static inline lookup_floats lookup_entries(lookup_floats table, lookup_words indices) {
   lookup_floats entries;

@@ -2,24 +2,36 @@ import Tensors
 
 extension RowFormat {
   /// The numbers as a cache of this format gives them back: rows of heads side by side, of tokens at
-  /// consecutive positions from 0 on. Of KIVI's formats as they are once they are quantised, keys with
-  /// the tokens of their group.
+  /// consecutive positions from 0 on. Of formats that change with age as they are once they are quantised, KIVI's keys
+  /// with the tokens of their group.
   ///
   /// Traps unless the columns are whole heads whose rows the format can hold, and for KIVI's keys
   /// unless the rows are whole groups of 128.
   public func stored(_ matrix: Matrix, headDimension: Int, asKeys: Bool = false) -> Matrix {
     guard self != .f32 else { return matrix }
+    let isGrouped = asKeys && (self == .kivi4 || self == .kivi2)
+    return passed(matrix, headDimension: headDimension) {
+      isGrouped
+        ? makeKeyStorage(width: headDimension) : RowStorage(codec, width: headDimension)
+    }
+  }
+
+  /// The same of tokens that are still exact after the prompt, in a format that changes with age: half floats, of the
+  /// rotated row where that is what is quantised later.
+  public func storedExactly(_ matrix: Matrix, headDimension: Int) -> Matrix {
+    passed(matrix, headDimension: headDimension) { RowStorage(exactCodec, width: headDimension) }
+  }
+
+  /// What storages of heads make of their columns.
+  private func passed(
+    _ matrix: Matrix, headDimension: Int, through makeStorage: () -> any TokenStorage
+  ) -> Matrix {
     precondition(
       matrix.columns % headDimension == 0 && headDimension % blockNumbers == 0,
       "RowFormat.stored: \(matrix.columns) columns of heads of \(headDimension)")
     var result = matrix
     for column in stride(from: 0, to: matrix.columns, by: headDimension) {
-      let storage: any TokenStorage
-      if asKeys {
-        storage = makeKeyStorage(width: headDimension)
-      } else {
-        storage = RowStorage(codec, width: headDimension)
-      }
+      let storage = makeStorage()
       storage.append(matrix, rows: 0..<matrix.rows, column: column, firstPosition: 0)
       storage.settle(seen: matrix.rows) { $0 }
       let positions = (0..<Int32(matrix.rows)).map { $0 }

@@ -21,6 +21,16 @@ struct Hadamard {
     }
   }
 
+  /// Calls `body` with one row as it is after the rotation.
+  func withTurned(_ numbers: UnsafePointer<Float>, _ body: (UnsafePointer<Float>) -> Void) {
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: width) { turned in
+      let turned = turned.baseAddress!  // a row has numbers
+      turned.update(from: numbers, count: width)
+      turn(rows: 1, stride: width, turned)
+      body(turned)
+    }
+  }
+
   private func turn(_ numbers: UnsafeMutablePointer<Float>) {
     var half = 1
     while half < min(block, 16) {

@@ -10,8 +10,6 @@ import Tensors
 public final class KVHead {
   /// Storage grows by at least this many tokens at a time.
   public static let pageTokens = 64
-  /// Values of so many of the most recent tokens are exact where the format changes with age.
-  public static let recentTokens = AgeingRows.exactTokens
 
   public let headDimension: Int
   public let format: CacheFormat

@@ -39,16 +39,23 @@ extension RowFormat {
     case .f32: FloatStorage(width: width)
     case .kivi4: ChannelGroups(FourBitCodes.self, width: width)
     case .kivi2: ChannelGroups(TwoBitCodes.self, width: width)
-    default: RowStorage(codec, width: width)
+    default: makeRowStorage(width: width)
     }
   }
 
   /// Memory for the values of a head.
   func makeValueStorage(width: Int) -> any TokenStorage {
-    changesWithAge ? AgeingRows(codec, width: width) : makeKeyStorage(width: width)
+    self == .f32 ? FloatStorage(width: width) : makeRowStorage(width: width)
   }
 
-  /// How a row lies in memory; of KIVI's formats one of quantised values.
+  private func makeRowStorage(width: Int) -> any TokenStorage {
+    changesWithAge ? AgeingRows(self, width: width) : RowStorage(codec, width: width)
+  }
+
+  /// How a row of a token that is still exact lies in memory after the prompt, in a format that changes with age.
+  var exactCodec: any RowCodec.Type { codec.isRotated ? RotatedHalfRows.self : HalfRows.self }
+
+  /// How a row lies in memory; of a format that changes with age one that is quantised, of KIVI's one of values.
   var codec: any RowCodec.Type {
     switch self {
     case .f32: FloatRows.self
@@ -58,6 +65,9 @@ extension RowFormat {
     case .q4_0_rotated: RotatedFourBitRows.self
     case .kivi4: RangedFourBitRows.self
     case .kivi2: RangedTwoBitRows.self
+    case .lloyd4: LloydFourBitRows.self
+    case .lloyd3: LloydThreeBitRows.self
+    case .lloyd2: LloydTwoBitRows.self
     }
   }
 }
@@ -67,8 +77,8 @@ extension RowFormat {
 enum TokenMemory {
   /// A row for each slot.
   case rows(RowMemory)
-  /// The first `border` slots in one format, from there on in another.
-  case ageing(older: RowMemory, border: Int, newer: RowMemory)
+  /// Most in one format, the first and the last slots in another.
+  case ageing(AgeingMemory)
   /// By channel, in groups of tokens.
   case groups(ChannelGroupMemory)
 
@@ -82,24 +92,13 @@ enum TokenMemory {
     switch self {
     case .rows(let memory):
       memory.multiply(products, vectors: vectors, vector, rows: slots, into: target)
-    case .ageing(let older, let border, let newer):
-      let (old, new) = Self.rows(of: slots, border: border)
-      older.multiply(products, vectors: vectors, vector, rows: old, into: target)
-      newer.multiply(
-        products, vectors: vectors, vector, rows: new, into: target + old.count)
+    case .ageing(let memory):
+      memory.forEachPart(of: slots) { part, rows, offset in
+        part.multiply(products, vectors: vectors, vector, rows: rows, into: target + offset)
+      }
     case .groups(let memory):
       memory.multiply(products, vectors: vectors, vector, slots: slots, into: target)
     }
-  }
-
-  /// The rows of slots on either side of a border, the later ones counted from it.
-  private static func rows(
-    of slots: Range<Int>, border: Int
-  ) -> (older: Range<Int>, newer: Range<Int>) {
-    (
-      slots.clamped(to: 0..<border),
-      max(0, slots.lowerBound - border)..<max(0, slots.upperBound - border)
-    )
   }
 
   /// Vectors of the rows' width as the memory is multiplied with them: where rows are rotated, they
@@ -107,10 +106,20 @@ enum TokenMemory {
   func turned(
     _ vectors: UnsafePointer<Float>, count: Int, into scratch: UnsafeMutablePointer<Float>
   ) -> UnsafePointer<Float> {
-    guard case .rows(let memory) = self, memory.codec.isRotated else { return vectors }
-    scratch.update(from: vectors, count: count * memory.width)
-    Hadamard(width: memory.width).turn(rows: count, stride: memory.width, scratch)
+    guard let rotation else { return vectors }
+    scratch.update(from: vectors, count: count * rotation.width)
+    rotation.turn(rows: count, stride: rotation.width, scratch)
     return UnsafePointer(scratch)
+  }
+
+  /// That of its rows, if they are rotated.
+  private var rotation: Hadamard? {
+    switch self {
+    case .rows(let memory): memory.codec.isRotated ? Hadamard(width: memory.width) : nil
+    case .ageing(let memory):
+      memory.older.codec.isRotated ? Hadamard(width: memory.older.width) : nil
+    case .groups: nil
+    }
   }
 
   /// Adds weight · row over some slots to the sums; ``turnBack(_:count:stride:)`` has to follow.
@@ -126,18 +135,17 @@ enum TokenMemory {
     switch self {
     case .rows(let memory):
       memory.addWeighted(sums, rows: slots, weights, into: target, scratch: scratch)
-    case .ageing(let older, let border, let newer):
-      let (old, new) = Self.rows(of: slots, border: border)
-      older.addWeighted(sums, rows: old, weights, into: target, scratch: scratch)
-      newer.addWeighted(sums, rows: new, weights + old.count, into: target, scratch: scratch)
+    case .ageing(let memory):
+      memory.forEachPart(of: slots) { part, rows, offset in
+        part.addWeighted(sums, rows: rows, weights + offset, into: target, scratch: scratch)
+      }
     case .groups: preconditionFailure("TokenMemory.addWeighted: values are not held by channel")
     }
   }
 
   /// Undoes the rotation of sums of rotated rows.
   func turnBack(_ sums: UnsafeMutablePointer<Float>, count: Int, stride: Int) {
-    guard case .rows(let memory) = self, memory.codec.isRotated else { return }
-    Hadamard(width: memory.width).turn(rows: count, stride: stride, sums)
+    rotation?.turn(rows: count, stride: stride, sums)
   }
 
   /// One row as floats: where it lies if that is the format, else decoded into `scratch`.
@@ -152,19 +160,7 @@ enum TokenMemory {
   ) -> UnsafePointer<Float> {
     switch self {
     case .rows(let memory): return memory.floats(slots, decodedInto: scratch)
-    case .ageing(let older, let border, let newer):
-      let (old, new) = Self.rows(of: slots, border: border)
-      if new.isEmpty { return older.floats(old, decodedInto: scratch) }
-      if old.isEmpty { return newer.floats(new, decodedInto: scratch) }
-      for (memory, rows, place) in [
-        (older, old, scratch), (newer, new, scratch + old.count * older.width),
-      ] {
-        let found = memory.floats(rows, decodedInto: place)
-        if found != UnsafePointer(place) {
-          place.update(from: found, count: rows.count * memory.width)
-        }
-      }
-      return UnsafePointer(scratch)
+    case .ageing(let memory): return memory.floats(slots, decodedInto: scratch)
     case .groups(let memory): return memory.floats(slots, decodedInto: scratch)
     }
   }

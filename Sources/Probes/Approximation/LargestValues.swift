@@ -48,7 +48,9 @@ extension LargestValues.Head {
       seen = rows.map { row in
         let value = values.row(row).extracting(column..<column + d)
         var held = Matrix(rows: 1, columns: d, elements: value.indices.map { value[$0] })
-        if phase == .decode { held = RowFormat.f16.stored(held, headDimension: d) }
+        if phase == .decode {
+          held = cache.format.values.storedExactly(held, headDimension: d)
+        }
         return OutputDifference.absoluteSum(held.row(0))
       }
     } else {
@@ -59,7 +61,9 @@ extension LargestValues.Head {
       largest = max(largest, seen[index])
       seen[index] = largest
     }
-    let final = changes ? max(settledCount, cache.count - KVHead.recentTokens) : cache.count
+    let final =
+      changes
+      ? max(settledCount, cache.count - cache.format.values.recentTokens) : cache.count
     settled =
       changes
       ? max(settled, Self.sums(cache, settledCount..<final).max() ?? 0) : largest

@@ -4,9 +4,9 @@ import Tensors
 /// The keys and values of a sequence in one layer as a cache of some format holds them when a query
 /// attends, worked out token by token from the format's definition.
 ///
-/// Most formats round a row when it comes. KIVI's hold a prompt exactly while it attends; after it,
-/// keys of whole 128 tokens and values that are not among the 128 newest are quantised, what else
-/// there is of the prompt and all that follows are half floats until their turn comes.
+/// Most formats round a row when it comes. Others hold a prompt exactly while it attends; after it, what has the age
+/// (KIVI's keys of whole 128 tokens, else all but the newest and the sinks) is quantised, what else there is of the
+/// prompt and all that follows are half floats until their turn comes.
 struct HeldRows {
   private let keys: Rounded
   private let values: Rounded
@@ -17,10 +17,15 @@ struct HeldRows {
     let d = shape.headDimension
     self.keys = Rounded(
       keys, format.keys, headDimension: d, prompt: prompt, asKeys: true
-    ) { $0 / 128 * 128 }
+    ) { seen in
+      switch format.keys {
+      case .kivi4, .kivi2: seen / 128 * 128
+      default: seen - format.keys.recentTokens
+      }
+    }
     self.values = Rounded(
       values, format.values, headDimension: d, prompt: prompt, asKeys: false
-    ) { $0 - 128 }
+    ) { $0 - format.values.recentTokens }
   }
 
   /// The rows to which the query at a position attends: row `token` of what is given.
@@ -36,6 +41,7 @@ struct HeldRows {
   private struct Rounded {
     let prompt: Int
     let changesWithAge: Bool
+    let sinks: Int
     /// As they came, as half floats, and in the format.
     let states: [Matrix]
     /// Tokens before this one are quantised once so many have been seen.
@@ -48,12 +54,13 @@ struct HeldRows {
       self.prompt = prompt
       self.border = border
       changesWithAge = format.changesWithAge
+      sinks = format.sinkTokens
       guard changesWithAge else {
         let stored = format.stored(exact, headDimension: d)
         states = [stored, stored, stored]
         return
       }
-      let halves = RowFormat.f16.stored(exact, headDimension: d)
+      let halves = format.storedExactly(exact, headDimension: d)
       var source = Matrix(rows: (exact.rows + 127) / 128 * 128, columns: exact.columns)
       source.replaceRows(from: 0, with: halves, rows: 0..<exact.rows)
       source.replaceRows(from: 0, with: exact, rows: 0..<max(0, border(prompt)))
@@ -63,7 +70,7 @@ struct HeldRows {
     func held(_ token: Int, at query: Int) -> Matrix {
       if query < prompt { return states[0] }
       // The newest tokens have settled, the query's own has not.
-      return states[token < border(query) ? 2 : 1]
+      return states[token >= sinks && token < border(query) ? 2 : 1]
     }
   }
 }

@@ -105,11 +105,8 @@ enum RotatedFourBitRows: RowCodec {
   static func encode(
     _ numbers: UnsafePointer<Float>, width: Int, into row: UnsafeMutableRawPointer
   ) {
-    withUnsafeTemporaryAllocation(of: Float.self, capacity: width) { turned in
-      let turned = turned.baseAddress!  // a row has numbers
-      turned.update(from: numbers, count: width)
-      Hadamard(width: width).turn(rows: 1, stride: width, turned)
-      FourBitRows.encode(turned, width: width, into: row)
+    Hadamard(width: width).withTurned(numbers) {
+      FourBitRows.encode($0, width: width, into: row)
     }
   }
 }

@@ -9,10 +9,11 @@ final class RowStorage: TokenStorage {
   private let width: Int
   private var rows: SlotArray<UInt8>
 
-  init(_ codec: any RowCodec.Type, width: Int) {
+  /// - Parameter page: rows that memory grows by at least.
+  init(_ codec: any RowCodec.Type, width: Int, page: Int = KVHead.pageTokens) {
     self.codec = codec
     self.width = width
-    rows = SlotArray(width: codec.format.rowBytes(width: width), filler: 0)
+    rows = SlotArray(width: codec.format.rowBytes(width: width), page: page, filler: 0)
   }
 
   var count: Int { rows.count }
@@ -32,6 +33,17 @@ final class RowStorage: TokenStorage {
     rows.append(count) { target in
       codec.encode(
         numbers, rows: count, stride: stride, width: width, into: UnsafeMutableRawPointer(target))
+    }
+  }
+
+  /// Appends rows of a storage of the same format, byte for byte.
+  func append(_ range: Range<Int>, of other: RowStorage) {
+    let rowBytes = rows.width
+    other.rows.withMemory { memory in
+      guard let memory else { return }
+      rows.append(range.count) { target in
+        target.update(from: memory + range.lowerBound * rowBytes, count: range.count * rowBytes)
+      }
     }
   }
 
