@@ -61,6 +61,10 @@ public enum RowFormat: String, Sendable, Hashable, CaseIterable, Codable {
     }
   }
 
+  /// Whether the mean key of a prompt is taken off its keys, and of later ones, before they are quantised: it is half of a
+  /// key's square and more, and says nothing, since the same number is added to all logits of a query.
+  public var centresKeys: Bool { self == .lloyd4 || self == .lloyd3 || self == .lloyd2 }
+
   /// Positions below this one are always exact: attention sinks, whose keys are unlike all others.
   public var sinkTokens: Int {
     switch self {

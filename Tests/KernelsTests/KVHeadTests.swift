@@ -197,7 +197,8 @@ struct KVHeadTests {
     let row = format.rowBytes(width: 64)
     // Of 1,000 tokens KIVI has 104 keys and 128 values as half floats, a Lloyd format four sinks and 64 others.
     let exact = format.isGrouped ? 104 + 128 : 2 * (format.sinkTokens + format.recentTokens)
-    let expected = (2000 - exact) * row + exact * 128
+    // And the mean of its keys, as floats.
+    let expected = (2000 - exact) * row + exact * 128 + (format.centresKeys ? 64 * 4 : 0)
     #expect(head.logicalBytes == expected)
     // Beside positions there are 4 bytes for each group of keys.
     #expect(head.allocatedBytes == expected + 4000 + (format.isGrouped ? 32 * 4 : 0))
@@ -254,7 +255,7 @@ private struct FormatModel {
       keys, halves.0,
       format.keys.stored(
         source(format.keys, keys, halves.0, firstHalf: format.keys.oldKeys(of: prompt)),
-        headDimension: d, asKeys: true),
+        headDimension: d, asKeys: true, prompt: keys.copy(ofRows: 0..<prompt)),
     ]
     self.values = [
       values, halves.1,

@@ -7,13 +7,40 @@ extension RowFormat {
   ///
   /// Traps unless the columns are whole heads whose rows the format can hold, and for KIVI's keys
   /// unless the rows are whole groups of 128.
-  public func stored(_ matrix: Matrix, headDimension: Int, asKeys: Bool = false) -> Matrix {
+  ///
+  /// - Parameter prompt: its keys as they came, whose mean is taken off all where the format does that.
+  public func stored(
+    _ matrix: Matrix, headDimension: Int, asKeys: Bool = false, prompt: Matrix? = nil
+  ) -> Matrix {
     guard self != .f32 else { return matrix }
-    let isGrouped = asKeys && (self == .kivi4 || self == .kivi2)
+    if asKeys, centresKeys { return centred(matrix, headDimension: headDimension, prompt: prompt) }
     return passed(matrix, headDimension: headDimension) {
-      isGrouped
-        ? makeKeyStorage(width: headDimension) : RowStorage(codec, width: headDimension)
+      asKeys ? makeKeyStorage(width: headDimension) : RowStorage(codec, width: headDimension)
     }
+  }
+
+  private func centred(_ matrix: Matrix, headDimension: Int, prompt: Matrix?) -> Matrix {
+    var result = matrix
+    for column in stride(from: 0, to: matrix.columns, by: headDimension) {
+      let centre = prompt.flatMap {
+        RowCentre(
+          $0, rows: 0..<$0.rows, column: column, width: headDimension, sinks: sinkTokens)
+      }
+      let storage = RowStorage(codec, width: headDimension)
+      matrix.elements.withUnsafeBufferPointer { elements in
+        storage.append(
+          matrix.rows, from: elements.baseAddress! + column, stride: matrix.columns,
+          without: centre)
+      }
+      var rows = [Float](repeating: 0, count: matrix.rows * headDimension)
+      rows.withUnsafeMutableBufferPointer { rows in
+        storage.withRows(without: centre) {
+          _ = $0.floats(0..<matrix.rows, decodedInto: rows.baseAddress!)
+        }
+      }
+      result.replace(column: column, width: headDimension, with: rows)
+    }
+    return result
   }
 
   /// The same of tokens that are still exact after the prompt, in a format that changes with age: half floats, of the
@@ -44,12 +71,17 @@ extension RowFormat {
           }
         }
       }
-      for row in 0..<matrix.rows {
-        for i in 0..<headDimension {
-          result[row, column + i] = rows[row * headDimension + i]
-        }
-      }
+      result.replace(column: column, width: headDimension, with: rows)
     }
     return result
+  }
+}
+
+extension Matrix {
+  /// The columns from `column` on, from rows of `width` numbers.
+  fileprivate mutating func replace(column: Int, width: Int, with rows: [Float]) {
+    for row in 0..<self.rows {
+      for i in 0..<width { self[row, column + i] = rows[row * width + i] }
+    }
   }
 }

@@ -39,7 +39,7 @@ extension RowFormat {
     case .f32: FloatStorage(width: width)
     case .kivi4: ChannelGroups(FourBitCodes.self, width: width)
     case .kivi2: ChannelGroups(TwoBitCodes.self, width: width)
-    default: makeRowStorage(width: width)
+    default: makeRowStorage(width: width, centred: centresKeys)
     }
   }
 
@@ -48,8 +48,9 @@ extension RowFormat {
     self == .f32 ? FloatStorage(width: width) : makeRowStorage(width: width)
   }
 
-  private func makeRowStorage(width: Int) -> any TokenStorage {
-    changesWithAge ? AgeingRows(self, width: width) : RowStorage(codec, width: width)
+  private func makeRowStorage(width: Int, centred: Bool = false) -> any TokenStorage {
+    changesWithAge
+      ? AgeingRows(self, width: width, centred: centred) : RowStorage(codec, width: width)
   }
 
   /// How a row of a token that is still exact lies in memory after the prompt, in a format that changes with age.

@@ -64,7 +64,9 @@ struct HeldRows {
       var source = Matrix(rows: (exact.rows + 127) / 128 * 128, columns: exact.columns)
       source.replaceRows(from: 0, with: halves, rows: 0..<exact.rows)
       source.replaceRows(from: 0, with: exact, rows: 0..<max(0, border(prompt)))
-      states = [exact, halves, format.stored(source, headDimension: d, asKeys: asKeys)]
+      let stored = format.stored(
+        source, headDimension: d, asKeys: asKeys, prompt: exact.copy(ofRows: 0..<prompt))
+      states = [exact, halves, stored]
     }
 
     func held(_ token: Int, at query: Int) -> Matrix {

@@ -12,19 +12,32 @@ final class AgeingRows: TokenStorage {
   private let sinks: RowStorage
   private let older: RowStorage
   private var newer: ExactRows
+  private let isCentred: Bool
+  private var centre: RowCentre?
 
-  init(_ format: RowFormat, width: Int) {
+  /// - Parameter centred: whether the mean row of a prompt is taken off those that are quantised.
+  init(_ format: RowFormat, width: Int, centred: Bool = false) {
     self.format = format
     self.width = width
+    isCentred = centred
     sinks = RowStorage(format.exactCodec, width: width, page: max(1, format.sinkTokens))
     older = RowStorage(format.codec, width: width)
     newer = ExactRows(width: width, settling: format.exactCodec)
   }
 
-  var allocatedBytes: Int { sinks.allocatedBytes + older.allocatedBytes + newer.allocatedBytes }
-  var heldBytes: Int { sinks.heldBytes + older.heldBytes + newer.heldBytes }
+  var allocatedBytes: Int {
+    sinks.allocatedBytes + older.allocatedBytes + newer.allocatedBytes + (centre?.bytes ?? 0)
+  }
+  var heldBytes: Int {
+    sinks.heldBytes + older.heldBytes + newer.heldBytes + (centre?.bytes ?? 0)
+  }
 
   func append(_ source: Matrix, rows: Range<Int>, column: Int, firstPosition: Int) {
+    if isCentred, firstPosition == 0 {
+      // Of the whole prompt, so that what a key is rounded to does not depend on which others stay.
+      centre = RowCentre(
+        source, rows: rows, column: column, width: width, sinks: format.sinkTokens)
+    }
     newer.append(source, rows: rows, column: column)
   }
 
@@ -42,9 +55,8 @@ final class AgeingRows: TokenStorage {
     let aged = max(0, slotAtOrAfter(seen - format.recentTokens) - border)
     // Sinks come first, so none of them is among the newer tokens once others have aged.
     let exact = min(aged, max(0, slotAtOrAfter(format.sinkTokens) - sinks.count))
-    for (storage, rows) in [(sinks, 0..<exact), (older, exact..<aged)] where !rows.isEmpty {
-      newer.copy(rows, to: storage)
-    }
+    newer.copy(0..<exact, to: sinks)
+    newer.copy(exact..<aged, to: older, without: centre)
     newer.settle(keeping: aged..<newer.count)
   }
 
@@ -52,6 +64,7 @@ final class AgeingRows: TokenStorage {
     sinks.removeAll()
     older.removeAll()
     newer = ExactRows(width: width, settling: format.exactCodec)
+    centre = nil
   }
 
   func withMemory<Result>(
@@ -61,7 +74,7 @@ final class AgeingRows: TokenStorage {
       // A prompt that still attends is not even rotated.
       guard newer.codec == format.exactCodec else { return body(.rows(newer)) }
       return sinks.withRows { sinks in
-        older.withRows { older in
+        older.withRows(without: centre) { older in
           body(
             .ageing(
               AgeingMemory(
@@ -154,12 +167,12 @@ struct ExactRows {
   }
 
   /// Appends some rows to another storage: as they are where it has the same format, so that they are not rounded again.
-  func copy(_ range: Range<Int>, to storage: RowStorage) {
+  func copy(_ range: Range<Int>, to storage: RowStorage, without centre: RowCentre? = nil) {
     guard !range.isEmpty else { return }
     if storage.codec == rows.codec {
       storage.append(range, of: rows)
     } else {
-      withFloats(range) { storage.append(range.count, from: $0, stride: width) }
+      withFloats(range) { storage.append(range.count, from: $0, stride: width, without: centre) }
     }
   }
 

@@ -110,14 +110,20 @@ struct RowMemory {
   let codec: any RowCodec.Type
   let width: Int
   let rowBytes: Int
+  /// What was taken off each row of keys, turned as they are; nil for nothing.
+  let centre: UnsafePointer<Float>?
 
   /// Rows that are decoded at once: as floats they stay in the L1 cache until they are used.
   static let pieceRows = 32
 
-  init(base: UnsafeRawPointer?, codec: any RowCodec.Type, width: Int) {
+  init(
+    base: UnsafeRawPointer?, codec: any RowCodec.Type, width: Int,
+    centre: UnsafePointer<Float>? = nil
+  ) {
     self.base = base
     self.codec = codec
     self.width = width
+    self.centre = centre
     rowBytes = codec.format.rowBytes(width: width)
   }
 
@@ -127,9 +133,18 @@ struct RowMemory {
   func floats(
     _ rows: Range<Int>, decodedInto scratch: UnsafeMutablePointer<Float>
   ) -> UnsafePointer<Float> {
-    codec.floats(
-      rows.count, of: row(rows.lowerBound), width: width, decodedInto: scratch,
-      turningBack: true)
+    let first = row(rows.lowerBound)
+    guard let centre else {
+      return codec.floats(
+        rows.count, of: first, width: width, decodedInto: scratch, turningBack: true)
+    }
+    _ = codec.floats(
+      rows.count, of: first, width: width, decodedInto: scratch, turningBack: false)
+    for index in 0..<rows.count {
+      for i in 0..<width { scratch[index * width + i] += centre[i] }
+    }
+    Hadamard(width: width).turn(rows: rows.count, stride: width, scratch)
+    return UnsafePointer(scratch)
   }
 
   func multiply(
@@ -139,6 +154,16 @@ struct RowMemory {
     guard !rows.isEmpty else { return }
     codec.multiply(
       products, vectors: vectors, vector, rows: rows.count, of: row(rows.lowerBound), into: target)
+    guard let centre else { return }
+    for index in 0..<vectors {
+      var sum = SIMD16<Float>.zero
+      for first in stride(from: 0, to: width, by: 16) {
+        sum.addProduct(loadVector(vector + (index * width + first)), loadVector(centre + first))
+      }
+      let shift = products.scale * sum.sum()
+      let line = target + index * products.targetStride
+      for slot in 0..<rows.count { line[slot] += shift }
+    }
   }
 
   func addWeighted(

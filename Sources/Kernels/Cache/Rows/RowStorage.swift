@@ -29,7 +29,17 @@ final class RowStorage: TokenStorage {
   }
 
   /// Appends rows of numbers, `stride` floats from one to the next.
-  func append(_ count: Int, from numbers: UnsafePointer<Float>, stride: Int) {
+  ///
+  /// - Parameter centre: taken off each; whoever reads them names it again.
+  func append(
+    _ count: Int, from numbers: UnsafePointer<Float>, stride: Int, without centre: RowCentre? = nil
+  ) {
+    if let centre {
+      centre.withRest(of: count, numbers, stride: stride) {
+        append(count, from: $0, stride: width)
+      }
+      return
+    }
     rows.append(count) { target in
       codec.encode(
         numbers, rows: count, stride: stride, width: width, into: UnsafeMutableRawPointer(target))
@@ -57,9 +67,17 @@ final class RowStorage: TokenStorage {
     _ positions: UnsafePointer<Int32>?, _ body: (TokenMemory) -> Result
   ) -> Result { withRows { body(.rows($0)) } }
 
-  func withRows<Result>(_ body: (RowMemory) -> Result) -> Result {
+  /// - Parameter centre: what was taken off the rows.
+  func withRows<Result>(
+    without centre: RowCentre? = nil, _ body: (RowMemory) -> Result
+  ) -> Result {
     rows.withMemory { memory in
-      body(RowMemory(base: memory.map { UnsafeRawPointer($0) }, codec: codec, width: width))
+      (centre?.turned ?? []).withUnsafeBufferPointer { turned in
+        body(
+          RowMemory(
+            base: memory.map { UnsafeRawPointer($0) }, codec: codec, width: width,
+            centre: centre == nil ? nil : turned.baseAddress))
+      }
     }
   }
 }
