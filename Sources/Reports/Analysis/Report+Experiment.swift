@@ -24,7 +24,7 @@ extension Report {
           + "for their number; every other comparison is exploratory."
       ] + Self.footnotes(of: sections) + [
         "Definitions of all figures: docs/measurement.md. Every column and the raw measurements: docs/database.md."
-      ], data: analysis.dataTables)
+      ], strategies: analysis.strategies, recipe: analysis.recipe, data: analysis.dataTables)
   }
 
   /// What stands in brackets behind a figure, up to the words for the round ones.

@@ -9,6 +9,10 @@ public struct Report: Sendable {
   public var sections: [ReportSection] = []
   /// How to read the tables and where the definitions are.
   public var legend: [String] = []
+  /// Those that the tables and figures name.
+  public var strategies: [ReportStrategy] = []
+  /// How to make it again; nil for what is no experiment's.
+  public var recipe: Recipe?
   /// The same figures and the raw measurements behind them, for programs.
   public var data: [DataTable] = []
 }

@@ -24,8 +24,10 @@ extension String {
 enum XMLText {
   /// For elements and attributes; without the characters that XML does not allow.
   static func escaped(_ text: String) -> String {
-    text.replacingScalars { scalar in
+    if text.utf8.allSatisfy(isPlain) { return text }
+    return text.replacingScalars { scalar in
       switch scalar {
+      case "\n", "\t": nil
       case "&": "&amp;"
       case "<": "&lt;"
       case ">": "&gt;"
@@ -33,6 +35,14 @@ enum XMLText {
       case "\u{FFFE}", "\u{FFFF}": ""
       default: scalar.properties.generalCategory == .control ? "" : nil
       }
+    }
+  }
+
+  /// Printable ASCII without a meaning of its own: all of most texts.
+  private static func isPlain(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "&"), UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: "\""): false
+    default: 0x20..<0x7F ~= byte
     }
   }
 }

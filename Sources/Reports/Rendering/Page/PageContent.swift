@@ -1,0 +1,116 @@
+import Foundation
+import Records
+
+/// What the template shows, by the names of its fields; optional and empty ones are left out with what is around them.
+///
+/// A field that the innermost value lacks is looked for in those around it, so no name stands in two of them.
+struct PageContent {
+  let policy = PageTemplate.policy
+  let style = PageTemplate.style
+  let script = PageTemplate.script
+  let title: String
+  let question: String?
+  let answers: [String]
+  let frontier: String?
+  let overview: PageSection?
+  let sections: [PageSection]
+  /// Where what has to be read with care stands, and how much of it.
+  let warnings: Warnings?
+  let groups: [StrategyGroup]
+  let facts: [Fact]
+  let specName: String?
+  let spec: String
+  let commands: String
+  let legend: [String]
+  let included: [PageData.File]
+  let excluded: [PageData.Rest]
+
+  struct Warnings {
+    let warningAddress: String
+    let warningCount: String
+  }
+
+  struct Fact {
+    let label: String
+    let value: String
+  }
+
+  /// The strategies of one role, for the picker.
+  struct StrategyGroup {
+    let role: String
+    let labels: [String]
+  }
+
+  init(_ report: Report) {
+    title = report.title
+    question = report.question.isEmpty ? nil : report.question
+    answers = report.answer
+    let writer = HTMLTableWriter(strategies: report.strategies)
+    frontier = report.frontier.map(InlineFigure.text)
+    overview = report.overview.map { PageSection($0, address: "overview", writer) }
+    sections = report.sections.enumerated().map {
+      PageSection($0.element, address: "section-\($0.offset + 1)", writer)
+    }
+    // Flags are the section that is a list and nothing else.
+    warnings = report.sections.firstIndex {
+      $0.tables.isEmpty && $0.figures.isEmpty && !$0.items.isEmpty
+    }.map {
+      let count = report.sections[$0].items.count
+      return Warnings(
+        warningAddress: "section-\($0 + 1)",
+        warningCount: count == 1 ? "1 thing" : "\(NumberFormat.count(count)) things")
+    }
+    groups = report.strategies.grouped(\.role).map {
+      StrategyGroup(role: Self.word($0.key), labels: $0.elements.map(\.label))
+    }
+    facts = report.facts.map { Fact(label: $0.label, value: $0.value) }
+    specName = report.recipe?.specName
+    spec = report.recipe?.spec ?? ""
+    commands = report.recipe?.commands.joined(separator: "\n") ?? ""
+    legend = report.legend
+    let size = sections.reduce(spec.utf8.count) { $0 + $1.size }
+    let data = PageData(report, room: PageData.pageBytes - size)
+    included = data.included
+    excluded = data.excluded
+  }
+
+  private static func word(_ role: StrategyRole) -> String {
+    switch role {
+    case .reference: "reference"
+    case .method: "methods"
+    case .control: "controls"
+    case .oracle: "oracles, which bound methods"
+    }
+  }
+}
+
+/// A section of the report with its tables and figures as HTML.
+struct PageSection {
+  let address: String
+  let heading: String
+  let paragraphs: [String]
+  let tables: [String]
+  let figures: [String]
+  let items: [String]
+
+  init(_ section: ReportSection, address: String, _ writer: HTMLTableWriter) {
+    self.address = address
+    heading = section.title
+    paragraphs = section.text
+    tables = section.tables.filter { !$0.rows.isEmpty }.map(writer.text)
+    figures = section.figures.map(InlineFigure.text)
+    items = section.items
+  }
+
+  /// In bytes, of what takes much.
+  var size: Int { (tables + figures + items + paragraphs).reduce(0) { $0 + $1.utf8.count } }
+}
+
+/// A figure as part of a page.
+enum InlineFigure {
+  /// The SVG text without the address of its name space, which HTML knows.
+  static func text(of figure: ReportFigure) -> String {
+    SVGCanvas.text(of: figure.chart)
+      .replacingOccurrences(of: " xmlns=\"http://www.w3.org/2000/svg\"", with: "")
+  }
+}

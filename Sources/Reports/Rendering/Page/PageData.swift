@@ -1,0 +1,55 @@
+import JSON
+
+/// The report's CSV files inside a page, as many as there is room for.
+struct PageData {
+  /// What a page may weigh: a little less than 1.5 MB.
+  static let pageBytes = 1_400_000
+
+  struct File {
+    let fileName: String
+    let fileSize: String
+    /// The text as a JSON string that no HTML ends.
+    let fileText: String
+  }
+
+  /// A file that is too large.
+  struct Rest {
+    let restName: String
+    let restSize: String
+  }
+
+  private(set) var included: [File] = []
+  private(set) var excluded: [Rest] = []
+
+  /// - Parameter room: bytes; a file that is too large for what is left of them is only named.
+  init(_ report: Report, room: Int) {
+    var room = room
+    for file in CSVRenderer().files(of: report) {
+      let text = Self.inScript(file.text)
+      let size = Self.size(file.text.utf8.count)
+      if text.utf8.count <= room {
+        room -= text.utf8.count
+        included.append(File(fileName: file.name, fileSize: size, fileText: text))
+      } else {
+        excluded.append(Rest(restName: file.name, restSize: size))
+      }
+    }
+  }
+
+  /// JSON that means the same in a `script` element: without `<`, nothing in it can end the element.
+  static func inScript(_ text: String) -> String {
+    let json = JSONValue.string(text).canonicalText
+    guard json.utf8.contains(UInt8(ascii: "<")) else { return json }
+    return json.replacingScalars { $0 == "<" ? "\\u003c" : nil }
+  }
+
+  /// `812 B`, `3.4 kB`, `12.0 MB`
+  private static func size(_ bytes: Int) -> String {
+    let one = NumberFormat.fixed(1)
+    return switch bytes {
+    case ..<1000: "\(bytes) B"
+    case ..<1_000_000: "\(one.text(Double(bytes) / 1000)) kB"
+    default: "\(one.text(Double(bytes) / 1_000_000)) MB"
+    }
+  }
+}
