@@ -2,22 +2,29 @@ import Records
 
 extension Report {
   /// The report of one experiment.
-  public init(of results: ExperimentResults) {
-    let analysis = ExperimentAnalysis(results)
+  /// - Parameter weights: the names of the models' files, by their SHA-256: they tell the format of the weights.
+  public init(of results: ExperimentResults, weights: [String: String] = [:]) {
+    let analysis = ExperimentAnalysis(results, weights: weights)
+    let points = analysis.pools.flatMap(\.paretoPoints)
+    let styles = StrategyStyles(analysis.rows, points)
+    let frontiers = FrontierFigures(analysis: analysis, points: points, styles: styles)
     let sections =
       ([
         analysis.mainSection, analysis.flagSection, analysis.primarySection,
-        analysis.paretoSection,
+        analysis.paretoSection(points),
       ] + analysis.equalBudgetSections + [
         analysis.pooledSection, analysis.qualitySection, analysis.lengthSection,
         analysis.questionSection,
         analysis.approximationSection, analysis.headSection, analysis.timeSection,
-        analysis.memorySection, analysis.growthSection, analysis.tradeOffSection,
+        analysis.memorySection, analysis.growthSection,
+        analysis.tradeOffSection(frontiers),
         analysis.calibrationSection, analysis.failureSection,
       ]).filter { !$0.isEmpty }
     self.init(
-      title: results.experiment.name, question: results.experiment.question, facts: analysis.facts,
-      summary: analysis.summarySection, sections: sections,
+      title: results.experiment.name, question: results.experiment.question,
+      answer: analysis.answer(points), frontier: frontiers.leading,
+      overview: analysis.overview(points), facts: analysis.facts, summary: analysis.summarySection,
+      sections: sections,
       legend: [
         "↓ lower is better, ↑ higher is better, – not measured or does not exist. Ratios and differences are to full on "
           + "the same samples. \(Self.brackets)lower and upper quartile over repeats. Only the primary contrasts are corrected "

@@ -2,6 +2,13 @@
 public struct Report: Sendable {
   public var title: String
   public var question = ""
+  /// What a reader takes from it: up to three sentences made from the numbers, each with its interval or with why there
+  /// is none. Plain text.
+  public var answer: [String] = []
+  /// The figure to lead with: quality against bytes; nil where one of the two was not measured.
+  public var frontier: ReportFigure?
+  /// One table that fits a screen: a line for each strategy. Its text says what was left out.
+  public var overview: ReportSection?
   /// Where the figures come from.
   public var facts: [(label: String, value: String)] = []
   /// The main comparison for a quick look; its text and items are footnotes.
@@ -35,6 +42,11 @@ public struct ReportSection: Sendable {
     let used = Set(tables.flatMap(\.rows).joined().flatMap(\.marks))
     return Mark.allCases.filter(used.contains)
   }
+}
+
+extension Report {
+  /// The one to lead with, then those of the sections.
+  public var figures: [ReportFigure] { (frontier.map { [$0] } ?? []) + sections.flatMap(\.figures) }
 }
 
 /// A chart and the name of the file that it goes to.

@@ -29,7 +29,7 @@ extension ExperimentAnalysis {
             + "\(PowerFit.leastPoints) points have no fit.",
           "Then attention and selection as a ratio to full, beside the effective density: above it is what selecting costs.",
         ],
-      tables: [ReportTable(measured, columns), densityTable], figures: Self.figures(of: lines))
+      tables: [ReportTable(measured, columns), densityTable])
   }
 
   private var densityTable: ReportTable {
@@ -49,24 +49,6 @@ extension ExperimentAnalysis {
         .figure("retained fraction", .retainedFraction, .fixed(3)),
         .figure("KV cache ratio", .kvCacheResidentBytesRatio, .fixed(3)),
       ])
-  }
-
-  private static func figures(of lines: [GrowthLine]) -> [ReportFigure] {
-    ChartPlace.all(of: lines) { ($0.rows[0].cell.model, $0.rows[0].task) }.flatMap { place, lines in
-      let lengths = Set(lines.flatMap { $0.rows.map { Double($0.cell.contextLength) } }).sorted()
-      return GrowthFigure.all.compactMap { figure -> ReportFigure? in
-        guard let (name, title, axis) = figure.chart else { return nil }
-        let chart = LineChart(
-          title: "\(title), \(place.title)",
-          x: .init(label: "context length, tokens", scale: .logarithmic, ticks: lengths),
-          y: .init(label: axis, scale: .logarithmic),
-          series: lines.map {
-            .init(name: $0.rows[0].strategy.plainText, points: $0.points(figure))
-          })
-        let isFitted = chart.series.contains { $0.points.count >= PowerFit.leastPoints }
-        return isFitted ? ReportFigure(name: name + place.suffix, chart: chart) : nil
-      }
-    }
   }
 }
 
@@ -118,12 +100,11 @@ private struct GrowthLine {
     return "\(lengths[0])–\(lengths[lengths.count - 1]) (\(lengths.count))"
   }
 
-  func points(_ figure: GrowthFigure) -> [LineChart.Point] {
-    rows.compactMap { LineChart.Point(.count($0.cell.contextLength), figure.cell($0)) }
-  }
-
   func fit(_ figure: GrowthFigure) -> PowerFit? {
-    PowerFit(points(figure).map { ($0.x, $0.y) })
+    PowerFit(
+      rows.compactMap { row in
+        figure.cell(row).shownValue.map { (Double(row.cell.contextLength), $0) }
+      })
   }
 
   func exponent(of figure: GrowthFigure) -> ReportCell {
