@@ -38,7 +38,9 @@ struct PageTableTests {
       table, strategies: Set(strategies.map(\.label)), leavingOut: ["oracle"])
     return ["er\nror", "score"].map { name in
       guard let column = table.columns.firstIndex(where: { $0.name == name }) else { return [] }
-      return rows.indices.filter { best.contains(row: $0, column: column) }.map { rows[$0].strategy }
+      return rows.indices.filter { best.contains(row: $0, column: column) }.map {
+        rows[$0].strategy
+      }
     }
   }
 
@@ -67,10 +69,14 @@ struct PageTableTests {
     let low = Interval(low: 0.1, high: 0.2)
     let high = Interval(low: 0.3, high: 0.4)
     #expect(
-      bold([Row(strategy: "a & b", error: low, score: low), Row(strategy: "c", error: high, score: high)])
+      bold([
+        Row(strategy: "a & b", error: low, score: low),
+        Row(strategy: "c", error: high, score: high),
+      ])
         == [["a & b"], ["c"]])
     let touching = Interval(low: 0.2, high: 0.5)
-    #expect(bold([Row(strategy: "a & b", error: low), Row(strategy: "c", error: touching)])[0] == [])
+    #expect(
+      bold([Row(strategy: "a & b", error: low), Row(strategy: "c", error: touching)])[0] == [])
   }
 
   @Test("Nobody is best alone, without an interval, or in another place")
@@ -79,7 +85,8 @@ struct PageTableTests {
     let high = Interval(low: 0.3, high: 0.4)
     #expect(bold([Row(strategy: "full"), Row(strategy: "c", error: low)])[0] == [])
     #expect(
-      bold([Row(strategy: "c", error: low), Row(model: "n", strategy: "a & b", error: high)])[0] == [])
+      bold([Row(strategy: "c", error: low), Row(model: "n", strategy: "a & b", error: high)])[0]
+        == [])
   }
 
   @Test("Oracles, tasks at chance and unsteady times are in no contest")
@@ -100,7 +107,8 @@ struct PageTableTests {
         PairedCluster(first: 1, second: 1 + shift + Double($0 % 3) / 100, unitCount: 1)
       }
       return .difference(
-        try #require(PairedDifference(figure, clusters, kind: figure == .score ? .prompt : .window)))
+        try #require(PairedDifference(figure, clusters, kind: figure == .score ? .prompt : .window))
+      )
     }
     #expect(try difference(.score, 0.5).polarity == .higher)
     let cells = try [0.1, 0.5].map { try difference(.negativeLogLikelihood, $0) }

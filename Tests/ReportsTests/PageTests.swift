@@ -75,7 +75,9 @@ struct PageTests {
 
   // MARK: Data
 
-  @Test("A file in the page is the file, byte for byte, and ends no script", arguments: ["</script>", "<!--<script>"])
+  @Test(
+    "A file in the page is the file, byte for byte, and ends no script",
+    arguments: ["</script>", "<!--<script>"])
   func scripts(text: String) throws {
     let whole = "a,\"b\"\n\(text)\u{0}\u{2028}\r\n\u{301}é😀\\"
     let json = PageData.inScript(whole)

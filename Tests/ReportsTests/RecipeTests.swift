@@ -27,7 +27,9 @@ struct RecipeTests {
       ])
   }
 
-  @Test("What is no commit is said, not checked out", arguments: ["0123456789ab-dirty", "unknown", "a; rm -rf x\nb"])
+  @Test(
+    "What is no commit is said, not checked out",
+    arguments: ["0123456789ab-dirty", "unknown", "a; rm -rf x\nb"])
   func changed(source: String) throws {
     let commands = try commands(source: source)
     #expect(commands[0] == "# measured with a source that is no commit: \(source.onOneLine)")
@@ -36,7 +38,8 @@ struct RecipeTests {
 
   @Test("A model of the user's is a file with a digest, a synthetic one is nothing to fetch")
   func models() throws {
-    let spec = #"{"models": [{"name": "smollm2-135m", "path": "x.gguf"}, {"name": "s", "synthetic": {}}, 7]}"#
+    let spec =
+      #"{"models": [{"name": "smollm2-135m", "path": "x.gguf"}, {"name": "s", "synthetic": {}}, 7]}"#
     let commands = try commands(spec: spec)
     #expect(commands.contains("# smollm2-135m is the file x.gguf, SHA-256 b179c9523d0e6a0f"))
     #expect(!commands.contains { $0.contains("models pull") })

@@ -55,7 +55,8 @@ struct HTMLTableWriter {
     text += XMLText.escaped(column.name.onOneLine)
     if !column.unit.isEmpty { text += " <small>\(XMLText.escaped(column.unit))</small>" }
     if column.polarity != .neither {
-      text += " <abbr title=\"\(column.polarity.rawValue) is better\">\(column.polarity.arrow)</abbr>"
+      let meaning = "\(column.polarity.rawValue) is better"
+      text += " <abbr title=\"\(meaning)\">\(column.polarity.arrow)</abbr>"
     }
     return text
   }

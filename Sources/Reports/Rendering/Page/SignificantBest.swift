@@ -37,7 +37,8 @@ struct SignificantBest {
       .filter { column in
         table.columns[column].name != "contrast"
           && !table.rows.contains {
-            if case .text(let text) = $0[column].content { strategies.contains(text) } else { false }
+            if case .text(let text) = $0[column].content { return strategies.contains(text) }
+            return false
           }
       }
   }

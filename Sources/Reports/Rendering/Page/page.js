@@ -190,22 +190,17 @@
   tip.setAttribute("aria-hidden", "true");
   document.body.append(tip);
 
-  /** The text of a mark's title, taken out of it when first asked for: the browser would show it a second time. */
-  function value(element) {
-    const title = Array.from(element.children).find((child) => child.tagName === "title");
-    if (title) {
-      element.setAttribute("aria-label", title.textContent);
-      title.remove();
-    }
-    return element.getAttribute("aria-label") || "";
-  }
+  // The browser would show titles a second time, and that of a whole figure everywhere in it.
+  all("svg title").forEach((title) => {
+    title.parentNode.setAttribute("aria-label", title.textContent);
+    title.remove();
+  });
 
   function showTip(event) {
-    let element = event.target.closest ? event.target.closest("svg [data-strategy]") : null;
-    while (element && value(element) === "") element = element.parentNode.closest("[data-strategy]");
+    const element = event.target.closest ? event.target.closest("svg [aria-label]") : null;
     tip.hidden = !element;
     if (!element) return;
-    tip.textContent = value(element);
+    tip.textContent = element.getAttribute("aria-label");
     const space = 14;
     const left = Math.min(event.clientX + space, window.innerWidth - tip.offsetWidth - 4);
     const isAbove = event.clientY + space + tip.offsetHeight > window.innerHeight;
