@@ -17,12 +17,12 @@ extension ExampleResults {
       results.rows[index].planned.label = label
     }
     results.experiment.question = "What does \(label) lose?"
-    results.experiment.spec =
-      JSONValue.object([
-        "models": ["smollm2-135m", ["name": "own", "path": "models/own.gguf"]],
-        "question": .string(results.experiment.question),
-        "primary": [["streaming-llm", .string(label)]],
-      ]).prettyText + "\n"
+    let spec: JSONValue = [
+      "models": ["smollm2-135m", ["name": "own", "path": "models/own.gguf"]],
+      "question": .string(results.experiment.question),
+      "primary": [["streaming-llm", .string(label)]],
+    ]
+    results.experiment.spec = spec.prettyText + "\n"
     results.rows[5].failure = StoredFailure(run: 1, reason: label)
     return results
   }
