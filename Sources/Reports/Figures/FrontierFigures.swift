@@ -88,7 +88,7 @@ struct FrontierFigures {
       let reference = pools.map(\.byteReference).uniqued.joined(separator: " or ")
       return .init(
         label: "\(words), % of \(reference), log scale (← better)", kind: .logarithmic,
-        ticks: (-8...4).map { sign in sign < 0 ? 1 / Double(1 << -sign) : Double(1 << sign) },
+        ticks: (-8...4).map { Double(sign: .plus, exponent: $0, significand: 1) },
         isShare: true)
     case .nextToken:
       return .init(
