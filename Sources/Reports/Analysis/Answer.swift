@@ -10,7 +10,8 @@ extension ExperimentAnalysis {
     }
     guard !answers.isEmpty else { return [timeAnswer ?? nothingToCompare] }
     let found = [
-      Self.sentences(answers, \.leastLoss) ?? Self.withoutBytes(answers),
+      Self.sentences(answers, \.leastLoss)
+        ?? Self.sentences(answers, \.leastOfAll).map { "\(Self.withoutBytes) \($0)" },
       Self.sentences(answers, \.quantisedCache)
         ?? (answers.contains { $0.best != nil } ? Self.withoutQuantised : nil),
       Self.sentences(answers, \.worst),
@@ -58,9 +59,8 @@ extension ExperimentAnalysis {
   private static let withoutQuantised =
     "No plain quantised cache stands beside them, so nothing here says that a method is worth its bytes."
 
-  private static func withoutBytes(_ answers: [PoolAnswer]) -> String? {
-    "KV bytes were not measured for \(answers[0].pool.title), so nothing is said of what a loss pays for."
-  }
+  private static let withoutBytes =
+    "KV bytes were not measured, so nothing is said of what a loss pays for."
 
   // MARK: - Without quality
 

@@ -45,12 +45,25 @@ struct PoolAnswer {
       ? "at no more than a quarter of \(reference) (\(share))"
       : "at \(share) of \(reference), the least that was measured,"
     let rivals = contenders.dropFirst()
-    let lead =
+    let rest =
       rivals.isEmpty
       ? "; nothing else was measured there"
       : rivals.first.map { "; \(lead(of: best.point, over: $0.point))" } ?? ""
     return "\(within) \"\(best.point.label)\" \(rivals.isEmpty ? "loses" : "loses least:") "
-      + best.difference.loss(pool) + lead
+      + best.difference.lossWords + rest
+  }
+
+  /// The same where bytes were not measured.
+  var leastOfAll: String? {
+    guard points.isEmpty, let full = pool.full else { return nil }
+    let found = pool.labels.compactMap { label in
+      let isOracle = pool.cells(of: label)?.first?.cell.strategyRole == .oracle
+      return label == full || isOracle
+        ? nil : pool.difference(from: full, to: label).map { (label: label, difference: $0) }
+    }
+    return found.min { $0.difference.loss < $1.difference.loss }.map { best in
+      "of \(found.count) strategies \"\(best.label)\" loses least: \(best.difference.lossWords)"
+    }
   }
 
   /// Whether the second place is beyond chance.
@@ -91,7 +104,7 @@ struct PoolAnswer {
       let (cache, own) = winners.max(by: { ($0.1.count, $1.0.bytes) < ($1.1.count, $0.0.bytes) })
     else { return nil }
     let share = cache.share.map { " (\(NumberFormat.fixed(3).text($0)))" } ?? ""
-    let loss = cache.toFull?.loss(pool) ?? ""
+    let loss = cache.toFull?.lossWords ?? ""
     guard !own.isEmpty else {
       return "no plain quantised cache dominates any of \(methods.count) methods; \(beatenCaches)"
     }
@@ -124,7 +137,7 @@ struct PoolAnswer {
       return "every format loses something beyond chance"
     }
     return "the smallest cache whose loss is not told apart from none is \"\(harmless.label)\" "
-      + "(\(NumberFormat.fixed(3).text(share))): \(difference.loss(pool))"
+      + "(\(NumberFormat.fixed(3).text(share))): \(difference.lossWords)"
   }
 
   // MARK: - Where it fails
@@ -137,7 +150,7 @@ struct PoolAnswer {
         "there is one \(what) only, \(pool.names[0]): what \"\(best.label)\" does on others is not known"
     }
     guard let worst = pool.worst(best.label) else { return nil }
-    return "\"\(best.label)\" loses most on \(worst.name): \(worst.difference.loss(pool))"
+    return "\"\(best.label)\" loses most on \(worst.name): \(worst.difference.lossWords)"
   }
 }
 
@@ -167,7 +180,7 @@ extension PairedDifference {
   }
 
   /// The same against full, with how many texts, windows or prompts agree, and said where it is no loss.
-  func loss(_ pool: Pool) -> String {
+  var lossWords: String {
     let agreeing = mean < 0 ? down : up
     if figure == .score {
       let three = NumberFormat.fixed(3)
@@ -175,7 +188,7 @@ extension PairedDifference {
         + clusters + (isKnown && verdict == 0 ? ", not told apart" : "")
     }
     return evidence + (interval == nil ? "" : " over \(clusters)")
-      + (verdict == 0 && isKnown ? ", which holds 0" : "")
+      + (interval?.contains(0) == true ? ", which holds 0" : "")
       + (clusterCount > 1 ? ", \(mean < 0 ? "below" : "above") full on \(agreeing) of them" : "")
   }
 }

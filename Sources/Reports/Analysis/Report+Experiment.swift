@@ -11,14 +11,14 @@ extension Report {
     let sections =
       ([
         analysis.mainSection, analysis.flagSection, analysis.primarySection,
-        analysis.paretoSection(points),
+        analysis.paretoSection(points), analysis.tradeOffSection(frontiers),
       ] + analysis.equalBudgetSections + [
-        analysis.pooledSection, analysis.qualitySection, analysis.lengthSection,
-        analysis.questionSection,
-        analysis.approximationSection, analysis.headSection, analysis.timeSection,
-        analysis.memorySection, analysis.growthSection,
-        analysis.tradeOffSection(frontiers),
-        analysis.calibrationSection, analysis.failureSection,
+        analysis.pooledSection.showing(analysis.textFigure(points, styles).map { [$0] } ?? []),
+        analysis.qualitySection, analysis.lengthSection, analysis.questionSection,
+        analysis.depthSection(styles), analysis.approximationSection,
+        analysis.headSection.showing(analysis.headFigures(styles)),
+        analysis.timeSection.showing(analysis.stageFigures(styles)), analysis.memorySection,
+        analysis.growthSection(styles), analysis.calibrationSection, analysis.failureSection,
       ]).filter { !$0.isEmpty }
     self.init(
       title: results.experiment.name, question: results.experiment.question,

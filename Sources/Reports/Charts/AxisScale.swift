@@ -14,7 +14,9 @@ struct AxisScale {
       switch self {
       case .linear: return value
       case .logarithmic: return value > 0 ? log(value) : nil
-      case .signedLogarithmic(let bound): return asinh(value / bound)
+      case .signedLogarithmic(let bound):
+        let scaled = value / bound
+        return scaled.isFinite ? asinh(scaled) : nil
       }
     }
 
@@ -103,11 +105,16 @@ struct AxisScale {
 
   /// 0 and, going outwards on both sides, powers of ten, then what has room of 2 and 5 times them.
   private static func signed(_ bound: Double, _ low: Double, _ high: Double) -> [Double] {
-    let most = bound * sinh(max(abs(low), abs(high)))
-    let powers = (Int(floor(log10(bound))) - 1...Int(ceil(log10(most)))).map { pow(10, Double($0)) }
+    // Beyond 700 there is no number.
+    func value(_ place: Double) -> Double { bound * sinh(max(-700, min(700, place))) }
+    let most = max(abs(value(low)), abs(value(high)))
+    let least = min(most, bound)
+    let powers = (Int(floor(log10(least))) - 1...Int(ceil(log10(most)))).map {
+      pow(10, Double($0))
+    }
     var kept: [Double] = []
-    for value in [0] + powers.reversed() + powers.reversed().flatMap({ [5 * $0, 2 * $0] }) {
-      for tick in value == 0 ? [0] : [value, -value] {
+    for size in [0] + powers.reversed() + powers.reversed().flatMap({ [5 * $0, 2 * $0] }) {
+      for tick in size == 0 ? [0] : [size, -size] {
         let place = asinh(tick / bound)
         let isFree = kept.allSatisfy {
           abs(asinh($0 / bound) - place) >= leastGap * (high - low)
@@ -115,6 +122,6 @@ struct AxisScale {
         if isFree, low...high ~= place { kept.append(tick) }
       }
     }
-    return kept.sorted()
+    return kept.count > 1 ? kept.sorted() : linear(value(low), value(high))
   }
 }

@@ -1,7 +1,7 @@
 extension TradeOffChart {
   private var columns: Int { panels.count > 1 ? 2 : 1 }
   private var rows: Int { max(1, (panels.count + columns - 1) / columns) }
-  private static let rowHeight = 356.0
+  private static let rowHeight = 376.0
 
   public var size: ChartSize { ChartSize(width: 940, height: Double(rows) * Self.rowHeight) }
 
@@ -21,7 +21,7 @@ extension TradeOffChart {
     let points = panel.points
     let area = PlotArea(
       box: Box(
-        left: box.left + 72, top: box.top + 28, right: box.right - 18, bottom: box.bottom - 48),
+        left: box.left + 84, top: box.top + 28, right: box.right - 18, bottom: box.bottom - 66),
       x: AxisScale(
         price.kind, values: points.map(\.price), intervals: points.compactMap(\.priceInterval),
         ticks: price.ticks),
@@ -32,23 +32,21 @@ extension TradeOffChart {
     canvas.text(
       TextSize.shortened(panel.title, size: 12, within: plot.width), plot.left, box.top + 16,
       "ink strong")
-    area.drawGrid(on: &canvas, xText: Self.text(price), yText: Self.text(loss))
-    canvas.text(
-      TextSize.shortened(price.label, size: 11, within: box.width - 8), plot.middle,
-      plot.bottom + 36,
-      "small ink", anchor: .middle, size: 11)
+    area.drawGrid(on: &canvas, xText: price.text, yText: loss.text)
+    for (number, line) in TextSize.lines(price.label, size: 11, within: box.width - 24).enumerated()
+    {
+      canvas.text(
+        line, box.middle, plot.bottom + 36 + 15 * Double(number), "small ink", anchor: .middle,
+        size: 11)
+    }
     canvas.sideText(
-      TextSize.shortened(loss.label, size: 12, within: box.height - 8), box.left + 16, plot.centre)
+      TextSize.shortened(loss.label, size: 12, within: plot.height), box.left + 16, plot.centre)
     drawFrontier(panel, area, on: &canvas)
     drawSeries(panel, area, on: &canvas)
     for point in points.sorted(by: { $0.isDominated && !$1.isDominated }) {
       draw(point, area, on: &canvas)
     }
     drawNames(panel, area, on: &canvas)
-  }
-
-  private static func text(_ axis: Axis) -> (Double) -> String {
-    { axis.isShare ? AxisScale.text(100 * $0) + " %" : AxisScale.text($0) }
   }
 
   /// A stair: between two points the price of the right one buys the loss of the left one only.

@@ -1,16 +1,6 @@
 /// Quality against a price, a panel for each model and length: what is paid for less of it. Points with their intervals,
 /// and the frontier: the least loss at no more than a price.
 public struct TradeOffChart: Chart {
-  struct Axis: Sendable, Hashable {
-    /// What it shows, with unit and direction.
-    var label: String
-    var kind: AxisScale.Kind
-    /// Places for ticks, if the usual ones won't do.
-    var ticks: [Double]?
-    /// Numbers as percent.
-    var isShare = false
-  }
-
   struct Point: Sendable, Hashable {
     /// The strategy, as everywhere else.
     var label: String
@@ -36,12 +26,12 @@ public struct TradeOffChart: Chart {
 
   public var title: String
   public var caption: String
-  var price: Axis
-  var loss: Axis
+  var price: ValueAxis
+  var loss: ValueAxis
   var panels: [Panel]
 
   /// Points that an axis cannot show (not finite, or no positive price) are left out, and panels without two of them.
-  init(title: String, caption: String, price: Axis, loss: Axis, panels: [Panel]) {
+  init(title: String, caption: String, price: ValueAxis, loss: ValueAxis, panels: [Panel]) {
     self.title = title
     self.caption = caption
     self.price = price

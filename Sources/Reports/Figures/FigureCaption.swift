@@ -7,10 +7,9 @@ extension ExperimentAnalysis {
     let models = pools.compactMap { pool in pool.full.flatMap { pool.cells(of: $0)?.first } }
       .map(modelWords).uniqued
     let texts = pools.map { pool in
-      let count = pool.names.count
       let noun = pool.isScored ? "task" : "text"
-      return pool.isPool
-        ? "\(pool.key.kind), \(count) \(noun)s: \(pool.names.joined(separator: ", "))" : pool.title
+      return "\(pool.key.kind), \(pool.names.count) \(noun)\(pool.isPool ? "s" : ""): "
+        + pool.names.joined(separator: ", ")
     }.uniqued
     return (models + texts).joined(separator: "; ") + "."
   }

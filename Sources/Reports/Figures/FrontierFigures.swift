@@ -70,24 +70,25 @@ struct FrontierFigures {
     let losses = panels.flatMap(\.points).map(\.loss)
     let isScored = pools.first?.isScored ?? false
     let differences = shown.flatMap(\.1).compactMap(\.toFull)
+    let loss = Self.lossAxis(losses, isScored: isScored)
     let chart = TradeOffChart(
       title: price.title,
       caption: [
-        analysis.caption(pools), analysis.intervalWords(differences),
+        analysis.caption(pools), analysis.intervalWords(differences) + loss.note,
         "Dashed: the least loss for a price. Grey: dominated, something else costs no more and loses less beyond chance.",
       ].joined(separator: " "),
-      price: axis(price, pools), loss: Self.lossAxis(losses, isScored: isScored), panels: panels)
+      price: axis(price, pools), loss: loss, panels: panels)
     return chart.panels.isEmpty ? nil : chart
   }
 
-  private func axis(_ price: Price, _ pools: [Pool]) -> TradeOffChart.Axis {
+  private func axis(_ price: Price, _ pools: [Pool]) -> ValueAxis {
     switch price {
     case .bytes:
       let words = pools.compactMap(\.byteShare?.words).uniqued.joined(separator: " or ")
       let reference = pools.map(\.byteReference).uniqued.joined(separator: " or ")
       return .init(
         label: "\(words), % of \(reference), log scale (← better)", kind: .logarithmic,
-        ticks: (-8...4).map { sign in sign < 0 ? 1 / Double(1 << -sign) : Double(1 << sign) },
+        ticks: (-8...4).map { Double(sign: .plus, exponent: $0, significand: 1) },
         isShare: true)
     case .nextToken:
       return .init(
@@ -99,17 +100,13 @@ struct FrontierFigures {
   }
 
   /// Where most losses are far smaller than the largest, a logarithmic scale on both sides of 0.
-  static func lossAxis(_ losses: [Double], isScored: Bool) -> TradeOffChart.Axis {
+  static func lossAxis(_ losses: [Double], isScored: Bool) -> ValueAxis {
     let sizes = losses.map(abs).filter { $0 > 0 }
     let most = sizes.max() ?? 1
     let isUneven = (sizes.quantile(0.5) ?? most) < most / 8
-    let unit = isScored ? "score lost against full" : "loss against full, nats a token"
-    let bound = most / 100
-    return .init(
-      label: unit
-        + (isUneven ? ", log scale beyond ±\(NumberFormat.significant.text(bound))" : "")
-        + " (↓ better)",
-      kind: isUneven ? .signedLogarithmic(linearBelow: bound) : .linear)
+    return ValueAxis(
+      label: (isScored ? "score lost" : "loss, nats a token") + " (↓ better)",
+      kind: isUneven ? .signedLogarithmic(linearBelow: most / 100) : .linear)
   }
 
   private func point(_ point: ParetoPoint, _ price: Price) -> TradeOffChart.Point? {
@@ -121,14 +118,12 @@ struct FrontierFigures {
     guard let value = price == .bytes ? point.share : time, point.isFull || point.toFull != nil
     else { return nil }
     let difference = point.toFull
-    let interval = difference?.interval
     return TradeOffChart.Point(
       label: point.label, name: point.row.seriesName, style: styles.style(of: point.row),
       price: value, loss: difference?.loss ?? 0,
       priceInterval: point.isFull ? nil : ratio?.interval,
-      lossInterval: interval.map {
-        difference?.figure == .score ? Interval(low: -$0.high, high: -$0.low) : $0
-      }, isDominated: !point.dominators.isEmpty, isReference: point.isFull,
+      lossInterval: difference?.lossInterval, isDominated: !point.dominators.isEmpty,
+      isReference: point.isFull,
       hover: hover(point, price, ratio))
   }
 
@@ -141,7 +136,7 @@ struct FrontierFigures {
     if let ratio, !point.isFull, price != .bytes {
       parts.append("time \(ReportCell.median(ratio, .fixed(3)).plainText) of full's")
     }
-    parts.append(point.toFull.map { $0.loss(point.pool) } ?? "what others are compared with")
+    parts.append(point.toFull.map { $0.lossWords } ?? "what others are compared with")
     let dominators = point.dominators.map(\.text).joined(separator: ", ")
     return "\(point.label): \(parts.joined(separator: ", "))"
       + (dominators.isEmpty ? "" : "; dominated by \(dominators)")

@@ -34,6 +34,12 @@ public struct ReportSection: Sendable {
   /// A list behind the tables: flags, notes.
   public var items: [String] = []
 
+  func showing(_ figures: [ReportFigure]) -> ReportSection {
+    var section = self
+    section.figures += figures
+    return section
+  }
+
   /// True where there is nothing to show; a text alone explains nothing.
   var isEmpty: Bool { items.isEmpty && figures.isEmpty && tables.allSatisfy(\.rows.isEmpty) }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import ModelLibrary
 import Records
 import Reports
 import ResultStore
@@ -56,8 +57,11 @@ struct ReportCommand: ParsableCommand {
       throw Failure(
         .database, "\(database.path) holds no experiment; run one: tca-lab run SPEC")
     }
+    let weights = Dictionary(
+      try ModelCatalogue.builtIn().models.map { ($0.sha256, $0.file) },
+      uniquingKeysWith: { first, _ in first })
     for (index, name) in wanted.enumerated() {
-      let report = Report(of: try store.results(of: name))
+      let report = Report(of: try store.results(of: name), weights: weights)
       let files = formats.flatMap { $0.files(of: report) }
       if output == "-" {
         guard let file = files.first else {
