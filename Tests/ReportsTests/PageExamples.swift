@@ -27,31 +27,53 @@ extension ExampleResults {
     return results
   }
 
-  /// Two lengths, two tasks, and so many variants of each strategy but full, all timed.
-  static func experiment(variants: Int) -> ExperimentResults {
-    var results = experiment()
-    results.rows = results.rows.flatMap { row -> [ComparisonRow] in
-      row.isFull ? [row] : (0..<variants).map { variant(of: row, number: $0) }
-    }
-    for index in results.timingGroups.indices {
-      let samples = results.timingGroups[index].group.samples
-      results.timingGroups[index].group.samples = samples.flatMap { sample in
-        sample.identity.hasSuffix("-full")
-          ? [sample]
-          : (0..<variants).map { number in
-            var sample = sample
-            sample.identity += " variant=\(number)"
-            sample.timeToFirstToken *= 1 + Double(number) / 100
-            return sample
-          }
+  /// As large as the largest that is shipped: four lengths, four texts and a task of prompts, 31 strategies.
+  static var largeExperiment: ExperimentResults {
+    let base = experiment(contexts: [512, 1024, 2048, 4096])
+    var results = base
+    results.rows = []
+    results.timingGroups = []
+    for text in ["kjv", "code", "jargon", "northangerabbey", ""] {
+      let rows = base.rows.filter { ($0.planned.cell.task == "passkey") == text.isEmpty }
+      results.rows += rows.flatMap { row in
+        row.isFull ? [row] : (0..<10).map { variant(of: row, number: $0) }
+      }.map { row in
+        var row = row
+        row.planned.cell.identity = text + row.planned.cell.identity
+        row.planned.fullIdentity = text + row.planned.fullIdentity
+        if !text.isEmpty, case .object(var parameters) = row.planned.cell.taskParameters {
+          parameters["corpus"] = .string("corpora/\(text).txt")
+          row.planned.cell.taskParameters = .object(parameters)
+        }
+        return row
+      }
+      let cells = Set(rows.map(\.planned.cell.identity))
+      results.timingGroups += base.timingGroups.filter { stored in
+        stored.group.samples.contains { cells.contains($0.identity) }
+      }.enumerated().map { index, stored in
+        var stored = stored
+        stored.id = Int64(100 * results.timingGroups.count + index + 1)
+        stored.group.samples = stored.group.samples.flatMap { samples(like: $0, of: text) }
+        stored.group.controls = stored.group.controls.flatMap { samples(like: $0, of: text) }
+        return stored
       }
     }
     return results
   }
 
+  private static func samples(like sample: TimingSample, of text: String) -> [TimingSample] {
+    let isFull = sample.identity.hasSuffix("-full")
+    return (0..<(isFull ? 1 : 10)).map { number in
+      var sample = sample
+      sample.identity = text + sample.identity + (isFull ? "" : " variant=\(number)")
+      sample.timeToFirstToken *= 1 + Double(number) / 100
+      return sample
+    }
+  }
+
   private static func variant(of row: ComparisonRow, number: Int) -> ComparisonRow {
     var row = row
-    let growth = 1 + Double(number * 7 % 50) / 100
+    let growth = 1 + Double(number * 7 % 10) / 10
     row.planned.label += " variant=\(number)"
     row.planned.cell.identity += " variant=\(number)"
     row.planned.cell.strategyParameters = ["variant": .integer(number)]

@@ -54,7 +54,7 @@ struct PageTableTests {
     let expected = """
       <table class="data w1 w3">
       <caption>model <b>m</b> · context <b>2,048</b></caption>
-      <thead><tr><th scope="col" class="who">strategy<th scope="col">er ror <small>nats</small> <abbr title="lower is better">↓</abbr><th scope="col">than</thead>
+      <thead><tr><th scope="col" class="who">strategy<th scope="col">er ror <small>nats</small>&nbsp;<abbr title="lower is better">↓</abbr><th scope="col">than</thead>
       <tbody>
       <tr><td data-strategy="full">full<td>–<td data-strategy="full">full
       <tr><td data-strategy="a &amp; b">a &amp; b †<td>+0.60 <i>[+0.50, +0.70]</i><td data-strategy="full">full

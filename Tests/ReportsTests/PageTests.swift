@@ -70,7 +70,7 @@ struct PageTests {
 
   @Test("With 600 rows it weighs less than 1.5 MB, and names what it has no room for")
   func size() {
-    let results = ExampleResults.experiment(variants: 50)
+    let results = ExampleResults.largeExperiment
     #expect(results.rows.count >= 600)
     let report = Report(of: results)
     let text = HTMLRenderer().files(of: report)[0].text
@@ -111,7 +111,7 @@ struct PageTests {
   func examples() throws {
     let folder = URL(fileURLWithPath: try #require(Self.folder))
     let hostile = Report(of: ExampleResults.experiment(naming: ExampleResults.hostileName))
-    let large = Report(of: ExampleResults.experiment(variants: 50))
+    let large = Report(of: ExampleResults.largeExperiment)
     var files = [
       ReportFile(name: "hostile.html", text: HTMLRenderer().files(of: hostile)[0].text),
       ReportFile(name: "large.html", text: HTMLRenderer().files(of: large)[0].text),

@@ -56,7 +56,7 @@ struct HTMLTableWriter {
     if !column.unit.isEmpty { text += " <small>\(XMLText.escaped(column.unit))</small>" }
     if column.polarity != .neither {
       let meaning = "\(column.polarity.rawValue) is better"
-      text += " <abbr title=\"\(meaning)\">\(column.polarity.arrow)</abbr>"
+      text += "&nbsp;<abbr title=\"\(meaning)\">\(column.polarity.arrow)</abbr>"
     }
     return text
   }

@@ -22,6 +22,7 @@ struct PageContent {
   let spec: String
   let commands: String
   let legend: [String]
+  let hasData: Bool
   let included: [PageData.File]
   let excluded: [PageData.Rest]
 
@@ -70,6 +71,7 @@ struct PageContent {
     legend = report.legend
     let size = sections.reduce(spec.utf8.count) { $0 + $1.size }
     let data = PageData(report, room: PageData.pageBytes - size)
+    hasData = !report.data.isEmpty
     included = data.included
     excluded = data.excluded
   }

@@ -229,5 +229,10 @@
     });
   });
 
+  // Places that are gone to stand below the bar, however tall it is.
+  new ResizeObserver((entries) => {
+    document.documentElement.style.scrollPaddingTop = `${entries[0].target.offsetHeight + 8}px`;
+  }).observe(document.querySelector(".bar"));
+
   follow();
 })();
