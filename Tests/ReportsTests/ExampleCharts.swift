@@ -95,7 +95,9 @@ enum ExampleCharts {
           label: "\(name) \(panel)",
           values: (0..<32).map { layer in
             (0..<32).map { head in
-              head == 3 ? nil : Double((layer * 31 + head * 17 + panel * 5) % 97) / 97
+              let step: Int = layer * 31 + head * 17 + panel * 5
+              let value: Double? = head == 3 ? nil : Double(step % 97) / 97
+              return value
             }
           })
       })

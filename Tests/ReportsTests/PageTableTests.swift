@@ -56,12 +56,23 @@ struct PageTableTests {
       <caption>model <b>m</b> · context <b>2,048</b></caption>
       <thead><tr><th scope="col" class="who">strategy<th scope="col">er ror <small>nats</small>&nbsp;<abbr title="lower is better">↓</abbr><th scope="col">than</thead>
       <tbody>
-      <tr><td data-strategy="full">full<td>–<td data-strategy="full">full
-      <tr><td data-strategy="a &amp; b">a &amp; b †<td>+0.60 <i>[+0.50, +0.70]</i><td data-strategy="full">full
-      <tr><td data-strategy="c">c<td><b>+0.10</b> <i>[-0.10, +0.30]</i><td data-strategy="full">full
+      <tr><td data-strategy>full<td>–<td data-strategy>full
+      <tr><td data-strategy>a &amp; b<sup>†</sup><td>+0.60 <i>[+0.50, +0.70]</i><td data-strategy>full
+      <tr><td data-strategy>c<td><b>+0.10</b> <i>[-0.10, +0.30]</i><td data-strategy>full
       </tbody></table>
       """
     #expect(HTMLTableWriter(strategies: strategies).text(of: table(rows)) == expected)
+  }
+
+  @Test("Left of the strategy, what stands above is not said again; what is empty is no repetition")
+  func repetition() {
+    let rows = ["m", "m", "", ""].map { Row(model: $0, strategy: "c") } + [Row(strategy: "full")]
+    let lines = HTMLTableWriter(strategies: strategies).text(of: table(rows)).split(separator: "\n")
+    #expect(
+      lines.filter { $0.hasPrefix("<tr>") }.map { String($0.prefix(26)) } == [
+        "<tr><td>m<td data-strategy", "<tr><td><td data-strategy>", "<tr><td><wbr><td data-stra",
+        "<tr><td><td data-strategy>", "<tr><td>m<td data-strategy",
+      ])
   }
 
   @Test("Best is whose interval reaches no other's, in the column's direction")

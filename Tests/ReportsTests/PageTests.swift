@@ -41,7 +41,8 @@ struct PageTests {
     #expect(hostile.contains("&lt;script&gt;alert(1)&lt;/script&gt; ]]&gt; | \u{200F}\u{202E} 😀"))
     #expect(hostile.contains("{{title}}"))
     let label = XMLText.escaped(ExampleResults.hostileName)
-    #expect(count("data-strategy=\"\(label)\"", in: hostile) > 4)
+    #expect(count("data-strategy=\"\(label)\"", in: hostile) > 4, "in figures")
+    #expect(count("<td data-strategy>\(label)", in: hostile) > 4, "in tables")
     #expect(hostile.contains("<option value=\"\(label)\">\(label)</option>"))
   }
 
@@ -76,6 +77,10 @@ struct PageTests {
     let text = HTMLRenderer().files(of: report)[0].text
     #expect(text.utf8.count < 1_500_000, "\(text.utf8.count)")
     for table in report.data { #expect(text.contains("\(table.name).csv")) }
+    let missing = report.sections.flatMap(\.figures).filter { figure in
+      !text.contains(InlineFigure.text(of: figure)) && !text.contains("\(figure.name).svg")
+    }
+    #expect(missing.isEmpty, "\(missing.map(\.name))")
   }
 
   // MARK: Data

@@ -2,7 +2,8 @@ import Records
 
 /// Tables as HTML, without the closing tags that HTML does not need: there are tens of thousands of cells.
 ///
-/// A cell that names a strategy has its label as `data-strategy`. What all rows have in common stands once, above.
+/// What all rows have in common stands once, above. Left of the strategy, an empty cell says the same as the one above it;
+/// a cell with an empty `data-strategy` names the strategy that is its text. The page's script completes both.
 struct HTMLTableWriter {
   private let strategies: Set<String>
   private let oracles: Set<String>
@@ -28,7 +29,11 @@ struct HTMLTableWriter {
     for (index, row) in table.rows.enumerated() {
       text += "<tr>"
       for column in shown {
-        text += cell(row[column], isBest: best.contains(row: index, column: column))
+        let isLikeAbove =
+          index > 0 && column < who ?? 0 && row[column] == table.rows[index - 1][column]
+        text +=
+          isLikeAbove
+          ? "<td>" : cell(row[column], isBest: best.contains(row: index, column: column))
       }
       text += "\n"
     }
@@ -62,11 +67,13 @@ struct HTMLTableWriter {
   }
 
   private func cell(_ cell: ReportCell, isBest: Bool) -> String {
-    let value = XMLText.escaped(cell.valueText)
     if case .text(let text) = cell.content {
-      return names(cell)
-        ? "<td data-strategy=\"\(XMLText.escaped(text))\">\(value)" : "<td>\(value)"
+      if text.isEmpty { return "<td><wbr>" }
+      let marks = cell.marks.map(\.symbol).joined()
+      return (names(cell) ? "<td data-strategy>" : "<td>") + XMLText.escaped(text)
+        + (marks.isEmpty ? "" : "<sup>\(marks)</sup>")
     }
+    let value = XMLText.escaped(cell.valueText)
     var text = isBest ? "<td><b>\(value)</b>" : "<td>\(value)"
     let uncertainty = cell.uncertaintyText
     if !uncertainty.isEmpty { text += " <i>\(uncertainty)</i>" }

@@ -6,7 +6,7 @@ import Records
 /// A field that the innermost value lacks is looked for in those around it, so no name stands in two of them.
 struct PageContent {
   let policy = PageTemplate.policy
-  let style = PageTemplate.style
+  let style = PageTemplate.style + ChartTheme.automatic.styleSheet
   let script = PageTemplate.script
   let title: String
   let question: String?
@@ -42,6 +42,10 @@ struct PageContent {
     let labels: [String]
   }
 
+  /// What figures may fill a page up to, and then files of data: less than 1.5 MB with what stands around them.
+  static let bytesWithFigures = 1_000_000
+  static let bytesWithData = 1_300_000
+
   init(_ report: Report) {
     title = report.title
     question = report.question.isEmpty ? nil : report.question
@@ -49,9 +53,14 @@ struct PageContent {
     let writer = HTMLTableWriter(strategies: report.strategies)
     frontier = report.frontier.map(InlineFigure.text)
     overview = report.overview.map { PageSection($0, address: "overview", writer) }
-    sections = report.sections.enumerated().map {
+    var parts = report.sections.enumerated().map {
       PageSection($0.element, address: "section-\($0.offset + 1)", writer)
     }
+    var size = parts.reduce(report.recipe?.spec.utf8.count ?? 0) { $0 + $1.size }
+    for (index, section) in report.sections.enumerated() {
+      size += parts[index].add(section.figures, room: Self.bytesWithFigures - size)
+    }
+    sections = parts
     // Flags are the section that is a list and nothing else.
     warnings = report.sections.firstIndex {
       $0.tables.isEmpty && $0.figures.isEmpty && !$0.items.isEmpty
@@ -69,8 +78,7 @@ struct PageContent {
     spec = report.recipe?.spec ?? ""
     commands = report.recipe?.commands.joined(separator: "\n") ?? ""
     legend = report.legend
-    let size = sections.reduce(spec.utf8.count) { $0 + $1.size }
-    let data = PageData(report, room: PageData.pageBytes - size)
+    let data = PageData(report, room: Self.bytesWithData - size)
     hasData = !report.data.isEmpty
     included = data.included
     excluded = data.excluded
@@ -92,7 +100,9 @@ struct PageSection {
   let heading: String
   let paragraphs: [String]
   let tables: [String]
-  let figures: [String]
+  private(set) var figures: [String] = []
+  /// The files of figures that there was no room for.
+  private(set) var otherFigures: [String] = []
   let items: [String]
 
   init(_ section: ReportSection, address: String, _ writer: HTMLTableWriter) {
@@ -100,19 +110,39 @@ struct PageSection {
     heading = section.title
     paragraphs = section.text
     tables = section.tables.filter { !$0.rows.isEmpty }.map(writer.text)
-    figures = section.figures.map(InlineFigure.text)
     items = section.items
   }
 
   /// In bytes, of what takes much.
   var size: Int { (tables + figures + items + paragraphs).reduce(0) { $0 + $1.utf8.count } }
+
+  /// As many figures as there is room for; gives the bytes that they take.
+  mutating func add(_ shown: [ReportFigure], room: Int) -> Int {
+    var taken = 0
+    for figure in shown {
+      let text = InlineFigure.text(of: figure)
+      if taken + text.utf8.count <= room {
+        taken += text.utf8.count
+        figures.append(text)
+      } else {
+        otherFigures.append(SVGRenderer.fileName(of: figure))
+      }
+    }
+    return taken
+  }
 }
 
 /// A figure as part of a page.
 enum InlineFigure {
-  /// The SVG text without the address of its name space, which HTML knows.
+  /// The SVG text without the address of its name space, which HTML knows, and without the style sheet, which the page has.
   static func text(of figure: ReportFigure) -> String {
-    SVGCanvas.text(of: figure.chart)
-      .replacingOccurrences(of: " xmlns=\"http://www.w3.org/2000/svg\"", with: "")
+    var text = SVGCanvas.text(of: figure.chart)
+    for (start, end) in [(" xmlns=\"", "\""), ("<style>", "</style>")] {
+      guard let first = text.range(of: start),
+        let last = text[first.upperBound...].range(of: end)
+      else { continue }
+      text.removeSubrange(first.lowerBound..<last.upperBound)
+    }
+    return text
   }
 }

@@ -2,9 +2,6 @@ import JSON
 
 /// The report's CSV files inside a page, as many as there is room for.
 struct PageData {
-  /// What a page may weigh: a little less than 1.5 MB.
-  static let pageBytes = 1_400_000
-
   struct File {
     let fileName: String
     let fileSize: String

@@ -77,7 +77,25 @@
     table.parentNode.before(line);
   }
 
+  /** What the text of the page leaves out: cells that say the same as the one above, and the names of strategies. */
+  function complete(table) {
+    const who = table.querySelector("th.who");
+    const places = who ? who.cellIndex : 0;
+    let above = null;
+    Array.from(table.tBodies[0].rows).forEach((row) => {
+      const cells = Array.from(row.cells);
+      if (above) {
+        cells.slice(0, places).filter((cell) => !cell.firstChild).forEach((cell) => {
+          cell.textContent = above[cell.cellIndex].textContent;
+        });
+      }
+      above = cells;
+    });
+    all("td[data-strategy='']", table).forEach((cell) => { cell.dataset.strategy = cell.firstChild.data; });
+  }
+
   all("table.data").forEach((table) => {
+    complete(table);
     makeSortable(table);
     makeFilterable(table);
   });
