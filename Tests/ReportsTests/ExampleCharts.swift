@@ -90,16 +90,13 @@ enum ExampleCharts {
   static func heads(named name: String) -> HeatmapChart {
     HeatmapChart(
       title: "Which heads of \(name) err?", caption: words, figure: "output error (↓ better)",
-      panels: (0..<6).map { panel in
-        HeatmapChart.Panel(
-          label: "\(name) \(panel)",
-          values: (0..<32).map { layer in
-            (0..<32).map { head in
-              let step: Int = layer * 31 + head * 17 + panel * 5
-              let value: Double? = head == 3 ? nil : Double(step % 97) / 97
-              return value
-            }
-          })
+      panels: (0..<6).map { panel -> HeatmapChart.Panel in
+        let values = (0..<32).map { layer -> [Double?] in
+          (0..<32).map { head -> Double? in
+            head == 3 ? nil : Double((layer * 31 + head * 17 + panel * 5) % 97) / 97
+          }
+        }
+        return HeatmapChart.Panel(label: "\(name) \(panel)", values: values)
       })
   }
 
@@ -122,15 +119,13 @@ enum ExampleCharts {
     DepthChart(
       title: "Is the needle of \(name) found?", caption: words,
       depths: ["0 %", "25 %", "50 %", "75 %", "100 %"], lengths: [512, 2048, 8192, 131_072, 1000],
-      panels: (0..<5).map { panel in
-        DepthChart.Panel(
-          label: "\(name) \(panel)",
-          cells: (0..<5).map { row in
-            (0..<5).map { column in
-              row == column
-                ? nil : .init(score: Double(row) / 4, count: 100, interval: nil)
-            }
-          })
+      panels: (0..<5).map { panel -> DepthChart.Panel in
+        let cells = (0..<5).map { row -> [DepthChart.Cell?] in
+          (0..<5).map { column -> DepthChart.Cell? in
+            row == column ? nil : .init(score: Double(row) / 4, count: 100, interval: nil)
+          }
+        }
+        return DepthChart.Panel(label: "\(name) \(panel)", cells: cells)
       })
   }
 

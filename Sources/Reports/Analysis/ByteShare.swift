@@ -18,11 +18,21 @@ enum ByteShare: CaseIterable {
 
   func value(_ row: AnalysedRow) -> Double? { row.row[column] }
 
-  /// `mean KV bytes over decode steps`
+  /// For an axis.
   var words: String {
     switch self {
-    case .meanLogical, .meanResident: "mean KV bytes over decode steps"
+    case .meanLogical, .meanResident: "mean KV bytes"
     case .afterPrompt: "KV bytes after the prompt"
+    }
+  }
+
+  /// A sentence for where there is room.
+  var explanation: String {
+    switch self {
+    case .meanLogical:
+      "KV bytes: what the tokens held need, mean over decode steps, in layers without a window of their own."
+    case .meanResident: "KV bytes: allocated, mean over decode steps."
+    case .afterPrompt: "KV bytes: allocated after the prompt."
     }
   }
 }

@@ -21,15 +21,19 @@ extension ExperimentAnalysis {
       + pools.flatMap { Self.columns($0, prefix: pools.count > 1 ? "\($0.key.model)\n" : "") }
     let places = pools.map { PoolAnswer(pool: $0, points: []).place }.joined(separator: ", ")
     let left = all.count - lines.count
+    var text =
+      "\(pools[0].title); \(places). \(pools[0].byteShare?.explanation ?? "") They are a ratio to "
+      + "\(pools[0].byteReference). "
+    text +=
+      pools[0].isScored
+      ? "Score: difference to full, with how likely one as large is by chance."
+      : "Loss: difference to full in nats a token, with its 95 % interval where there is one."
+    if left > 0 {
+      text +=
+        " \(left) strategies that are dominated or lose more are left out here and stand below."
+    }
     return ReportSection(
-      title: "At a glance",
-      text: [
-        "\(pools[0].title); \(places). KV bytes: \(pools[0].byteShare?.words ?? "KV bytes"), as a ratio to \(pools[0].byteReference). "
-          + "Loss: difference to full in \(pools[0].isScored ? "score" : "nats a token"), with its 95 % interval"
-          + (pools[0].isScored ? " or the probability of chance" : "") + ". "
-          + (left > 0
-            ? "\(left) dominated strategies that lose more are left out here and stand below." : "")
-      ], tables: [ReportTable(lines, columns)])
+      title: "At a glance", text: [text], tables: [ReportTable(lines, columns)])
   }
 
   private static func columns(_ pool: Pool, prefix: String) -> [ColumnRule<OverviewLine>] {

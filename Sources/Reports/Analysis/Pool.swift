@@ -46,7 +46,8 @@ struct Pool: Sendable {
     let groups = rows.grouped(\.label)
     self.tasks = tasks
     let words = tasks.map { task in
-      Self.words(rows.first { $0.row.planned.fullIdentity == task })
+      let row = rows.first { $0.row.planned.fullIdentity == task }
+      return tasks.count == 1 ? [Self.text(of: row)] : Self.words(row?.task ?? task)
     }
     // Of texts that differ in more the text alone, where that tells them apart.
     let first = words.map { $0[0] }
@@ -62,15 +63,18 @@ struct Pool: Sendable {
     labels = groups.map(\.key).filter { [complete] in complete[$0] != nil }
   }
 
-  /// The values of `perplexity/continuation corpus=corpora/kjv.txt joinLines=true`: `kjv` and `true`; of a task that
-  /// stands alone its text. At least one.
-  private static func words(_ row: AnalysedRow?) -> [String] {
-    guard let row else { return [""] }
-    let values = row.task.split(separator: " ").dropFirst().map { word in
+  /// The values of `perplexity/continuation corpus=corpora/kjv.txt joinLines=true`: `kjv` and `true`; at least one.
+  private static func words(_ task: String) -> [String] {
+    let values = task.split(separator: " ").dropFirst().map { word in
       fileName(word.split(separator: "=", maxSplits: 1).last ?? word)
     }
-    let text = row.cell.taskParameters["corpus"]?.stringValue.map { fileName(Substring($0)) }
-    return values.isEmpty ? [text ?? row.task] : values
+    return values.isEmpty ? [task] : values
+  }
+
+  /// What a task that stands alone is about: its text, or itself.
+  private static func text(of row: AnalysedRow?) -> String {
+    let text = row?.cell.taskParameters["corpus"]?.stringValue.map { fileName(Substring($0)) }
+    return text ?? row?.task ?? ""
   }
 
   /// Without folder and ending.

@@ -50,7 +50,8 @@ struct PoolAnswer {
       ? "; nothing else was measured there"
       : rivals.first.map { "; \(lead(of: best.point, over: $0.point))" } ?? ""
     return "\(within) \"\(best.point.label)\" \(rivals.isEmpty ? "loses" : "loses least:") "
-      + best.difference.lossWords + rest
+      + best.difference.lossWords
+      + (best.point.row.looksAhead ? "; its selection saw the tokens that are scored" : "") + rest
   }
 
   /// The same where bytes were not measured.

@@ -24,7 +24,7 @@ public enum ChartTheme: Sendable, Hashable, CaseIterable {
     (".whisker", "stroke: currentColor; stroke-width: 1.4; stroke-opacity: 0.7"),
     (".frontier", "fill: none; stroke-width: 1.4; stroke-dasharray: 5 3"),
     (".mark", "fill: currentColor; stroke-width: 1"),
-    (".hollow", "stroke: currentColor; stroke-width: 1.6"), (".cell", "fill: currentColor"),
+    (".cell", "fill: currentColor"),
     (".name", "paint-order: stroke; stroke-width: 3px; stroke-linejoin: round"),
     (".hit", "fill: none; stroke: none; pointer-events: all"),
   ])
@@ -57,7 +57,8 @@ struct Colours {
       [
         (".ground", "fill: \(ground)"), (".ink", "fill: \(ink)"), (".soft", "fill: \(soft)"),
         (".grid", "stroke: \(grid)"), (".axis", "stroke: \(soft)"), (".frontier", "stroke: \(ink)"),
-        (".mark", "stroke: \(ground)"), (".hollow", "fill: \(ground)"),
+        (".mark", "stroke: \(ground)"),
+        (".hollow", "fill: \(ground); stroke: currentColor; stroke-width: 1.6"),
         (".name", "stroke: \(ground)"), (".named", "fill: currentColor"),
         (".rest", "color: \(rest)"),
       ] + series.enumerated().map { (".c\($0.offset)", "color: \($0.element)") })

@@ -24,8 +24,8 @@ public struct DepthChart: Chart {
 
 extension DepthChart {
   private static let width = 940.0
-  private static let cellSize = (width: 56.0, height: 28.0)
-  private static let names = 52.0
+  private static let cellSize = (width: 74.0, height: 28.0)
+  private static let names = 66.0
 
   private var panelWidth: Double {
     max(200, Self.names + Self.cellSize.width * Double(lengths.count) + 24)

@@ -164,8 +164,7 @@ extension DotChart {
       let y = top + 6 + Self.slot * (Double(mark.strategy) + 0.5)
       canvas.group(strategy: strategy.label, hover: mark.hover) { canvas in
         if let interval = mark.interval {
-          area.drawLyingWhisker(
-            area.across(interval.low), area.across(interval.high), y, strategy.style, on: &canvas)
+          area.drawLyingWhisker(at: y, interval, strategy.style, on: &canvas)
         }
         canvas.mark(
           strategy.style, area.across(mark.loss), y, isHollow: mark.interval == nil)

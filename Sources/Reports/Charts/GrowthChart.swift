@@ -79,7 +79,7 @@ extension GrowthChart {
     for point in line.points {
       canvas.group(strategy: line.label, hover: point.hover) { canvas in
         if let spread = point.spread {
-          area.drawWhisker(at: point.length, spread, line.style, on: &canvas)
+          area.drawWhisker(at: area.across(point.length), spread, line.style, on: &canvas)
         }
         canvas.mark(line.style, area.across(point.length), area.up(point.value))
       }
@@ -90,19 +90,23 @@ extension GrowthChart {
   private func drawCrossovers(_ area: PlotArea, on canvas: inout SVGCanvas) {
     for (number, line) in lines.filter({ $0.crossover != nil }).prefix(6).enumerated() {
       guard let crossover = line.crossover else { continue }
-      let place = Self.plot.bottom - 9 - 11 * Double(number)
-      let tokens = NumberFormat.count
-      let words =
-        "\(line.label): ahead of full from \(tokens.text(crossover.length.rounded())) tokens on "
-        + "[\(tokens.text(crossover.interval.low.rounded())), \(tokens.text(crossover.interval.high.rounded()))]"
-      canvas.group(strategy: line.label, hover: words) { canvas in
-        area.drawLyingWhisker(
-          area.across(crossover.interval.low), area.across(crossover.interval.high), place,
-          line.style, on: &canvas)
+      let place = Self.plot.bottom - 10 - 14 * Double(number)
+      let (low, high) = (crossover.interval.low, crossover.interval.high)
+      let words = "\(Self.text(crossover.length)) [\(Self.text(low)), \(Self.text(high))]"
+      let hover = "\(line.label): ahead of full from \(words) tokens on"
+      canvas.group(strategy: line.label, hover: hover) { canvas in
+        area.drawLyingWhisker(at: place, crossover.interval, line.style, on: &canvas)
         canvas.mark(line.style, area.across(crossover.length), place)
+        let end = max(area.across(high), area.across(crossover.length) + SeriesStyle.reach)
+        let isRoom = end + 6 + TextSize.width(words, size: 11) < Self.plot.right
+        canvas.text(
+          words, isRoom ? end + 6 : area.across(low) - 8, place + 4,
+          "small name named \(line.style.name)", anchor: isRoom ? .start : .end, size: 11)
       }
     }
   }
+
+  private static func text(_ length: Double) -> String { NumberFormat.count.text(length.rounded()) }
 
   /// At the ends of the lines, pushed apart where they would overlap; without room for all, those in colour.
   private func drawNames(_ area: PlotArea, on canvas: inout SVGCanvas) {

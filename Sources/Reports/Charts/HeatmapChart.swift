@@ -27,7 +27,7 @@ extension HeatmapChart {
   private var layers: Int { panels.map(\.values.count).max() ?? 0 }
   private var heads: Int { panels.flatMap { $0.values.map(\.count) }.max() ?? 0 }
   private var columns: Int { max(1, min(Self.perRow, panels.count)) }
-  private var panelWidth: Double { (Self.width - 60) / Double(columns) }
+  private var panelWidth: Double { min(260, (Self.width - 60) / Double(columns)) }
   private var cellWidth: Double {
     min(26, (panelWidth - 34 - Self.panelGap) / Double(max(1, heads)))
   }
@@ -49,11 +49,28 @@ extension HeatmapChart {
     }
   }
 
-  /// 0.05…1: something can be seen of the least, too.
-  private func shade(_ value: Double) -> Double {
+  private static let levelCount = 32.0
+
+  /// Of a share of the scale; something can be seen of the least, too.
+  private static func shade(_ share: Double) -> Double { 0.05 + 0.95 * share }
+
+  /// The cells of a map by how dark they are, 0…``levelCount``.
+  private func levels(of panel: Panel, in map: Box) -> [Int: [Box]] {
     let range = range
-    guard range.high > range.low else { return 0.5 }
-    return 0.05 + 0.95 * (value - range.low) / (range.high - range.low)
+    let span = range.high > range.low ? range.high - range.low : 1
+    var levels: [Int: [Box]] = [:]
+    for (layer, values) in panel.values.enumerated() {
+      for (head, value) in values.enumerated() {
+        guard let value, value.isFinite else { continue }
+        let level = Int(((value - range.low) / span * Self.levelCount).rounded())
+        levels[level, default: []].append(
+          Box(
+            left: map.left + cellWidth * Double(head), top: map.top + cellHeight * Double(layer),
+            right: map.left + cellWidth * Double(head + 1),
+            bottom: map.top + cellHeight * Double(layer + 1)))
+      }
+    }
+    return levels
   }
 
   private func drawScale(on canvas: inout SVGCanvas) {
@@ -68,7 +85,7 @@ extension HeatmapChart {
       let share = (Double(step) + 0.5) / Double(steps)
       canvas.area(
         Box(left: bar + 6 * Double(step), top: 6, right: bar + 6 * Double(step + 1), bottom: 18),
-        "cell c1", opacity: 0.05 + 0.95 * share)
+        "cell c1", opacity: Self.shade(share))
     }
     canvas.text(text.text(range.high), bar + 6 * Double(steps) + 6, 16, "small soft", size: 11)
   }
@@ -79,23 +96,17 @@ extension HeatmapChart {
     let map = Box(
       left: left + 34, top: top + 24, right: left + 34 + cellWidth * Double(heads),
       bottom: top + 24 + cellHeight * Double(layers))
-    canvas.group(strategy: panel.label) { canvas in
+    let values = panel.values.joined().compactMap { $0 }
+    let text = NumberFormat.significant
+    let hover =
+      "\(panel.label): from \(text.text(values.min())) to \(text.text(values.max())), median "
+      + text.text(values.quantile(0.5))
+    canvas.group(strategy: panel.label, hover: hover) { canvas in
       canvas.text(
         TextSize.shortened(panel.label, size: 12, within: panelWidth - 34), map.left, top + 14,
         "ink strong")
-      for (layer, values) in panel.values.enumerated() {
-        for (head, value) in values.enumerated() {
-          guard let value, value.isFinite else { continue }
-          let cell = Box(
-            left: map.left + cellWidth * Double(head), top: map.top + cellHeight * Double(layer),
-            right: map.left + cellWidth * Double(head + 1),
-            bottom: map.top + cellHeight * Double(layer + 1))
-          canvas.area(
-            cell, "cell c1", opacity: shade(value),
-            hover:
-              "\(panel.label), layer \(layer), head \(head): \(NumberFormat.significant.text(value))"
-          )
-        }
+      for (level, cells) in levels(of: panel, in: map).sorted(by: { $0.key < $1.key }) {
+        canvas.areas(cells, "cell c1", opacity: Self.shade(Double(level) / Self.levelCount))
       }
     }
     for layer in [0, layers - 1] where layers > 1 || layer == 0 {

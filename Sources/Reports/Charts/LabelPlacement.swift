@@ -29,8 +29,8 @@ struct LabelPlacement {
       return area.holds(box) && !taken.contains(where: box.overlaps)
         ? (place: place, box: box, cost: avoided.count(where: box.overlaps), number: number) : nil
     }
-    // A line crossed is as bad as three places further out.
-    guard let best = free.min(by: { 3 * $0.cost + $0.number < 3 * $1.cost + $1.number }) else {
+    // A piece of a line that is crossed is as bad as six places further out.
+    guard let best = free.min(by: { 6 * $0.cost + $0.number < 6 * $1.cost + $1.number }) else {
       return nil
     }
     taken.append(best.box)

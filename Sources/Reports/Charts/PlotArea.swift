@@ -33,10 +33,10 @@ struct PlotArea {
   }
 
   /// An upright line over the interval; an arrow's head where it goes on beyond the area.
+  /// - Parameter place: on the drawing, from the left.
   func drawWhisker(
-    at value: Double, _ interval: Interval, _ style: SeriesStyle, on canvas: inout SVGCanvas
+    at place: Double, _ interval: Interval, _ style: SeriesStyle, on canvas: inout SVGCanvas
   ) {
-    let place = across(value)
     let (low, high) = (up(interval.low), up(interval.high))
     canvas.line(
       place, max(box.top, high), place, min(box.bottom, low), "whisker \(style.name)")
@@ -53,18 +53,11 @@ struct PlotArea {
   }
 
   /// The same lying down.
-  func drawWhisker(
-    _ interval: Interval, at value: Double, _ style: SeriesStyle, on canvas: inout SVGCanvas
+  /// - Parameter place: on the drawing, from the top.
+  func drawLyingWhisker(
+    at place: Double, _ interval: Interval, _ style: SeriesStyle, on canvas: inout SVGCanvas
   ) {
     let (low, high) = (across(interval.low), across(interval.high))
-    drawLyingWhisker(low, high, up(value), style, on: &canvas)
-  }
-
-  /// In places of the drawing.
-  func drawLyingWhisker(
-    _ low: Double, _ high: Double, _ place: Double, _ style: SeriesStyle,
-    on canvas: inout SVGCanvas
-  ) {
     canvas.line(
       max(box.left, low), place, min(box.right, high), place, "whisker \(style.name)")
     if low < box.left {

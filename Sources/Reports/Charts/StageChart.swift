@@ -76,6 +76,11 @@ extension StageChart {
     }
   }
 
+  /// Three digits, or all before the point.
+  static func text(_ time: Double) -> String {
+    time < 1000 ? NumberFormat.significant.text(time) : NumberFormat.count.text(time.rounded())
+  }
+
   private func draw(_ bar: Bar, top: Double, _ area: PlotArea, on canvas: inout SVGCanvas) {
     canvas.group(strategy: bar.label, hover: bar.hover) { canvas in
       canvas.text(
@@ -91,12 +96,11 @@ extension StageChart {
       }
       if let quartiles = bar.quartiles {
         area.drawLyingWhisker(
-          area.across(quartiles.low), area.across(quartiles.high), top + Self.barHeight / 2,
-          SeriesStyle(colour: 0, shape: 0), on: &canvas)
+          at: top + Self.barHeight / 2, quartiles, SeriesStyle(colour: 0, shape: 0), on: &canvas)
       }
       let end = max(start, bar.quartiles?.high ?? 0)
       canvas.text(
-        NumberFormat.significant.text(bar.total), area.across(end) + 6, top + 14, "small soft",
+        Self.text(bar.total), area.across(end) + 6, top + 14, "small soft",
         size: 11)
     }
   }

@@ -41,84 +41,131 @@ extension TradeOffChart {
     }
     canvas.sideText(
       TextSize.shortened(loss.label, size: 12, within: plot.height), box.left + 16, plot.centre)
-    drawFrontier(panel, area, on: &canvas)
-    drawSeries(panel, area, on: &canvas)
-    for point in points.sorted(by: { $0.isDominated && !$1.isDominated }) {
-      draw(point, area, on: &canvas)
+    let placed = Self.placed(points, area)
+    let stair = Self.stair(panel.frontier, area)
+    if stair.count > 1 { canvas.curve(stair, "frontier") }
+    let series = placed.groupedByNames { [$0.point.name] }.enumerated().sorted {
+      ($0.element[0].rank, $0.offset) < ($1.element[0].rank, $1.offset)
+    }.map(\.element)
+    for series in series where series.count > 1 {
+      canvas.curve(series.map { ($0.x, $0.y) }, "thin \(series[0].point.style.name)")
     }
-    drawNames(panel, area, on: &canvas)
+    for one in placed.sorted(by: { $0.point.isDominated && !$1.point.isDominated }) {
+      draw(one, area, on: &canvas)
+    }
+    drawNames(series, area, stair, on: &canvas)
   }
 
-  /// A stair: between two points the price of the right one buys the loss of the left one only.
-  private func drawFrontier(_ panel: Panel, _ area: PlotArea, on canvas: inout SVGCanvas) {
-    let corners = panel.frontier.map { (x: area.across($0.price), y: area.up($0.loss)) }
-    guard let last = corners.last, corners.count > 1 else { return }
+  /// A point and where its mark stands.
+  private struct Placed {
+    var point: Point
+    var x: Double
+    var y: Double
+
+    var style: SeriesStyle { point.isDominated ? point.style.grey : point.style }
+
+    /// In which order names get their places.
+    var rank: Int { point.style.colour ?? .max }
+  }
+
+  /// By rising price; those of one price side by side, so that whiskers do not cover each other.
+  private static func placed(_ points: [Point], _ area: PlotArea) -> [Placed] {
+    let sorted = points.map {
+      Placed(point: $0, x: area.across($0.price), y: area.up($0.loss))
+    }.sorted { ($0.x, $0.y) < ($1.x, $1.y) }
+    var groups: [[Placed]] = []
+    for one in sorted {
+      if let first = groups.last?.first, one.x - first.x < 5 {
+        groups[groups.count - 1].append(one)
+      } else {
+        groups.append([one])
+      }
+    }
+    return groups.flatMap { group -> [Placed] in
+      let step = group.count > 1 ? min(7, 24 / Double(group.count - 1)) : 0
+      let middle = group.reduce(0) { $0 + $1.x } / Double(group.count)
+      return group.enumerated().map { place, one in
+        var one = one
+        if group.count > 1 { one.x = middle + step * (Double(place) - Double(group.count - 1) / 2) }
+        return one
+      }
+    }
+  }
+
+  /// Between two points the price of the right one buys the loss of the left one only.
+  private static func stair(_ frontier: [Point], _ area: PlotArea) -> [(x: Double, y: Double)] {
     var stair: [(x: Double, y: Double)] = []
-    for corner in corners {
+    for point in frontier {
+      let corner = (x: area.across(point.price), y: area.up(point.loss))
       if let before = stair.last { stair.append((corner.x, before.y)) }
       stair.append(corner)
     }
-    stair.append((area.box.right, last.y))
-    canvas.curve(stair, "frontier")
+    if let last = stair.last, stair.count > 1 { stair.append((area.box.right, last.y)) }
+    return stair
   }
 
-  /// Thin lines through the points of one name, by their price.
-  private func drawSeries(_ panel: Panel, _ area: PlotArea, on canvas: inout SVGCanvas) {
-    for series in panel.points.groupedByNames({ [$0.name] }) where series.count > 1 {
-      let sorted = series.sorted { $0.price < $1.price }
-      canvas.curve(
-        sorted.map { (area.across($0.price), area.up($0.loss)) }, "thin \(series[0].style.name)")
-    }
-  }
-
-  private func draw(_ point: Point, _ area: PlotArea, on canvas: inout SVGCanvas) {
-    let style = point.isDominated ? point.style.grey : point.style
+  private func draw(_ placed: Placed, _ area: PlotArea, on canvas: inout SVGCanvas) {
+    let point = placed.point
     canvas.group(strategy: point.label, hover: point.hover) { canvas in
       if let interval = point.lossInterval {
-        area.drawWhisker(at: point.price, interval, style, on: &canvas)
+        area.drawWhisker(at: placed.x, interval, placed.style, on: &canvas)
       }
       if let interval = point.priceInterval {
-        area.drawWhisker(interval, at: point.loss, style, on: &canvas)
+        area.drawLyingWhisker(at: placed.y, interval, placed.style, on: &canvas)
       }
       canvas.mark(
-        style, area.across(point.price), area.up(point.loss),
+        placed.style, placed.x, placed.y,
         isHollow: point.lossInterval == nil && !point.isReference)
     }
   }
 
   /// Each name once, at the point of its series that has the most room; those that nothing makes needless first.
-  private func drawNames(_ panel: Panel, _ area: PlotArea, on canvas: inout SVGCanvas) {
-    let points = panel.points
-    func place(_ point: Point) -> (x: Double, y: Double) {
-      (area.across(point.price), area.up(point.loss))
-    }
-    let marks = points.map { Box(around: place($0).x, place($0).y, reach: SeriesStyle.reach) }
-    let whiskers = points.compactMap { point in
-      point.lossInterval.map {
-        Box(
-          left: place(point).x - 1, top: area.up($0.high), right: place(point).x + 1,
-          bottom: area.up($0.low))
+  private func drawNames(
+    _ series: [[Placed]], _ area: PlotArea, _ stair: [(x: Double, y: Double)],
+    on canvas: inout SVGCanvas
+  ) {
+    let placed = series.joined()
+    let whiskers = placed.compactMap { one in
+      one.point.lossInterval.map {
+        Box(left: one.x - 1, top: area.up($0.high), right: one.x + 1, bottom: area.up($0.low))
       }
     }
-    var placement = LabelPlacement(in: area.box, around: marks, avoiding: whiskers)
-    let series = points.groupedByNames { [$0.name] }
+    let zero = area.up(0)
+    let lines =
+      Self.boxes(along: [(area.box.left, zero), (area.box.right, zero)])
+      + Self.boxes(along: stair) + series.flatMap { Self.boxes(along: $0.map { ($0.x, $0.y) }) }
+    var placement = LabelPlacement(
+      in: area.box, around: placed.map { Box(around: $0.x, $0.y, reach: SeriesStyle.reach) },
+      avoiding: whiskers + lines)
     let ordered =
-      series.filter { $0.contains { !$0.isDominated } }
-      + series.filter { $0.allSatisfy(\.isDominated) }
+      series.filter { $0.contains { !$0.point.isDominated } }
+      + series.filter { $0.allSatisfy(\.point.isDominated) }
     for series in ordered {
-      // From the best point on: the ends of a curve have more room than its middle.
-      let candidates = series.sorted {
-        ($0.isDominated ? 1 : 0, $0.price) < ($1.isDominated ? 1 : 0, $1.price)
-      }
-      let text = TextSize.shortened(series[0].name, size: 12, within: 190)
-      for point in candidates {
-        let (x, y) = place(point)
-        guard let found = placement.place(text, near: x, y) else { continue }
-        let style = point.isDominated ? "rest" : point.style.name
-        canvas.group(strategy: point.label) {
-          $0.text(text, found.x, found.y, "name named \(style)", anchor: found.anchor)
+      let text = TextSize.shortened(series[0].point.name, size: 12, within: 190)
+      // At its cheapest point, unless that is needless or has no room.
+      let candidates =
+        series.filter { !$0.point.isDominated } + series.filter(\.point.isDominated)
+      for one in candidates {
+        guard let found = placement.place(text, near: one.x, one.y) else { continue }
+        canvas.group(strategy: one.point.label) {
+          $0.text(text, found.x, found.y, "name named \(one.style.name)", anchor: found.anchor)
         }
         break
+      }
+    }
+  }
+
+  /// Pieces of lines through these places, small enough to stand for a slanted one.
+  private static func boxes(along places: [(x: Double, y: Double)]) -> [Box] {
+    zip(places, places.dropFirst()).flatMap { one, next -> [Box] in
+      let isStraight = one.x == next.x || one.y == next.y
+      let count =
+        isStraight ? 1 : max(1, Int(max(abs(next.x - one.x), abs(next.y - one.y)) / 8))
+      return (0..<count).map { piece in
+        let (from, to) = (Double(piece) / Double(count), Double(piece + 1) / Double(count))
+        let x = [from, to].map { one.x + $0 * (next.x - one.x) }.sorted()
+        let y = [from, to].map { one.y + $0 * (next.y - one.y) }.sorted()
+        return Box(left: x[0] - 1, top: y[0] - 1, right: x[1] + 1, bottom: y[1] + 1)
       }
     }
   }

@@ -75,8 +75,10 @@ struct FrontierFigures {
       title: price.title,
       caption: [
         analysis.caption(pools), analysis.intervalWords(differences) + loss.note,
+        price == .bytes
+          ? pools.compactMap(\.byteShare?.explanation).uniqued.joined(separator: " ") : "",
         "Dashed: the least loss for a price. Grey: dominated, something else costs no more and loses less beyond chance.",
-      ].joined(separator: " "),
+      ].filter { !$0.isEmpty }.joined(separator: " "),
       price: axis(price, pools), loss: loss, panels: panels)
     return chart.panels.isEmpty ? nil : chart
   }
@@ -87,15 +89,18 @@ struct FrontierFigures {
       let words = pools.compactMap(\.byteShare?.words).uniqued.joined(separator: " or ")
       let reference = pools.map(\.byteReference).uniqued.joined(separator: " or ")
       return .init(
-        label: "\(words), % of \(reference), log scale (← better)", kind: .logarithmic,
-        ticks: (-8...4).map { Double(sign: .plus, exponent: $0, significand: 1) },
+        label: "← better: \(words), % of \(reference), log scale", kind: .logarithmic,
+        ticks: (-8...4).flatMap { exponent in
+          // 25, 37.5, 50, 75 % …
+          [1, 1.5].map { Double(sign: .plus, exponent: exponent, significand: $0) }
+        },
         isShare: true)
     case .nextToken:
       return .init(
-        label: "time to the next token, ratio to full, log scale (← better)", kind: .logarithmic)
+        label: "← better: time to the next token, ratio to full, log scale", kind: .logarithmic)
     case .firstToken:
       return .init(
-        label: "time to the first token, ratio to full, log scale (← better)", kind: .logarithmic)
+        label: "← better: time to the first token, ratio to full, log scale", kind: .logarithmic)
     }
   }
 
@@ -105,7 +110,7 @@ struct FrontierFigures {
     let most = sizes.max() ?? 1
     let isUneven = (sizes.quantile(0.5) ?? most) < most / 8
     return ValueAxis(
-      label: (isScored ? "score lost" : "loss, nats a token") + " (↓ better)",
+      label: isScored ? "score lost (less is better)" : "loss, nats a token (less is better)",
       kind: isUneven ? .signedLogarithmic(linearBelow: most / 100) : .linear)
   }
 

@@ -40,10 +40,9 @@ extension ExperimentAnalysis {
       return HeadFigure.all.compactMap { figure -> ReportFigure? in
         let panels = shown.map { Self.panel($0, figure.value) }
           .filter { $0.values.joined().contains { $0 != nil } }
-        // Equal cells say nothing.
-        guard Set(panels.flatMap { $0.values.joined().compactMap { $0 } }).count > 1 else {
-          return nil
-        }
+        // Maps of equal cells say nothing.
+        guard panels.contains(where: { Set($0.values.joined().compactMap { $0 }).count > 1 })
+        else { return nil }
         return ReportFigure(
           name: figure.name + (measured.count > 1 ? "-\(number)" : ""),
           chart: HeatmapChart(

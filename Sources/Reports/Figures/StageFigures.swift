@@ -61,7 +61,7 @@ extension ExperimentAnalysis {
     guard medians.count == stages.figures.count else { return nil }
     let total = row.times[stages.total]
     let parts = zip(Stages.names, medians).map {
-      "\($0) \(NumberFormat.significant.text($1))"
+      "\($0) \(StageChart.text($1))"
     }
     return StageChart.Bar(
       label: row.label, stages: medians,

@@ -42,7 +42,10 @@ extension ExperimentAnalysis {
           caption: [
             caption(place.lines.flatMap(\.rows)),
             "n is the context length; its power and standard error are fitted to the line.",
-            figure.time == nil ? "" : "Whiskers: quartiles over repeats.",
+            figure.time == nil
+              ? ""
+              : "Whiskers: quartiles over repeats. At the foot: from which length on a strategy is ahead of full, and "
+                + "between which the ends of the ratios' 95 % intervals pass 1.",
           ].filter { !$0.isEmpty }.joined(separator: " "), axis: axis,
           lines: place.lines.map { $0.drawn(figure, styles) })
         let isFitted = chart.lines.contains { $0.points.count >= PowerFit.leastPoints }
