@@ -24,57 +24,79 @@
     return direction * (typeof left === "number" ? left - right : collator.compare(left, right));
   }
 
-  /** By one column; equal rows stay in the report's order. */
-  function sort(table, rows, column, direction) {
-    const isNumber = !table.classList.contains(`w${column + 1}`);
+  /** The rows by one column; equal ones stay in their order. */
+  function sorted(rows, column, isNumber, direction) {
     const keyed = rows.map((row) => ({ row, key: key(row.cells[column], isNumber) }));
-    if (direction !== 0) keyed.sort((left, right) => compare(left.key, right.key, direction));
-    table.tBodies[0].append(...keyed.map((entry) => entry.row));
+    keyed.sort((left, right) => compare(left.key, right.key, direction));
+    return keyed.map((entry) => entry.row);
   }
 
-  /** Headings become buttons: first the better end, then the other, then the report's order. */
-  function makeSortable(table) {
-    const headings = Array.from(table.tHead.rows[0].cells);
-    let rows = null;
-    headings.forEach((heading, column) => {
+  // Of a longer table the rest is shown when asked for: a browser lays out a hundred thousand cells in seconds.
+  const MOST = 100;
+
+  /** Headings that sort, a field that filters, a button for the rest of a long table. */
+  function makeLive(table) {
+    const body = table.tBodies[0];
+    const rows = Array.from(body.rows);
+    let order = rows;
+    let words = [];
+    let texts = null;
+    let isWhole = rows.length <= 1.5 * MOST;
+    const line = make("div", { className: "find" });
+    const count = make("span");
+    count.setAttribute("aria-live", "polite");
+    const rest = make("button", { type: "button", textContent: "Show all" });
+
+    /** Rows that hold all words, in whatever order; those beyond the first hundred only where the whole is wanted. */
+    function show() {
+      let found = 0;
+      order.forEach((row) => {
+        row.hidden = words.length > 0 && !words.every((word) => texts.get(row).includes(word));
+        row.classList.toggle("rest", !row.hidden && !isWhole && found >= MOST);
+        if (!row.hidden) found += 1;
+      });
+      const isCut = !isWhole && found > MOST;
+      rest.hidden = !isCut;
+      count.textContent = (found === rows.length ? `${found} rows` : `${found} of ${rows.length} rows`) +
+        (isCut ? `, the first ${MOST} are shown` : "");
+    }
+
+    /** First the better end, then the other, then the report's order. */
+    function makeSortable(heading, column) {
+      const isNumber = !table.classList.contains(`w${column + 1}`);
+      const arrow = heading.querySelector("abbr");
+      const first = arrow && arrow.title.startsWith("higher") ? -1 : 1;
       const button = make("button", { type: "button" });
       button.append(...heading.childNodes);
       heading.append(button);
-      const arrow = heading.querySelector("abbr");
-      const first = arrow && arrow.title.startsWith("higher") ? -1 : 1;
       button.addEventListener("click", () => {
-        rows = rows || Array.from(table.tBodies[0].rows);
         const before = { ascending: 1, descending: -1 }[heading.getAttribute("aria-sort")] || 0;
         const direction = before === 0 ? first : before === first ? -first : 0;
-        headings.forEach((other) => other.removeAttribute("aria-sort"));
+        all("th[aria-sort]", table).forEach((other) => other.removeAttribute("aria-sort"));
         if (direction !== 0) heading.setAttribute("aria-sort", direction > 0 ? "ascending" : "descending");
-        sort(table, rows, column, direction);
+        order = direction === 0 ? rows : sorted(rows, column, isNumber, direction);
+        show();
+        body.append(...order);
       });
-    });
-  }
+    }
 
-  /** A field above the table: rows that hold all of its words, in whatever order, stay. */
-  function makeFilterable(table) {
-    const rows = Array.from(table.tBodies[0].rows);
+    Array.from(table.tHead.rows[0].cells).forEach(makeSortable);
     if (rows.length < 6) return;
     const field = make("input", { type: "search", placeholder: "filter rows" });
     field.setAttribute("aria-label", "Filter the rows of the table below");
-    const count = make("span", { textContent: `${rows.length} rows` });
-    count.setAttribute("aria-live", "polite");
-    let texts = null;
     field.addEventListener("input", () => {
-      texts = texts || rows.map((row) => row.innerText.toLowerCase());
-      const words = field.value.toLowerCase().split(/\s+/).filter((word) => word !== "");
-      let left = 0;
-      rows.forEach((row, index) => {
-        row.hidden = !words.every((word) => texts[index].includes(word));
-        if (!row.hidden) left += 1;
-      });
-      count.textContent = left === rows.length ? `${left} rows` : `${left} of ${rows.length} rows`;
+      const text = (row) => Array.from(row.cells, (cell) => cell.textContent).join("\t").toLowerCase();
+      texts = texts || new Map(rows.map((row) => [row, text(row)]));
+      words = field.value.toLowerCase().split(/\s+/).filter((word) => word !== "");
+      show();
     });
-    const line = make("div", { className: "find" });
-    line.append(field, count);
+    rest.addEventListener("click", () => {
+      isWhole = true;
+      show();
+    });
+    line.append(field, count, rest);
     table.parentNode.before(line);
+    show();
   }
 
   /** What the text of the page leaves out: cells that say the same as the one above, and the names of strategies. */
@@ -96,8 +118,7 @@
 
   all("table.data").forEach((table) => {
     complete(table);
-    makeSortable(table);
-    makeFilterable(table);
+    makeLive(table);
   });
 
   // MARK: Picking
