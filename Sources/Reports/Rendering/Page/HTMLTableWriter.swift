@@ -21,7 +21,8 @@ struct HTMLTableWriter {
     let classes = (["data"] + words.map { "w\($0 + 1)" }).joined(separator: " ")
     let best = SignificantBest(table, strategies: strategies, leavingOut: oracles)
     var text = "<table class=\"\(classes)\">\n"
-    if !common.isEmpty { text += "<caption>\(caption(common, of: table))</caption>\n" }
+    let said = common.filter { !table.rows[0][$0].plainText.isEmpty }
+    if !said.isEmpty { text += "<caption>\(caption(said, of: table))</caption>\n" }
     let who = shown.first { column in table.rows.contains { names($0[column]) } }
     text += "<thead><tr>"
     for column in shown { text += heading(table.columns[column], isWho: column == who) }

@@ -160,6 +160,11 @@
     return `${label}. ${said.filter((text) => text !== "" && !text.endsWith("–")).join("; ")}`;
   }
 
+  /** Places that are gone to stand below the bar, however tall it is. */
+  function leaveRoom() {
+    document.documentElement.style.scrollPaddingTop = `${document.querySelector(".bar").offsetHeight + 8}px`;
+  }
+
   /** Highlights one strategy everywhere; none for "". */
   function pick(label) {
     const known = label !== "" && elements(label).length > 0 ? label : "";
@@ -170,6 +175,7 @@
     if (select) select.value = picked;
     if (clear) clear.hidden = picked === "";
     byId("picked").textContent = picked === "" ? "" : summary(picked);
+    leaveRoom();
   }
 
   // MARK: The address
@@ -268,10 +274,6 @@
     });
   });
 
-  // Places that are gone to stand below the bar, however tall it is.
-  new ResizeObserver((entries) => {
-    document.documentElement.style.scrollPaddingTop = `${entries[0].target.offsetHeight + 8}px`;
-  }).observe(document.querySelector(".bar"));
-
+  window.addEventListener("resize", leaveRoom);
   follow();
 })();
