@@ -73,7 +73,7 @@ struct ChartTests {
       title: "t", caption: "", axis: "y",
       lines: [
         .init(
-          label: "a", name: "a", style: ExampleCharts.style(0),
+          label: "a", name: "a", power: "", style: ExampleCharts.style(0),
           points: [
             .init(length: 0, value: 1, hover: ""), .init(length: 2, value: .infinity, hover: ""),
           ])
@@ -183,15 +183,16 @@ struct ChartTests {
   @Test("Nothing in a name ends an element, and each mark says whose it is and what it shows")
   func markup() {
     for chart in ExampleCharts.all(named: ExampleCharts.hostile) {
-      for theme in ChartTheme.allCases {
-        let text = SVGCanvas.text(of: chart, theme: theme)
-        #expect(!text.contains("<b>") && !text.unicodeScalars.contains("\u{0}"))
-        #expect(text.contains("data-strategy=\"&lt;b&gt;&amp;&quot;"))
-        #expect(!text.contains("nan") && !text.contains("inf") && !text.contains("\">–<"))
-        let opened = text.unicodeScalars.count { $0 == "<" }
-        #expect(opened == text.unicodeScalars.count { $0 == ">" }, "\(type(of: chart))")
-        #expect(XMLText.isWellFormed(text), "\(type(of: chart))")
-      }
+      let text = SVGCanvas.text(of: chart)
+      #expect(!text.contains("<b>") && !text.unicodeScalars.contains("\u{0}"))
+      #expect(text.contains("data-strategy=\"&lt;b&gt;&amp;&quot;"))
+      // What turns the text around is not drawn; in what only programs and pointers read it stands.
+      #expect(
+        text.split(separator: "\n").allSatisfy {
+          !$0.hasPrefix("<text") || !$0.unicodeScalars.contains("\u{202E}")
+        })
+      #expect(!text.contains("nan") && !text.contains("inf") && !text.contains("\">–<"))
+      #expect(XMLText.isWellFormed(text), "\(type(of: chart))")
     }
   }
 

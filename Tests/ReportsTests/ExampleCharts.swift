@@ -66,7 +66,7 @@ enum ExampleCharts {
       axis: "seconds, median, log scale (↓ better)",
       lines: (0..<lines).map { number in
         GrowthChart.Line(
-          label: "\(name) \(number)", name: "\(name) \(number)  n^1.50 ± 0.02",
+          label: "\(name) \(number)", name: "\(name) \(number)", power: " n^1.50 ± 0.02",
           style: style(number),
           points: [512.0, 1024, 4096, 131_072].map { length in
             GrowthChart.Point(

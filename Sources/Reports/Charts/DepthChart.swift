@@ -59,8 +59,9 @@ extension DepthChart {
       bottom: top + 30 + height * Double(depths.count))
     canvas.group(strategy: panel.label) { canvas in
       canvas.text(
-        TextSize.shortened(panel.label, size: 12, within: panelWidth - 16), left, top + 18,
-        "ink strong")
+        TextSize.shortened(panel.label, size: SVGCanvas.strongSize, within: panelWidth - 16), left,
+        top + 18,
+        "ink strong", size: SVGCanvas.strongSize)
       for (row, cells) in panel.cells.enumerated() {
         for (column, cell) in cells.enumerated() {
           guard let cell else { continue }

@@ -141,8 +141,9 @@ extension DotChart {
         ticks: axis.ticks),
       y: AxisScale(.linear, values: [0, 1], ticks: []))
     canvas.text(
-      TextSize.shortened(panel.title, size: 12, within: plot.width), plot.left, box.top + 16,
-      "ink strong")
+      TextSize.shortened(panel.title, size: SVGCanvas.strongSize, within: plot.width), plot.left,
+      box.top + 16,
+      "ink strong", size: SVGCanvas.strongSize)
     area.drawGrid(on: &canvas, xText: axis.text)
     let zero = area.across(0)
     canvas.line(zero, plot.top, zero, plot.bottom, "axis")

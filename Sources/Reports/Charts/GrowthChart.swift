@@ -13,8 +13,10 @@ public struct GrowthChart: Chart {
   struct Line: Sendable, Hashable {
     /// The strategy, as everywhere else.
     var label: String
-    /// Written at its end, with the power that was fitted.
+    /// Written at its end.
     var name: String
+    /// Behind it: the power that was fitted; "" where none was.
+    var power: String
     var style: SeriesStyle
     /// By length.
     var points: [Point]
@@ -71,7 +73,7 @@ extension GrowthChart {
   }
 
   private func draw(_ line: Line, _ area: PlotArea, on canvas: inout SVGCanvas) {
-    canvas.group(strategy: line.label, hover: line.name) { canvas in
+    canvas.group(strategy: line.label, hover: line.name + line.power) { canvas in
       canvas.curve(
         line.points.map { (area.across($0.length), area.up($0.value)) },
         "line \(line.style.name)")
@@ -106,6 +108,12 @@ extension GrowthChart {
     }
   }
 
+  /// Long names are shortened, powers never.
+  private static func text(_ line: Line) -> String {
+    let room = nameSpace - 26 - TextSize.width(line.power, size: 12)
+    return TextSize.shortened(line.name, size: 12, within: room) + line.power
+  }
+
   private static func text(_ length: Double) -> String { NumberFormat.count.text(length.rounded()) }
 
   /// At the ends of the lines, pushed apart where they would overlap; without room for all, those in colour.
@@ -126,7 +134,7 @@ extension GrowthChart {
             (Self.plot.right + 14, place),
           ], "thin \(end.line.style.name)")
         canvas.text(
-          TextSize.shortened(end.line.name, size: 12, within: Self.nameSpace - 26),
+          Self.text(end.line),
           Self.plot.right + 18, place + 4, "named \(end.line.style.name)")
       }
     }

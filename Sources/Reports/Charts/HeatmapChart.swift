@@ -103,8 +103,9 @@ extension HeatmapChart {
       + text.text(values.quantile(0.5))
     canvas.group(strategy: panel.label, hover: hover) { canvas in
       canvas.text(
-        TextSize.shortened(panel.label, size: 12, within: panelWidth - 34), map.left, top + 14,
-        "ink strong")
+        TextSize.shortened(panel.label, size: SVGCanvas.strongSize, within: panelWidth - 34),
+        map.left, top + 14,
+        "ink strong", size: SVGCanvas.strongSize)
       for (level, cells) in levels(of: panel, in: map).sorted(by: { $0.key < $1.key }) {
         canvas.areas(cells, "cell c1", opacity: Self.shade(Double(level) / Self.levelCount))
       }

@@ -1,6 +1,8 @@
 /// Collects the elements of an SVG text without scripts or fonts: equal charts, equal bytes.
 public struct SVGCanvas {
   static let fontSize = 12.0
+  /// For the room that takes: bold letters are wider.
+  static let strongSize = 13.6
   private static let margin = 14.0
 
   private var elements: [String] = []
@@ -31,8 +33,8 @@ public struct SVGCanvas {
     var canvas = SVGCanvas(width: chart.size.width)
     let room = chart.size.width - 2 * margin
     var y = 24.0
-    for line in TextSize.lines(chart.title, size: 16, within: room) {
-      canvas.text(line, margin, y, "title ink", size: 16)
+    for line in TextSize.lines(chart.title, size: 17, within: room) {
+      canvas.text(line, margin, y, "title ink", size: 17)
       y += 20
     }
     canvas.top = y - 12
@@ -95,7 +97,7 @@ public struct SVGCanvas {
   ) {
     texts.append((text, Self.box(of: text, x, y + top, anchor, size: size)))
     elements.append(
-      "<text class=\"\(style)\" x=\"\(Self.number(x))\" y=\"\(Self.number(y))\"\(Self.attribute(anchor))>\(XMLText.escaped(text))</text>"
+      "<text class=\"\(style)\" x=\"\(Self.number(x))\" y=\"\(Self.number(y))\"\(Self.attribute(anchor))>\(Self.shown(text))</text>"
     )
   }
 
@@ -105,8 +107,13 @@ public struct SVGCanvas {
     texts.append(
       (text, Box(left: x - 10, top: y + top - half, right: x + 3, bottom: y + top + half)))
     elements.append(
-      "<text class=\"\(style)\" x=\"\(Self.number(x))\" y=\"\(Self.number(y))\" text-anchor=\"middle\" transform=\"rotate(-90 \(Self.number(x)) \(Self.number(y)))\">\(XMLText.escaped(text))</text>"
+      "<text class=\"\(style)\" x=\"\(Self.number(x))\" y=\"\(Self.number(y))\" text-anchor=\"middle\" transform=\"rotate(-90 \(Self.number(x)) \(Self.number(y)))\">\(Self.shown(text))</text>"
     )
+  }
+
+  /// Without what turns the direction of the text behind it around.
+  private static func shown(_ text: String) -> String {
+    XMLText.escaped(text.replacingScalars { TerminalText.turnsDirection($0) ? "" : nil })
   }
 
   /// The room of a text on its base line.

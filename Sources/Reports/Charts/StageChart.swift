@@ -65,8 +65,9 @@ extension StageChart {
       box: plot, x: AxisScale(.linear, values: [0, most > 0 ? most : 1]),
       y: AxisScale(.linear, values: [0, 1], ticks: []))
     canvas.text(
-      TextSize.shortened(panel.title, size: 12, within: Self.width - 40), 20, top + 16,
-      "ink strong")
+      TextSize.shortened(panel.title, size: SVGCanvas.strongSize, within: Self.width - 40), 20,
+      top + 16,
+      "ink strong", size: SVGCanvas.strongSize)
     area.drawGrid(on: &canvas)
     canvas.text(
       "\(panel.unit) (← better)", plot.middle, plot.bottom + 36, "small ink", anchor: .middle,

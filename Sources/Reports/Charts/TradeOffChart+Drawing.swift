@@ -30,8 +30,9 @@ extension TradeOffChart {
         ticks: loss.ticks))
     let plot = area.box
     canvas.text(
-      TextSize.shortened(panel.title, size: 12, within: plot.width), plot.left, box.top + 16,
-      "ink strong")
+      TextSize.shortened(panel.title, size: SVGCanvas.strongSize, within: plot.width), plot.left,
+      box.top + 16,
+      "ink strong", size: SVGCanvas.strongSize)
     area.drawGrid(on: &canvas, xText: price.text, yText: loss.text)
     for (number, line) in TextSize.lines(price.label, size: 11, within: box.width - 24).enumerated()
     {

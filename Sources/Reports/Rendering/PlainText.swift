@@ -64,11 +64,19 @@ public enum TerminalText {
     return safe(text.onOneLine).replacingScalars { $0 == "\t" ? " " : nil }
   }
 
+  /// Embeddings, overrides and isolates of Unicode's bidirectional algorithm.
+  static func turnsDirection(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar {
+    case "\u{202A}"..."\u{202E}", "\u{2066}"..."\u{2069}": true
+    default: false
+    }
+  }
+
   private static func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar {
     case "\n", "\t": false
-    case ..<" ", "\u{7F}"..."\u{9F}", "\u{202A}"..."\u{202E}", "\u{2066}"..."\u{2069}": true
-    default: false
+    case ..<" ", "\u{7F}"..."\u{9F}": true
+    default: turnsDirection(scalar)
     }
   }
 }

@@ -174,7 +174,7 @@ private struct GrowthLine {
     }
     let two = NumberFormat.fixed(2)
     let power = fit(figure).map {
-      "  n^\(two.text($0.exponent)) ± \(two.text($0.standardError))"
+      " n^\(two.text($0.exponent)) ± \(two.text($0.standardError))"
     }
     let ratios = figure.time.map { time in
       rows.compactMap { row in
@@ -182,7 +182,7 @@ private struct GrowthLine {
       }
     }
     return GrowthChart.Line(
-      label: rows[0].label, name: rows[0].label + (power ?? ""),
+      label: rows[0].label, name: rows[0].label, power: power ?? "",
       style: styles.style(of: rows[0]), points: points,
       crossover: rows[0].row.isFull ? nil : ratios.flatMap { Crossover($0) })
   }
