@@ -71,7 +71,7 @@ struct HTMLTableWriter {
     if case .text(let text) = cell.content {
       if text.isEmpty { return "<td><wbr>" }
       let marks = cell.marks.map(\.symbol).joined()
-      return (names(cell) ? "<td data-strategy>" : "<td>") + XMLText.escaped(text)
+      return (names(cell) ? "<td data-strategy\(attribute(text))>" : "<td>") + PageText.shown(text)
         + (marks.isEmpty ? "" : "<sup>\(marks)</sup>")
     }
     let value = XMLText.escaped(cell.valueText)
@@ -79,6 +79,12 @@ struct HTMLTableWriter {
     let uncertainty = cell.uncertaintyText
     if !uncertainty.isEmpty { text += " <i>\(uncertainty)</i>" }
     return cell.note.isEmpty ? text : "\(text) \(XMLText.escaped(cell.note))"
+  }
+
+  /// Of a label that is not shown as it is.
+  private func attribute(_ label: String) -> String {
+    let exact = XMLText.escaped(label)
+    return exact == PageText.shown(label) ? "" : "=\"\(exact)\""
   }
 
   private func names(_ cell: ReportCell) -> Bool {

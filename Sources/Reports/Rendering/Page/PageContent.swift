@@ -19,6 +19,7 @@ struct PageContent {
   let groups: [StrategyGroup]
   let facts: [Fact]
   let specName: String?
+  /// As they are, escaped.
   let spec: String
   let commands: String
   let legend: [String]
@@ -39,7 +40,13 @@ struct PageContent {
   /// The strategies of one role, for the picker.
   struct StrategyGroup {
     let role: String
-    let labels: [String]
+    let options: [Option]
+  }
+
+  struct Option {
+    /// As it is, escaped.
+    let choice: String
+    let optionName: String
   }
 
   /// What figures may fill a page up to, and then files of data: less than 1.5 MB with what stands around them.
@@ -71,12 +78,16 @@ struct PageContent {
         warningCount: count == 1 ? "1 thing" : "\(NumberFormat.count(count)) things")
     }
     groups = report.strategies.grouped(\.role).map {
-      StrategyGroup(role: Self.word($0.key), labels: $0.elements.map(\.label))
+      StrategyGroup(
+        role: Self.word($0.key),
+        options: $0.elements.map {
+          Option(choice: XMLText.escaped($0.label), optionName: $0.label)
+        })
     }
     facts = report.facts.map { Fact(label: $0.label, value: $0.value) }
     specName = report.recipe?.specName
-    spec = report.recipe?.spec ?? ""
-    commands = report.recipe?.commands.joined(separator: "\n") ?? ""
+    spec = XMLText.escaped(report.recipe?.spec ?? "")
+    commands = XMLText.escaped(report.recipe?.commands.joined(separator: "\n") ?? "")
     legend = report.legend
     let data = PageData(report, room: Self.bytesWithData - size)
     hasData = !report.data.isEmpty

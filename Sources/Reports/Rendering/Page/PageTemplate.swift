@@ -1,5 +1,6 @@
 import Digests
 import Foundation
+import JSON
 import Mustache
 
 /// The page's frame: `page.mustache`, `page.css` and `page.js`, which are part of the program.
@@ -36,10 +37,18 @@ enum PageTemplate {
   }
 }
 
-/// Mustache's own escaping goes by `Character`, and so passes a `<` with an accent behind it.
+/// Text for readers. Mustache's own escaping goes by `Character`, and so passes a `<` with an accent behind it.
 private struct ScalarEscaping: MustacheContentType {
   /// The word for it in the template's first line.
   static let name = "XML"
 
-  func escapeText(_ text: String) -> String { XMLText.escaped(text) }
+  func escapeText(_ text: String) -> String { PageText.shown(text) }
+}
+
+/// Text inside of the page.
+enum PageText {
+  /// Without what turns the direction of the text behind it around.
+  static func shown(_ text: String) -> String {
+    XMLText.escaped(text.replacingScalars { TerminalText.turnsDirection($0) ? "" : nil })
+  }
 }
