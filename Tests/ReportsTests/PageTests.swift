@@ -106,7 +106,7 @@ struct PageTests {
     let report = Report(title: "", data: [table("a", 100), table("b", 5000), table("c", 200)])
     let data = PageData(report, room: 400)
     #expect(data.included.map(\.fileName) == ["a.csv", "c.csv"])
-    #expect(data.excluded.map(\.restName) == ["b.csv"] && data.excluded[0].restSize == "5.0 kB")
+    #expect(data.excluded.map(\.restName) == ["b.csv"] && data.excluded[0].restRows == "1 row")
     #expect(PageData(report, room: -1).included.isEmpty)
   }
 

@@ -12,8 +12,11 @@ struct PageData {
   /// A file that is too large.
   struct Rest {
     let restName: String
-    let restSize: String
+    let restRows: String
   }
+
+  /// What a value with its comma takes at least, on average: a table that cannot fit is not written out to see that.
+  private static let leastValueBytes = 4
 
   private(set) var included: [File] = []
   private(set) var excluded: [Rest] = []
@@ -21,14 +24,24 @@ struct PageData {
   /// - Parameter room: bytes; a file that is too large for what is left of them is only named.
   init(_ report: Report, room: Int) {
     var room = room
-    for file in CSVRenderer().files(of: report) {
+    for table in report.data {
+      let count = table.rows.count
+      let rest = Rest(
+        restName: "\(table.name).csv",
+        restRows: count == 1 ? "1 row" : "\(NumberFormat.count(count)) rows")
+      guard Self.leastValueBytes * count * table.columns.count <= room,
+        let file = CSVRenderer().files(of: Report(title: "", data: [table])).first
+      else {
+        excluded.append(rest)
+        continue
+      }
       let text = Self.inScript(file.text)
-      let size = Self.size(file.text.utf8.count)
       if text.utf8.count <= room {
         room -= text.utf8.count
-        included.append(File(fileName: file.name, fileSize: size, fileText: text))
+        included.append(
+          File(fileName: file.name, fileSize: Self.size(file.text.utf8.count), fileText: text))
       } else {
-        excluded.append(Rest(restName: file.name, restSize: size))
+        excluded.append(rest)
       }
     }
   }
