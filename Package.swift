@@ -16,6 +16,7 @@ let argumentParser: Target.Dependency = .product(
   name: "ArgumentParser", package: "swift-argument-parser")
 let customDump: Target.Dependency = .product(name: "CustomDump", package: "swift-custom-dump")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let mustache: Target.Dependency = .product(name: "Mustache", package: "swift-mustache")
 
 /// For modules that only arrange what others compute: optimising them takes a sixth of a clean
 /// build and makes nothing faster that a benchmark sees.
@@ -51,6 +52,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
     .package(url: "https://github.com/pointfreeco/swift-custom-dump", exact: "1.7.3"),
+    .package(url: "https://github.com/hummingbird-project/swift-mustache", exact: "2.1.1"),
   ],
   targets: [
     .systemLibrary(
@@ -99,7 +101,9 @@ let package = Package(
         "Transformer",
       ]),
     library("ResultStore", ["Digests", "JSON", "Records", grdb]),
-    library("Reports", ["JSON", "Records"], extra: arranging),
+    library(
+      "Reports", ["Digests", "JSON", "Records", mustache], extra: arranging,
+      resources: ["mustache", "css", "js"].map { .embedInCode("Rendering/Page/page.\($0)") }),
     library(
       "Bench",
       [

@@ -34,19 +34,32 @@ ensure_system() {
   python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
   [ ${#missing[@]} -eq 0 ] && return 0
 
-  local as_root=()
-  if [ "$(id -u)" -ne 0 ]; then as_root=(sudo -n); fi
   if ! command -v apt-get >/dev/null; then
     say "These packages of Debian are missing, and there is no apt-get here to install them: ${missing[*]}"
     say "Install OpenBLAS, OpenSSL and SQLite with their headers, the sqlite3 program, pkg-config and pip, and try again."
     exit 2
   fi
-  if [ ${#as_root[@]} -gt 0 ] && ! sudo -n true 2>/dev/null; then
+  if ! may_install; then
     say "Packages are missing, and only root may install them. Run this and try again:"
     say "  sudo apt-get install ${missing[*]}"
     exit 2
   fi
-  say "Installing ${missing[*]} ..."
+  install_packages "${missing[@]}"
+}
+
+# A browser for the page's tests, where it can be installed; those tests say themselves that they lack it.
+ensure_chromium() {
+  command -v chromium >/dev/null && return 0
+  { command -v apt-get >/dev/null && may_install; } || return 0
+  install_packages chromium || say "Chromium could not be installed."
+}
+
+may_install() { [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; }
+
+install_packages() {
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then as_root=(sudo -n); fi
+  say "Installing $* ..."
   "${as_root[@]}" apt-get update -qq
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >/dev/null
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null
 }

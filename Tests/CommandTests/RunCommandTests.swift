@@ -44,6 +44,11 @@ struct RunCommandTests {
     }
     let files = try FileManager.default.contentsOfDirectory(atPath: lab.path("results/tiny"))
     #expect(files.contains { $0.hasSuffix(".md") } && files.contains { $0.hasSuffix(".csv") })
+    let page = try lab.run("report", "tiny", "--format", "html", "--output", "-")
+    let written = try lab.read("results/tiny/report.html")
+    #expect(page.status == 0 && page.out == written)
+    #expect(page.out.hasPrefix("<!DOCTYPE html>"))
+    #expect(page.out.contains("tca-lab run experiments/tiny.json"))
     let csv = try lab.run("report", "tiny", "--format", "csv", "--output", "-")
     #expect(csv.status == 0 && csv.out.contains("perplexity"))
 

@@ -1,54 +1,116 @@
 import Foundation
+import Records
 import Testing
 
 @testable import Reports
 
 @Suite("Charts")
 struct ChartTests {
+  private static let kinds: [AxisScale.Kind] = [
+    .linear, .logarithmic, .signedLogarithmic(linearBelow: 0.01),
+  ]
+
   @Test(
-    "Ticks are round, ascending and around the values",
+    "Ticks are ascending and on the axis, and values too",
     arguments: [
-      (LineChart.Axis.Scale.linear, [0.0, 90.7]), (.linear, [-3, 17]), (.linear, [5]),
-      (.linear, [0, 0]), (.linear, []), (.linear, [1e-9, 3e-9]), (.linear, [-2]),
-      (.logarithmic, [0.02, 70]), (.logarithmic, [1, 1]), (.logarithmic, [3e-9, 4e12]),
-      (.logarithmic, [250, 260]), (.logarithmic, []),
+      [0.0, 90.7], [-3, 17], [5], [0, 0], [], [1e-9, 3e-9], [-2], [0.02, 70], [1, 1], [3e-9, 4e12],
+      [250, 260], [0.25, 1], [-0.0004, 0.27], [1e-300, 1e300], [-1e12, 1e12],
     ])
-  func ticks(scale: LineChart.Axis.Scale, values: [Double]) {
-    let axis = AxisScale(.init(label: "x", scale: scale), values: values)
-    #expect(axis.low < axis.high && (2...20).contains(axis.ticks.count))
-    #expect(axis.ticks == axis.ticks.sorted() && Set(axis.ticks).count == axis.ticks.count)
-    for value in values + axis.ticks {
-      #expect((-1e-9...1 + 1e-9).contains(axis.share(value)), "\(value)")
+  func ticks(values: [Double]) {
+    for kind in Self.kinds {
+      let shown = values.filter(kind.canShow)
+      let axis = AxisScale(kind, values: values)
+      #expect((1...24).contains(axis.ticks.count), "\(kind) \(axis.ticks)")
+      #expect(axis.ticks == axis.ticks.sorted() && Set(axis.ticks).count == axis.ticks.count)
+      for value in shown + axis.ticks {
+        #expect((-1e-9...1 + 1e-9).contains(axis.share(value)), "\(kind) \(value)")
+      }
     }
   }
 
-  @Test("What an axis cannot show is left out")
+  @Test(
+    "The data fill at least half of an axis, however wide their intervals are",
+    arguments: [[1.0, 1.2], [0, 0.001], [0.2, 0.25, 0.3], [1e-6, 1e3]])
+  func fills(values: [Double]) {
+    for kind in Self.kinds {
+      for width in [0, 0.1, 10, 1e6] {
+        let axis = AxisScale(
+          kind, values: values,
+          intervals: values.map { Interval(low: $0 - width * $0, high: $0 + width) })
+        let shares = values.filter(kind.canShow).map(axis.share)
+        guard shares.count > 1 else { continue }
+        #expect(shares.max()! - shares.min()! >= 0.5, "\(kind) \(width)")
+      }
+    }
+  }
+
+  @Test("An interval is on its axis whole where there is room")
+  func intervals() {
+    let axis = AxisScale(
+      .linear, values: [0, 1],
+      intervals: [Interval(low: -0.2, high: 0.1), Interval(low: 0.5, high: 1.3)])
+    #expect(axis.share(-0.2) > 0 && axis.share(1.3) < 1)
+    let single = AxisScale(.linear, values: [2], intervals: [Interval(low: -8, high: 9)])
+    #expect(single.share(-8) > 0 && single.share(9) < 1)
+  }
+
+  @Test("What an axis cannot show is left out, and a panel without two points with it")
   func unshowable() {
-    let chart = LineChart(
-      title: "t", x: .init(label: "x", scale: .logarithmic), y: .init(label: "y", scale: .linear),
-      series: [
-        .init(name: "a", points: [.init(x: 0, y: 1), .init(x: 2, y: .nan), .init(x: 3, y: -1)]),
-        .init(name: "b", points: [.init(x: -1, y: 1)]),
+    func point(_ price: Double, _ loss: Double) -> TradeOffChart.Point {
+      .init(
+        label: "a", name: "a", style: ExampleCharts.style(0), price: price, loss: loss, hover: "")
+    }
+    let chart = TradeOffChart(
+      title: "t", caption: "", price: ValueAxis(label: "x", kind: .logarithmic),
+      loss: ValueAxis(label: "y", kind: .linear),
+      panels: [
+        .init(title: "a", points: [point(0, 1), point(2, .nan), point(3, -1), point(4, 0)]),
+        .init(title: "b", points: [point(-1, 1), point(1, 1)]),
       ])
-    #expect(chart.series == [.init(name: "a", points: [.init(x: 3, y: -1)])])
+    #expect(chart.panels.map(\.title) == ["a"] && chart.panels[0].points.map(\.price) == [3, 4])
     #expect(SVGCanvas.text(of: chart).hasSuffix("</svg>\n"))
+    let none = GrowthChart(
+      title: "t", caption: "", axis: "y",
+      lines: [
+        .init(
+          label: "a", name: "a", power: "", style: ExampleCharts.style(0),
+          points: [
+            .init(length: 0, value: 1, hover: ""), .init(length: 2, value: .infinity, hover: ""),
+          ])
+      ])
+    #expect(none.lines.isEmpty && SVGCanvas.text(of: none).hasSuffix("</svg>\n"))
   }
 
-  @Test("Names cannot end an element, and every series has its mark and line")
-  func markup() throws {
-    let series = (0..<20).map { number in
-      LineChart.Series(
-        name: "s<\(number)>&\u{1}",
-        points: [.init(x: 1, y: 1), .init(x: 2, y: Double(number + 1))])
+  @Test("The frontier is a stair under which no point lies")
+  func frontier() {
+    let points = ExampleCharts.tradeOff(panels: 1, named: "s").panels[0].points
+    let frontier = ExampleCharts.tradeOff(panels: 1, named: "s").panels[0].frontier
+    #expect(frontier.count > 1)
+    for (left, right) in zip(frontier, frontier.dropFirst()) {
+      #expect(left.price < right.price && left.loss > right.loss)
     }
-    let text = SVGCanvas.text(
-      of: LineChart(
-        title: "a <b> & c", x: .init(label: "x", scale: .linear),
-        y: .init(label: "y", scale: .logarithmic), series: series))
-    #expect(
-      text.contains("<title>a &lt;b&gt; &amp; c</title>") && text.contains("s&lt;19&gt;&amp;<"))
-    #expect(text.components(separatedBy: "<polyline").count == 21)
-    #expect(!text.contains("nan") && !text.contains("inf") && !text.contains(NumberFormat.missing))
+    for point in points {
+      #expect(frontier.contains { $0.price <= point.price && $0.loss <= point.loss })
+    }
+  }
+
+  @Test(
+    "No two texts overlap and nothing leaves the drawing",
+    arguments: ["s", "tca-plus meanKvBytes=0.125"])
+  func geometry(name: String) {
+    for chart in ExampleCharts.all(named: name) {
+      let canvas = SVGCanvas.drawing(of: chart)
+      expectRoom(canvas, "\(type(of: chart))")
+    }
+  }
+
+  @Test("The figures of a report keep their texts apart and inside")
+  func reportGeometry() {
+    let report = Report(of: ExampleResults.experiment(contexts: [512, 1024, 2048]))
+    #expect(report.figures.count > 6)
+    for figure in report.figures {
+      expectRoom(SVGCanvas.drawing(of: figure.chart), figure.name)
+    }
   }
 
   @Test("Three lengths have a section on growth with fits and figures; two have none")
@@ -69,6 +131,140 @@ struct ChartTests {
     #expect(Set(files.map(\.name)).count == files.count)
     for file in files.dropFirst() {
       #expect(files[0].text.contains("](\(file.name))") && file.text.hasPrefix("<svg "))
+    }
+  }
+
+  private func expectRoom(_ canvas: SVGCanvas, _ name: String) {
+    let area = Box(left: 0, top: 0, right: canvas.size.width, bottom: canvas.size.height)
+    #expect(!canvas.texts.isEmpty)
+    for (number, one) in canvas.texts.enumerated() {
+      #expect(area.holds(one.box), "\(name): \"\(one.text)\" leaves the drawing")
+      for other in canvas.texts[(number + 1)...] where one.box.overlaps(other.box) {
+        Issue.record("\(name): \"\(one.text)\" and \"\(other.text)\" overlap")
+      }
+    }
+    for mark in canvas.marks { #expect(area.holds(mark), "\(name): a mark leaves the drawing") }
+  }
+
+  @Test("Names beside a cloud of points overlap neither each other nor a mark")
+  func placement() {
+    let area = Box(left: 0, top: 0, right: 400, bottom: 300)
+    var generator = SeededGenerator(seed: 7, purpose: "points")
+    let points = (0..<60).map { _ in
+      (Double.random(in: 0...400, using: &generator), Double.random(in: 0...300, using: &generator))
+    }
+    let marks = points.map { Box(around: $0.0, $0.1, reach: SeriesStyle.reach) }
+    var placement = LabelPlacement(in: area, around: marks)
+    let boxes = points.enumerated().compactMap { number, point -> Box? in
+      let text = "strategy \(number)"
+      return placement.place(text, near: point.0, point.1).map {
+        SVGCanvas.box(of: text, $0.x, $0.y, $0.anchor)
+      }
+    }
+    #expect(boxes.count > 5)
+    for (number, box) in boxes.enumerated() {
+      #expect(area.holds(box) && !marks.contains(where: box.overlaps))
+      #expect(!boxes[(number + 1)...].contains(where: box.overlaps))
+    }
+    var full = LabelPlacement(in: area, around: [area])
+    #expect(full.place("no room", near: 200, 150) == nil)
+  }
+
+  @Test("Names at the ends of lines keep their order and their distance")
+  func lineEnds() {
+    let area = Box(left: 0, top: 0, right: 10, bottom: 200)
+    for places in [[0.0, 1, 2, 3], [190, 195, 199, 200], [10, 100, 100, 100, 190], [], [50]] {
+      let moved = GrowthChart.apart(places, in: area)
+      #expect(moved.count == places.count && moved.allSatisfy { 0...200 ~= $0 })
+      #expect(zip(moved, moved.dropFirst()).allSatisfy { $1 - $0 >= 15 })
+    }
+  }
+
+  @Test("Nothing in a name ends an element, and each mark says whose it is and what it shows")
+  func markup() {
+    for chart in ExampleCharts.all(named: ExampleCharts.hostile) {
+      let text = SVGCanvas.text(of: chart)
+      #expect(!text.contains("<b>") && !text.unicodeScalars.contains("\u{0}"))
+      #expect(text.contains("data-strategy=\"&lt;b&gt;&amp;&quot;"))
+      // What turns the text around is not drawn; in what only programs and pointers read it stands.
+      #expect(
+        text.split(separator: "\n").allSatisfy {
+          !$0.hasPrefix("<text") || !$0.unicodeScalars.contains("\u{202E}")
+        })
+      #expect(!text.contains("nan") && !text.contains("inf") && !text.contains("\">–<"))
+      #expect(XMLText.isWellFormed(text), "\(type(of: chart))")
+    }
+  }
+
+  @Test("Of nothing each chart is still a whole drawing")
+  func empty() {
+    let charts: [any Chart] = [
+      TradeOffChart(
+        title: "", caption: "", price: ValueAxis(label: "", kind: .linear),
+        loss: ValueAxis(label: "", kind: .linear), panels: []),
+      DotChart(
+        title: "", caption: "", axis: ValueAxis(label: "", kind: .linear), strategies: [],
+        panels: []), GrowthChart(title: "", caption: "", axis: "", lines: []),
+      HeatmapChart(title: "", caption: "", figure: "", panels: []),
+      StageChart(title: "", caption: "", stages: [], panels: []),
+      DepthChart(title: "", caption: "", depths: [], lengths: [], panels: []),
+    ]
+    for chart in charts {
+      #expect(XMLText.isWellFormed(SVGCanvas.text(of: chart)), "\(type(of: chart))")
+    }
+  }
+}
+
+@Suite("Colours of charts")
+struct ColourTests {
+  /// Relative luminance of WCAG, by the definition of sRGB.
+  private func luminance(_ colour: String) -> Double {
+    let value = Int(colour.dropFirst(), radix: 16)!
+    let linear = [16, 8, 0].map { shift -> Double in
+      let part = Double(value >> shift & 255) / 255
+      return part <= 0.04045 ? part / 12.92 : pow((part + 0.055) / 1.055, 2.4)
+    }
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+  }
+
+  /// L* of CIELAB, 0…100.
+  private func lightness(_ colour: String) -> Double { 116 * cbrt(luminance(colour)) - 16 }
+
+  private func contrast(_ one: String, _ other: String) -> Double {
+    let values = [luminance(one), luminance(other)].sorted()
+    return (values[1] + 0.05) / (values[0] + 0.05)
+  }
+
+  @Test("Series differ in grey, too, and stand out from the ground")
+  func series() {
+    for colours in [Colours.light, .dark] {
+      #expect(colours.series.count == SeriesStyle.colourCount)
+      let sorted = colours.series.map(lightness).sorted()
+      for (one, next) in zip(sorted, sorted.dropFirst()) { #expect(next - one >= 6) }
+      for colour in colours.series { #expect(contrast(colour, colours.ground) >= 2.95) }
+      #expect(contrast(colours.ink, colours.ground) >= 7)
+      #expect(contrast(colours.soft, colours.ground) >= 4.5)
+    }
+  }
+
+  @Test("Shapes differ, and a theme can be forced")
+  func themes() {
+    let shapes = (0..<SeriesStyle.shapeCount).map { number in
+      SeriesStyle(colour: nil, shape: number).corners.map { "\($0)" }.joined()
+    }
+    #expect(Set(shapes).count == SeriesStyle.shapeCount)
+    let chart = ExampleCharts.dots(named: "s")
+    let (light, dark) = (
+      SVGCanvas.text(of: chart, theme: .light), SVGCanvas.text(of: chart, theme: .dark)
+    )
+    #expect(light.contains(Colours.light.ground) && !light.contains(Colours.dark.ground))
+    #expect(dark.contains(Colours.dark.ground) && !dark.contains(Colours.light.ground))
+    let automatic = SVGCanvas.text(of: chart)
+    #expect(automatic.contains("@media (prefers-color-scheme: dark)"))
+    #expect(!light.contains("@media") && !dark.contains("@media"))
+    for text in [light, dark, automatic] {
+      let rules = text.split(separator: "\n").filter { $0.contains("{") && !$0.contains("@media") }
+      #expect(rules.allSatisfy { $0.hasPrefix(".tca-figure ") })
     }
   }
 }

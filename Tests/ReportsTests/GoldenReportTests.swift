@@ -33,12 +33,25 @@ struct GoldenReportTests {
   }
 
   @Test(
-    "The figures of three context lengths in SVG", arguments: ["kv-bytes-1", "error-and-memory-1"])
+    "The figures of three context lengths in SVG",
+    arguments: [
+      "frontier", "quality-and-next-token-2", "kv-bytes-1", "stages", "head-error", "depths",
+    ])
   func figures(name: String) throws {
     let report = Report(of: ExampleResults.experiment(contexts: [512, 1024, 2048]))
     let file = try #require(
       MarkdownRenderer().files(of: report).first { $0.name == "\(name).svg" })
     try expectGolden(file.text, file.name)
+  }
+
+  @Test("The figure of several texts and two models in SVG")
+  func texts() throws {
+    let report = Report(
+      of: ExampleResults.twoModels, weights: ["b179c9523d0e6a0f": "model.Q4_1.gguf"])
+    let file = try #require(
+      MarkdownRenderer().files(of: report).first { $0.name == "texts.svg" })
+    try expectGolden(file.text, file.name)
+    try expectGolden(markdown(report), "texts.md")
   }
 
   @Test("The table of two context lengths for a terminal")

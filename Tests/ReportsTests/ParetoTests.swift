@@ -12,7 +12,8 @@ struct ParetoTests {
     var results = ExampleResults.experiment(contexts: [512])
     change(&results)
     let pool = ExperimentAnalysis(results).pools[0]
-    return Dictionary(uniqueKeysWithValues: pool.paretoPoints.map { ($0.label, $0.dominators) })
+    return Dictionary(
+      uniqueKeysWithValues: pool.paretoPoints.map { ($0.label, $0.dominators.map(\.text)) })
   }
 
   /// Row 3 (tca threshold=0.9, better) gets the bytes of row 1 (streaming-llm, faster).

@@ -379,7 +379,7 @@ struct MarkTests {
   @Test("Every format is one entry of a list, and writes at least one file under a name of its own")
   func formats() {
     let report = Report(of: ExampleResults.experiment())
-    #expect(ReportFormats.all.map(\.name) == ["markdown", "csv", "svg", "terminal"])
+    #expect(ReportFormats.all.map(\.name) == ["markdown", "csv", "html", "svg", "terminal"])
     for format in ReportFormats.all {
       let names = format.files(of: report).map(\.name)
       #expect(!names.isEmpty && Set(names).count == names.count)

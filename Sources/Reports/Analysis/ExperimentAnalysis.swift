@@ -9,9 +9,12 @@ public struct ExperimentAnalysis: Sendable {
   let pools: [Pool]
   /// Of all pools of several texts or tasks.
   let pooledStrategies: [PooledStrategy]
+  /// The names of the models' files, which tell the weights' format, by their SHA-256.
+  let weights: [String: String]
 
-  public init(_ results: ExperimentResults) {
+  public init(_ results: ExperimentResults, weights: [String: String] = [:]) {
     self.results = results
+    self.weights = weights
     let labels = TaskLabels(results.rows)
     let models = Self.ranks(results.rows.map(\.planned.cell.model))
     let tasks = Self.ranks(results.rows.map(labels.label))

@@ -45,9 +45,13 @@ struct Pool: Sendable {
     let tasks = rows.map(\.row.planned.fullIdentity).uniqued
     let groups = rows.grouped(\.label)
     self.tasks = tasks
-    names = tasks.map { task in
-      Self.name(rows.first { $0.row.planned.fullIdentity == task }?.task ?? task)
+    let words = tasks.map { task in
+      let row = rows.first { $0.row.planned.fullIdentity == task }
+      return tasks.count == 1 ? [Self.text(of: row)] : Self.words(row?.task ?? task)
     }
+    // Of texts that differ in more the text alone, where that tells them apart.
+    let first = words.map { $0[0] }
+    names = Set(first).count == first.count ? first : words.map { $0.joined(separator: " ") }
     self.groups = groups
     complete = Dictionary(
       uniqueKeysWithValues: groups.compactMap { label, rows in
@@ -59,14 +63,24 @@ struct Pool: Sendable {
     labels = groups.map(\.key).filter { [complete] in complete[$0] != nil }
   }
 
-  /// The values of `perplexity/continuation corpus=corpora/kjv.txt`: `kjv`.
-  private static func name(_ task: String) -> String {
+  /// The values of `perplexity/continuation corpus=corpora/kjv.txt joinLines=true`: `kjv` and `true`; at least one.
+  private static func words(_ task: String) -> [String] {
     let values = task.split(separator: " ").dropFirst().map { word in
-      let value = word.split(separator: "=", maxSplits: 1).last ?? word
-      let file = value.split(separator: "/").last ?? value
-      return file.hasSuffix(".txt") ? String(file.dropLast(4)) : String(file)
+      fileName(word.split(separator: "=", maxSplits: 1).last ?? word)
     }
-    return values.isEmpty ? task : values.joined(separator: " ")
+    return values.isEmpty ? [task] : values
+  }
+
+  /// What a task that stands alone is about: its text, or itself.
+  private static func text(of row: AnalysedRow?) -> String {
+    let text = row?.cell.taskParameters["corpus"]?.stringValue.map { fileName(Substring($0)) }
+    return text ?? row?.task ?? ""
+  }
+
+  /// Without folder and ending.
+  private static func fileName(_ path: Substring) -> String {
+    let file = path.split(separator: "/").last ?? path
+    return file.hasSuffix(".txt") ? String(file.dropLast(4)) : String(file)
   }
 
   /// Whether several texts or tasks are taken together.

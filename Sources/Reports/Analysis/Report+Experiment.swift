@@ -2,29 +2,36 @@ import Records
 
 extension Report {
   /// The report of one experiment.
-  public init(of results: ExperimentResults) {
-    let analysis = ExperimentAnalysis(results)
+  /// - Parameter weights: the names of the models' files, by their SHA-256: they tell the format of the weights.
+  public init(of results: ExperimentResults, weights: [String: String] = [:]) {
+    let analysis = ExperimentAnalysis(results, weights: weights)
+    let points = analysis.pools.flatMap(\.paretoPoints)
+    let styles = StrategyStyles(analysis.rows, points)
+    let frontiers = FrontierFigures(analysis: analysis, points: points, styles: styles)
     let sections =
       ([
         analysis.mainSection, analysis.flagSection, analysis.primarySection,
-        analysis.paretoSection,
+        analysis.paretoSection(points), analysis.tradeOffSection(frontiers),
       ] + analysis.equalBudgetSections + [
-        analysis.pooledSection, analysis.qualitySection, analysis.lengthSection,
-        analysis.questionSection,
-        analysis.approximationSection, analysis.headSection, analysis.timeSection,
-        analysis.memorySection, analysis.growthSection, analysis.tradeOffSection,
-        analysis.calibrationSection, analysis.failureSection,
+        analysis.pooledSection.showing(analysis.textFigure(points, styles).map { [$0] } ?? []),
+        analysis.qualitySection, analysis.lengthSection, analysis.questionSection,
+        analysis.depthSection(styles), analysis.approximationSection,
+        analysis.headSection.showing(analysis.headFigures(styles)),
+        analysis.timeSection.showing(analysis.stageFigures(styles)), analysis.memorySection,
+        analysis.growthSection(styles), analysis.calibrationSection, analysis.failureSection,
       ]).filter { !$0.isEmpty }
     self.init(
-      title: results.experiment.name, question: results.experiment.question, facts: analysis.facts,
-      summary: analysis.summarySection, sections: sections,
+      title: results.experiment.name, question: results.experiment.question,
+      answer: analysis.answer(points), frontier: frontiers.leading,
+      overview: analysis.overview(points), facts: analysis.facts, summary: analysis.summarySection,
+      sections: sections,
       legend: [
         "↓ lower is better, ↑ higher is better, – not measured or does not exist. Ratios and differences are to full on "
           + "the same samples. \(Self.brackets)lower and upper quartile over repeats. Only the primary contrasts are corrected "
           + "for their number; every other comparison is exploratory."
       ] + Self.footnotes(of: sections) + [
         "Definitions of all figures: docs/measurement.md. Every column and the raw measurements: docs/database.md."
-      ], data: analysis.dataTables)
+      ], strategies: analysis.strategies, recipe: analysis.recipe, data: analysis.dataTables)
   }
 
   /// What stands in brackets behind a figure, up to the words for the round ones.

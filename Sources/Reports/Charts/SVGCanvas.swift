@@ -1,94 +1,167 @@
 /// Collects the elements of an SVG text without scripts or fonts: equal charts, equal bytes.
 public struct SVGCanvas {
-  static let width = 860.0
-  static let height = 480.0
-
-  /// Those of Okabe and Ito, which people with any common colour vision tell apart.
-  private static let colours = [
-    "#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9",
-  ]
+  static let fontSize = 12.0
+  /// For the room that takes: bold letters are wider.
+  static let strongSize = 13.6
+  private static let margin = 14.0
 
   private var elements: [String] = []
+  /// Where texts and marks stand, in the order of drawing.
+  private(set) var texts: [(text: String, box: Box)] = []
+  private(set) var marks: [Box] = []
+  private(set) var size: ChartSize
+  /// Where the chart's own drawing begins.
+  private var top = 0.0
+
+  private init(width: Double) { size = ChartSize(width: width, height: 0) }
 
   /// The whole SVG text of a chart; ends with a line feed.
-  public static func text(of chart: any Chart) -> String {
-    var canvas = SVGCanvas()
-    canvas.label(chart.title, 80, 26, attributes: " font-size=\"15\"")
-    chart.draw(on: &canvas)
+  public static func text(of chart: any Chart, theme: ChartTheme = .automatic) -> String {
+    let canvas = drawing(of: chart)
+    let (width, height) = (number(canvas.size.width), number(canvas.size.height))
     let head = [
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 \(Int(width)) \(Int(height))\" font-family=\"sans-serif\" font-size=\"12\" role=\"img\">",
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 \(width) \(height)\" width=\"\(width)\" height=\"\(height)\" class=\"tca-figure\" font-family=\"sans-serif\" font-size=\"12\" role=\"img\">",
       "<title>\(XMLText.escaped(chart.title))</title>",
-      "<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>",
+      "<style>\n\(theme.styleSheet)</style>",
+      "<rect class=\"ground\" width=\"100%\" height=\"100%\"/>",
     ]
     return (head + canvas.elements + ["</svg>"]).joined(separator: "\n") + "\n"
   }
 
-  mutating func line(
-    _ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double, colour: String, attributes: String = ""
-  ) {
+  /// Title, chart and caption, one below the other.
+  static func drawing(of chart: any Chart) -> SVGCanvas {
+    var canvas = SVGCanvas(width: chart.size.width)
+    let room = chart.size.width - 2 * margin
+    var y = 24.0
+    for line in TextSize.lines(chart.title, size: 17, within: room) {
+      canvas.text(line, margin, y, "title ink", size: 17)
+      y += 20
+    }
+    canvas.top = y - 12
+    canvas.elements.append("<g transform=\"translate(0 \(number(canvas.top)))\">")
+    chart.draw(on: &canvas)
+    canvas.elements.append("</g>")
+    y = canvas.top + chart.size.height + 16
+    canvas.top = 0
+    for line in TextSize.lines(chart.caption, size: 11, within: room) {
+      canvas.text(line, margin, y, "small soft", size: 11)
+      y += 15
+    }
+    canvas.size.height = y
+    return canvas
+  }
+
+  // MARK: - Lines and areas
+
+  mutating func line(_ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double, _ style: String) {
     elements.append(
-      "<line x1=\"\(Self.number(x1))\" y1=\"\(Self.number(y1))\" x2=\"\(Self.number(x2))\" y2=\"\(Self.number(y2))\" stroke=\"\(colour)\"\(attributes)/>"
+      "<line class=\"\(style)\" x1=\"\(Self.number(x1))\" y1=\"\(Self.number(y1))\" x2=\"\(Self.number(x2))\" y2=\"\(Self.number(y2))\"/>"
     )
   }
 
-  mutating func label(
-    _ text: String, _ x: Double, _ y: Double, anchor: String = "start", attributes: String = ""
-  ) {
+  mutating func curve(_ points: [(x: Double, y: Double)], _ style: String) {
+    let path = points.map { "\(Self.number($0.x)),\(Self.number($0.y))" }.joined(separator: " ")
+    elements.append("<polyline class=\"\(style)\" points=\"\(path)\"/>")
+  }
+
+  /// - Parameter opacity: 0…1, of the fill.
+  mutating func area(_ box: Box, _ style: String, opacity: Double = 1) {
+    let shade = opacity < 1 ? " fill-opacity=\"\(NumberFormat.fixed(3).text(opacity))\"" : ""
     elements.append(
-      "<text x=\"\(Self.number(x))\" y=\"\(Self.number(y))\" text-anchor=\"\(anchor)\" fill=\"#222222\"\(attributes)>\(XMLText.escaped(text))</text>"
+      "<rect class=\"\(style)\" x=\"\(Self.number(box.left))\" y=\"\(Self.number(box.top))\" width=\"\(Self.number(box.width))\" height=\"\(Self.number(box.height))\"\(shade)/>"
+    )
+  }
+
+  /// Many at once, in few bytes.
+  mutating func areas(_ boxes: [Box], _ style: String, opacity: Double) {
+    let path = boxes.map { box in
+      "M\(Self.number(box.left)) \(Self.number(box.top))h\(Self.number(box.width))v\(Self.number(box.height))h\(Self.number(-box.width))z"
+    }
+    elements.append(
+      "<path class=\"\(style)\" fill-opacity=\"\(NumberFormat.fixed(3).text(opacity))\" d=\"\(path.joined())\"/>"
+    )
+  }
+
+  // MARK: - Text
+
+  enum Anchor: String {
+    case start, middle, end
+  }
+
+  /// - Parameters:
+  ///   - y: of the base line.
+  ///   - size: what the style says, for the room that it takes.
+  mutating func text(
+    _ text: String, _ x: Double, _ y: Double, _ style: String = "ink", anchor: Anchor = .start,
+    size: Double = fontSize
+  ) {
+    texts.append((text, Self.box(of: text, x, y + top, anchor, size: size)))
+    elements.append(
+      "<text class=\"\(style)\" x=\"\(Self.number(x))\" y=\"\(Self.number(y))\"\(Self.attribute(anchor))>\(Self.shown(text))</text>"
     )
   }
 
   /// Text that reads upwards, around its middle.
-  mutating func sideLabel(_ text: String, _ x: Double, _ y: Double) {
-    label(
-      text, x, y, anchor: "middle",
-      attributes: " transform=\"rotate(-90 \(Int(x)) \(Self.number(y)))\"")
-  }
-
-  // MARK: Series
-
-  /// The line of a series through its points.
-  mutating func curve(_ points: [(x: Double, y: Double)], series: Int) {
-    let path = points.map { "\(Self.number($0.x)),\(Self.number($0.y))" }.joined(separator: " ")
+  mutating func sideText(_ text: String, _ x: Double, _ y: Double, _ style: String = "ink") {
+    let half = TextSize.width(text, size: Self.fontSize) / 2
+    texts.append(
+      (text, Box(left: x - 10, top: y + top - half, right: x + 3, bottom: y + top + half)))
     elements.append(
-      "<polyline points=\"\(path)\" fill=\"none\" stroke=\"\(Self.colour(series))\" stroke-width=\"1.8\"\(Self.dashes(series))/>"
+      "<text class=\"\(style)\" x=\"\(Self.number(x))\" y=\"\(Self.number(y))\" text-anchor=\"middle\" transform=\"rotate(-90 \(Self.number(x)) \(Self.number(y)))\">\(Self.shown(text))</text>"
     )
   }
 
-  /// A piece of a series' line, for a legend.
-  mutating func sample(_ x1: Double, _ x2: Double, _ y: Double, series: Int) {
-    line(
-      x1, y, x2, y, colour: Self.colour(series),
-      attributes: " stroke-width=\"1.8\"\(Self.dashes(series))")
+  /// Without what turns the direction of the text behind it around.
+  private static func shown(_ text: String) -> String {
+    XMLText.escaped(text.replacingScalars { TerminalText.turnsDirection($0) ? "" : nil })
   }
 
-  /// Marks differ in shape too: a circle, a square, a triangle or a diamond.
-  mutating func mark(_ x: Double, _ y: Double, series: Int) {
-    let corners: [(Double, Double)]
-    switch series % 4 {
-    case 1: corners = [(-3.5, -3.5), (3.5, -3.5), (3.5, 3.5), (-3.5, 3.5)]
-    case 2: corners = [(0, -4.5), (4.2, 3.2), (-4.2, 3.2)]
-    case 3: corners = [(0, -4.8), (4.8, 0), (0, 4.8), (-4.8, 0)]
-    default: corners = []
-    }
-    let points = corners.map { "\(Self.number(x + $0)),\(Self.number(y + $1))" }
-    let shape =
+  /// The room of a text on its base line.
+  static func box(
+    of text: String, _ x: Double, _ y: Double, _ anchor: Anchor, size: Double = fontSize
+  ) -> Box {
+    let width = TextSize.width(text, size: size)
+    let left =
+      switch anchor {
+      case .start: x
+      case .middle: x - width / 2
+      case .end: x - width
+      }
+    return Box(left: left, top: y - 0.8 * size, right: left + width, bottom: y + 0.25 * size)
+  }
+
+  private static func attribute(_ anchor: Anchor) -> String {
+    anchor == .start ? "" : " text-anchor=\"\(anchor.rawValue)\""
+  }
+
+  // MARK: - Series
+
+  /// What belongs to one strategy, with what is shown where a pointer rests on it.
+  mutating func group(
+    strategy: String, hover: String = "", _ draw: (inout SVGCanvas) -> Void
+  ) {
+    elements.append("<g data-strategy=\"\(XMLText.escaped(strategy))\">")
+    if !hover.isEmpty { elements.append("<title>\(XMLText.escaped(hover))</title>") }
+    draw(&self)
+    elements.append("</g>")
+  }
+
+  /// What a pointer rests on without a strategy of its own: a cell of a map.
+  mutating func area(_ box: Box, _ style: String, opacity: Double, hover: String) {
+    elements.append("<g><title>\(XMLText.escaped(hover))</title>")
+    area(box, style, opacity: opacity)
+    elements.append("</g>")
+  }
+
+  /// - Parameter isHollow: where nothing is known of how sure it is.
+  mutating func mark(_ style: SeriesStyle, _ x: Double, _ y: Double, isHollow: Bool = false) {
+    marks.append(Box(around: x, y + top, reach: SeriesStyle.reach))
+    let name = "mark \(style.name)\(isHollow ? " hollow" : "")"
+    let corners = style.corners.map { "\(Self.number(x + $0.x)),\(Self.number(y + $0.y))" }
+    elements.append(
       corners.isEmpty
-      ? "circle cx=\"\(Self.number(x))\" cy=\"\(Self.number(y))\" r=\"3.5\""
-      : "polygon points=\"\(points.joined(separator: " "))\""
-    elements.append("<\(shape) fill=\"\(Self.colour(series))\"/>")
-  }
-
-  private static func colour(_ series: Int) -> String { colours[series % colours.count] }
-
-  /// Where there are more series than colours.
-  private static func dashes(_ series: Int) -> String {
-    switch series / colours.count % 3 {
-    case 0: ""
-    case 1: " stroke-dasharray=\"6 3\""
-    default: " stroke-dasharray=\"2 3\""
-    }
+        ? "<circle class=\"\(name)\" cx=\"\(Self.number(x))\" cy=\"\(Self.number(y))\" r=\"4.5\"/>"
+        : "<polygon class=\"\(name)\" points=\"\(corners.joined(separator: " "))\"/>")
   }
 
   private static func number(_ value: Double) -> String { NumberFormat.fixed(1).text(value) }

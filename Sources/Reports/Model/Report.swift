@@ -2,6 +2,13 @@
 public struct Report: Sendable {
   public var title: String
   public var question = ""
+  /// What a reader takes from it: up to three sentences made from the numbers, each with its interval or with why there
+  /// is none. Plain text.
+  public var answer: [String] = []
+  /// The figure to lead with: quality against bytes; nil where one of the two was not measured.
+  public var frontier: ReportFigure?
+  /// One table that fits a screen: a line for each strategy. Its text says what was left out.
+  public var overview: ReportSection?
   /// Where the figures come from.
   public var facts: [(label: String, value: String)] = []
   /// The main comparison for a quick look; its text and items are footnotes.
@@ -9,6 +16,10 @@ public struct Report: Sendable {
   public var sections: [ReportSection] = []
   /// How to read the tables and where the definitions are.
   public var legend: [String] = []
+  /// Those that the tables and figures name.
+  public var strategies: [ReportStrategy] = []
+  /// How to make it again; nil for what is no experiment's.
+  public var recipe: Recipe?
   /// The same figures and the raw measurements behind them, for programs.
   public var data: [DataTable] = []
 }
@@ -23,6 +34,12 @@ public struct ReportSection: Sendable {
   /// A list behind the tables: flags, notes.
   public var items: [String] = []
 
+  func showing(_ figures: [ReportFigure]) -> ReportSection {
+    var section = self
+    section.figures += figures
+    return section
+  }
+
   /// True where there is nothing to show; a text alone explains nothing.
   var isEmpty: Bool { items.isEmpty && figures.isEmpty && tables.allSatisfy(\.rows.isEmpty) }
 
@@ -31,6 +48,11 @@ public struct ReportSection: Sendable {
     let used = Set(tables.flatMap(\.rows).joined().flatMap(\.marks))
     return Mark.allCases.filter(used.contains)
   }
+}
+
+extension Report {
+  /// The one to lead with, then those of the sections.
+  public var figures: [ReportFigure] { (frontier.map { [$0] } ?? []) + sections.flatMap(\.figures) }
 }
 
 /// A chart and the name of the file that it goes to.

@@ -1,3 +1,5 @@
+import Records
+
 /// What one place of a table holds: a value, which renderers write down, and not a finished text.
 public struct ReportCell: Sendable, Hashable {
   public enum Content: Sendable, Hashable {
@@ -25,6 +27,8 @@ public struct ReportCell: Sendable, Hashable {
   public var marks: [Mark]
   /// Words behind a number: `of 6`.
   public var note: String
+  /// Where the figures of a column differ in their direction, its own.
+  public var polarity = Polarity.neither
 
   public init(
     _ content: Content, _ uncertainty: Uncertainty? = nil, marks: [Mark] = [], note: String = ""
@@ -78,10 +82,13 @@ extension ReportCell: ExpressibleByStringInterpolation {
 
   static func difference(_ difference: PairedDifference?) -> ReportCell {
     guard let difference else { return .missing }
-    let probability = difference.figure == .score ? difference.pValue : nil
-    return ReportCell(
+    let isScore = difference.figure == .score
+    let probability = isScore ? difference.pValue : nil
+    var cell = ReportCell(
       .number(difference.mean, difference.format),
       difference.interval.map(Uncertainty.interval) ?? probability.map(Uncertainty.probability))
+    cell.polarity = isScore ? .higher : .lower
+    return cell
   }
 }
 
@@ -90,20 +97,27 @@ extension ReportCell: ExpressibleByStringInterpolation {
 extension ReportCell {
   /// `0.712 (0.700–0.731)`, `1.03 [0.98, 1.07]`, `tca †`, `–`
   public var plainText: String {
+    [valueText, uncertaintyText, note].filter { !$0.isEmpty }.joined(separator: " ")
+  }
+
+  /// What it is, with its marks: `0.712`, `tca †`, `–`.
+  var valueText: String {
     switch content {
-    case .missing: return NumberFormat.missing
-    case .text(let text): return ([text] + marks.map(\.symbol)).joined(separator: " ")
-    case .interval(let interval, let format): return format.text(interval)
-    case .number(let value, let format):
-      var text = format.text(value) + marks.map(\.symbol).joined()
-      switch uncertainty {
-      case .interval(let interval): text += " " + format.text(interval)
-      case .probability(let p): text += " (p \(NumberFormat.significant.text(p)))"
-      case .quartiles(let range): text += " (\(format.text(range.low))–\(format.text(range.high)))"
-      case .standardError(let error): text += " ± \(format.text(error))"
-      case nil: break
-      }
-      return note.isEmpty ? text : text + " " + note
+    case .missing: NumberFormat.missing
+    case .text(let text): ([text] + marks.map(\.symbol)).joined(separator: " ")
+    case .interval(let interval, let format): format.text(interval)
+    case .number(let value, let format): format.text(value) + marks.map(\.symbol).joined()
+    }
+  }
+
+  /// How far it can be trusted: `[0.98, 1.07]`, `(p 0.031)`, `± 0.01`; "" where that is not known.
+  var uncertaintyText: String {
+    guard case .number(_, let format) = content, let uncertainty else { return "" }
+    return switch uncertainty {
+    case .interval(let interval): format.text(interval)
+    case .probability(let p): "(p \(NumberFormat.significant.text(p)))"
+    case .quartiles(let range): "(\(format.text(range.low))–\(format.text(range.high)))"
+    case .standardError(let error): "± \(format.text(error))"
     }
   }
 }

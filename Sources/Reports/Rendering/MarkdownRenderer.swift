@@ -1,6 +1,7 @@
 import JSON
 
-/// Markdown whose tables can be read as they are, too; figures are SVG files beside it.
+/// Markdown whose tables can be read as they are, too; figures are SVG files beside it. The answer comes first: its
+/// sentences, the figure and the table that fits a screen; where they come from and all else follow.
 public struct MarkdownRenderer: ReportRenderer {
   public let name = "markdown"
 
@@ -14,19 +15,29 @@ public struct MarkdownRenderer: ReportRenderer {
   private static func text(of report: Report) -> String {
     var text = "# \(line(report.title))\n"
     if !report.question.isEmpty { text += "\n\(line(report.question))\n" }
-    text += list(report.facts.map { "\($0.label): \($0.value)" })
-    for section in report.sections {
-      text += "\n## \(line(section.title))\n"
-      for paragraph in section.text { text += "\n\(line(paragraph))\n" }
-      for shown in section.tables where !shown.rows.isEmpty { text += "\n" + table(shown) }
-      for figure in section.figures {
-        text += "\n![\(alternative(figure.chart.title))](\(SVGRenderer.fileName(of: figure)))\n"
-      }
-      text += list(section.items)
+    text += list(report.answer)
+    if let frontier = report.frontier { text += shown(frontier) }
+    if let overview = report.overview { text += shown(overview) }
+    if !report.facts.isEmpty {
+      // Without an answer above it, a report begins with its facts.
+      text += report.answer.isEmpty ? "" : "\n## Where the figures come from\n"
+      text += list(report.facts.map { "\($0.label): \($0.value)" })
     }
+    for section in report.sections { text += shown(section) }
     if !report.legend.isEmpty { text += "\n---\n" }
     for paragraph in report.legend { text += "\n\(line(paragraph))\n" }
     return text
+  }
+
+  private static func shown(_ section: ReportSection) -> String {
+    var text = "\n## \(line(section.title))\n"
+    for paragraph in section.text { text += "\n\(line(paragraph))\n" }
+    for shown in section.tables where !shown.rows.isEmpty { text += "\n" + table(shown) }
+    return text + section.figures.map(shown).joined() + list(section.items)
+  }
+
+  private static func shown(_ figure: ReportFigure) -> String {
+    "\n![\(alternative(figure.chart.title))](\(SVGRenderer.fileName(of: figure)))\n"
   }
 
   private static func list(_ items: [String]) -> String {

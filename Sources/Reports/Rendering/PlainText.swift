@@ -24,8 +24,10 @@ extension String {
 enum XMLText {
   /// For elements and attributes; without the characters that XML does not allow.
   static func escaped(_ text: String) -> String {
-    text.replacingScalars { scalar in
+    if text.utf8.allSatisfy(isPlain) { return text }
+    return text.replacingScalars { scalar in
       switch scalar {
+      case "\n", "\t": nil
       case "&": "&amp;"
       case "<": "&lt;"
       case ">": "&gt;"
@@ -33,6 +35,14 @@ enum XMLText {
       case "\u{FFFE}", "\u{FFFF}": ""
       default: scalar.properties.generalCategory == .control ? "" : nil
       }
+    }
+  }
+
+  /// Printable ASCII without a meaning of its own: all of most texts.
+  private static func isPlain(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "&"), UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: "\""): false
+    default: 0x20..<0x7F ~= byte
     }
   }
 }
@@ -54,11 +64,19 @@ public enum TerminalText {
     return safe(text.onOneLine).replacingScalars { $0 == "\t" ? " " : nil }
   }
 
+  /// Embeddings, overrides and isolates of Unicode's bidirectional algorithm.
+  static func turnsDirection(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar {
+    case "\u{202A}"..."\u{202E}", "\u{2066}"..."\u{2069}": true
+    default: false
+    }
+  }
+
   private static func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar {
     case "\n", "\t": false
-    case ..<" ", "\u{7F}"..."\u{9F}", "\u{202A}"..."\u{202E}", "\u{2066}"..."\u{2069}": true
-    default: false
+    case ..<" ", "\u{7F}"..."\u{9F}": true
+    default: turnsDirection(scalar)
     }
   }
 }

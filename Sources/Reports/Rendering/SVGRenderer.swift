@@ -5,7 +5,7 @@ public struct SVGRenderer: ReportRenderer {
   public init() {}
 
   public func files(of report: Report) -> [ReportFile] {
-    report.sections.flatMap(\.figures).map {
+    report.figures.map {
       ReportFile(name: Self.fileName(of: $0), text: SVGCanvas.text(of: $0.chart))
     }
   }

@@ -137,6 +137,9 @@ struct CellBudget: Hashable {
   var text: String
   var isMatched: Bool
 
+  /// The words of a spec for a budget's size.
+  static let forms = ["fraction", "tokens", "bytes", "meanKvBytes", "density"]
+
   /// Nil for a mass, which holds nobody to a size.
   init?(_ value: JSONValue) {
     if let name = value["matching"]?.stringValue {
@@ -148,7 +151,7 @@ struct CellBudget: Hashable {
         }
       text = "as \(name)"
       isMatched = true
-    } else if let (form, size) = ["fraction", "tokens", "bytes", "meanKvBytes", "density"].lazy
+    } else if let (form, size) = Self.forms.lazy
       .compactMap({ form in value[form].map { (form, $0) } }).first
     {
       use = form == "density" ? .density : form == "meanKvBytes" ? .meanKvBytes : .kvBytes

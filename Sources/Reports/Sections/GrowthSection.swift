@@ -5,7 +5,7 @@ extension ExperimentAnalysis {
   /// it should follow.
   ///
   /// Empty for an experiment of fewer than three context lengths.
-  var growthSection: ReportSection {
+  func growthSection(_ styles: StrategyStyles) -> ReportSection {
     let title = "Growth with the context length"
     guard Set(rows.map(\.cell.contextLength)).count >= PowerFit.leastPoints else {
       return ReportSection(title: title)
@@ -29,7 +29,29 @@ extension ExperimentAnalysis {
             + "\(PowerFit.leastPoints) points have no fit.",
           "Then attention and selection as a ratio to full, beside the effective density: above it is what selecting costs.",
         ],
-      tables: [ReportTable(measured, columns), densityTable], figures: Self.figures(of: lines))
+      tables: [ReportTable(measured, columns), densityTable],
+      figures: figures(of: lines, styles))
+  }
+
+  private func figures(of lines: [GrowthLine], _ styles: StrategyStyles) -> [ReportFigure] {
+    GrowthPlace.all(of: lines).flatMap { place in
+      GrowthFigure.all.compactMap { figure -> ReportFigure? in
+        guard let (name, title, axis) = figure.chart else { return nil }
+        let chart = GrowthChart(
+          title: title,
+          caption: [
+            caption(place.lines.flatMap(\.rows)),
+            "n is the context length; its power and standard error are fitted to the line.",
+            figure.time == nil
+              ? ""
+              : "Whiskers: quartiles over repeats. At the foot: from which length on a strategy is ahead of full, and "
+                + "between which the ends of the ratios' 95 % intervals pass 1.",
+          ].filter { !$0.isEmpty }.joined(separator: " "), axis: axis,
+          lines: place.lines.map { $0.drawn(figure, styles) })
+        let isFitted = chart.lines.contains { $0.points.count >= PowerFit.leastPoints }
+        return isFitted ? ReportFigure(name: name + place.suffix, chart: chart) : nil
+      }
+    }
   }
 
   private var densityTable: ReportTable {
@@ -50,22 +72,20 @@ extension ExperimentAnalysis {
         .figure("KV cache ratio", .kvCacheResidentBytesRatio, .fixed(3)),
       ])
   }
+}
 
-  private static func figures(of lines: [GrowthLine]) -> [ReportFigure] {
-    ChartPlace.all(of: lines) { ($0.rows[0].cell.model, $0.rows[0].task) }.flatMap { place, lines in
-      let lengths = Set(lines.flatMap { $0.rows.map { Double($0.cell.contextLength) } }).sorted()
-      return GrowthFigure.all.compactMap { figure -> ReportFigure? in
-        guard let (name, title, axis) = figure.chart else { return nil }
-        let chart = LineChart(
-          title: "\(title), \(place.title)",
-          x: .init(label: "context length, tokens", scale: .logarithmic, ticks: lengths),
-          y: .init(label: axis, scale: .logarithmic),
-          series: lines.map {
-            .init(name: $0.rows[0].strategy.plainText, points: $0.points(figure))
-          })
-        let isFitted = chart.series.contains { $0.points.count >= PowerFit.leastPoints }
-        return isFitted ? ReportFigure(name: name + place.suffix, chart: chart) : nil
-      }
+/// A model and a task that have figures of their own.
+private struct GrowthPlace {
+  /// Behind a file's name: a number where there are several places.
+  let suffix: String
+  let lines: [GrowthLine]
+
+  /// In the order of their first appearance.
+  static func all(of lines: [GrowthLine]) -> [GrowthPlace] {
+    let groups = lines.grouped { [$0.rows[0].cell.model, $0.rows[0].task] }
+    return groups.enumerated().map { index, group in
+      GrowthPlace(
+        suffix: groups.count > 1 ? "-\(index + 1)" : "", lines: group.elements)
     }
   }
 }
@@ -74,20 +94,31 @@ extension ExperimentAnalysis {
 private struct GrowthFigure {
   let heading: String
   var chart: (name: String, title: String, axis: String)?
+  /// Whose median is shown; nil for what is no time.
+  var time: TimeFigure?
   let cell: @Sendable (AnalysedRow) -> ReportCell
 
   static let all = [
     time("attention", .attentionTime), time("selection", .selectionTime),
     time(
       "attention and selection", .attentionAndSelectionTime,
-      ("attention-and-selection-time", "Attention and selection in the prefill")),
-    time("first token", .timeToFirstToken, ("time-to-first-token", "Time to first token")),
+      (
+        "attention-and-selection-time",
+        "How do attention and selection in the prefill grow with the context?"
+      )),
+    time(
+      "first token", .timeToFirstToken,
+      ("time-to-first-token", "How does the time to the first token grow with the context?")),
     GrowthFigure(heading: "attended pairs") { analysed in
       let n = Double(analysed.cell.contextLength)
       return .number(analysed.row[.density].map { $0 * n * (n + 1) / 2 }, .significant)
     },
     GrowthFigure(
-      heading: "KV cache bytes", chart: ("kv-bytes", "KV cache after the prefill", "MiB")
+      heading: "KV cache bytes",
+      chart: (
+        "kv-bytes", "How does the KV cache grow with the context?",
+        "MiB after the prompt, log scale (↓ better)"
+      )
     ) { .number($0.row[.kvCacheResidentBytes], .mebibytes) },
     GrowthFigure(heading: "peak resident bytes") {
       .number($0.row[.peakResidentBytes], .mebibytes)
@@ -97,7 +128,11 @@ private struct GrowthFigure {
   private static func time(
     _ heading: String, _ figure: TimeFigure, _ chart: (name: String, title: String)? = nil
   ) -> GrowthFigure {
-    GrowthFigure(heading: heading, chart: chart.map { ($0.name, $0.title, "seconds (median)") }) {
+    GrowthFigure(
+      heading: heading,
+      chart: chart.map { ($0.name, $0.title, "seconds, median, log scale (↓ better)") },
+      time: figure
+    ) {
       .number($0.times[figure]?.median, .significant)
     }
   }
@@ -118,12 +153,38 @@ private struct GrowthLine {
     return "\(lengths[0])–\(lengths[lengths.count - 1]) (\(lengths.count))"
   }
 
-  func points(_ figure: GrowthFigure) -> [LineChart.Point] {
-    rows.compactMap { LineChart.Point(.count($0.cell.contextLength), figure.cell($0)) }
+  func fit(_ figure: GrowthFigure) -> PowerFit? {
+    PowerFit(
+      rows.compactMap { row in
+        figure.cell(row).shownValue.map { (Double(row.cell.contextLength), $0) }
+      })
   }
 
-  func fit(_ figure: GrowthFigure) -> PowerFit? {
-    PowerFit(points(figure).map { ($0.x, $0.y) })
+  /// With the power at its end, and for times where it passes full.
+  func drawn(_ figure: GrowthFigure, _ styles: StrategyStyles) -> GrowthChart.Line {
+    let points = rows.compactMap { row -> GrowthChart.Point? in
+      guard let value = figure.cell(row).shownValue else { return nil }
+      let spread = figure.time.flatMap { row.times[$0] }
+      let shown = spread.map { ReportCell.median($0, .significant) } ?? figure.cell(row)
+      return GrowthChart.Point(
+        length: Double(row.cell.contextLength), value: value,
+        spread: spread.map { Interval(low: $0.lowerQuartile, high: $0.upperQuartile) },
+        hover: "\(row.label) at \(NumberFormat.count(row.cell.contextLength)) tokens: "
+          + shown.plainText)
+    }
+    let two = NumberFormat.fixed(2)
+    let power = fit(figure).map {
+      " n^\(two.text($0.exponent)) ± \(two.text($0.standardError))"
+    }
+    let ratios = figure.time.map { time in
+      rows.compactMap { row in
+        row.ratios[time].map { (length: Double(row.cell.contextLength), ratio: $0) }
+      }
+    }
+    return GrowthChart.Line(
+      label: rows[0].label, name: rows[0].label, power: power ?? "",
+      style: styles.style(of: rows[0]), points: points,
+      crossover: rows[0].row.isFull ? nil : ratios.flatMap { Crossover($0) })
   }
 
   func exponent(of figure: GrowthFigure) -> ReportCell {

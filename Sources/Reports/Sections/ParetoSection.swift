@@ -6,8 +6,7 @@ import Records
 /// by the exact test), and it takes no longer: the other's time is not below its own by the interval of the ratio. Where
 /// the two were not timed together for 8 repeats, time stays open, and that is said.
 extension ExperimentAnalysis {
-  var paretoSection: ReportSection {
-    let points = pools.flatMap(\.paretoPoints)
+  func paretoSection(_ points: [ParetoPoint]) -> ReportSection {
     let columns: [ColumnRule<ParetoPoint>] = [
       .words("model") { .text($0.pool.key.model) },
       .init("context") { .count($0.pool.key.contextLength) },
@@ -17,7 +16,7 @@ extension ExperimentAnalysis {
       .init("to full") { .difference($0.toFull) },
       .words("over") { .text($0.toFull?.clusters ?? "") },
       .init("decode attention ratio", .lower) { .median($0.time, .fixed(3)) },
-      .words("dominated by") { .text($0.dominators.joined(separator: ", ")) },
+      .words("dominated by") { .text($0.dominators.map(\.text).joined(separator: ", ")) },
     ]
     return ReportSection(
       title: "What is dominated",
@@ -39,7 +38,19 @@ struct ParetoPoint {
   let toFull: PairedDifference?
   /// Decode attention, to full.
   let time: Spread?
-  var dominators: [String] = []
+  var dominators: [Dominator] = []
+
+  var isFull: Bool { label == pool.full }
+}
+
+/// A strategy that makes another one needless.
+struct Dominator: Hashable {
+  var label: String
+  /// False where it does so in bytes and quality, and the two were not timed together 8 times.
+  var isTimed: Bool
+
+  /// `snapkv (time?)`
+  var text: String { isTimed ? label : label + " (time?)" }
 }
 
 extension Pool {
@@ -70,7 +81,7 @@ extension Pool {
         else { continue }
         let time = timeRatio(Self.comparedTime, of: point.label, to: other.label)?.interval
         if time.map({ $0.high >= 1 }) ?? true {
-          point.dominators.append(other.label + (time == nil ? " (time?)" : ""))
+          point.dominators.append(Dominator(label: other.label, isTimed: time != nil))
         }
       }
       return point

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import ModelLibrary
 import Records
 import Reports
 import ResultStore
@@ -8,14 +9,15 @@ struct ReportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "report", abstract: "Writes tables of stored experiments.",
     discussion: """
-      Prints the main table, and writes each format's files into results/NAME/.
-      Example: tca-lab report quickstart --format markdown,csv
+      Prints the main table, and writes each format's files into results/NAME/: report.md with its figures, tables as CSV,
+      and report.html, one page with all of it for a browser.
+      Example: tca-lab report quickstart --format html
       """)
 
   @Argument(help: "Experiments by name (default: all that are stored).") var names: [String] = []
   @OptionGroup var database: DatabaseOptions
   @Option(help: "Formats, separated by commas: \(ReportCommand.known).")
-  var format = "markdown,csv"
+  var format = "markdown,csv,html"
   @Option(
     help: ArgumentHelp(
       "The folder to write into, of one experiment; - writes one format's main file to stdout.",
@@ -40,7 +42,7 @@ struct ReportCommand: ParsableCommand {
   func validate() throws {
     let formats = try formats
     if output == "-" && formats.count != 1 {
-      throw ValidationError("--output - takes one format: --format markdown or --format csv")
+      throw ValidationError("--output - takes one format: --format html, for one")
     }
     if output != nil && names.count != 1 {
       throw ValidationError("--output takes one experiment; \(names.count) are named")
@@ -55,8 +57,11 @@ struct ReportCommand: ParsableCommand {
       throw Failure(
         .database, "\(database.path) holds no experiment; run one: tca-lab run SPEC")
     }
+    let weights = Dictionary(
+      try ModelCatalogue.builtIn().models.map { ($0.sha256, $0.file) },
+      uniquingKeysWith: { first, _ in first })
     for (index, name) in wanted.enumerated() {
-      let report = Report(of: try store.results(of: name))
+      let report = Report(of: try store.results(of: name), weights: weights)
       let files = formats.flatMap { $0.files(of: report) }
       if output == "-" {
         guard let file = files.first else {

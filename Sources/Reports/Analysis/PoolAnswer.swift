@@ -1,0 +1,195 @@
+import Records
+
+/// What one pool (a model, a context length, a kind of task) says in words, each claim with its interval or with why
+/// there is none. Nothing is called better where the interval holds 0.
+struct PoolAnswer {
+  let pool: Pool
+  /// Of the pool's strategies whose bytes were measured, full among them.
+  let points: [ParetoPoint]
+
+  /// The share of full's bytes that strategies are asked to keep within, and how exactly budgets are met.
+  static let limit = 0.25
+  static let tolerance = 1.01
+
+  /// `smollm2-135m at 2,048 tokens`
+  var place: String { "\(pool.key.model) at \(NumberFormat.count(pool.key.contextLength)) tokens" }
+
+  /// What can be taken in full's stead: neither full nor an oracle.
+  private var candidates: [(point: ParetoPoint, share: Double, difference: PairedDifference)] {
+    points.compactMap { point in
+      guard point.row.cell.strategyRole != .oracle, let share = point.share,
+        let difference = point.toFull
+      else { return nil }
+      return (point, share, difference)
+    }
+  }
+
+  /// Those within the limit, or else those that come nearest; the one that loses least first.
+  private var contenders: [(point: ParetoPoint, share: Double, difference: PairedDifference)] {
+    let most = max(Self.limit, candidates.map(\.share).min() ?? 0) * Self.tolerance
+    return candidates.filter { $0.share <= most }
+      .sorted { $0.difference.loss < $1.difference.loss }
+  }
+
+  /// The strategy that the answer is about.
+  var best: ParetoPoint? { contenders.first?.point }
+
+  // MARK: - Who loses least
+
+  var leastLoss: String? {
+    guard let best = contenders.first else { return nil }
+    let share = NumberFormat.fixed(3).text(best.share)
+    let reference = pool.byteReference
+    let within =
+      best.share <= Self.limit * Self.tolerance
+      ? "at no more than a quarter of \(reference) (\(share))"
+      : "at \(share) of \(reference), the least that was measured,"
+    let rivals = contenders.dropFirst()
+    let rest =
+      rivals.isEmpty
+      ? "; nothing else was measured there"
+      : rivals.first.map { "; \(lead(of: best.point, over: $0.point))" } ?? ""
+    return "\(within) \"\(best.point.label)\" \(rivals.isEmpty ? "loses" : "loses least:") "
+      + best.difference.lossWords
+      + (best.point.row.looksAhead ? "; its selection saw the tokens that are scored" : "") + rest
+  }
+
+  /// The same where bytes were not measured.
+  var leastOfAll: String? {
+    guard points.isEmpty, let full = pool.full else { return nil }
+    let found = pool.labels.compactMap { label in
+      let isOracle = pool.cells(of: label)?.first?.cell.strategyRole == .oracle
+      return label == full || isOracle
+        ? nil : pool.difference(from: full, to: label).map { (label: label, difference: $0) }
+    }
+    return found.min { $0.difference.loss < $1.difference.loss }.map { best in
+      "of \(found.count) strategies \"\(best.label)\" loses least: \(best.difference.lossWords)"
+    }
+  }
+
+  /// Whether the second place is beyond chance.
+  private func lead(of best: ParetoPoint, over second: ParetoPoint) -> String {
+    guard let lead = pool.difference(from: best.label, to: second.label) else {
+      return "\"\(second.label)\" shares no windows or prompts with it"
+    }
+    switch (lead.isKnown, lead.verdict > 0) {
+    case (false, _):
+      return "whether it leads \"\(second.label)\" is not known: \(lead.evidence)"
+    case (true, true): return "\"\(second.label)\" loses more, by \(lead.evidence)"
+    case (true, false): return "not told apart from \"\(second.label)\", \(lead.evidence)"
+    }
+  }
+
+  // MARK: - Quantised caches
+
+  private var quantised: [ParetoPoint] { points.filter { !$0.isFull && $0.isPlainCache } }
+
+  private var methods: [ParetoPoint] {
+    candidates.map(\.point).filter { !$0.isPlainCache }
+  }
+
+  /// Whether a cache in fewer bits alone does what the methods do; nil where none was measured.
+  var quantisedCache: String? {
+    if quantised.isEmpty { return nil }
+    if methods.isEmpty { return smallestFormat }
+    guard (quantised + methods).contains(where: { $0.toFull?.isKnown == true }) else {
+      let reason = quantised[0].toFull?.evidence ?? ""
+      return "whether a plain quantised cache does better is not known: \(reason)"
+    }
+    let winners = quantised.map { cache in
+      (cache, methods.filter { $0.dominators.contains { $0.label == cache.label } })
+    }
+    let beaten = Set(winners.flatMap { $0.1.map(\.label) })
+    // Of those that beat as many the smallest.
+    guard
+      let (cache, own) = winners.max(by: { ($0.1.count, $1.0.bytes) < ($1.1.count, $0.0.bytes) })
+    else { return nil }
+    let share = cache.share.map { " (\(NumberFormat.fixed(3).text($0)))" } ?? ""
+    let loss = cache.toFull?.lossWords ?? ""
+    guard !own.isEmpty else {
+      return "no plain quantised cache dominates any of \(methods.count) methods; \(beatenCaches)"
+    }
+    let isTimed = own.contains { $0.dominators.contains { $0.label == cache.label && $0.isTimed } }
+    return "plain quantised caches dominate \(beaten.count) of \(methods.count) methods"
+      + (isTimed ? "" : " in bytes and loss (they were not timed together)")
+      + ", \"\(cache.label)\"\(share) alone \(own.count), at \(loss); \(beatenCaches)"
+  }
+
+  /// Which of the caches is made needless by a method.
+  private var beatenCaches: String {
+    let beaten = quantised.compactMap { cache -> String? in
+      let winner = cache.dominators.first { dominator in
+        methods.contains { $0.label == dominator.label }
+      }
+      return winner.map { "\"\($0.label)\" dominates \"\(cache.label)\"" }
+    }
+    return beaten.isEmpty ? "no method dominates one" : beaten.joined(separator: ", ")
+  }
+
+  /// Where caches are all there is.
+  private var smallestFormat: String? {
+    let known = quantised.filter { $0.toFull?.isKnown == true }
+    guard !known.isEmpty else {
+      return quantised[0].toFull.map { "what a format loses is not known: \($0.evidence)" }
+    }
+    let harmless = known.filter { ($0.toFull?.verdict ?? 0) <= 0 }
+      .min { $0.bytes < $1.bytes }
+    guard let harmless, let share = harmless.share, let difference = harmless.toFull else {
+      return "every format loses something beyond chance"
+    }
+    return "the smallest cache whose loss is not told apart from none is \"\(harmless.label)\" "
+      + "(\(NumberFormat.fixed(3).text(share))): \(difference.lossWords)"
+  }
+
+  // MARK: - Where it fails
+
+  var worst: String? {
+    guard let best else { return nil }
+    let what = best.toFull?.figure == .score ? "task" : "text"
+    guard pool.isPool else {
+      return
+        "there is one \(what) only, \(pool.names[0]): what \"\(best.label)\" does on others is not known"
+    }
+    guard let worst = pool.worst(best.label) else { return nil }
+    return "\"\(best.label)\" loses most on \(worst.name): \(worst.difference.lossWords)"
+  }
+}
+
+extension ParetoPoint {
+  /// Full attention over a cache in another format.
+  fileprivate var isPlainCache: Bool { row.cell.strategy == pool.fullStrategy }
+}
+
+extension Pool {
+  /// The name of the strategy that full is.
+  fileprivate var fullStrategy: String? {
+    full.flatMap { cells(of: $0)?.first?.cell.strategy }
+  }
+}
+
+extension PairedDifference {
+  /// Whether there is an interval or a test.
+  fileprivate var isKnown: Bool { pValue != nil }
+
+  /// `+0.0123 nats a token [+0.0010, +0.0236]`, `-0.250 (p 0.125)`, `+0.0123 nats a token, without an interval
+  /// (3 windows, fewer than 8)`
+  fileprivate var evidence: String {
+    let value = format.text(mean) + (figure == .score ? "" : " nats a token")
+    if let interval { return "\(value) \(format.text(interval))" }
+    if figure == .score { return "\(value) (p \(NumberFormat.significant.text(pValue)))" }
+    return "\(value), without an interval (\(clusters), fewer than \(clusterKind.least))"
+  }
+
+  /// The same against full, with how many texts, windows or prompts agree, and said where it is no loss.
+  var lossWords: String {
+    let agreeing = mean < 0 ? down : up
+    if figure == .score {
+      let three = NumberFormat.fixed(3)
+      return "score \(three.text(second)) against \(three.text(first)) of full, \(evidence), over "
+        + clusters + (isKnown && verdict == 0 ? ", not told apart" : "")
+    }
+    return evidence + (interval == nil ? "" : " over \(clusters)")
+      + (interval?.contains(0) == true ? ", which holds 0" : "")
+      + (clusterCount > 1 ? ", \(mean < 0 ? "below" : "above") full on \(agreeing) of them" : "")
+  }
+}

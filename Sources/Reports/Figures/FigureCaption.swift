@@ -1,0 +1,40 @@
+import Records
+
+/// What a figure has to say of where it comes from.
+extension ExperimentAnalysis {
+  /// `smollm2-135m-instruct (SmolLM2-135M-Instruct.Q4_1.gguf); 5 texts: kjv, code …`
+  func caption(_ pools: [Pool]) -> String {
+    let models = pools.compactMap { pool in pool.full.flatMap { pool.cells(of: $0)?.first } }
+      .map(modelWords).uniqued
+    let texts = pools.map { pool in
+      let noun = pool.isScored ? "task" : "text"
+      return "\(pool.key.kind), \(pool.names.count) \(noun)\(pool.isPool ? "s" : ""): "
+        + pool.names.joined(separator: ", ")
+    }.uniqued
+    return (models + texts).joined(separator: "; ") + "."
+  }
+
+  /// The same of rows that are no pools.
+  func caption(_ rows: [AnalysedRow]) -> String {
+    (rows.map(modelWords).uniqued + rows.map(\.task).uniqued).joined(separator: "; ") + "."
+  }
+
+  /// The model and its weights: their file where that is known, else the file's digest.
+  private func modelWords(_ row: AnalysedRow) -> String {
+    let weights =
+      weights[row.cell.modelDigest] ?? "weights SHA-256 \(row.cell.modelDigest.prefix(12))"
+    return "\(row.cell.model) (\(weights))"
+  }
+
+  /// What intervals generalise over, or why there are none.
+  func intervalWords(_ differences: [PairedDifference]) -> String {
+    let clusters = differences.map(\.clusters).uniqued.joined(separator: ", ")
+    guard let first = differences.first else { return "" }
+    if first.figure == .score {
+      return "Scores have an exact test in place of an interval: hover for p; over \(clusters)."
+    }
+    return differences.contains { $0.interval != nil }
+      ? "Whiskers: 95 % intervals over \(clusters); hollow marks have none."
+      : "No intervals: \(clusters), fewer than \(first.clusterKind.least)."
+  }
+}

@@ -1,0 +1,67 @@
+import Records
+
+/// How strategies look in every figure of a report: a series, which is a strategy at all of its budgets, has one colour
+/// and one shape.
+struct StrategyStyles {
+  private let styles: [String: SeriesStyle]
+
+  /// Full comes first, then what holds its ground somewhere, by the number of places, then the rest in grey; equal ones in
+  /// the order of the plan.
+  init(_ rows: [AnalysedRow], _ points: [ParetoPoint]) {
+    let standing = Dictionary(grouping: points.filter(\.dominators.isEmpty), by: \.row.seriesName)
+    let full = rows.first(where: \.row.isFull)?.seriesName
+    func places(_ name: String) -> Int {
+      name == full ? .max : points.isEmpty ? 1 : standing[name]?.count ?? 0
+    }
+    let ordered = rows.grouped(\.seriesName).map(\.key).enumerated()
+      .sorted { (-places($0.element), $0.offset) < (-places($1.element), $1.offset) }
+      .map(\.element)
+    styles = Dictionary(
+      uniqueKeysWithValues: ordered.enumerated().map { place, name in
+        let isShown = place < SeriesStyle.colourCount && places(name) > 0
+        return (
+          name,
+          SeriesStyle(colour: isShown ? place : nil, shape: place % SeriesStyle.shapeCount)
+        )
+      })
+  }
+
+  func style(of row: AnalysedRow) -> SeriesStyle {
+    styles[row.seriesName] ?? SeriesStyle(colour: nil, shape: 0)
+  }
+}
+
+extension AnalysedRow {
+  /// What its cells at other budgets have in common: `snapkv` of `snapkv meanKvBytes=0.25`, `full q4_0` of
+  /// `full cache=q4_0`, `minference + snapkv` of a composition of these.
+  var seriesName: String {
+    var words = Self.words(of: label)
+    guard words.first == cell.strategy else { return label }
+    if let end = words.firstIndex(of: "matching") { words.removeSubrange(end...) }
+    let values = words.dropFirst().compactMap { word -> String? in
+      let parts = word.split(separator: "=", maxSplits: 1)
+      guard parts.count == 2 else { return word }
+      return CellBudget.forms.contains(String(parts[0])) ? nil : String(parts[1])
+    }
+    let isMade = cell.parametersWithParts.count > 1
+    return isMade && !values.isEmpty
+      ? values.joined(separator: " + ")
+      : ([cell.strategy] + values).joined(separator: " ")
+  }
+
+  /// Split at blanks that do not stand in brackets.
+  private static func words(of label: String) -> [String] {
+    var words = [""]
+    var depth = 0
+    for character in label {
+      if character == "(" { depth += 1 }
+      if character == ")" { depth -= 1 }
+      if character == " ", depth == 0 {
+        words.append("")
+      } else {
+        words[words.count - 1].append(character)
+      }
+    }
+    return words
+  }
+}

@@ -1,0 +1,66 @@
+import Records
+import Testing
+
+@testable import Reports
+
+@Suite("How to run it again")
+struct RecipeTests {
+  private func commands(
+    source: String = "0123456789ab", name: String = "example", spec: String = "{}"
+  ) throws -> [String] {
+    var results = ExampleResults.experiment(contexts: [512])
+    results.runs[0].provenance.sourceState = source
+    results.experiment.name = name
+    results.experiment.spec = spec
+    return try #require(Report(of: results).recipe).commands
+  }
+
+  @Test("The commit, the build, the model, the run and the page")
+  func commands() throws {
+    #expect(
+      try commands(spec: #"{"models": ["smollm2-135m"]}"#) == [
+        "git checkout 0123456789ab", "swift build -c release --product tca-lab",
+        ".build/release/tca-lab models pull smollm2-135m",
+        "# the spec, as it stands above; relative paths in it start at its folder",
+        ".build/release/tca-lab run experiments/example.json",
+        ".build/release/tca-lab report example --format html",
+      ])
+  }
+
+  @Test(
+    "What is no commit is said, not checked out",
+    arguments: ["0123456789ab-dirty", "unknown", "a; rm -rf x\nb"])
+  func changed(source: String) throws {
+    let commands = try commands(source: source)
+    #expect(commands[0] == "# measured with a source that is no commit: \(source.onOneLine)")
+    #expect(!commands.contains { $0.hasPrefix("git checkout") })
+  }
+
+  @Test("A model of the user's is a file with a digest, a synthetic one is nothing to fetch")
+  func models() throws {
+    let spec =
+      #"{"models": [{"name": "smollm2-135m", "path": "x.gguf"}, {"name": "s", "synthetic": {}}, 7]}"#
+    let commands = try commands(spec: spec)
+    #expect(commands.contains("# smollm2-135m is the file x.gguf, SHA-256 b179c9523d0e6a0f"))
+    #expect(!commands.contains { $0.contains("models pull") })
+  }
+
+  @Test("A spec that is no JSON names no models") func damaged() throws {
+    #expect(try !commands(spec: "{").contains { $0.contains("models pull") })
+  }
+
+  @Test(
+    "A name is one word of a shell",
+    arguments: [
+      ("a-b_1.json", "a-b_1.json"), ("", "''"), ("a b", "'a b'"), ("it's", #"'it'\''s'"#),
+      ("$(x)`y`;|", "'$(x)`y`;|'"), ("'\u{301}", "''\\''\u{301}'"), ("é", "'é'"),
+    ])
+  func words(name: String, word: String) {
+    #expect(ShellWord.quoted(name).utf8.elementsEqual(word.utf8))
+  }
+
+  @Test("A name with blanks is quoted wherever it stands") func quoted() throws {
+    let commands = try commands(name: "a b")
+    #expect(commands.contains(".build/release/tca-lab run 'experiments/a b.json'"))
+  }
+}
