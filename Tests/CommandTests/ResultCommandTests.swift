@@ -162,6 +162,6 @@ struct ResultCommandTests {
     try measure("tiny")
     let report = try lab.run("report", "tiny", "--format", "latex")
     #expect(report.status == 0, "\(report.err)")
-    #expect(try lab.read("results/tiny/report.tex").contains(#"\begin{longtable}"#))
+    #expect(try lab.read("results/tiny/report.tex").contains(#"\begin{tabular}"#))
   }
 }

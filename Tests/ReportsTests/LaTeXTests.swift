@@ -45,7 +45,7 @@ struct LaTeXTests {
       ],
       rows: [["m_1", .count(2048), .count(1), "a"], ["m_1", .count(2048), .count(1), "b"]])
     let text = LaTeXTable(table).text(title: "Main", label: "x-1")
-    #expect(text.contains(#"\caption{Main: model m\_1, context 2,048.}\label{tab:x-1}\\"#))
+    #expect(text.contains(#"\caption{Main: model m\_1, context 2,048.}\label{tab:x-1}"#))
     #expect(text.contains("score & strategy \\\\\n") && text.contains("1 & a \\\\\n"))
     // Of one row nothing is shared.
     let one = ReportTable(columns: table.columns, rows: [table.rows[0]])
@@ -63,9 +63,22 @@ struct LaTeXTests {
     let text = LaTeXTable(table).text(title: "t", label: "l")
     let captions = text.split(separator: "\n").filter { $0.hasPrefix(#"\caption"#) }
     #expect(captions.count == 3)
-    #expect(captions[1] == #"\caption{t, part 2 of 3.}\label{tab:l-2}\\"#)
+    #expect(captions[1] == #"\caption{t, part 2 of 3.}\label{tab:l-2}"#)
     #expect(text.split(separator: "\n").count { $0.hasPrefix("a & ") } == 3)
     for place in numbers.indices { #expect(text.contains("\(place).000")) }
+  }
+
+  @Test("A table that is longer than a page breaks, with its heading on each")
+  func long() {
+    func text(_ count: Int) -> String {
+      let table = ReportTable(
+        columns: [.init(name: "a", kind: .words)], rows: (0..<count).map { ["row \($0)"] })
+      return LaTeXTable(table).text(title: "t", label: "l")
+    }
+    #expect(text(30).hasPrefix("\\begin{table}[H]\n"))
+    #expect(!text(30).contains("longtable"))
+    #expect(text(31).components(separatedBy: "\na \\\\\n").count == 3)
+    #expect(text(31).contains("\\begin{longtable}{@{}l@{}}\n\\caption{t.}\\label{tab:l}\\\\\n"))
   }
 
   // MARK: Compiled
@@ -119,9 +132,9 @@ struct LaTeXTests {
     let log = try compile(Self.hostile())
     #expect(log.contains("the font lacks U+1F600") && log.contains("the font lacks U+65E5"))
     #expect(!log.contains("Missing character"))
-    // Our own words need nothing that the font lacks, and no table is wider than the page.
+    // Long tables too. Our own words need nothing that the font lacks, and no table is wider than the page.
     let own = try compile(
-      Report(of: ExampleResults.experiment(contexts: [512, 1024, 2048])))
+      Report(of: ExampleResults.experiment(contexts: [512, 1024, 2048, 4096, 8192])))
     #expect(!own.contains("the font lacks") && !own.contains("Missing character"))
     #expect(!own.contains("Overfull \\hbox"), "\(own)")
   }

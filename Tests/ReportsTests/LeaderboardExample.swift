@@ -144,6 +144,7 @@ enum LeaderboardExample {
         .meanKVCacheResidentBytes: fullBytes * method.share,
         .meanKVCacheResidentBytesRatio: method.share,
         .peakKVCacheResidentBytes: fullBytes * (method.share + 0.1),
+        .kvCacheResidentBytes: fullBytes * method.share,
       ], kinds: [.quality: 1, .memory: 1, .latency: 1])
   }
 }

@@ -62,6 +62,7 @@ struct PairVerdictTests {
           results.rows[index].figures[column] = factor.flatMap { factor in
             results.rows[index].figures[column].map { $0 * factor }
           }
+          if factor == nil { results.rows[index].figures[.kvCacheResidentBytes] = nil }
         }
       }[0]
     }

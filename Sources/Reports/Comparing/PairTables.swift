@@ -57,7 +57,7 @@ struct PairTables {
     _ word: @escaping (Subject) -> ReportCell
   ) -> [ColumnRule<Subject>] {
     let isNamed = pairs.contains { primary.word($0.first.label, $0.second.label) == "primary" }
-    return isNamed ? [.words("contrast", word)] : []
+    return isNamed ? [.init("contrast", .neither, .group, word)] : []
   }
 
   private var quality: ReportTable {

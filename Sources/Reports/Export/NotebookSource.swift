@@ -165,7 +165,7 @@ enum NotebookSource {
             height = places[point["task_label"]] + offsets[point["strategy"]]
             axes.errorbar(point["difference"], height, xerr=error[:, None], linestyle="none", markersize=4, **style[point["strategy"]])
         axes.axvline(0, color="#cccccc", linewidth=1, zorder=0)
-        axes.set_yticks(range(len(order)), [plain(label) for label in order])
+        axes.set_yticks(range(len(order)), [plain(label).replace(" ", "\n") for label in order])
         axes.set_xlabel(UNITS[figure])
         axes.set_title(plain(f"{model}, {length:,} tokens"))
         legend(axes, list(style), style)

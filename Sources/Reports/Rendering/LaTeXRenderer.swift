@@ -10,10 +10,10 @@ public struct LaTeXRenderer: ReportRenderer {
 
   private static func text(of report: Report) -> String {
     var text = #"""
-      % Written by tca-lab report --format latex. Compile it twice with lualatex, for the widths of long tables.
+      % Written by tca-lab report --format latex. Compile it with lualatex, twice for the widths of long tables.
       \documentclass{article}
       \usepackage[a4paper,landscape,margin=15mm]{geometry}
-      \usepackage{array,booktabs,longtable}
+      \usepackage{array,booktabs,caption,float,longtable}
       \usepackage{fontspec}
       % Two hyphens stay two, and quotation marks straight.
       \defaultfontfeatures[\rmfamily,\sffamily]{}
@@ -23,7 +23,7 @@ public struct LaTeXRenderer: ReportRenderer {
       \setlength{\parindent}{0pt}
       \setlength{\parskip}{4pt}
       \setlength{\tabcolsep}{4pt}
-      \setlength{\LTcapwidth}{\textwidth}
+      \captionsetup{width=\textwidth,skip=4pt}
       \begin{document}
 
       """#
@@ -37,10 +37,9 @@ public struct LaTeXRenderer: ReportRenderer {
       for words in section.text { text += paragraph(words) }
       for table in section.tables where !table.rows.isEmpty {
         number += 1
-        text += "\n{\\footnotesize\n"
+        text += "\n"
         text += LaTeXTable(table).text(
           title: section.title, label: "\(name)-\(number)-\(LaTeXText.label(section.title))")
-        text += "}\n"
       }
       text += list(section.items)
     }

@@ -1,7 +1,7 @@
 import JSON
 
-/// A table as booktabs and longtable print it: what all rows share stands in the caption, and what is too wide for a page
-/// goes on in a second part.
+/// A table as booktabs prints it: what all rows share stands in the caption, and what is too wide for a page goes on in a
+/// second part. One that fits a page is a table environment to copy from, a longer one a longtable.
 struct LaTeXTable {
   /// Without columns that say the same in every row.
   private let columns: [ReportTable.Column]
@@ -14,6 +14,8 @@ struct LaTeXTable {
   /// Words beyond it are broken.
   private static let widestWords = 40
   private static let columnSpace = 2
+  /// Lines that fit a page with caption and heading.
+  private static let pageLines = 30
 
   init(_ table: ReportTable) {
     let isShared = table.columns.indices.map { place in
@@ -32,7 +34,7 @@ struct LaTeXTable {
     }.joined(separator: ", ")
   }
 
-  /// One longtable for each part.
+  /// One table for each part.
   ///
   /// - Parameter label: without `tab:`; parts after the first have a letter behind it.
   func text(title: String, label: String) -> String {
@@ -41,7 +43,7 @@ struct LaTeXTable {
       let part = parts.count > 1 ? ", part \(index + 1) of \(parts.count)" : ""
       let caption = (shared.isEmpty ? title : "\(title): \(shared)") + part + "."
       let letter = index == 0 ? "" : "-\(index + 1)"
-      return longtable(places, caption: caption, label: "tab:\(label)\(letter)")
+      return table(places, caption: caption, label: "tab:\(label)\(letter)")
     }.joined(separator: "\n")
   }
 
@@ -78,6 +80,15 @@ struct LaTeXTable {
     return max(min(cellWidth(place), isBroken(place) ? Self.widestWords : .max), words)
   }
 
+  /// Of all rows, where words are broken.
+  private func lineCount(_ places: [Int]) -> Int {
+    let broken = places.filter(isBroken)
+    return rows.reduce(0) { lines, row in
+      let longest = broken.map { row[$0].plainText.onOneLine.count }.max() ?? 0
+      return lines + 1 + longest / Self.widestWords
+    }
+  }
+
   /// A heading goes over several lines where it is wider than what stands below it.
   private func headingLines(_ place: Int) -> [String] {
     let limit = max(10, cellWidth(place))
@@ -92,24 +103,29 @@ struct LaTeXTable {
 
   // MARK: Text
 
-  private func longtable(_ places: [Int], caption: String, label: String) -> String {
+  private func table(_ places: [Int], caption: String, label: String) -> String {
     let specification = places.map { place in
       if isBroken(place) { return #">{\raggedright\arraybackslash}p{58mm}"# }
       return columns[place].kind == .numbers ? "r" : "l"
     }.joined()
-    let head = places.map(heading).joined(separator: " & ")
+    let title = #"\caption{\#(LaTeXText.line(caption))}\label{\#(label)}"#
+    let head = [#"\toprule"#, places.map(heading).joined(separator: " & ") + #" \\"#, #"\midrule"#]
     let body = rows.map { row in
       places.enumerated().map { index, place in
         cell(row[place], isFirst: index == 0)
       }.joined(separator: " & ") + #" \\"#
     }
-    return
-      ([
-        #"\begin{longtable}{@{}\#(specification)@{}}"#,
-        #"\caption{\#(LaTeXText.line(caption))}\label{\#(label)}\\"#, #"\toprule"#, head + #" \\"#,
-        #"\midrule"#, #"\endfirsthead"#, #"\toprule"#, head + #" \\"#, #"\midrule"#, #"\endhead"#,
-        #"\bottomrule"#, #"\endfoot"#,
-      ] + body + [#"\end{longtable}"#]).map { $0 + "\n" }.joined()
+    let lines =
+      lineCount(places) <= Self.pageLines
+      ? [
+        #"\begin{table}[H]"#, #"\centering\footnotesize"#, title,
+        #"\begin{tabular}{@{}\#(specification)@{}}"#,
+      ] + head + body + [#"\bottomrule"#, #"\end{tabular}"#, #"\end{table}"#]
+      : [
+        #"{\footnotesize"#, #"\begin{longtable}{@{}\#(specification)@{}}"#, title + #"\\"#,
+      ] + head + [#"\endfirsthead"#] + head + [#"\endhead"#, #"\bottomrule"#, #"\endfoot"#] + body
+        + [#"\end{longtable}"#, "}"]
+    return lines.map { $0 + "\n" }.joined()
   }
 
   private func heading(_ place: Int) -> String {
