@@ -73,18 +73,25 @@ public struct PairCondition: Sendable, Hashable, CustomStringConvertible {
   /// Nil where it is not known.
   private func holds(_ verdict: PairVerdict) -> Bool? {
     switch test {
-    case .worse: verdict.difference.pValue.map { _ in verdict.difference.verdict > 0 }
+    case .worse: Self.known(verdict.difference.pValue).map { _ in verdict.difference.verdict > 0 }
     case .above(let figure, let bound): value(figure, verdict).map { $0 > bound }
     case .below(let figure, let bound): value(figure, verdict).map { $0 < bound }
     }
   }
 
   private func value(_ figure: Figure, _ verdict: PairVerdict) -> Double? {
-    switch figure {
-    case .difference, .score: verdict.difference.mean
-    case .low: verdict.difference.interval?.low
-    case .high: verdict.difference.interval?.high
-    case .bytes: verdict.bytes?.ratio
-    }
+    let value: Double? =
+      switch figure {
+      case .difference, .score: verdict.difference.mean
+      case .low: verdict.difference.interval?.low
+      case .high: verdict.difference.interval?.high
+      case .bytes: verdict.bytes?.ratio
+      }
+    return Self.known(value)
+  }
+
+  /// What a damaged database gives is no number to judge by.
+  private static func known(_ value: Double?) -> Double? {
+    value.flatMap { $0.isFinite ? $0 : nil }
   }
 }
