@@ -114,7 +114,7 @@ let package = Package(
     .executableTarget(
       name: "tca-lab",
       dependencies: [
-        "Attention", "Bench", "Calibration", "Experiments", "GGUF", "JSON", "Kernels",
+        "Attention", "Bench", "Calibration", "Digests", "Experiments", "GGUF", "JSON", "Kernels",
         "ModelLibrary", "Planning", "Records", "Reports", "ResultStore", "StrategyChecker", "Tasks",
         "Tensors", "Threads", "Tokenization", "Transformer", argumentParser,
       ],

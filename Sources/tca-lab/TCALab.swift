@@ -13,14 +13,15 @@ struct TCALab: ParsableCommand {
         tca-lab report quickstart
 
       Results go to stdout, the log and progress to stderr.
-      Exit codes: 0 done; 1 some cell failed; 2 the command line or the spec; 3 a model, tensor or text file that is
+      Exit codes: 0 done; 1 some cell failed, or compare --fail-if holds;
+      2 the command line or the spec; 3 a model, tensor or text file that is
       missing, damaged or unsupported; 4 the database; 130 and 143 interrupted.
       """,
     version: versionText,
     subcommands: [
       RunCommand.self, PlanCommand.self, ValidateCommand.self, ReportCommand.self,
-      CompareCommand.self, CalibrateCommand.self, ModelsCommand.self, StrategiesCommand.self,
-      GenerateCommand.self, ScoreCommand.self, TokenizeCommand.self, AttendCommand.self,
-      BenchCommand.self,
+      CompareCommand.self, ExportCommand.self, CalibrateCommand.self, ModelsCommand.self,
+      StrategiesCommand.self, GenerateCommand.self, ScoreCommand.self, TokenizeCommand.self,
+      AttendCommand.self, BenchCommand.self,
     ])
 }

@@ -4,7 +4,7 @@ import Testing
 @Suite("Help and the command line", .serialized)
 struct HelpTests {
   static let commands = [
-    "run", "plan", "validate", "report", "compare", "calibrate", "models", "models list",
+    "run", "plan", "validate", "report", "compare", "export", "calibrate", "models", "models list",
     "models pull", "models inspect", "strategies", "strategies list", "strategies show",
     "strategies check", "generate", "score", "tokenize", "attend",
   ]

@@ -60,11 +60,41 @@ struct GoldenReportTests {
     try expectGolden(TerminalRenderer().files(of: report)[0].text, "example.txt")
   }
 
-  @Test("The comparison of two strategies in Markdown")
+  @Test("The comparison of two strategies in Markdown, and as a terminal shows it")
   func strategies() throws {
     let report = try Report(
       comparing: "streaming-llm", with: "tca threshold=0.9", in: [ExampleResults.experiment()])
     try expectGolden(markdown(report), "strategies.md")
+    let terminal = TerminalRenderer(columns: 80, showsIntervals: true)
+    try expectGolden(terminal.files(of: report)[0].text, "strategies.txt")
+  }
+
+  @Test("The report of an experiment in LaTeX")
+  func latex() throws {
+    let report = Report(of: ExampleResults.experiment(contexts: [512]))
+    try expectGolden(LaTeXRenderer().files(of: report)[0].text, "example.tex")
+  }
+
+  @Test("The leaderboard of two lengths, needles and times in Markdown")
+  func leaderboard() throws {
+    let methods = LeaderboardExample.methods
+    let leaderboard = Leaderboard(
+      [
+        LeaderboardExample.quality(),
+        LeaderboardExample.quality([methods[0], methods[1], methods[4]], context: 8192),
+        LeaderboardExample.needles([(methods[0], 8), (methods[1], 8), (methods[4], 2)]),
+        LeaderboardExample.times([(methods[0], 1), (methods[1], 0.8), (methods[4], 0.4)]),
+      ], fidelities: ["full": .faithful, "snapkv": .faithful, "h2o": .simplified])
+    try expectGolden(markdown(leaderboard.report), "leaderboard.md")
+  }
+
+  @Test("The notebook of an experiment with every figure")
+  func notebook() throws {
+    var results = LeaderboardExample.quality()
+    results.rows += LeaderboardExample.quality(context: 8192).rows
+    let files = ExperimentExport(Report(of: results)).files
+    let notebook = try #require(files.first { $0.name == ExperimentExport.notebookName })
+    try expectGolden(notebook.text, "notebook.ipynb")
   }
 
   @Test("The comparison of two runs in Markdown, without ratios of times")

@@ -81,7 +81,7 @@ struct PrimaryTests {
       table.texts.prefix(3).map { $0[column] } == ["exploratory", "primary", "exploratory"])
     let report = try Report(
       comparing: "tca threshold=0.9", with: "streaming-llm", in: [results(pairs)])
-    #expect(report.sections[0].tables[0].texts[0].contains("primary"))
+    #expect(report.sections[1].tables[0].texts[0].contains("primary"))
   }
 
   @Test("A text that is taken together with others is exploratory for itself: the pool decides")
@@ -100,7 +100,7 @@ struct PrimaryTests {
     #expect(table.texts.filter { $0.contains("primary") }.allSatisfy { $0[2] == "passkey" })
     let tables = try Report(
       comparing: "tca threshold=0.9", with: "streaming-llm", in: [results]
-    ).sections[0].tables
+    ).sections[1].tables
     // The passkeys are no pool.
     #expect(tables[0].texts.map { $0.contains("primary") } == [false, true, false])
     #expect(tables[1].texts.map { $0.contains("primary") } == [true])

@@ -333,7 +333,7 @@ struct ReportTests {
   func comparisonByName() throws {
     let report = try Report(
       comparing: "streaming-llm", with: "tca", in: [ExampleResults.experiment(contexts: [512])])
-    let quality = report.sections[0].tables[0]
+    let quality = report.sections[1].tables[0]
     #expect(quality.columns[3].heading == "strategy")
     #expect(
       quality.texts.map { $0[3] }
@@ -342,7 +342,7 @@ struct ReportTests {
     // No cell is compared with itself.
     let own = try Report(
       comparing: "tca", with: "tca threshold=0.9", in: [ExampleResults.experiment(contexts: [512])])
-    #expect(own.sections[0].tables[0].rows.count == 2)
+    #expect(own.sections[1].tables[0].rows.count == 2)
   }
 
   @Test(
@@ -369,7 +369,7 @@ struct MarkTests {
     for unit in results.rows[4].units.indices { results.rows[4].units[unit].score = 0 }
     let report = try Report(
       comparing: "streaming-llm", with: "tca threshold=0.9", in: [results])
-    let tasks = report.sections[0].tables[0].rows.map { $0[2].marks }
+    let tasks = report.sections[1].tables[0].rows.map { $0[2].marks }
     #expect(tasks == [[.looksAhead], [.atChance]])
     for mark in tasks.joined() {
       #expect(report.legend.contains { $0.hasPrefix(mark.symbol + " ") })
@@ -379,7 +379,8 @@ struct MarkTests {
   @Test("Every format is one entry of a list, and writes at least one file under a name of its own")
   func formats() {
     let report = Report(of: ExampleResults.experiment())
-    #expect(ReportFormats.all.map(\.name) == ["markdown", "csv", "html", "svg", "terminal"])
+    #expect(
+      ReportFormats.all.map(\.name) == ["markdown", "csv", "html", "svg", "latex", "terminal"])
     for format in ReportFormats.all {
       let names = format.files(of: report).map(\.name)
       #expect(!names.isEmpty && Set(names).count == names.count)

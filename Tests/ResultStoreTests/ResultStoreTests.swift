@@ -336,7 +336,7 @@ struct ResultStoreTests {
     #expect(error?.problem == .unknownName)
     #expect(
       error?.description
-        == "database \"\(folder.file())\": it holds no experiment \"exmaple\". It holds \"example\"."
+        == "database \"\(folder.file())\": it holds no experiment \"exmaple\". It holds \"example\". Did you mean \"example\"?"
     )
     #expect(throws: StoreError.self) { try store.results(ofRun: run + 1) }
     #expect(throws: StoreError.self) { try store.endRun(run + 1, as: .finished) }

@@ -1,39 +1,15 @@
 import Records
 
-/// The same place of the grid under two strategies, or in two runs.
-struct ComparedPair {
-  let first: AnalysedRow
-  let second: AnalysedRow
-  /// The newest timing group that holds counted samples of both; nil where there is none.
-  let group: TimingGroup?
-  let difference: PairedDifference?
-
-  init(_ first: AnalysedRow, _ second: AnalysedRow, group: TimingGroup? = nil) {
-    self.first = first
-    self.second = second
-    self.group = group
-    difference = PairedDifference(from: first.row, to: second.row)
-  }
-
-  /// The label of both, or of A and of B.
-  var strategies: String { [first.label, second.label].uniqued.joined(separator: " / ") }
-
-  /// Marked where either side scored tokens that its selection had seen.
-  var task: ReportCell {
-    let looksAhead = first.looksAhead || second.looksAhead
-    return .text(
-      first.task,
-      marks: (first.isAtChance ? [.atChance] : []) + (looksAhead ? [.looksAhead] : []))
-  }
-}
-
-/// The tables of a comparison of two strategies or runs.
+/// The tables of a comparison of two strategies or runs, narrow enough for a terminal: what tells rows apart stands
+/// above them.
 struct PairTables {
   let pairs: [ComparedPair]
   let experiment: String
   /// True where rows differ in their strategies: for runs, and for all labels of a name.
   let namesStrategies: Bool
   let primary: PrimaryLabels
+
+  var verdicts: [PairVerdict] { PairVerdict.all(of: pairs) }
 
   var sections: [ReportSection] {
     [
@@ -44,9 +20,15 @@ struct PairTables {
   }
 
   private var names: [ColumnRule<ComparedPair>] {
-    ColumnRule.places.prefix(2).map { $0.of(\.first) } + [.words("task") { $0.task }]
-      + (namesStrategies ? [.words("strategy") { .text($0.strategies) }] : [])
+    [
+      .init("model", .neither, .group) { .text($0.first.cell.model) },
+      .init("context", unit: "tokens", .neither, .group) { .count($0.first.cell.contextLength) },
+      .init("task", .neither, .group) { $0.task },
+    ]
+      + (namesStrategies ? [.init("strategy", .neither, .group) { .text($0.strategies) }] : [])
   }
+
+  // MARK: Quality
 
   private typealias Compared = (pair: ComparedPair, difference: PairedDifference)
 
@@ -55,75 +37,99 @@ struct PairTables {
   }
 
   private static var differences: [ColumnRule<PairedDifference>] {
-    ColumnRule.paired("A", "B") + [
+    [
+      .init("figure", .neither, .group) {
+        $0.figure == .score ? "score ↑" : "nats a token ↓"
+      },
+      .init("A") { .number($0.first, .fixed($0.decimals)) },
+      .init("B") { .number($0.second, .fixed($0.decimals)) },
+      .init("B − A") { .difference($0) },
+      .words("over") { .text($0.clusters) },
+      .init("up / down\n/ same") { "\($0.up) / \($0.down) / \($0.same)" },
       .words("better") {
         $0.pValue == nil ? "not known" : .text(["B", "not decided", "A"][$0.verdict + 1])
-      }
+      },
     ]
+  }
+
+  /// Nothing where no contrast is primary: then all are exploratory.
+  private func contrast<Subject>(
+    _ word: @escaping (Subject) -> ReportCell
+  ) -> [ColumnRule<Subject>] {
+    let isNamed = pairs.contains { primary.word($0.first.label, $0.second.label) == "primary" }
+    return isNamed ? [.init("contrast", .neither, .group, word)] : []
   }
 
   private var quality: ReportTable {
     // What stands in a pool is decided there.
-    let pooled = Set(pools.flatMap(\.pairs).map(\.second.cell.identity))
-    let contrast = ColumnRule<ComparedPair>.words("contrast") { [primary] pair in
+    let pooled = Set(PooledPair.all(of: pairs).flatMap(\.pairs).map(\.second.cell.identity))
+    let contrast: [ColumnRule<ComparedPair>] = contrast { [primary] pair in
       pooled.contains(pair.second.cell.identity)
         ? "exploratory" : primary.word(pair.first.label, pair.second.label)
     }
     return ReportTable(
       compared,
-      (names + [contrast]).map { $0.of(\.pair) } + Self.differences.map { $0.of(\.difference) })
-  }
-
-  private typealias PooledPair = (
-    pool: Pool.Key, pairs: [ComparedPair], difference: PairedDifference
-  )
-
-  /// The texts, or tasks of a family, on which the same two meet, taken together.
-  private var pools: [PooledPair] {
-    compared.map(\.pair).filter { !$0.first.isAtChance }
-      .grouped {
-        PairedKey(pool: Pool.Key($0.first), labels: [$0.first.label, $0.second.label])
-      }
-      .compactMap { key, pairs -> PooledPair? in
-        guard pairs.count > 1 else { return nil }
-        return PairedDifference(from: pairs.map(\.first), to: pairs.map(\.second)).map {
-          (key.pool, pairs, $0)
-        }
-      }
+      names.map { $0.of(\.pair) } + Self.differences.map { $0.of(\.difference) }
+        + contrast.map { $0.of(\.pair) })
   }
 
   private var pooled: ReportTable {
-    let columns: [ColumnRule<PooledPair>] =
+    let names: [ColumnRule<PooledPair>] =
       [
-        .words("model") { .text($0.pool.model) },
-        .init("context") { .count($0.pool.contextLength) },
-        .words("tasks") { .text("\($0.pool.kind), \($0.pairs.count) together") },
-      ] + (namesStrategies ? [.words("strategy") { .text($0.pairs[0].strategies) }] : [])
-      + [
-        .words("contrast") { [primary] in
-          primary.word($0.pairs[0].first.label, $0.pairs[0].second.label)
-        }
+        .init("model", .neither, .group) { .text($0.pool.model) },
+        .init("context", unit: "tokens", .neither, .group) { .count($0.pool.contextLength) },
+        .init("tasks", .neither, .group) { .text($0.title) },
       ]
-    return ReportTable(pools, columns + Self.differences.map { $0.of(\.difference) })
+      + (namesStrategies
+        ? [.init("strategy", .neither, .group) { .text($0.pairs[0].strategies) }] : [])
+    let contrast: [ColumnRule<PooledPair>] = contrast { [primary] pool in
+      primary.word(pool.pairs[0].first.label, pool.pairs[0].second.label)
+    }
+    return ReportTable(
+      PooledPair.all(of: pairs), names + Self.differences.map { $0.of(\.difference) } + contrast)
   }
 
-  private struct PairedKey: Hashable {
-    let pool: Pool.Key
-    let labels: [String]
+  // MARK: Approximation and memory
+
+  private struct Figure {
+    let pair: ComparedPair
+    let name: String
+    let first: Double?
+    let second: Double?
+    let format: NumberFormat
   }
+
+  private static let figures: [(name: String, column: ComparisonColumn, format: NumberFormat)] = [
+    ("output error", .relativeOutputError, .significant),
+    ("dropped mass", .droppedMass, .significant), ("density", .density, .fixed(3)),
+    ("KV cache after the prompt, MiB", .kvCacheResidentBytes, .mebibytes),
+    ("its mean while decoding, MiB", .meanKVCacheResidentBytes, .mebibytes),
+    ("its peak, MiB", .peakKVCacheResidentBytes, .mebibytes),
+    ("peak resident, MiB", .peakResidentBytes, .mebibytes),
+  ]
 
   private var approximation: ReportTable {
-    let figures: [ColumnRule<AnalysedRow>] = [
-      .figure("output error", .relativeOutputError, .significant),
-      .figure("dropped mass", .droppedMass, .significant), .figure("density", .density, .fixed(3)),
-      .figure("KV cache", .kvCacheResidentBytes, .mebibytes),
-      .figure("peak resident", .peakResidentBytes, .mebibytes),
-    ]
-    let table = ReportTable(
-      pairs,
-      names + figures.flatMap { [$0.of(\.first, "A "), $0.of(\.second, "B ")] })
-    return table.columns.count > names.count ? table : ReportTable()
+    let rows = pairs.flatMap { pair in
+      Self.figures.map { name, column, format in
+        let arrow = column.polarity.arrow
+        return Figure(
+          pair: pair, name: arrow.isEmpty ? name : "\(name) \(arrow)",
+          first: pair.first.row[column], second: pair.second.row[column], format: format)
+      }
+    }
+    return ReportTable(
+      rows.filter { $0.first != nil || $0.second != nil },
+      names.map { $0.of(\.pair) } + [
+        .words("figure") { .text($0.name) }, .init("A") { .number($0.first, $0.format) },
+        .init("B") { .number($0.second, $0.format) },
+        .init("B / A") { row in
+          guard let first = row.first, let second = row.second, first != 0 else { return .missing }
+          return .number(second / first, .fixed(3))
+        },
+      ])
   }
+
+  // MARK: Time
 
   private struct Times {
     let pair: ComparedPair
@@ -148,6 +154,11 @@ struct PairTables {
           ratioOf: figure, of: pair.second.cell.identity, to: pair.first.cell.identity, in: $0)
       }
     }
+
+    /// With quartiles where no ratio says how sure a difference is.
+    func time(_ spread: Spread) -> ReportCell {
+      ratio == nil ? .median(spread, .milliseconds) : .number(spread.median, .milliseconds)
+    }
   }
 
   private var times: ReportTable {
@@ -157,17 +168,18 @@ struct PairTables {
     ]
     let columns: [ColumnRule<Times>] =
       names.map { $0.of(\.pair) } + [
-        .words("time") { .text($0.name) },
-        .init("A", unit: "ms", .lower) { .median($0.first, .milliseconds) },
-        .init("B", unit: "ms", .lower) { .median($0.second, .milliseconds) },
-        .init("ratio", .lower) { .median($0.ratio, .fixed(3)) },
+        .words("time") { .text($0.name) }, .init("A", unit: "ms", .lower) { $0.time($0.first) },
+        .init("B", unit: "ms", .lower) { $0.time($0.second) },
+        .init("B / A", .lower) { .median($0.ratio, .fixed(3)) },
         .init("repeats") { .count($0.ratio?.count ?? $0.second.count) },
       ]
     return ReportTable(
       pairs.flatMap { pair in shown.compactMap { Times(pair, $0.name, $0.figure) } }, columns)
   }
 
-  /// The differences for programs.
+  // MARK: For programs
+
+  /// The differences.
   var data: DataTable {
     let experiment = experiment
     let places: [DataColumn<ComparedPair>] = [

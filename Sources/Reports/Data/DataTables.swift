@@ -1,3 +1,4 @@
+import JSON
 import Records
 
 extension ExperimentAnalysis {
@@ -81,6 +82,10 @@ extension ExperimentAnalysis {
       .init("context_length") { $0.key.contextLength }, .init("task") { $0.key.task },
       .init("protocol") { $0.key.taskProtocol }, .init("query_aware") { $0.key.queryAware },
       .init("tasks") { $0.names.joined(separator: ", ") },
+      .init("task_labels") { pool in
+        let cells = pool.labels.first.flatMap(pool.cells) ?? []
+        return JSONValue.array(cells.map { .string($0.task) }).canonicalText
+      },
     ]
   }
 

@@ -10,10 +10,12 @@ public struct CSVRenderer: ReportRenderer {
     report.data.map { table in
       let lines = [table.columns.map(Self.quoted)] + table.rows.map { $0.map(Self.field) }
       return ReportFile(
-        name: "\(table.name).csv",
+        name: Self.fileName(of: table),
         text: lines.map { $0.joined(separator: ",") + "\n" }.joined())
     }
   }
+
+  static func fileName(of table: DataTable) -> String { "\(table.name).csv" }
 
   private static func field(_ value: DataTable.Value) -> String {
     switch value {

@@ -16,6 +16,7 @@ public struct ReportFile: Sendable, Hashable {
 /// The ways to write a report down: a new one is a file of its own, and a word in this list.
 public enum ReportFormats {
   public static let all: [any ReportRenderer] = [
-    MarkdownRenderer(), CSVRenderer(), HTMLRenderer(), SVGRenderer(), TerminalRenderer(),
+    MarkdownRenderer(), CSVRenderer(), HTMLRenderer(), SVGRenderer(), LaTeXRenderer(),
+    TerminalRenderer(),
   ]
 }

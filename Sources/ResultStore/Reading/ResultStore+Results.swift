@@ -64,11 +64,12 @@ extension ResultStore {
         ).last
       else {
         let names = try String.fetchAll(database, sql: "SELECT name FROM experiment ORDER BY name")
-          .map { "\"\($0)\"" }
+        let near = NearestWord.to(name, among: names).map { " Did you mean \"\($0)\"?" } ?? ""
+        let list = names.map { "\"\($0)\"" }.joined(separator: ", ")
         throw StoreError(
           .unknownName, file: path, "it holds no experiment \"\(name)\"",
           advice: names.isEmpty
-            ? "It holds none at all: run one first." : "It holds \(names.joined(separator: ", ")).")
+            ? "It holds none at all: run one first." : "It holds \(list).\(near)")
       }
       return try ExperimentReader(database: database, run: run, isRunAlone: false).results()
     }

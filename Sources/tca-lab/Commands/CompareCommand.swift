@@ -5,38 +5,68 @@ import ResultStore
 struct CompareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "compare",
-    abstract: "Paired differences of two strategies or two runs, with intervals.",
+    abstract: "Says which of two strategies or runs is better, and how sure that is.",
     discussion: """
-      Example: tca-lab compare tca streaming-llm
+      Example: tca-lab compare snapkv tca-plus --experiment leaderboard
       Two numbers are runs: tca-lab compare 1 2
+      In a script: tca-lab compare 1 2 --fail-if worse --fail-if 'difference>0.01'
       """)
 
-  @Argument(help: "A strategy as reports label it, or a run's number.") var first: String
-  @Argument(help: "What is compared with it.") var second: String
+  @Argument(help: "A: a strategy as reports label it, or a run's number.") var first: String
+  @Argument(help: "B: what is compared with it.") var second: String
   @OptionGroup var database: DatabaseOptions
   @Option(
     help: ArgumentHelp(
       "An experiment to stay in (default: all that have both strategies).", valueName: "name"))
   var experiment: String?
+  @Option(
+    name: .customLong("fail-if"), parsing: .singleValue,
+    help: ArgumentHelp(
+      "Exit with code 1 where B is so, or where that cannot be judged: \(PairCondition.forms). Differences are B minus A in nats a token, low and high the ends of the interval, bytes B's over A's. May be given several times.",
+      valueName: "condition"))
+  var failIf: [String] = []
+
+  private var conditions: [PairCondition] {
+    get throws {
+      try failIf.map { text in
+        do {
+          return try PairCondition(parsing: text)
+        } catch {
+          throw ValidationError("--fail-if: \(error)")
+        }
+      }
+    }
+  }
+
+  func validate() throws { _ = try conditions }
 
   func run() throws {
-    let store = try ResultStore(path: database.path, access: .reading)
-    let report: Report
-    if let first = Int64(first), let second = Int64(second) {
-      report = try Report(
-        comparingRun: store.results(ofRun: first), with: store.results(ofRun: second))
-    } else {
-      let names: [String]
-      if let experiment {
-        names = [experiment]
-      } else {
-        let both = try store.experimentNames(having: [first, second])
-        // Where nowhere has both, what there is helps to say so.
-        names = both.isEmpty ? try store.experimentNames() : both
-      }
-      report = try Report(
-        comparing: first, with: second, in: names.map { try store.results(of: $0) })
+    let comparison = try comparison()
+    let text = TerminalRenderer(columns: 80, showsIntervals: true).files(of: comparison.report)
+    try Output.text(text[0].text)
+    let failures = try conditions.flatMap { condition in
+      comparison.failures(of: condition).map { "--fail-if '\(condition)' \($0)" }
     }
-    try Output.text(MarkdownRenderer().files(of: report)[0].text)
+    if !failures.isEmpty {
+      throw Failure(.someCellFailed, failures.joined(separator: "\ntca-lab: "))
+    }
+  }
+
+  private func comparison() throws -> PairComparison {
+    let store = try ResultStore(path: database.path, access: .reading)
+    if let first = Int64(first), let second = Int64(second) {
+      return try PairComparison(
+        ofRun: store.results(ofRun: first), with: store.results(ofRun: second))
+    }
+    let names: [String]
+    if let experiment {
+      names = [experiment]
+    } else {
+      let both = try store.experimentNames(having: [first, second])
+      // Where nowhere has both, what there is helps to say so.
+      names = both.isEmpty ? try store.experimentNames() : both
+    }
+    return try PairComparison(
+      of: first, with: second, in: names.map { try store.results(of: $0) })
   }
 }

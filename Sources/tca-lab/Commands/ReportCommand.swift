@@ -12,6 +12,7 @@ struct ReportCommand: ParsableCommand {
       Prints the main table, and writes each format's files into results/NAME/: report.md with its figures, tables as CSV,
       and report.html, one page with all of it for a browser.
       Example: tca-lab report quickstart --format html
+      The leaderboard: tca-lab report --leaderboard (into \(LeaderboardPage.standardPath))
       """)
 
   @Argument(help: "Experiments by name (default: all that are stored).") var names: [String] = []
@@ -23,6 +24,11 @@ struct ReportCommand: ParsableCommand {
       "The folder to write into, of one experiment; - writes one format's main file to stdout.",
       valueName: "dir"))
   var output: String?
+  @Flag(
+    help:
+      "One page of all methods instead, from the experiments \(Leaderboard.names.joined(separator: ", ")); --output then names its file."
+  )
+  var leaderboard = false
 
   private static let known = ReportFormats.all.map(\.name).joined(separator: ", ")
 
@@ -41,6 +47,12 @@ struct ReportCommand: ParsableCommand {
 
   func validate() throws {
     let formats = try formats
+    if leaderboard {
+      guard names.isEmpty else {
+        throw ValidationError("--leaderboard takes no names: it has its own experiments")
+      }
+      return
+    }
     if output == "-" && formats.count != 1 {
       throw ValidationError("--output - takes one format: --format html, for one")
     }
@@ -52,6 +64,15 @@ struct ReportCommand: ParsableCommand {
   func run() throws {
     let formats = try formats
     let store = try ResultStore(path: database.path, access: .reading)
+    if leaderboard {
+      let page = try LeaderboardPage(store, path: database.path)
+      if output == "-" { return try Output.text(page.text) }
+      let path = output ?? LeaderboardPage.standardPath
+      try page.write(to: path)
+      for name in page.missing { Log.line("not in the database: \"\(name)\"") }
+      Log.line("written to \(path)")
+      return
+    }
     let wanted = try names.isEmpty ? store.experimentNames() : names
     guard !wanted.isEmpty else {
       throw Failure(

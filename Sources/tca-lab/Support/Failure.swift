@@ -3,6 +3,7 @@ import ResultStore
 /// The program's exit codes.
 enum ExitStatus: Int32 {
   case done = 0
+  /// Or a condition of `compare --fail-if` holds.
   case someCellFailed = 1
   /// The command line, or anything that the spec says.
   case usage = 2

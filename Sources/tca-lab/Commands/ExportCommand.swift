@@ -1,0 +1,45 @@
+import ArgumentParser
+import Reports
+import ResultStore
+
+struct ExportCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "export",
+    abstract: "Writes an experiment's data with a Jupyter notebook that draws it.",
+    discussion: """
+      CSV files, what each column means (README.md, dictionary.json), and notebook.ipynb for pandas and matplotlib.
+      Example: tca-lab export quickstart
+      """)
+
+  @Argument(help: "An experiment by its name.") var name: String
+  @OptionGroup var database: DatabaseOptions
+  @Option(
+    help: ArgumentHelp(
+      "The folder to write into (default: notebooks-export/NAME).", valueName: "dir"))
+  var output: String?
+  @Flag(help: "Replace files there that this command did not write, or that were changed since.")
+  var overwrite = false
+
+  func run() throws {
+    let store = try ResultStore(path: database.path, access: .reading)
+    let export = ExperimentExport(Report(of: try store.results(of: name)))
+    let folder = try ExportFolder(output ?? standardFolder)
+    let files = export.files
+    try folder.write(files, of: name, overwrites: overwrite)
+    try Output.text(files.map { "\(folder.path)/\($0.name)" }.joined(separator: "\n"))
+    Log.line(
+      "written to \(folder.path); draw it: jupyter notebook \(folder.path)/\(ExperimentExport.notebookName)"
+    )
+  }
+
+  /// Throws where the name, which a database may hold whatever it is, leads out of the folder of exports.
+  private var standardFolder: String {
+    get throws {
+      guard name != ".", name != "..", !name.utf8.contains(UInt8(ascii: "/")) else {
+        throw Failure(
+          .usage, "\"\(name)\" is no name for a folder; name the folder with --output")
+      }
+      return "notebooks-export/\(name)"
+    }
+  }
+}
