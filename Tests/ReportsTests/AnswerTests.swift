@@ -113,7 +113,7 @@ struct AnswerTests {
       found == [
         "On m at 2,048 tokens, at no more than a quarter of the float16 cache (0.250) \"a\" loses least: "
           + "+0.0500 nats a token [+0.0370, +0.0630] over 4 texts, above full on 4 of them; "
-          + "\"b\" loses more, by +0.0500 nats a token [+0.0370, +0.0630].",
+          + "\"b\" loses more, by +0.0500 nats a token [+0.0370, +0.0630] (exploratory).",
         "No plain quantised cache stands beside them, so nothing here says that a method is worth its bytes.",
         "On m at 2,048 tokens, \"a\" loses most on jargon: +0.0600 nats a token [+0.0600, +0.0600] over 8 windows, "
           + "above full on 8 of them.",
@@ -126,6 +126,9 @@ struct AnswerTests {
     let found = answer([.full(), a, near])
     #expect(found[0].contains("; not told apart from \"near\", +0.0050 nats a token [-0.0"))
     #expect(!found[0].contains("loses more"))
+    var results = ExampleResults.known([("m", [.full(), a, b])])
+    results.experiment.spec = #"{"primary": [["b", "a"]]}"#
+    #expect(answer(results)[0].hasSuffix("[+0.0370, +0.0630] (primary, corrected below)."))
     let harmless = answer([
       .full(), KnownStrategy(label: "h", share: 0.2, losses: [0.01, -0.01, 0.02, -0.015]),
     ])

@@ -6,7 +6,8 @@ extension ExperimentAnalysis {
   /// Up to three texts, a sentence for each model in them.
   func answer(_ points: [ParetoPoint]) -> [String] {
     let answers = leadingPools.map { pool in
-      PoolAnswer(pool: pool, points: points.filter { $0.pool.key == pool.key })
+      PoolAnswer(
+        pool: pool, points: points.filter { $0.pool.key == pool.key }, primary: primaryLabels)
     }
     guard !answers.isEmpty else { return [timeAnswer ?? nothingToCompare] }
     let found = [

@@ -38,13 +38,6 @@ enum ByteShare: CaseIterable {
 }
 
 extension Pool {
-  /// What at least two strategies have; nil where bytes were not measured.
-  var byteShare: ByteShare? {
-    ByteShare.allCases.first { share in
-      labels.count { mean($0, share.value) != nil } > 1
-    }
-  }
-
   /// `the float16 cache`, `full's cache (f32)`: what shares are of.
   var byteReference: String {
     let format = full.flatMap { cells(of: $0)?.first?.cell.cache } ?? ""

@@ -39,6 +39,8 @@ struct Pool: Sendable {
   let labels: [String]
   private let groups: [(key: String, elements: [AnalysedRow])]
   private let complete: [String: [AnalysedRow]]
+  /// What at least two strategies have; nil where bytes were not measured.
+  private(set) var byteShare: ByteShare?
 
   init(_ key: Key, _ rows: [AnalysedRow]) {
     self.key = key
@@ -61,6 +63,9 @@ struct Pool: Sendable {
         return found.count == tasks.count ? (label, found) : nil
       })
     labels = groups.map(\.key).filter { [complete] in complete[$0] != nil }
+    byteShare = ByteShare.allCases.first { share in
+      labels.count { mean($0, share.value) != nil } > 1
+    }
   }
 
   /// The values of `perplexity/continuation corpus=corpora/kjv.txt joinLines=true`: `kjv` and `true`; at least one.

@@ -6,6 +6,8 @@ struct PoolAnswer {
   let pool: Pool
   /// Of the pool's strategies whose bytes were measured, full among them.
   let points: [ParetoPoint]
+  /// The contrasts that the spec names: all others are exploratory, since they are chosen by the numbers themselves.
+  var primary = PrimaryLabels([])
 
   /// The share of full's bytes that strategies are asked to keep within, and how exactly budgets are met.
   static let limit = 0.25
@@ -72,11 +74,14 @@ struct PoolAnswer {
     guard let lead = pool.difference(from: best.label, to: second.label) else {
       return "\"\(second.label)\" shares no windows or prompts with it"
     }
+    let kind =
+      primary.contains(best.label, second.label) ? "primary, corrected below" : "exploratory"
     switch (lead.isKnown, lead.verdict > 0) {
     case (false, _):
       return "whether it leads \"\(second.label)\" is not known: \(lead.evidence)"
-    case (true, true): return "\"\(second.label)\" loses more, by \(lead.evidence)"
-    case (true, false): return "not told apart from \"\(second.label)\", \(lead.evidence)"
+    case (true, true): return "\"\(second.label)\" loses more, by \(lead.evidence) (\(kind))"
+    case (true, false):
+      return "not told apart from \"\(second.label)\", \(lead.evidence) (\(kind))"
     }
   }
 

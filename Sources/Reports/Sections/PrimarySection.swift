@@ -117,8 +117,10 @@ struct PrimaryLabels {
     pairs = Set(contrasts.map { [$0.first, $0.second] })
   }
 
+  func contains(_ first: String, _ second: String) -> Bool { pairs.contains([first, second]) }
+
   func word(_ first: String, _ second: String) -> ReportCell {
-    pairs.contains([first, second]) ? "primary" : "exploratory"
+    contains(first, second) ? "primary" : "exploratory"
   }
 
   /// Of a strategy against full.
