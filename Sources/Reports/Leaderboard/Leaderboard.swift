@@ -24,7 +24,7 @@ public struct Leaderboard {
   ///   - results: those of the experiments above that there are.
   ///   - fidelities: of strategies, by name.
   public init(_ results: [ExperimentResults], fidelities: [String: Fidelity]) {
-    let analyses = results.map(ExperimentAnalysis.init)
+    let analyses = results.map { ExperimentAnalysis($0) }
     self.analyses = analyses
     self.fidelities = fidelities
     func rows(of name: String) -> [AnalysedRow] {
