@@ -21,7 +21,8 @@ extension ExperimentAnalysis {
     return ReportSection(
       title: "What is dominated",
       text: [
-        "One dominates another where it holds no more KV bytes (mean over decode steps, else after the prefill), is better in "
+        "One dominates another where it holds no more KV bytes (mean over decode steps in layers without a window of their own, else after "
+          + "the prefill), is better in "
           + "likelihood beyond the 95 % interval of the difference (in score by the exact test), and where the other's decode "
           + "attention is not faster by the 95 % interval of the ratio. Those behind which \"time?\" stands do so in bytes and "
           + "quality, and were not timed together 8 times. Exploratory: not corrected for the number of pairs."
@@ -53,6 +54,12 @@ struct Dominator: Hashable {
   var text: String { isTimed ? label : label + " (time?)" }
 }
 
+extension ParetoPoint {
+  /// What is compared: the share of bytes that budgets match, so that layers with a window of their own, which no method
+  /// acts on, decide nothing; what is allocated where that was not measured.
+  fileprivate var price: Double { share ?? bytes }
+}
+
 extension Pool {
   static let comparedTime = TimeFigure.decodeAttentionTime
 
@@ -74,7 +81,7 @@ extension Pool {
       var point = point
       for other in points
       where other.label != point.label && other.row.cell.strategyRole != .oracle
-        && other.bytes <= point.bytes
+        && other.price <= point.price
       {
         guard let difference = difference(from: other.label, to: point.label),
           difference.isWorseBeyondInterval
