@@ -94,4 +94,14 @@ struct ParetoTests {
     }
     #expect(found["streaming-llm"]?.contains("tca threshold=0.9") == false)
   }
+
+  @Test("Where one lacks the share that budgets match, what is allocated is compared for all")
+  func mixedBytes() {
+    let found = dominated { results in
+      withFewBytes(&results)
+      slow(&results, 1, by: 4)
+      for row in [0, 1] { results.rows[row].figures[.globalMeanKVCacheLogicalBytesRatio] = 0.5 }
+    }
+    #expect(found["streaming-llm"] == ["tca threshold=0.9"])
+  }
 }

@@ -54,12 +54,6 @@ struct Dominator: Hashable {
   var text: String { isTimed ? label : label + " (time?)" }
 }
 
-extension ParetoPoint {
-  /// What is compared: the share of bytes that budgets match, so that layers with a window of their own, which no method
-  /// acts on, decide nothing; what is allocated where that was not measured.
-  fileprivate var price: Double { share ?? bytes }
-}
-
 extension Pool {
   static let comparedTime = TimeFigure.decodeAttentionTime
 
@@ -77,11 +71,15 @@ extension Pool {
           ? nil : full.flatMap { timeRatio(Self.comparedTime, of: label, to: $0) })
     }
     guard points.count > 1 else { return [] }
-    return points.map { point in
+    // The share that budgets match, so that layers with a window of their own, which no method acts on, decide nothing;
+    // what is allocated where not all have one.
+    let shares = points.compactMap(\.share)
+    let prices = shares.count == points.count ? shares : points.map(\.bytes)
+    return zip(points, prices).map { point, price in
       var point = point
-      for other in points
+      for (other, otherPrice) in zip(points, prices)
       where other.label != point.label && other.row.cell.strategyRole != .oracle
-        && other.price <= point.price
+        && otherPrice <= price
       {
         guard let difference = difference(from: other.label, to: point.label),
           difference.isWorseBeyondInterval
