@@ -230,4 +230,23 @@ struct AttendTests {
       try problem(odd, metadata: ["rope_base": "1e4", "rope_layout": "interleaved"])
         .contains("even"))
   }
+
+  @Test("Keys beyond what half floats hold are refused by name in such a cache, and not in float32")
+  func overflow() throws {
+    let path = folder.path("large.safetensors")
+    try SafetensorsFile.write(
+      ["q", "k", "v"].map { name in
+        let tensor = try golden.tensor(name)
+        return (name, tensor.shape, name == "k" ? tensor.values.map { $0 * 1e5 } : tensor.values)
+      }, to: path)
+    let result = folder.path("result.safetensors")
+    try attend(path, ["name": "full", "cache": "f32"]).write(to: result)
+    for format in ["f16", "q8_0", "q4_0", "kivi4", "lloyd4"] {
+      let error = #expect(throws: AttendError.self, "\(format)") {
+        try attend(path, ["name": "full", "cache": .string(format)], firstDecoded: 200)
+          .write(to: result)
+      }
+      #expect(error.map { "\($0)".contains("65,504") } == true, "\(format): \(String(describing: error))")
+    }
+  }
 }

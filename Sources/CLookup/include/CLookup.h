@@ -3,6 +3,9 @@
 
 #include <stdint.h>
 
+// Everything here is inlined: there is no calling convention that registers of 16 numbers could change.
+#pragma clang diagnostic ignored "-Wpsabi"
+
 /// Tables that the kernels read numbers from where that is faster than to compute them.
 
 /// The value of every half float, by its bits: one load, where x86-64 takes three instructions to convert and spread

@@ -124,12 +124,12 @@ public struct TensorAttention {
     }
   }
 
-  /// Throws for results that are not finite: inputs too large for float32.
+  /// Throws for results that are not finite: inputs too large for float32 or for the cache's numbers.
   private func requireFinite(_ values: [Float], _ name: String, _ file: String) throws {
     guard let index = values.firstIndex(where: { !$0.isFinite }) else { return }
     throw AttendError(
       file: file,
-      "the result \"\(name)\" would hold \"\(values[index])\" as element \(index): queries, keys or values are too large for float32; scale them down"
+      "the result \"\(name)\" would hold \"\(values[index])\" as element \(index): queries, keys or values are too large for float32, or beyond 65,504 for the half floats of a cache; scale them down, or use \"cache\": \"f32\""
     )
   }
 

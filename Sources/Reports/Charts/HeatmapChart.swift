@@ -32,7 +32,12 @@ extension HeatmapChart {
     min(26, (panelWidth - 34 - Self.panelGap) / Double(max(1, heads)))
   }
   private var cellHeight: Double { min(14, max(3, 330 / Double(max(1, layers)))) }
-  private var panelHeight: Double { 24 + cellHeight * Double(layers) + 38 }
+  private var panelHeight: Double { labelHeight + cellHeight * Double(layers) + 38 }
+
+  private func labelLines(_ panel: Panel) -> [String] {
+    TextSize.lines(panel.label, size: SVGCanvas.strongSize, within: panelWidth - 34)
+  }
+  private var labelHeight: Double { 8 + 16 * Double(panels.map { labelLines($0).count }.max() ?? 1) }
 
   public var size: ChartSize {
     let rows = Double((panels.count + columns - 1) / columns)
@@ -94,18 +99,18 @@ extension HeatmapChart {
     _ panel: Panel, left: Double, top: Double, isFirst: Bool, on canvas: inout SVGCanvas
   ) {
     let map = Box(
-      left: left + 34, top: top + 24, right: left + 34 + cellWidth * Double(heads),
-      bottom: top + 24 + cellHeight * Double(layers))
+      left: left + 34, top: top + labelHeight, right: left + 34 + cellWidth * Double(heads),
+      bottom: top + labelHeight + cellHeight * Double(layers))
     let values = panel.values.joined().compactMap { $0 }
     let text = NumberFormat.significant
     let hover =
       "\(panel.label): from \(text.text(values.min())) to \(text.text(values.max())), median "
       + text.text(values.quantile(0.5))
     canvas.group(strategy: panel.label, hover: hover) { canvas in
-      canvas.text(
-        TextSize.shortened(panel.label, size: SVGCanvas.strongSize, within: panelWidth - 34),
-        map.left, top + 14,
-        "ink strong", size: SVGCanvas.strongSize)
+      for (line, text) in labelLines(panel).enumerated() {
+        canvas.text(
+          text, map.left, top + 14 + 16 * Double(line), "ink strong", size: SVGCanvas.strongSize)
+      }
       for (level, cells) in levels(of: panel, in: map).sorted(by: { $0.key < $1.key }) {
         canvas.areas(cells, "cell c1", opacity: Self.shade(Double(level) / Self.levelCount))
       }

@@ -38,11 +38,10 @@ extension ExperimentAnalysis {
       let shown = ShownStrategies.first(Self.headPanels, of: place, styles)
       let number = (measured.firstIndex { $0.key == rows[0].cell.model } ?? 0) + 1
       return HeadFigure.all.compactMap { figure -> ReportFigure? in
+        // A map of equal cells says nothing.
         let panels = shown.map { Self.panel($0, figure.value) }
-          .filter { $0.values.joined().contains { $0 != nil } }
-        // Maps of equal cells say nothing.
-        guard panels.contains(where: { Set($0.values.joined().compactMap { $0 }).count > 1 })
-        else { return nil }
+          .filter { Set($0.values.joined().compactMap { $0 }).count > 1 }
+        if panels.isEmpty { return nil }
         return ReportFigure(
           name: figure.name + (measured.count > 1 ? "-\(number)" : ""),
           chart: HeatmapChart(
