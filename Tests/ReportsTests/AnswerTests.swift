@@ -93,7 +93,10 @@ extension ExampleResults {
 
 @Suite("The answer")
 struct AnswerTests {
-  private func answer(_ results: ExperimentResults) -> [String] { Report(of: results).answer }
+  /// The statements to each question, one after another.
+  private func answer(_ results: ExperimentResults) -> [String] {
+    Report(of: results).answer.map { $0.statements.joined(separator: " ") }
+  }
 
   private func answer(_ strategies: [KnownStrategy], windows: Int = 8) -> [String] {
     answer(ExampleResults.known([("m", strategies)], windows: windows))
@@ -111,11 +114,12 @@ struct AnswerTests {
     ])
     #expect(
       found == [
-        "On m at 2,048 tokens, at no more than a quarter of the float16 cache (0.250) \"a\" loses least: "
-          + "+0.0500 nats a token [+0.0370, +0.0630] over 4 texts, above full on 4 of them; "
-          + "\"b\" loses more, by +0.0500 nats a token [+0.0370, +0.0630] (exploratory).",
+        "m at 2,048 tokens: \"a\" loses least: "
+          + "+0.0500 nats a token [+0.0370, +0.0630] over 4 texts, above full on 4 of them (perplexity +5.1 %), "
+          + "at no more than a quarter of the float16 cache (0.250). "
+          + "\"b\" loses more, by +0.0500 nats a token [+0.0370, +0.0630], exploratory.",
         "No plain quantised cache stands beside them, so nothing here says that a method is worth its bytes.",
-        "On m at 2,048 tokens, \"a\" loses most on jargon: +0.0600 nats a token [+0.0600, +0.0600] over 8 windows, "
+        "m at 2,048 tokens: \"a\" loses most on jargon: +0.0600 nats a token [+0.0600, +0.0600] over 8 windows, "
           + "above full on 8 of them.",
       ])
   }
@@ -124,16 +128,51 @@ struct AnswerTests {
   func undecided() {
     let near = KnownStrategy(label: "near", share: 0.2, losses: [0.09, 0.01, 0.1, 0.02])
     let found = answer([.full(), a, near])
-    #expect(found[0].contains("; not told apart from \"near\", +0.0050 nats a token [-0.0"))
+    #expect(found[0].contains("Not told apart from \"near\", +0.0050 nats a token [-0.0"))
     #expect(!found[0].contains("loses more"))
     var results = ExampleResults.known([("m", [.full(), a, b])])
     results.experiment.spec = #"{"primary": [["b", "a"]]}"#
-    #expect(answer(results)[0].hasSuffix("[+0.0370, +0.0630] (primary, corrected below)."))
+    #expect(
+      answer(results)[0].hasSuffix(
+        "loses more, by +0.0500 nats a token [+0.0370, +0.0630], corrected p 0.00116."))
     let harmless = answer([
       .full(), KnownStrategy(label: "h", share: 0.2, losses: [0.01, -0.01, 0.02, -0.015]),
     ])
     #expect(harmless[0].contains("over 4 texts, which holds 0, above full on 2 of them"))
     #expect(harmless[0].hasSuffix("; nothing else was measured there."))
+  }
+
+  @Test("A primary contrast has its correction in the answer: one that loses by it is not decided")
+  func correction() {
+    // Against near a 95 % interval above 0; corrected for three contrasts it holds 0.
+    let near = KnownStrategy(label: "near", share: 0.25, losses: [0.05, 0.065, 0.095, 0.07])
+    let far = KnownStrategy(label: "far", share: 0.25, losses: [0.05, 0.1, 0.08, 0.2])
+    var results = ExampleResults.known([("m", [.full(), a, near, far])])
+    #expect(answer(results)[0].contains("\"near\" loses more, by +0.0200 nats a token [+0.00"))
+    results.experiment.spec = #"{"primary": [["a", "near"], ["a", "far"], ["far", "near"]]}"#
+    let found = answer(results)[0]
+    #expect(
+      found.contains("Against \"near\" nothing is decided: +0.0200 nats a token [-0.0"), "\(found)")
+    #expect(found.contains(", corrected p 0.1"), "\(found)")
+  }
+
+  @Test(
+    "Where layers with a window hold much, the share of the whole cache stands beside that of the others"
+  )
+  func wholeCache() {
+    let q4 = KnownStrategy(
+      label: "full cache=q4_0", share: 0.281, losses: [0.2, 0.21, 0.2, 0.2], cache: "q4_0")
+    var results = ExampleResults.known([("m", [.full(), a, q4])])
+    #expect(!answer(results)[0].contains("Of all"))
+    for index in results.rows.indices {
+      let label = results.rows[index].planned.label
+      results.rows[index].figures[.meanKVCacheResidentBytesRatio] =
+        label == "a" ? 0.74 : label == q4.label ? 0.28 : 1
+    }
+    #expect(
+      answer(results)[0].contains(
+        ". Of all that is allocated it holds 0.74, layers with a window included; \"full cache=q4_0\", which rounds those "
+          + "too, is at 0.28; nothing else was measured there."))
   }
 
   @Test("Without an interval the reason stands in its place")
@@ -146,17 +185,17 @@ struct AnswerTests {
     #expect(
       found[0].contains(
         "\"x\" loses least: +0.2000 nats a token, without an interval (3 texts, fewer than 4)"))
-    #expect(found[0].contains("whether it leads \"y\" is not known"))
+    #expect(found[0].contains("Whether it leads \"y\" is not known"))
     #expect(
       found[1]
-        == "On m at 2,048 tokens, whether a plain quantised cache does better is not known: 0.0000 nats a token, "
+        == "m at 2,048 tokens: whether a plain quantised cache does better is not known: 0.0000 nats a token, "
         + "without an interval (3 texts, fewer than 4).")
     let windows = answer(
       [.full(1), KnownStrategy(label: "x", share: 0.2, losses: [0.1])], windows: 3)
     #expect(windows[0].contains("(3 windows, fewer than 8)"))
     #expect(
       windows.last
-        == "On m at 2,048 tokens, there is one text only, kjv: what \"x\" does on others is not known."
+        == "m at 2,048 tokens: there is one text only, kjv: what \"x\" does on others is not known."
     )
   }
 
@@ -176,10 +215,9 @@ struct AnswerTests {
       ("one", [.full(), a, b]), ("two", [.full(), other, b]),
     ])
     let found = answer(results)
-    #expect(found.count == 3 && found[0].contains("On one at 2,048 tokens, at no more"))
-    #expect(found[0].contains("(0.250) \"a\" loses least"))
-    #expect(found[0].contains(". On two at 2,048 tokens, at no more"))
-    #expect(found[0].contains("(0.252) \"b\" loses least"))
+    #expect(found.count == 3 && found[0].contains("one at 2,048 tokens: \"a\" loses least"))
+    #expect(found[0].contains("two at 2,048 tokens: \"b\" loses least"))
+    #expect(found[0].contains("(0.250)") && found[0].contains("(0.252)"))
     #expect(
       found[2].contains("\"a\" loses most on jargon")
         && found[2].contains("\"b\" loses most on jargon"))
@@ -194,17 +232,20 @@ struct AnswerTests {
     let found = answer([.full(), a, b, q4, kivi])
     #expect(
       found[1].hasPrefix(
-        "On m at 2,048 tokens, plain quantised caches dominate 2 of 2 methods in bytes and loss (they were not timed "
-          + "together), \"full cache=q4_0\" (0.200) alone 2, at +0.0020 nats a token ["))
-    #expect(found[1].hasSuffix("; \"a\" dominates \"full cache=kivi2\"."))
+        "m at 2,048 tokens: \"full cache=q4_0\" (0.200 of the bytes, +0.0020 nats a token ["))
+    #expect(found[1].contains("makes 2 of 2 methods needless: \"a\", \"b\". "))
+    #expect(
+      found[1].hasSuffix(
+        "\"a\" makes \"full cache=kivi2\" needless (exploratory). All by bytes and loss, for they were not timed together."
+      ))
     #expect(found[0].contains("\"full cache=q4_0\" loses least"))
     let beaten = answer([.full(), a, b, kivi])
     #expect(
       beaten[1]
-        == "On m at 2,048 tokens, no plain quantised cache dominates any of 2 methods; \"a\" dominates "
-        + "\"full cache=kivi2\".")
+        == "m at 2,048 tokens: none makes any of 2 methods needless. \"a\" makes \"full cache=kivi2\" needless "
+        + "(exploratory). All by bytes and loss, for they were not timed together.")
     let formats = answer([.full(), q4, kivi])
-    #expect(formats[1] == "On m at 2,048 tokens, every format loses something beyond chance.")
+    #expect(formats[1] == "m at 2,048 tokens: every format loses something beyond chance.")
     var free = q4
     free.losses = [0.001, -0.001, 0.0005, -0.0006]
     #expect(
@@ -221,8 +262,8 @@ struct AnswerTests {
     let found = answer([.full(), oracle, wide])
     #expect(
       found[0].hasPrefix(
-        "On m at 2,048 tokens, at 0.600 of the float16 cache, the least that was measured, \"a\" loses +0.0500"
-      ))
+        "m at 2,048 tokens: \"a\" loses +0.0500"))
+    #expect(found[0].contains(", at 0.600 of the float16 cache, the least that was measured;"))
   }
 
   @Test("Without bytes the least loss is said, and that nothing is known of its price")
@@ -233,9 +274,13 @@ struct AnswerTests {
     #expect(report.frontier == nil && report.overview == nil)
     #expect(
       report.answer[0]
-        == "KV bytes were not measured, so nothing is said of what a loss pays for. On m at 2,048 tokens, of 2 strategies "
-        + "\"a\" loses least: +0.0500 nats a token [+0.0370, +0.0630] over 4 texts, above full on 4 of them."
-    )
+        == ReportAnswer(
+          question: "Which loses least?",
+          statements: [
+            "m at 2,048 tokens: of 2 strategies \"a\" loses least: +0.0500 nats a token [+0.0370, +0.0630] over 4 texts, "
+              + "above full on 4 of them.",
+            "KV bytes were not measured, so nothing is said of what a loss pays for.",
+          ]))
   }
 
   @Test("Needles are answered by scores with their test")
@@ -245,8 +290,8 @@ struct AnswerTests {
     let found = answer(results)
     #expect(
       found[0]
-        == "On smollm2-135m at 512 tokens, at no more than a quarter of full's cache (f32) (0.250) \"streaming-llm\" loses "
-        + "score 0.000 against 1.000 of full, -1.000 (p 0.125), over 4 prompts, not told apart; nothing else was measured there."
+        == "smollm2-135m at 512 tokens: \"streaming-llm\" loses score 0.000 against 1.000 of full, -1.000 (p 0.125), over 4 "
+        + "prompts, not told apart, at no more than a quarter of full's cache (f32) (0.250); nothing else was measured there."
     )
   }
 
@@ -258,7 +303,7 @@ struct AnswerTests {
     #expect(timed.count == 1)
     #expect(
       timed[0].hasPrefix(
-        "On smollm2-135m at 2,048 tokens, the fastest first token is that of \"tca threshold=0.9\", 0.7"
+        "smollm2-135m at 2,048 tokens: the fastest first token is that of \"tca threshold=0.9\", 0.7"
       ))
     #expect(timed[0].hasSuffix("Neither likelihood nor score was compared."))
     results.timingGroups = []

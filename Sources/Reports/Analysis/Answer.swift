@@ -3,21 +3,31 @@ import Records
 /// What a reader takes from an experiment: who loses least for a quarter of the bytes, whether a plain quantised cache
 /// would do, and where it fails; for each model by itself.
 extension ExperimentAnalysis {
-  /// Up to three texts, a sentence for each model in them.
-  func answer(_ points: [ParetoPoint]) -> [String] {
+  /// Up to three questions, answered for each model.
+  func answer(_ points: [ParetoPoint]) -> [ReportAnswer] {
+    let tested = primaryContrasts
     let answers = leadingPools.map { pool in
       PoolAnswer(
-        pool: pool, points: points.filter { $0.pool.key == pool.key }, primary: primaryLabels)
+        pool: pool, points: points.filter { $0.pool.key == pool.key },
+        primary: tested.filter { $0.pool.key == pool.key })
     }
-    guard !answers.isEmpty else { return [timeAnswer ?? nothingToCompare] }
-    let found = [
-      Self.sentences(answers, \.leastLoss)
-        ?? Self.sentences(answers, \.leastOfAll).map { "\(Self.withoutBytes) \($0)" },
-      Self.sentences(answers, \.quantisedCache)
-        ?? (answers.contains { $0.best != nil } ? Self.withoutQuantised : nil),
-      Self.sentences(answers, \.worst),
-    ]
-    return found.compactMap { $0 }
+    guard !answers.isEmpty else {
+      return [
+        timed ?? ReportAnswer(question: "What does it say?", statements: [nothingToCompare])
+      ]
+    }
+    let least =
+      Self.answer("Which loses least at a quarter of the bytes?", answers, \.leastLoss)
+      ?? Self.answer("Which loses least?", answers, \.leastOfAll).map { found in
+        ReportAnswer(question: found.question, statements: found.statements + [Self.withoutBytes])
+      }
+    let quantised =
+      Self.answer("Would a plain quantised cache do?", answers, \.quantisedCache)
+      ?? (answers.contains { $0.best != nil }
+        ? ReportAnswer(
+          question: "Would a plain quantised cache do?", statements: [Self.withoutQuantised]) : nil)
+    return [least, quantised, Self.answer("Where does it fail?", answers, \.worst)]
+      .compactMap { $0 }
   }
 
   /// Where the answer is looked for: the first kind of task that compares, a continuation of texts or else questions that
@@ -47,14 +57,12 @@ extension ExperimentAnalysis {
     }
   }
 
-  /// `On a at 2,048 tokens, … . On b …`; nil where no model has anything to say.
-  private static func sentences(
-    _ answers: [PoolAnswer], _ text: (PoolAnswer) -> String?
-  ) -> String? {
-    let found = answers.compactMap { answer in
-      text(answer).map { "On \(answer.place), \($0)." }
-    }
-    return found.isEmpty ? nil : found.joined(separator: " ")
+  /// `a at 2,048 tokens: … .`, a line for each model that has something to say; nil where none has.
+  private static func answer(
+    _ question: String, _ answers: [PoolAnswer], _ text: (PoolAnswer) -> String?
+  ) -> ReportAnswer? {
+    let found = answers.compactMap { answer in text(answer).map { "\(answer.place): \($0)." } }
+    return found.isEmpty ? nil : ReportAnswer(question: question, statements: found)
   }
 
   private static let withoutQuantised =
@@ -66,7 +74,7 @@ extension ExperimentAnalysis {
   // MARK: - Without quality
 
   /// The strategy whose first token comes earliest at the longest context of each model; nil where nothing was timed.
-  private var timeAnswer: String? {
+  private var timed: ReportAnswer? {
     let figures: [(figure: TimeFigure, name: String)] = [
       (.timeToFirstToken, "first token"), (.decodeAttentionTime, "decode attention"),
     ]
@@ -81,10 +89,13 @@ extension ExperimentAnalysis {
       }
       return clauses.isEmpty
         ? nil
-        : "On \(model) at \(NumberFormat.count(longest)) tokens, \(clauses.joined(separator: "; "))."
+        : "\(model) at \(NumberFormat.count(longest)) tokens: \(clauses.joined(separator: "; "))."
     }
     return found.isEmpty
-      ? nil : (found + ["Neither likelihood nor score was compared."]).joined(separator: " ")
+      ? nil
+      : ReportAnswer(
+        question: "What is sooner?",
+        statements: found + ["Neither likelihood nor score was compared."])
   }
 
   private static func time(_ label: String, _ name: String, _ ratio: Spread) -> String {

@@ -55,7 +55,8 @@ extension ExperimentAnalysis {
       rule("first token", .lower) { .ratio(pool, .timeToFirstToken, $0) },
       rule("decode attention", .lower) { .ratio(pool, .decodeAttentionTime, $0) },
       rule("dominated by", .neither) { point in
-        point.dominators.isEmpty ? .missing : .count(point.dominators.count)
+        let (first, others) = (point.dominators.first?.label, point.dominators.count - 1)
+        return first.map { .text(others > 0 ? "\($0) and \(others) more" : $0) } ?? .missing
       },
     ]
   }

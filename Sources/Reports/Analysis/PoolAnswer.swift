@@ -1,3 +1,4 @@
+import Foundation
 import Records
 
 /// What one pool (a model, a context length, a kind of task) says in words, each claim with its interval or with why
@@ -6,8 +7,9 @@ struct PoolAnswer {
   let pool: Pool
   /// Of the pool's strategies whose bytes were measured, full among them.
   let points: [ParetoPoint]
-  /// The contrasts that the spec names: all others are exploratory, since they are chosen by the numbers themselves.
-  var primary = PrimaryLabels([])
+  /// The contrasts that the spec names, corrected for their number: all others are exploratory, since they are chosen by
+  /// the numbers themselves.
+  var primary: [TestedContrast] = []
 
   /// The share of full's bytes that strategies are asked to keep within, and how exactly budgets are met.
   static let limit = 0.25
@@ -50,10 +52,33 @@ struct PoolAnswer {
     let rest =
       rivals.isEmpty
       ? "; nothing else was measured there"
-      : rivals.first.map { "; \(lead(of: best.point, over: $0.point))" } ?? ""
-    return "\(within) \"\(best.point.label)\" \(rivals.isEmpty ? "loses" : "loses least:") "
-      + best.difference.lossWords
+      : rivals.first.map { ". \(lead(of: best.point, over: $0.point))" } ?? ""
+    return "\"\(best.point.label)\" \(rivals.isEmpty ? "loses" : "loses least:") "
+      + best.difference.lossWords + Self.perplexity(best.difference) + ", \(within)"
+      + wholeCache(best.point)
       + (best.point.row.looksAhead ? "; its selection saw the tokens that are scored" : "") + rest
+  }
+
+  /// The same loss as readers of perplexities know it.
+  private static func perplexity(_ difference: PairedDifference) -> String {
+    guard difference.figure == .negativeLogLikelihood else { return "" }
+    let percent = 100 * (exp(difference.mean) - 1)
+    return " (perplexity \(NumberFormat.signed(1).text(percent)) %)"
+  }
+
+  /// What no method frees counts too: layers with a window of their own.
+  private func wholeCache(_ point: ParetoPoint) -> String {
+    guard pool.byteShare == .meanLogical, let share = point.share,
+      let whole = pool.mean(point.label, ByteShare.meanResident.value), whole > share + 0.1
+    else { return "" }
+    let controls = quantised.compactMap { cache in
+      pool.mean(cache.label, ByteShare.meanResident.value).map { (cache.label, $0) }
+    }
+    let control = controls.min { $0.1 < $1.1 }.map { label, share in
+      "; \"\(label)\", which rounds those too, is at \(NumberFormat.fixed(2).text(share))"
+    }
+    return
+      ". Of all that is allocated it holds \(NumberFormat.fixed(2).text(whole)), layers with a window included\(control ?? "")"
   }
 
   /// The same where bytes were not measured.
@@ -69,20 +94,29 @@ struct PoolAnswer {
     }
   }
 
-  /// Whether the second place is beyond chance.
+  /// Whether the second place is beyond chance. A primary contrast has its correction, at the top as below.
   private func lead(of best: ParetoPoint, over second: ParetoPoint) -> String {
     guard let lead = pool.difference(from: best.label, to: second.label) else {
       return "\"\(second.label)\" shares no windows or prompts with it"
     }
-    let kind =
-      primary.contains(best.label, second.label) ? "primary, corrected below" : "exploratory"
-    switch (lead.isKnown, lead.verdict > 0) {
-    case (false, _):
-      return "whether it leads \"\(second.label)\" is not known: \(lead.evidence)"
-    case (true, true): return "\"\(second.label)\" loses more, by \(lead.evidence) (\(kind))"
-    case (true, false):
-      return "not told apart from \"\(second.label)\", \(lead.evidence) (\(kind))"
+    guard lead.isKnown else {
+      return "Whether it leads \"\(second.label)\" is not known: \(lead.evidence)"
     }
+    guard let tested = contrast(best.label, second.label), let corrected = tested.corrected else {
+      return lead.verdict > 0
+        ? "\"\(second.label)\" loses more, by \(lead.evidence), exploratory"
+        : "Not told apart from \"\(second.label)\", \(lead.evidence), exploratory"
+    }
+    let evidence =
+      lead.evidence(lead.interval(level: corrected.level))
+      + ", corrected p \(NumberFormat.significant.text(corrected.pValue))"
+    return tested.verdict == 0
+      ? "Against \"\(second.label)\" nothing is decided: \(evidence)"
+      : "\"\(second.label)\" loses more, by \(evidence)"
+  }
+
+  private func contrast(_ first: String, _ second: String) -> TestedContrast? {
+    primary.first { Set([$0.contrast.first, $0.contrast.second]) == [first, second] }
   }
 
   // MARK: - Quantised caches
@@ -104,31 +138,47 @@ struct PoolAnswer {
     let winners = quantised.map { cache in
       (cache, methods.filter { $0.dominators.contains { $0.label == cache.label } })
     }
-    let beaten = Set(winners.flatMap { $0.1.map(\.label) })
-    // Of those that beat as many the smallest.
-    guard
-      let (cache, own) = winners.max(by: { ($0.1.count, $1.0.bytes) < ($1.1.count, $0.0.bytes) })
-    else { return nil }
-    let share = cache.share.map { " (\(NumberFormat.fixed(3).text($0)))" } ?? ""
-    let loss = cache.toFull?.lossWords ?? ""
-    guard !own.isEmpty else {
-      return "no plain quantised cache dominates any of \(methods.count) methods; \(beatenCaches)"
+    let clauses = winners.compactMap { cache, beaten -> String? in
+      guard !beaten.isEmpty, let share = cache.share, let loss = cache.toFull?.lossWords else {
+        return nil
+      }
+      return
+        "\"\(cache.label)\" (\(NumberFormat.fixed(3).text(share)) of the bytes, \(loss)) makes "
+        + "\(beaten.count) of \(methods.count) methods needless: \(Self.listed(beaten.map(\.label)))"
     }
-    let isTimed = own.contains { $0.dominators.contains { $0.label == cache.label && $0.isTimed } }
-    return "plain quantised caches dominate \(beaten.count) of \(methods.count) methods"
-      + (isTimed ? "" : " in bytes and loss (they were not timed together)")
-      + ", \"\(cache.label)\"\(share) alone \(own.count), at \(loss); \(beatenCaches)"
+    let found = clauses.isEmpty ? ["none makes any of \(methods.count) methods needless"] : clauses
+    let isTimed = (quantised + methods).contains { $0.dominators.contains(where: \.isTimed) }
+    return (found + [beatenCaches]).joined(separator: ". ")
+      + (isTimed ? "" : ". All by bytes and loss, for they were not timed together")
   }
 
-  /// Which of the caches is made needless by a method.
+  private static func listed(_ labels: [String]) -> String {
+    let named = labels.prefix(3).map { "\"\($0)\"" }.joined(separator: ", ")
+    return labels.count > 3 ? "\(named) and \(labels.count - 3) more" : named
+  }
+
+  /// Which of the caches is made needless by a method: by one whose contrast is decided where there is such, else by
+  /// the one that loses least.
   private var beatenCaches: String {
     let beaten = quantised.compactMap { cache -> String? in
-      let winner = cache.dominators.first { dominator in
-        methods.contains { $0.label == dominator.label }
+      let winners = methods.filter { method in
+        cache.dominators.contains { $0.label == method.label }
+      }.map { ($0, contrast($0.label, cache.label).map { $0.verdict != 0 }) }
+      let winner = winners.min { one, other in
+        let (first, second) = (one.1 == true ? 0 : 1, other.1 == true ? 0 : 1)
+        return (first, one.0.toFull?.loss ?? 0) < (second, other.0.toFull?.loss ?? 0)
       }
-      return winner.map { "\"\($0.label)\" dominates \"\(cache.label)\"" }
+      return winner.map { winner, isDecided in
+        let kind =
+          switch isDecided {
+          case true?: "decided"
+          case false?: "not decided once corrected"
+          case nil: "exploratory"
+          }
+        return "\"\(winner.label)\" makes \"\(cache.label)\" needless (\(kind))"
+      }
     }
-    return beaten.isEmpty ? "no method dominates one" : beaten.joined(separator: ", ")
+    return beaten.isEmpty ? "No method makes one needless" : beaten.joined(separator: ", ")
   }
 
   /// Where caches are all there is.
@@ -178,7 +228,10 @@ extension PairedDifference {
 
   /// `+0.0123 nats a token [+0.0010, +0.0236]`, `-0.250 (p 0.125)`, `+0.0123 nats a token, without an interval
   /// (3 windows, fewer than 8)`
-  fileprivate var evidence: String {
+  fileprivate var evidence: String { evidence(interval) }
+
+  /// With an interval at another level.
+  fileprivate func evidence(_ interval: Interval?) -> String {
     let value = format.text(mean) + (figure == .score ? "" : " nats a token")
     if let interval { return "\(value) \(format.text(interval))" }
     if figure == .score { return "\(value) (p \(NumberFormat.significant.text(pValue)))" }

@@ -10,11 +10,12 @@ extension Report {
     let frontiers = FrontierFigures(analysis: analysis, points: points, styles: styles)
     let sections =
       ([
-        analysis.mainSection, analysis.flagSection, analysis.primarySection,
+        analysis.primarySection, analysis.flagSection,
+        analysis.pooledSection.showing(analysis.textFigure(points, styles).map { [$0] } ?? []),
         analysis.paretoSection(points), analysis.tradeOffSection(frontiers),
       ] + analysis.equalBudgetSections + [
-        analysis.pooledSection.showing(analysis.textFigure(points, styles).map { [$0] } ?? []),
-        analysis.qualitySection, analysis.lengthSection, analysis.questionSection,
+        analysis.mainSection, analysis.qualitySection, analysis.lengthSection,
+        analysis.questionSection,
         analysis.depthSection(styles), analysis.approximationSection,
         analysis.headSection.showing(analysis.headFigures(styles)),
         analysis.timeSection.showing(analysis.stageFigures(styles)), analysis.memorySection,

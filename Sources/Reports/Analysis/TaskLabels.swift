@@ -1,3 +1,4 @@
+import JSON
 import Records
 
 /// What to call each cell's task: `perplexity/prefill`, with the parameters that tell tasks apart.
@@ -11,18 +12,28 @@ struct TaskLabels {
       return [Self.name(of: cell), cell.model, "\(cell.contextLength)", row.planned.label]
     }
     for (place, rows) in places where rows.count > 1 {
-      let parameters = rows.map { $0.planned.cell.taskParameters.objectValue ?? [:] }
-      let keys = Set(parameters.flatMap(\.keys)).filter { key in
-        Set(parameters.map { $0[key] ?? .null }).count > 1
-      }
+      let keys = Self.distinguishing(rows.map { $0.planned.cell.taskParameters.objectValue ?? [:] })
       distinguishing[place[0]] = Set(distinguishing[place[0]] ?? []).union(keys).sorted()
+    }
+  }
+
+  /// Of the keys that tell the tasks apart those that are needed to, the one with the most values first: a text goes
+  /// without whether its lines are joined.
+  private static func distinguishing(_ tasks: [[String: JSONValue]]) -> [String] {
+    func count(_ keys: [String]) -> Int {
+      Set(tasks.map { task in keys.map { task[$0] ?? .null } }).count
+    }
+    let keys = Set(tasks.flatMap(\.keys)).filter { $0 != "protocol" && count([$0]) > 1 }
+      .sorted { (-count([$0]), $0) < (-count([$1]), $1) }
+    return keys.reduce(into: []) { kept, key in
+      if count(kept + [key]) > count(kept) { kept.append(key) }
     }
   }
 
   func label(of row: ComparisonRow) -> String {
     let cell = row.planned.cell
     let name = Self.name(of: cell)
-    return (distinguishing[name] ?? []).filter { $0 != "protocol" }.reduce(name) { label, key in
+    return (distinguishing[name] ?? []).reduce(name) { label, key in
       let value = cell.taskParameters[key] ?? .null
       return label + " \(key)=\(value.stringValue ?? value.canonicalText)"
     }

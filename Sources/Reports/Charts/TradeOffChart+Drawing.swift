@@ -69,7 +69,8 @@ extension TradeOffChart {
     var rank: Int { point.style.colour ?? .max }
   }
 
-  /// By rising price; those of one price side by side, so that whiskers do not cover each other.
+  /// By rising price; those of one price side by side, so that whiskers do not cover each other, in the same order
+  /// everywhere.
   private static func placed(_ points: [Point], _ area: PlotArea) -> [Placed] {
     let sorted = points.map {
       Placed(point: $0, x: area.across($0.price), y: area.up($0.loss))
@@ -85,7 +86,8 @@ extension TradeOffChart {
     return groups.flatMap { group -> [Placed] in
       let step = group.count > 1 ? min(7, 24 / Double(group.count - 1)) : 0
       let middle = group.reduce(0) { $0 + $1.x } / Double(group.count)
-      return group.enumerated().map { place, one in
+      let ordered = group.sorted { ($0.rank, $0.point.name) < ($1.rank, $1.point.name) }
+      return ordered.enumerated().map { place, one in
         var one = one
         if group.count > 1 { one.x = middle + step * (Double(place) - Double(group.count - 1) / 2) }
         return one

@@ -34,7 +34,8 @@ extension ExperimentAnalysis {
       return "Scores have an exact test in place of an interval: hover for p; over \(clusters)."
     }
     return differences.contains { $0.interval != nil }
-      ? "Whiskers: 95 % intervals over \(clusters); hollow marks have none."
+      ? "Whiskers: 95 % intervals over \(clusters)"
+        + (differences.allSatisfy { $0.interval != nil } ? "." : "; hollow marks have none.")
       : "No intervals: \(clusters), fewer than \(first.clusterKind.least)."
   }
 }

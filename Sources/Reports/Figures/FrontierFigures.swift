@@ -77,7 +77,7 @@ struct FrontierFigures {
         analysis.caption(pools), analysis.intervalWords(differences) + loss.note,
         price == .bytes
           ? pools.compactMap(\.byteShare?.explanation).uniqued.joined(separator: " ") : "",
-        "Dashed: the least loss for a price. Grey: dominated, something else costs no more and loses less beyond chance.",
+        "Marks of one price stand side by side. Dashed: the least loss for a price. Grey: dominated, something else costs no more and loses less beyond chance.",
       ].filter { !$0.isEmpty }.joined(separator: " "),
       price: axis(price, pools), loss: loss, panels: panels)
     return chart.panels.isEmpty ? nil : chart

@@ -10,6 +10,12 @@ extension ExperimentAnalysis {
         title: PoolAnswer(pool: pool, points: []).place,
         rows: pool.names.indices.map { Self.row($0, of: pool, labels) })
     }
+    // The bytes of each: some stand beside others that hold half as much.
+    let shares = labels.compactMap { label in
+      own.first { $0.label == label }?.share.map {
+        "\(label) \(NumberFormat.fixed(0).text(100 * $0)) %"
+      }
+    }
     let isScored = pools.first?.isScored ?? false
     let differences = pools.flatMap { pool in
       labels.flatMap { (pool.cells(of: $0) ?? []).compactMap(\.difference) }
@@ -20,7 +26,8 @@ extension ExperimentAnalysis {
       title: isScored ? "At which task does it break?" : "On which text does it break?",
       caption: [
         caption(pools), intervalWords(differences) + axis.note,
-        "Of each strategy the budget nearest to a quarter of full's bytes from below, or else its least.",
+        "Of each strategy the budget nearest to a quarter of full's bytes from below, or else its least"
+          + (shares.isEmpty ? "." : ": \(shares.joined(separator: ", "))."),
       ].joined(separator: " "),
       axis: axis,
       strategies: zip(labels, rows).map { .init(label: $0, style: styles.style(of: $1)) },

@@ -2,9 +2,9 @@
 public struct Report: Sendable {
   public var title: String
   public var question = ""
-  /// What a reader takes from it: up to three sentences made from the numbers, each with its interval or with why there
-  /// is none. Plain text.
-  public var answer: [String] = []
+  /// What a reader takes from it: up to three questions, each answered in a sentence made from the numbers for every
+  /// model, with its interval or with why there is none. Plain text.
+  public var answer: [ReportAnswer] = []
   /// The figure to lead with: quality against bytes; nil where one of the two was not measured.
   public var frontier: ReportFigure?
   /// One table that fits a screen: a line for each strategy. Its text says what was left out.
@@ -60,4 +60,11 @@ public struct ReportFigure: Sendable {
   /// A word that can be a file's name, without extension; unique in a report.
   public var name: String
   public var chart: any Chart
+}
+
+/// One question and what the numbers say to it.
+public struct ReportAnswer: Sendable, Hashable {
+  public var question: String
+  /// A sentence each, of one model where they begin with its name.
+  public var statements: [String]
 }

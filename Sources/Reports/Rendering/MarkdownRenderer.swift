@@ -15,7 +15,9 @@ public struct MarkdownRenderer: ReportRenderer {
   private static func text(of report: Report) -> String {
     var text = "# \(line(report.title))\n"
     if !report.question.isEmpty { text += "\n\(line(report.question))\n" }
-    text += list(report.answer)
+    for answer in report.answer {
+      text += "\n**\(line(answer.question))**\n" + list(answer.statements)
+    }
     if let frontier = report.frontier { text += shown(frontier) }
     if let overview = report.overview { text += shown(overview) }
     if !report.facts.isEmpty {

@@ -33,8 +33,10 @@ extension ExperimentAnalysis {
       flags.append(
         "error above its theoretical bound: \(analysed.place), bound ratio \(three.text(ratio))")
     }
-    // A method that selects in decode only is dense in the prefill and binds all the same.
-    if let density = analysed.row[.density], density > 0.95,
+    // A method that selects in decode only is dense in the prefill and binds all the same; full in another format is
+    // not meant to bind.
+    if analysed.cell.strategyRole != .reference, let density = analysed.row[.density],
+      density > 0.95,
       analysed.row[.retainedFraction] ?? 1 > 0.95, analysed.row[.decodeDensity] ?? 1 > 0.95
     {
       flags.append(

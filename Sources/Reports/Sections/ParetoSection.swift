@@ -12,6 +12,7 @@ extension ExperimentAnalysis {
       .init("context") { .count($0.pool.key.contextLength) },
       .words("task") { .text($0.pool.title) },
       .words("strategy") { $0.row.strategy },
+      .init("KV bytes", .lower) { .number($0.share, .fixed(3)) },
       .init("KV cache", unit: "MiB", .lower) { .number($0.bytes, .mebibytes) },
       .init("to full") { .difference($0.toFull) },
       .words("over") { .text($0.toFull?.clusters ?? "") },
@@ -21,8 +22,8 @@ extension ExperimentAnalysis {
     return ReportSection(
       title: "What is dominated",
       text: [
-        "One dominates another where it holds no more KV bytes (mean over decode steps in layers without a window of their own, else after "
-          + "the prefill), is better in "
+        "One dominates another where it holds no more KV bytes (as a ratio to full: mean over decode steps, in layers without a window of "
+          + "their own; else what is allocated), is better in "
           + "likelihood beyond the 95 % interval of the difference (in score by the exact test), and where the other's decode "
           + "attention is not faster by the 95 % interval of the ratio. Those behind which \"time?\" stands do so in bytes and "
           + "quality, and were not timed together 8 times. Exploratory: not corrected for the number of pairs."

@@ -10,7 +10,7 @@ struct PageContent {
   let script = PageTemplate.script
   let title: String
   let question: String?
-  let answers: [String]
+  let answers: [ReportAnswer]
   let frontier: String?
   let overview: PageSection?
   let sections: [PageSection]
