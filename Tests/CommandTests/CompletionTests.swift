@@ -71,7 +71,8 @@ struct CompletionTests {
   func experiments() throws {
     let lab = try Lab()
     #expect(try offered(lab, "report", "").filter { $0 == "tiny" }.isEmpty)
-    try lab.writeSpec(strategies: [], tasks: [#"{"name": "passkey", "depths": [0.5], "samples": 1}"#])
+    try lab.writeSpec(
+      strategies: [], tasks: [#"{"name": "passkey", "depths": [0.5], "samples": 1}"#])
     #expect(try lab.run("run", "spec.json", "--db", "mine.sqlite").status == 0)
     #expect(try offered(lab, "report", "--db", "mine.sqlite", "").contains("tiny"))
     #expect(try offered(lab, "compare", "--db", "mine.sqlite", "--experiment", "t") == ["tiny"])

@@ -58,7 +58,9 @@ struct HelpTests {
       for example in examples {
         #expect(example.first == "tca-lab", "\(example)")
         let arguments = Array(example.dropFirst())
-        if !words.isEmpty { #expect(arguments.joined(separator: " ").hasPrefix(words), "\(example)") }
+        if !words.isEmpty {
+          #expect(arguments.joined(separator: " ").hasPrefix(words), "\(example)")
+        }
         let parsed = try TCALab.parseAsRoot(arguments)
         if type.configuration.subcommands.isEmpty {
           #expect(Swift.type(of: parsed) == type, "\(example)")

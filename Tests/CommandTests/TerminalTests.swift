@@ -33,7 +33,8 @@ struct TerminalTests {
     let script = Process()
     script.executableURL = URL(fileURLWithPath: "/usr/bin/script")
     script.arguments = [
-      "-qec", "stty cols 60; env -u NO_COLOR \(environment) '\(Lab.program.path)' \(command)", "/dev/null",
+      "-qec", "stty cols 60; env -u NO_COLOR \(environment) '\(Lab.program.path)' \(command)",
+      "/dev/null",
     ]
     script.currentDirectoryURL = lab.folder
     script.standardInput = FileHandle.nullDevice
@@ -66,7 +67,7 @@ struct TerminalTests {
     let progress = pieces.filter { $0.hasPrefix("[") }
     #expect(progress.count > 3)
     for line in progress {
-      #expect(line.count < 60 && !line.contains("\n"), "\(line)")
+      #expect(line.count < 60 && !line.unicodeScalars.contains("\n"), "\(line)")
       #expect(line.contains(" %"), "\(line)")
     }
     for phase in ["loading", "calibrating", "prefill", "decode", "timing"] {
@@ -90,7 +91,9 @@ struct TerminalTests {
   func verdict() throws {
     let lab = try Lab()
     try lab.writeSpec(
-      tasks: [#"{"name": "perplexity", "corpus": "novel.txt", "protocol": "continuation", "samples": 8}"#],
+      tasks: [
+        #"{"name": "perplexity", "corpus": "novel.txt", "protocol": "continuation", "samples": 8}"#
+      ],
       rest: #", "metrics": ["quality", "memory"]"#)
     #expect(try lab.run("run", "spec.json").status == 0)
     let plain = try lab.run("compare", "full", "tca").out

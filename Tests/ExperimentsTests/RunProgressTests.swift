@@ -43,7 +43,10 @@ struct RunProgressTests {
     #expect(told(.prefill, "dense pass", "sample 2 of 2"))
     #expect(told(.decode, "dense pass", "sample 2 of 2"))
     #expect(told(.prefill, "tca", "sample 1 of 2") && told(.decode, "tca", "sample 1 of 2"))
-    #expect(steps.contains { $0.phase == .timing && $0.cell == "tca" && $0.place.hasPrefix("repeat 1 of ") })
+    #expect(
+      steps.contains {
+        $0.phase == .timing && $0.cell == "tca" && $0.place.hasPrefix("repeat 1 of ")
+      })
     // Only what is watched has a rate, and whatever runs has one.
     for step in steps {
       let isRunning = [.prefill, .decode].contains(step.phase) && !step.place.isEmpty

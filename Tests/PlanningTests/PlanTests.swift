@@ -369,7 +369,8 @@ struct PlanTests {
 
   @Test("A machine twice as fast takes half the time, preparations aside")
   func rates() throws {
-    let spec = SpecSamples.spec(strategies: #"{"name": "tca"}, {"name": "snapkv", "budget": {"fraction": 0.5}}"#)
+    let spec = SpecSamples.spec(
+      strategies: #"{"name": "tca"}, {"name": "snapkv", "budget": {"fraction": 0.5}}"#)
     let rates = MachineRates.assumed
     let slow = try estimate(spec).0
     let fast = try estimate(

@@ -7,9 +7,9 @@ import Tensors
 extension MachineRates {
   /// What each of the three is measured for, at least; the best of the rounds counts, since whatever else the machine
   /// does only slows it down.
-  private static let timeEach = Duration.seconds(0.4)
+  private static let timeEach = Duration.seconds(0.3)
 
-  /// Measures this machine in some two seconds, with the workspace's threads and the program's own kernels.
+  /// Measures this machine in one or two seconds, with the workspace's threads and the program's own kernels.
   public static func measured(_ workspace: Workspace) -> MachineRates {
     MachineRates(
       products: products(workspace), attention: attention(workspace), weights: weights(workspace))
@@ -40,7 +40,8 @@ extension MachineRates {
     let operations = 2 * Double(shape.queryHeads * shape.headDimension) * Double(tokens * tokens)
     return operations
       / fastest {
-        let session = AttentionSession(FullAttention(), shape: shape, workspace: workspace, cache: .f16)
+        let session = AttentionSession(
+          FullAttention(), shape: shape, workspace: workspace, cache: .f16)
         session.cache(
           layer: 0, phase: .prefill, keys: input[1], values: input[2], firstPosition: 0)
         session.attend(layer: 0, phase: .prefill, queries: input[0], firstPosition: 0) { _, _ in }

@@ -18,7 +18,7 @@ final class RunningGroup {
   private let work: GroupWork?
   private let totalWork: Double
   private var strategies: [String: CellStrategy] = [:]
-  private var watched = WatchedPass()
+  private var watched: WatchedPass
   /// Whether full attention cannot do the task, so that no other cell is run.
   private var isFullAlone = false
   private static let densePass = "dense pass"
@@ -29,9 +29,10 @@ final class RunningGroup {
     self.runner = runner
     let cell = bench.cell
     runner.report(.began(bench.title))
+    watched = WatchedPass(step: RunStep(.loading, group: bench.title))
     runner.report(
       .progress(
-        RunStep(.loading, group: bench.title), done: runner.progress.fraction,
+        watched.step, done: runner.progress.fraction,
         remaining: runner.progress.remaining))
     model = try runner.models.model(named: cell.model, contextLength: cell.contextLength)
     let (all, global) = (model.model.shape.layers, model.model.shape.globalLayers.count)
@@ -207,7 +208,8 @@ final class RunningGroup {
         try attempting(strategy.cell) {
           beginTiming(
             of: strategy.cell,
-            isWarmup ? "warm-up" : "repeat \(repetition - warmups + 1) of \(runner.request.repeats)")
+            isWarmup ? "warm-up" : "repeat \(repetition - warmups + 1) of \(runner.request.repeats)"
+          )
           let timed = try timedPass(
             strategy, repetition: repetition, isWarmup: isWarmup)
           if isControl {
@@ -274,7 +276,7 @@ final class RunningGroup {
 
   /// The pass that is going on, as far as it has been told.
   private struct WatchedPass {
-    var step = RunStep(.prefill, group: "")
+    var step: RunStep
     /// What it takes over one sample, as planned.
     var cost: (SampleLength) -> GroupWork.Pass? = { _ in nil }
     var sample: Int?

@@ -1,7 +1,7 @@
 import Attention
-import Calibration
 import Records
 import Tasks
+import Tensors
 
 /// What the cells of a group take, pass by pass, in seconds: for a plan's estimate, and for a run's progress, which
 /// corrects it by its own pace.
@@ -64,7 +64,8 @@ public struct GroupWork: Sendable {
     let measured = subjects.values.filter(\.isMeasured)
     hasErrors = measured.contains(where: \.hasErrors)
     let timed = subjects.values.filter { $0.kinds.contains(.latency) }
-    referenceRounds = timed.contains(where: \.isFull) ? 0 : 2 * timedRounds / Double(max(1, timed.count))
+    referenceRounds =
+      timed.contains(where: \.isFull) ? 0 : 2 * timedRounds / Double(max(1, timed.count))
     futureShare = 1 / Double(max(1, measured.count(where: \.readsFuture)))
     denseShare = measured.contains(where: \.isFull) ? 0 : 1 / Double(max(1, measured.count))
   }
@@ -124,7 +125,9 @@ public struct GroupWork: Sendable {
 
   /// What is done before its own pass: the search for its budget, and what an oracle reads.
   public func preparation(of cell: String, over samples: [SampleLength], count: Int = 1) -> Double {
-    guard let subject = subjects[cell], subject.isMeasured, let first = samples.first else { return 0 }
+    guard let subject = subjects[cell], subject.isMeasured, let first = samples.first else {
+      return 0
+    }
     let search = (body(first) + attention(first, subject.attendedShare)).seconds
     let future = samples.reduce(0) { $0 + (body($1) + attention($1)).seconds }
     return Double(subject.searches) * search

@@ -37,7 +37,9 @@ struct PassCost {
 
   /// Attention of tokens that are decoded after a prompt.
   func attention(_ decoded: Double, after prompt: Double) -> Double {
-    let keys = model.shape.geometry.reduce(0) { $0 + min(prompt, $1.window.map(Double.init) ?? prompt) }
+    let keys = model.shape.geometry.reduce(0) {
+      $0 + min(prompt, $1.window.map(Double.init) ?? prompt)
+    }
     return Self.decodedPair * 4 * heads * keys * decoded / rates.attention
   }
 

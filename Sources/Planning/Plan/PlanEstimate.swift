@@ -56,7 +56,8 @@ public struct PlanEstimate: Sendable, Hashable {
               contextLength: model.contextLength)
           else { continue }
           let tokens = Double(request.tokens)
-          if calibrated.insert([model.digest, request.corpus, "\(tokens)", strategy.name]).inserted {
+          if calibrated.insert([model.digest, request.corpus, "\(tokens)", strategy.name]).inserted
+          {
             own.seconds += cost.calibration(tokens)
           }
         }
@@ -100,7 +101,9 @@ private struct PassMemory {
   }
 
   /// Strategies hold about half of what they see.
-  func ofDensePass(strategies: Int) -> Int { bytes(perNumber: strategies > 0 ? 6 + Double(strategies) : 2) }
+  func ofDensePass(strategies: Int) -> Int {
+    bytes(perNumber: strategies > 0 ? 6 + Double(strategies) : 2)
+  }
 
   /// A file may claim any context length; no process has more than this.
   private func bytes(perNumber: Double) -> Int { Int(min(rest + perNumber * numbers, 1e18)) }

@@ -61,7 +61,7 @@ public struct TerminalRenderer: ReportRenderer {
       let parts = table.columns[place].heading.split(
         separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)
       return (parts.count > 1 ? parts.map(String.init) : ["", String(parts[0])])
-        + table.rows.map { text(of: $0[place]) }
+        + table.rows.map { TerminalText.line(text(of: $0[place])) }
     }
     let lines = parts(
       of: columns, namesRows: shown.first.map { table.columns[$0].kind == .words } ?? false
@@ -123,7 +123,7 @@ public struct TerminalRenderer: ReportRenderer {
   /// At most ``columns`` a line; all but the first begin with the indentation.
   private func wrapped(_ text: String, indentation: String) -> String {
     var lines: [String] = [""]
-    for word in text.onOneLine.split(separator: " ") {
+    for word in TerminalText.line(text).split(separator: " ") {
       let last = lines[lines.count - 1]
       if last.isEmpty {
         lines[lines.count - 1] = String(word)
@@ -133,6 +133,6 @@ public struct TerminalRenderer: ReportRenderer {
         lines.append(indentation + word)
       }
     }
-    return TerminalText.safe(lines.joined(separator: "\n")) + "\n"
+    return lines.joined(separator: "\n") + "\n"
   }
 }

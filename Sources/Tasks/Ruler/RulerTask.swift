@@ -77,7 +77,8 @@ public struct RulerTask: ExperimentTask {
   public static func expectedLength(
     of configuration: Configuration, contextLength: Int
   ) -> SampleLength {
-    SampleLength(prompt: contextLength, greedy: configuration.turns * configuration.task.answerTokens)
+    SampleLength(
+      prompt: contextLength, greedy: configuration.turns * configuration.task.answerTokens)
   }
 
   public func samples(

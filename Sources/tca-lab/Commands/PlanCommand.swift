@@ -44,7 +44,8 @@ struct PlanCommand: ParsableCommand {
     let isAllDone = plan.cells.allSatisfy { missing($0).isEmpty }
     let rates =
       isAllDone
-      ? .assumed : MachineRates.measured(try threads.makeWorkspace(default: file.checked.spec.threads))
+      ? .assumed
+      : MachineRates.measured(try threads.makeWorkspace(default: file.checked.spec.threads))
     let listing = PlanListing(
       cells: plan.cells,
       estimate: PlanEstimate(
@@ -61,7 +62,9 @@ struct PlanListing {
   /// Nil where nothing is left to do.
   let rates: MachineRates?
 
-  private func open(_ cell: PlannedCell) -> PlanEstimate.Cell? { estimate.cells[cell.cell.identity] }
+  private func open(_ cell: PlannedCell) -> PlanEstimate.Cell? {
+    estimate.cells[cell.cell.identity]
+  }
 
   var text: String {
     let rows = cells.map { cell in

@@ -59,7 +59,8 @@ struct StrategiesCommand: ParsableCommand {
 
         Example: tca-lab strategies check tca
         """)
-    @Argument(help: "A strategy's name; all without one.", completion: .strategies) var name: String?
+    @Argument(help: "A strategy's name; all without one.", completion: .strategies) var name:
+      String?
     @Flag(help: "Write each case to stderr before it runs: the last is where a strategy trapped.")
     var cases = false
 

@@ -9,7 +9,9 @@ import Tasks
 /// What a shell offers for a word of the command line. Nothing here fails: where there is no database or catalogue,
 /// nothing is offered.
 extension CompletionKind {
-  static var strategies: CompletionKind { .custom { _, _, _ in StrategyRegistry.builtIn.entries.map(\.name) } }
+  static var strategies: CompletionKind {
+    .custom { _, _, _ in StrategyRegistry.builtIn.descriptions.map(\.name) }
+  }
 
   static var catalogueModels: CompletionKind { .custom { _, _, _ in catalogueNames } }
 
@@ -20,7 +22,8 @@ extension CompletionKind {
 
   /// Shipped texts, and text files.
   static var texts: CompletionKind {
-    .custom { _, _, word in Corpus.shippedNames.sorted() + files(beginning: word, extension: "txt") }
+    .custom { _, _, word in Corpus.shippedNames.sorted() + files(beginning: word, extension: "txt")
+    }
   }
 
   static var specs: CompletionKind { .file(extensions: ["json"]) }
@@ -37,7 +40,9 @@ extension CompletionKind {
     }
   }
 
-  private static var catalogueNames: [String] { (try? ModelCatalogue.builtIn().names.sorted()) ?? [] }
+  private static var catalogueNames: [String] {
+    (try? ModelCatalogue.builtIn().names.sorted()) ?? []
+  }
 
   /// Files of the folder that a word leads to, and its folders, as the word writes them.
   private static func files(beginning word: String, extension kind: String) -> [String] {
