@@ -85,8 +85,13 @@ public struct GroupWork: Sendable {
 
   /// Seconds of a pass over one sample: until its prompt is attended, and after that.
   public struct Pass: Sendable, Hashable {
-    public var prompt = 0.0
-    public var rest = 0.0
+    public var prompt: Double
+    public var rest: Double
+
+    public init(prompt: Double = 0, rest: Double = 0) {
+      self.prompt = prompt
+      self.rest = rest
+    }
 
     public var seconds: Double { prompt + rest }
 
