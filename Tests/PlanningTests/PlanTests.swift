@@ -1,4 +1,5 @@
 import Planning
+import Records
 import Testing
 
 @Suite("Planning experiments")
@@ -339,29 +340,29 @@ struct PlanTests {
 
   private func estimate(
     _ text: String, rates: MachineRates = .assumed
-  ) throws -> (PlanEstimate, [PlannedCell]) {
+  ) throws -> PlanEstimate {
     let checked = try SpecSamples.check(text)
     let plan = ExperimentPlan(checked)
-    return (PlanEstimate(of: plan.cells, in: checked, plan: plan, rates: rates), plan.cells)
+    return PlanEstimate(of: plan.cells, in: checked, plan: plan, rates: rates)
   }
 
   @Test("The estimate grows with the work, and counts a calibration once")
-  func estimate() throws {
+  func growth() throws {
     let full = #"{"name": "full"}"#
-    let once = try estimate(SpecSamples.spec(strategies: full)).0
+    let once = try estimate(SpecSamples.spec(strategies: full))
     // 4 samples of 0.115 TFLOP with attention counted twice, 4 timed passes and 128 steps, at 150 GFLOP/s.
     #expect((4...24).contains(once.seconds))
     #expect((300_000_000...500_000_000).contains(once.peakBytes))
-    let longer = try estimate(SpecSamples.spec(strategies: full, contexts: "512, 4096")).0
+    let longer = try estimate(SpecSamples.spec(strategies: full, contexts: "512, 4096"))
     #expect(longer.seconds > 8 * once.seconds && longer.peakBytes > once.peakBytes)
     let quick = try estimate(
       SpecSamples.spec(strategies: full, rest: #", "metrics": ["latency"], "repeats": 1"#)
-    ).0
+    )
     #expect(quick.seconds < once.seconds)
-    let one = try estimate(SpecSamples.spec(strategies: #"{"name": "tca"}"#)).0
+    let one = try estimate(SpecSamples.spec(strategies: #"{"name": "tca"}"#))
     let two = try estimate(
       SpecSamples.spec(strategies: #"{"name": "tca", "threshold": [0.5, 0.9]}"#)
-    ).0
+    )
     #expect(two.seconds - one.seconds < one.seconds - once.seconds)
     let checked = try SpecSamples.check(Self.example)
     #expect(PlanEstimate(of: [], in: checked, plan: ExperimentPlan(checked)).seconds == 0)
@@ -372,12 +373,12 @@ struct PlanTests {
     let spec = SpecSamples.spec(
       strategies: #"{"name": "tca"}, {"name": "snapkv", "budget": {"fraction": 0.5}}"#)
     let rates = MachineRates.assumed
-    let slow = try estimate(spec).0
+    let slow = try estimate(spec)
     let fast = try estimate(
       spec,
       rates: MachineRates(
         products: 2 * rates.products, attention: 2 * rates.attention, weights: 2 * rates.weights)
-    ).0
+    )
     #expect(slow.cells.count == 3)
     for (identity, cell) in slow.cells {
       let other = try #require(fast.cells[identity])
