@@ -79,7 +79,7 @@ extension CellGroup {
   }
 }
 
-/// The process's high-water mark: the mapped file, the caches, eight rows of hidden size a token, and 200 MB for the program
+/// The process's high-water mark: the mapped file, the caches, eight rows of hidden size a token, and 100 MB for the program
 /// and its tiles.
 private struct PassMemory {
   private let rest: Double
@@ -92,7 +92,7 @@ private struct PassMemory {
     numbers = held * Double(shape.kvHeads) * Double(shape.headDimension) * 2
     rest =
       Double(model.size.fileBytes) + (model.synthetic?.inputBytes(tokens: tokens) ?? 0)
-      + 4 * tokens * 8 * Double(model.size.hiddenSize) + 200e6
+      + 4 * tokens * 8 * Double(model.size.hiddenSize) + 100e6
   }
 
   /// Beside errors stand the exact cache (4 bytes a number) and the dense one of the strategy's format (2).
