@@ -148,7 +148,10 @@ let package = Package(
     tests("Bench", ["LabTestSupport", customDump]),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["tca-lab", "Experiments", "ResultStore", "Records", "LabTestSupport"],
+      dependencies: [
+        "tca-lab", "Experiments", "ModelLibrary", "Planning", "ResultStore", "Records",
+        "LabTestSupport", argumentParser,
+      ],
       swiftSettings: common),
     .testTarget(
       name: "ModelTests",

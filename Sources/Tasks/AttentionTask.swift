@@ -51,6 +51,12 @@ public struct AttentionTask: ExperimentTask {
     }
   }
 
+  public static func expectedLength(
+    of configuration: Configuration, contextLength: Int
+  ) -> SampleLength {
+    SampleLength(prompt: contextLength, greedy: configuration.comparedTokens)
+  }
+
   /// Text is not needed.
   public func samples(tokenizer: Tokenizer, contextLength: Int, seed: Int) -> [TaskSample] {
     samples(contextLength: contextLength, seed: seed)

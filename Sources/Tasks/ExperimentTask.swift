@@ -36,6 +36,9 @@ public protocol ExperimentTask: Sendable {
     _ parameters: [String: JSONValue], contextLength: Int
   ) -> [String: JSONValue]
 
+  /// How long a sample is, roughly, before any is made. A prompt of the whole context by default.
+  static func expectedLength(of configuration: Configuration, contextLength: Int) -> SampleLength
+
   /// The samples, the same for the same arguments. Prompt, late, forced and greedy tokens together
   /// are at most `contextLength`. Throws a ``TaskError`` where the text is too short.
   func samples(tokenizer: Tokenizer, contextLength: Int, seed: Int) throws -> [TaskSample]
@@ -57,6 +60,10 @@ extension ExperimentTask {
   public static func canonical(
     _ parameters: [String: JSONValue], contextLength: Int
   ) -> [String: JSONValue] { parameters }
+
+  public static func expectedLength(
+    of configuration: Configuration, contextLength: Int
+  ) -> SampleLength { SampleLength(prompt: contextLength) }
 
   public func score(_ answer: String, of sample: TaskSample) -> Double? { nil }
 }

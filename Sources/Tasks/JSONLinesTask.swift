@@ -111,6 +111,12 @@ public struct JSONLinesTask: ExperimentTask {
     }
   }
 
+  public static func expectedLength(
+    of configuration: Configuration, contextLength: Int
+  ) -> SampleLength {
+    SampleLength(prompt: contextLength, greedy: configuration.answerTokens)
+  }
+
   public func samples(
     tokenizer: Tokenizer, contextLength: Int, seed: Int
   ) throws -> [TaskSample] {

@@ -67,6 +67,12 @@ public struct PasskeyTask: ExperimentTask {
     return problems
   }
 
+  public static func expectedLength(
+    of configuration: Configuration, contextLength: Int
+  ) -> SampleLength {
+    SampleLength(prompt: contextLength, greedy: answerTokens)
+  }
+
   public func samples(
     tokenizer: Tokenizer, contextLength: Int, seed: Int
   ) throws -> [TaskSample] {

@@ -89,6 +89,14 @@ public struct PerplexityTask: ExperimentTask {
     return parameters.merging(["scoredTokens": .null]) { $1 }
   }
 
+  public static func expectedLength(
+    of configuration: Configuration, contextLength: Int
+  ) -> SampleLength {
+    let scored = min(contextLength, configuration.scoredTokens(of: contextLength))
+    let known = configuration.protocol == .continuation ? scored : 0
+    return SampleLength(prompt: contextLength - known, known: known, scored: scored)
+  }
+
   public func samples(
     tokenizer: Tokenizer, contextLength: Int, seed: Int
   ) throws -> [TaskSample] {

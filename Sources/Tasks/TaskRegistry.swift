@@ -62,6 +62,14 @@ public struct TaskRegistry: Sendable {
     return type.canonical(parameters, contextLength: contextLength)
   }
 
+  /// How long a sample of a task is, roughly; see ``ExperimentTask/expectedLength(of:contextLength:)``.
+  package func expectedLength(
+    of name: String, parameters: JSONValue, contextLength: Int
+  ) -> SampleLength {
+    guard let type = try? type(named: name) else { return SampleLength(prompt: contextLength) }
+    return expectedLength(type, parameters, contextLength)
+  }
+
   private func type(named name: String) throws(TaskError) -> any ExperimentTask.Type {
     guard let type = tasks.first(where: { $0.description.name == name }) else {
       let known = descriptions.map(\.name).joined(separator: ", ")
@@ -96,6 +104,15 @@ public struct TaskRegistry: Sendable {
   ) -> [ConfigurationError] {
     guard let configuration = try? decode(Task.self, parameters) else { return [] }
     return Task.fileProblems(of: configuration, folder: folder)
+  }
+
+  private func expectedLength<Task: ExperimentTask>(
+    _ type: Task.Type, _ parameters: JSONValue, _ contextLength: Int
+  ) -> SampleLength {
+    guard let configuration = try? decode(Task.self, parameters) else {
+      return SampleLength(prompt: contextLength)
+    }
+    return Task.expectedLength(of: configuration, contextLength: contextLength)
   }
 
   private func decode<Task: ExperimentTask>(

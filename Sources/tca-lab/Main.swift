@@ -38,12 +38,12 @@ enum Main {
       print(text)
       Foundation.exit(0)
     }
-    Log.line(text)
+    Log.error(text)
     Foundation.exit(ExitStatus.usage.rawValue)
   }
 
   private static func exit(with failure: Failure) -> Never {
-    if !failure.message.isEmpty { Log.line("tca-lab: " + failure.message) }
+    if !failure.message.isEmpty { Log.error("tca-lab: " + failure.message) }
     Foundation.exit(failure.status.rawValue)
   }
 }

@@ -12,6 +12,10 @@ struct TCALab: ParsableCommand {
         tca-lab run experiments/quickstart.json
         tca-lab report quickstart
 
+      A shell completes commands, strategies, models and experiments (bash, zsh or fish):
+
+        source <(tca-lab --generate-completion-script bash)
+
       Results go to stdout, the log and progress to stderr.
       Exit codes: 0 done; 1 some cell failed, or compare --fail-if holds;
       2 the command line or the spec; 3 a model, tensor or text file that is

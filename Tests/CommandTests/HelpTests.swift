@@ -1,13 +1,24 @@
+import ArgumentParser
 import Foundation
+import ModelLibrary
+import Planning
 import Testing
+
+@testable import tca_lab
 
 @Suite("Help and the command line", .serialized)
 struct HelpTests {
-  static let commands = [
-    "run", "plan", "validate", "report", "compare", "export", "calibrate", "models", "models list",
-    "models pull", "models inspect", "strategies", "strategies list", "strategies show",
-    "strategies check", "generate", "score", "tokenize", "attend",
-  ]
+  /// Every command and subcommand, by its words.
+  static let commands = below(TCALab.self, []).map(\.words)
+
+  private static func below(
+    _ command: any ParsableCommand.Type, _ words: [String]
+  ) -> [(words: String, type: any ParsableCommand.Type)] {
+    command.configuration.subcommands.flatMap { type in
+      let words = words + [type._commandName]
+      return [(words.joined(separator: " "), type)] + below(type, words)
+    }
+  }
 
   @Test("Help of every command goes to stdout and shows an example of it", arguments: commands)
   func help(_ command: String) throws {
@@ -16,13 +27,65 @@ struct HelpTests {
     let result = try lab.start(words + ["--help"]).wait()
     #expect(result.status == 0 && result.err.isEmpty)
     #expect(result.out.contains("OVERVIEW:") && result.out.contains("USAGE: tca-lab \(command)"))
-    #expect(result.out.contains("Example: tca-lab \(command)"), "\(result.out)")
+    #expect(result.out.contains("Example: tca-lab"), "\(result.out)")
+  }
+
+  /// The command lines that a help text shows, as a shell splits them.
+  private static func examples(_ discussion: String) throws -> [[String]] {
+    let text = discussion.replacing(#/\\\n\s*/#, with: " ")
+    let marked = text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
+      .compactMap { line -> String? in
+        if line.hasPrefix("Example: ") { return String(line.dropFirst("Example: ".count)) }
+        return line.hasPrefix("tca-lab ") ? line : nil
+      }
+    return marked.map { line in
+      line.matches(of: #/'([^']*)'|"([^"]*)"|([^\s'"]+)/#).map { word in
+        String(word.1 ?? word.2 ?? word.3 ?? "")
+      }
+    }
+  }
+
+  @Test("Every example of every help text is a command line that the program takes")
+  func examples() throws {
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .deletingLastPathComponent().deletingLastPathComponent()
+    let commands: [(words: String, type: any ParsableCommand.Type)] =
+      Self.below(TCALab.self, []) + [("", TCALab.self)]
+    let models = try ModelCatalogue.builtIn().names
+    for (words, type) in commands {
+      let examples = try Self.examples(type.configuration.discussion)
+      #expect(!examples.isEmpty, "\(words)")
+      for example in examples {
+        #expect(example.first == "tca-lab", "\(example)")
+        let arguments = Array(example.dropFirst())
+        if !words.isEmpty {
+          #expect(arguments.joined(separator: " ").hasPrefix(words), "\(example)")
+        }
+        let parsed = try TCALab.parseAsRoot(arguments)
+        if type.configuration.subcommands.isEmpty {
+          #expect(Swift.type(of: parsed) == type, "\(example)")
+        }
+        for (option, value) in zip(arguments, arguments.dropFirst()) {
+          switch option {
+          case "--model": #expect(models.contains(value), "\(example)")
+          case "--strategy":
+            _ = try StrategyArgument(parsing: value, in: .commandLine)
+          default: break
+          }
+        }
+        for file in arguments where file.hasPrefix("experiments/") {
+          let path = root.appendingPathComponent(file).path
+          #expect(FileManager.default.fileExists(atPath: path), "\(example)")
+        }
+      }
+    }
   }
 
   @Test("The program's own help names every command and every exit code")
   func root() throws {
     let result = try Lab().run("--help")
     #expect(result.status == 0)
+    #expect(Self.commands.count > 15)
     for command in Self.commands where !command.contains(" ") {
       #expect(result.out.contains("\n  \(command) "), "\(command)")
     }

@@ -108,7 +108,11 @@ struct RunBudgetTests {
           rest: #", "metrics": [\#(metrics)]"#), into: database)
       #expect(run.summary.failed == 0)
       return run.events.count {
-        if case .progress(let text, _, _) = $0 { text.hasSuffix("dense pass") } else { false }
+        if case .progress(let step, _, _) = $0 {
+          step.cell == "dense pass" && step.place.isEmpty
+        } else {
+          false
+        }
       }
     }
     #expect(try run([RunLab.tca, matching], into: "together.sqlite") == 1)

@@ -23,29 +23,43 @@ struct RunProgressTests {
     #expect(steps.count > 100)
   }
 
-  @Test("The place is told: model, task, length, strategy, pass and sample")
+  @Test("Cell, phase, place and rate are told, from loading to timing")
   func place() throws {
     let lab = try RunLab()
     let run = try lab.run(
       RunLab.spec(
-        strategies: [RunLab.streaming], tasks: [RunLab.perplexity("prefill", samples: 2)]))
-    let places = Set(
-      run.events.compactMap { event -> String? in
-        if case .progress(let text, _, _) = event { text } else { nil }
+        strategies: [RunLab.tca], tasks: [RunLab.perplexity("continuation", samples: 2)]))
+    let steps = run.events.compactMap { event -> RunStep? in
+      if case .progress(let step, _, _) = event { step } else { nil }
+    }
+    let group = "tiny, perplexity/continuation at 128 tokens"
+    func told(_ phase: RunStep.Phase, _ cell: String, _ place: String) -> Bool {
+      steps.contains {
+        $0.phase == phase && $0.cell == cell && $0.place == place && $0.group.hasPrefix("tiny")
+      }
+    }
+    #expect(steps.first == RunStep(.loading, group: group))
+    #expect(told(.calibrating, "tca", "layer 1 of 2"))
+    #expect(told(.prefill, "dense pass", "sample 2 of 2"))
+    #expect(told(.decode, "dense pass", "sample 2 of 2"))
+    #expect(told(.prefill, "tca", "sample 1 of 2") && told(.decode, "tca", "sample 1 of 2"))
+    #expect(
+      steps.contains {
+        $0.phase == .timing && $0.cell == "tca" && $0.place.hasPrefix("repeat 1 of ")
       })
-    for step in [
-      "dense pass, sample 2 of 2", "streaming-llm, own pass, sample 1 of 2",
-      "timing streaming-llm, repeat 0",
-    ] {
-      #expect(places.contains("tiny, perplexity/prefill at 128 tokens: \(step)"), "\(places)")
+    // Only what is watched has a rate, and whatever runs has one.
+    for step in steps {
+      let isRunning = [.prefill, .decode].contains(step.phase) && !step.place.isEmpty
+      #expect((step.tokensPerSecond ?? 0 > 0) == isRunning, "\(step)")
     }
   }
 
-  @Test("Samples beyond counting do not stop the estimate")
-  func manySamples() {
-    let work = GroupWork(measured: 2, ownPasses: 1, hasDensePass: true)
-    let length = GroupWork.Length(tokens: 512, scored: 256)
-    #expect(work.total(of: [length], count: .max).isFinite)
-    #expect(work.total(of: [length], count: 3) == work.total(of: [length, length, length]))
+  @Test("A step says first what changes most")
+  func line() {
+    let step = RunStep(
+      .decode, of: "snapkv", place: "sample 2 of 12", group: "tiny, passkey at 128 tokens",
+      tokensPerSecond: 41.6)
+    #expect(
+      "\(step)" == "decode at 42 tokens/s, snapkv, sample 2 of 12: tiny, passkey at 128 tokens")
   }
 }

@@ -1,4 +1,5 @@
 import Planning
+import Records
 import Testing
 
 @Suite("Planning experiments")
@@ -337,29 +338,80 @@ struct PlanTests {
     #expect(cells[2].label.wholeMatch(of: /tca heads=\[270 values [0-9a-f]{6}\]/) != nil)
   }
 
+  private func estimate(
+    _ text: String, rates: MachineRates = .assumed
+  ) throws -> PlanEstimate {
+    let checked = try SpecSamples.check(text)
+    let plan = ExperimentPlan(checked)
+    return PlanEstimate(of: plan.cells, in: checked, plan: plan, rates: rates)
+  }
+
   @Test("The estimate grows with the work, and counts a calibration once")
-  func estimate() throws {
-    func estimate(_ text: String) throws -> PlanEstimate {
-      let checked = try SpecSamples.check(text)
-      let plan = ExperimentPlan(checked)
-      return PlanEstimate(of: plan.cells, in: checked, plan: plan)
-    }
+  func growth() throws {
     let full = #"{"name": "full"}"#
     let once = try estimate(SpecSamples.spec(strategies: full))
     // 4 samples of 0.115 TFLOP with attention counted twice, 4 timed passes and 128 steps, at 150 GFLOP/s.
     #expect((4...24).contains(once.seconds))
-    #expect((300_000_000...500_000_000).contains(once.peakBytes))
+    #expect((200_000_000...500_000_000).contains(once.peakBytes))
     let longer = try estimate(SpecSamples.spec(strategies: full, contexts: "512, 4096"))
     #expect(longer.seconds > 8 * once.seconds && longer.peakBytes > once.peakBytes)
     let quick = try estimate(
-      SpecSamples.spec(strategies: full, rest: #", "metrics": ["latency"], "repeats": 1"#))
+      SpecSamples.spec(strategies: full, rest: #", "metrics": ["latency"], "repeats": 1"#)
+    )
     #expect(quick.seconds < once.seconds)
     let one = try estimate(SpecSamples.spec(strategies: #"{"name": "tca"}"#))
     let two = try estimate(
-      SpecSamples.spec(strategies: #"{"name": "tca", "threshold": [0.5, 0.9]}"#))
+      SpecSamples.spec(strategies: #"{"name": "tca", "threshold": [0.5, 0.9]}"#)
+    )
     #expect(two.seconds - one.seconds < one.seconds - once.seconds)
     let checked = try SpecSamples.check(Self.example)
     #expect(PlanEstimate(of: [], in: checked, plan: ExperimentPlan(checked)).seconds == 0)
+  }
+
+  @Test("A machine twice as fast takes half the time, preparations aside")
+  func rates() throws {
+    let spec = SpecSamples.spec(
+      strategies: #"{"name": "tca"}, {"name": "snapkv", "budget": {"fraction": 0.5}}"#)
+    let rates = MachineRates.assumed
+    let slow = try estimate(spec)
+    let fast = try estimate(
+      spec,
+      rates: MachineRates(
+        products: 2 * rates.products, attention: 2 * rates.attention, weights: 2 * rates.weights)
+    )
+    #expect(slow.cells.count == 3)
+    for (identity, cell) in slow.cells {
+      let other = try #require(fast.cells[identity])
+      #expect(abs(other.seconds / cell.seconds - 0.5) < 1e-9 && other.peakBytes == cell.peakBytes)
+    }
+  }
+
+  @Test("Cells add up to the whole, share the dense pass, and cost nothing where they are done")
+  func cellEstimates() throws {
+    let text = SpecSamples.spec(
+      strategies: #"{"name": "tca"}, {"name": "snapkv", "budget": {"fraction": [0.2, 0.5]}}"#,
+      rest: #", "metrics": ["approximation", "quality"]"#)
+    let checked = try SpecSamples.check(text)
+    let plan = ExperimentPlan(checked)
+    func estimate(_ missing: ((PlannedCell) -> Set<ResultKind>)?) -> PlanEstimate {
+      PlanEstimate(of: plan.cells, in: checked, plan: plan, missing: missing)
+    }
+    let all = estimate(nil)
+    let sum = all.cells.values.reduce(0) { $0 + $1.seconds }
+    #expect(sum < all.seconds && all.seconds - sum < 1)
+    #expect(all.peakBytes >= all.cells.values.map(\.peakBytes).max() ?? 0)
+    // One more strategy adds its own passes, not another dense one.
+    let last = try #require(plan.cells.last).cell.identity
+    let without = estimate { $0.cell.identity == last ? [] : checked.spec.metrics }
+    #expect(without.cells[last] == nil)
+    let own = try #require(all.cells[last])
+    #expect(abs(all.seconds - without.seconds - own.seconds) < 1e-9 * all.seconds)
+    // With `full` done the dense pass falls on those that are left.
+    let full = plan.cells[0].cell.identity
+    let rest = estimate { $0.cell.identity == full ? [] : checked.spec.metrics }
+    #expect(abs(rest.seconds / all.seconds - 1) < 1e-9)
+    #expect(try #require(rest.cells[last]).seconds > own.seconds)
+    #expect(estimate { _ in [] } == PlanEstimate(of: [], in: checked, plan: plan))
   }
 
   @Test("Absurd sizes give absurd estimates, not a crash")

@@ -14,6 +14,7 @@ public struct RunRequest: Sendable {
   public var cells: [PlannedCell]
   /// By the identity of the cell.
   public var strategies: [String: ConfiguredStrategy]
+  public var models: [ModelFacts]
   public var metrics: Set<ResultKind>
   public var warmups: Int
   public var repeats: Int
@@ -29,6 +30,7 @@ public struct RunRequest: Sendable {
     self.experiment = experiment
     cells = plan.cells
     strategies = plan.strategies
+    models = plan.models
     self.metrics = metrics
     self.warmups = warmups
     self.repeats = repeats
@@ -54,9 +56,9 @@ public enum RunEvent {
   case finished(PlannedCell, String)
   case failed(PlannedCell, reason: String)
   case note(String)
-  /// The share of all work that is done, in 0…1, and the seconds that the rest will take at the
+  /// Where it is, the share of all work that is done, in 0…1, and the seconds that the rest will take at the
   /// pace so far.
-  case progress(String, done: Double, remaining: Double?)
+  case progress(RunStep, done: Double, remaining: Double?)
 }
 
 /// Runs the cells of an experiment that are not stored yet, and stores what it finds.
@@ -194,7 +196,9 @@ public final class ExperimentRunner {
         afterLayer: { [self] layer in
           report(
             .progress(
-              "calibrating, layer \(layer + 1) of \(model.model.shape.layers)",
+              RunStep(
+                .calibrating, of: type(of: calibrated).about.name,
+                place: "layer \(layer + 1) of \(model.model.shape.layers)", group: model.name),
               done: progress.fraction, remaining: progress.remaining))
         })
       try checkpoint()
@@ -209,30 +213,18 @@ public final class ExperimentRunner {
     if remarks.insert(text).inserted { report(.note(text)) }
   }
 
-  /// The passes that a bench will take.
-  func work(of bench: CellGroup) -> GroupWork {
-    let open = bench.cells.filter { !missing($0).isEmpty }
-    let measured = open.filter { missing($0) != [.latency] }
-    let lacking = open.count { missing($0).contains(.latency) }
-    // `full` is timed twice a round, once more where it has been timed before.
-    let isFullOpen = open.contains {
-      $0.cell.identity == $0.fullIdentity && missing($0).contains(.latency)
+  /// The passes that a bench will take; none for a model of which nothing is known.
+  func work(of bench: CellGroup) -> GroupWork? {
+    request.models.first { $0.digest == bench.cell.modelDigest }.map { model in
+      GroupWork(
+        of: bench, model: model, strategies: request.strategies, warmups: request.warmups,
+        repeats: request.repeats, missing: missing)
     }
-    let timed = lacking == 0 ? 0 : lacking + (isFullOpen ? 1 : 2)
-    return GroupWork(
-      measured: measured.count,
-      ownPasses: measured.count { $0.cell.identity != $0.fullIdentity },
-      hasDensePass: !measured.isEmpty,
-      timedPasses: timed * (request.warmups + request.repeats),
-      decodeTokens: bench.cells[0].decodeTokens)
   }
 
-  /// Before the samples are made they are taken to be as long as the context.
+  /// Before the samples are made.
   private func plannedWork(of bench: CellGroup) -> Double {
-    let tokens = bench.cell.contextLength
-    let scored = bench.cell.taskProtocol == nil ? 0 : tokens / 2
-    return work(of: bench).total(
-      of: [GroupWork.Length(tokens: tokens, scored: scored)], count: bench.sampleCount)
+    work(of: bench)?.seconds(over: [bench.expectedLength], count: bench.sampleCount) ?? 0
   }
 
   /// A calibration on the very text that is evaluated flatters its strategy.

@@ -21,13 +21,14 @@ package struct QualityPass {
   let futures: FutureShelf
   /// Asked between steps; throws to end the run.
   let checkpoint: () throws -> Void
-  /// Told of each layer of a sample's prompt that is done.
-  let afterLayer: (_ sample: Int) -> Void
+  /// Told of each layer of a sample's prompt that is done, then of the tokens decoded after it.
+  let told: (_ sample: Int, SampleProgress) -> Void
 
   package init(
     model: any RunModel, task: any ExperimentTask, samples: [TaskSample],
     makeFull: @escaping () -> AttentionSession, futures: FutureShelf,
-    checkpoint: @escaping () throws -> Void = {}, afterLayer: @escaping (Int) -> Void = { _ in }
+    checkpoint: @escaping () throws -> Void = {},
+    told: @escaping (Int, SampleProgress) -> Void = { _, _ in }
   ) {
     self.model = model
     self.task = task
@@ -35,7 +36,15 @@ package struct QualityPass {
     self.makeFull = makeFull
     self.futures = futures
     self.checkpoint = checkpoint
-    self.afterLayer = afterLayer
+    self.told = told
+  }
+
+  /// How far a sample is.
+  package enum SampleProgress {
+    /// Layers of its prompt that are done.
+    case layers(Int)
+    /// Tokens after its prompt.
+    case decoded(Int)
   }
 
   /// A strategy, and what its cell is asked for.
@@ -155,7 +164,7 @@ package struct QualityPass {
   ) throws {
     let pass = SamplePass(
       model: model.model, sample: samples[index], checkpoint: checkpoint,
-      afterLayer: { _ in afterLayer(index) })
+      afterLayer: { told(index, .layers($0 + 1)) }, afterDecoded: { told(index, .decoded($0)) })
     own.outcomes.append(
       try pass.run(attention: attention) {
         own.memory.afterPrefill(session)

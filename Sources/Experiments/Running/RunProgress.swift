@@ -1,5 +1,5 @@
-/// How far a run is: of all groups' work, as planned (``GroupWork``), the work of those behind and
-/// the share that is done of the one at work.
+/// How far a run is: of all groups' work, in seconds as planned (``GroupWork``), the work of those behind and
+/// the share that is done of the one at work. What the plan says of the rest is corrected by how long that took.
 struct RunProgress {
   private let total: Double
   private var behind = 0.0

@@ -1,5 +1,6 @@
 import Attention
 import Kernels
+import Planning
 import Records
 import Tasks
 import Tensors
@@ -15,10 +16,10 @@ final class RunningGroup {
   private let samples: [TaskSample]
   private let makeFull: () -> AttentionSession
   private let futures: FutureShelf
-  private let work: GroupWork
+  private let work: GroupWork?
   private let totalWork: Double
   private var strategies: [String: CellStrategy] = [:]
-  private var step = ""
+  private var watched: WatchedPass
   /// Whether full attention cannot do the task, so that no other cell is run.
   private var isFullAlone = false
   private static let densePass = "dense pass"
@@ -29,6 +30,11 @@ final class RunningGroup {
     self.runner = runner
     let cell = bench.cell
     runner.report(.began(bench.title))
+    watched = WatchedPass(step: RunStep(.loading, group: bench.title))
+    runner.report(
+      .progress(
+        watched.step, done: runner.progress.fraction,
+        remaining: runner.progress.remaining))
     model = try runner.models.model(named: cell.model, contextLength: cell.contextLength)
     let (all, global) = (model.model.shape.layers, model.model.shape.globalLayers.count)
     if global < all {
@@ -41,7 +47,7 @@ final class RunningGroup {
     samples = try model.samples(
       of: task, contextLength: cell.contextLength, seed: cell.seed)
     work = runner.work(of: bench)
-    totalWork = work.total(of: samples.map(\.length))
+    totalWork = work?.seconds(over: samples.map(\.length)) ?? 0
     let decoder = model.model
     let cache = runner.request.strategies[bench.cells[0].fullIdentity]?.cache ?? .f16
     makeFull = {
@@ -69,7 +75,7 @@ final class RunningGroup {
     guard !open.isEmpty else { return }
     let pass = QualityPass(
       model: model, task: task, samples: samples, makeFull: makeFull, futures: futures,
-      checkpoint: runner.checkpoint, afterLayer: { [self] in noteLayer(ofSample: $0) })
+      checkpoint: runner.checkpoint, told: { [self] in note($1, ofSample: $0) })
     try leaveOutWhatFullCannotAnswer(pass)
     open = open.filter(isWorthwhile)
     let matched = open.reduce(into: Set<String>()) { $0.formUnion($1.references) }
@@ -77,7 +83,7 @@ final class RunningGroup {
     for cell in open where matched.contains(cell.cell.identity) {
       early[cell.cell.identity] = try attempting(cell) {
         let subject = try subject(cell)
-        begin("\(cell.label), own pass")
+        beginOwnPass(of: cell)
         var watch = Stopwatch()
         let own = try pass.own(of: subject, isMatched: true)
         runner.unstored[cell.cell.identity] = own.measurements
@@ -86,14 +92,14 @@ final class RunningGroup {
     }
     let subjects = try open.compactMap { cell in try attempting(cell) { try subject(cell) } }
     guard !subjects.isEmpty else { return }
-    begin(Self.densePass)
+    begin(Self.densePass) { [work] in work?.densePass(over: $0) }
     let dense = try pass.dense(beside: subjects)
     for subject in subjects {
       let cell = subject.strategy.cell
       try attempting(cell) {
         for reference in cell.references.sorted() { try runner.checkNotFailed(reference) }
         let known = early.removeValue(forKey: cell.cell.identity)
-        begin(known == nil && !subject.strategy.isFull ? "\(cell.label), own pass" : cell.label)
+        beginOwnPass(of: cell, isDone: known != nil)
         var watch = Stopwatch()
         let own = try subject.strategy.isFull ? dense.own : known?.own ?? pass.own(of: subject)
         var results = try pass.results(of: subject, own: own, dense: dense)
@@ -103,9 +109,11 @@ final class RunningGroup {
         let seconds = watch.lap().seconds + (known?.seconds ?? 0)
         // A timing group finds the peak as it goes; without one it takes a pass of its own.
         if subject.kinds.contains(.memory) && !runner.missing(cell).contains(.latency) {
+          beginTiming(of: cell, "peak of memory")
           results.measurements += try timedPass(
             subject.strategy, repetition: 0, isWarmup: true
           ).memory
+          settle()
         }
         try runner.store(results, of: cell, seconds: seconds)
       }
@@ -131,7 +139,7 @@ final class RunningGroup {
     let score =
       try stored
       ?? attempting(full) {
-        begin("\(full.label), turns")
+        begin("\(full.label), turns") { _ in nil }
         let subject = QualityPass.Subject(try strategy(for: full), [.quality])
         return try pass.meanScore(of: pass.own(of: subject))
       } ?? nil
@@ -155,6 +163,7 @@ final class RunningGroup {
     let made = try CellStrategy.prepare(
       cell, model: model, samples: samples, runner: runner)
     strategies[cell.cell.identity] = made
+    advance(by: work?.preparation(of: cell.cell.identity, over: samples.map(\.length)) ?? 0)
     return made
   }
 
@@ -192,12 +201,16 @@ final class RunningGroup {
     runs += strategies.filter { isFull($0.cell) }.map { (strategy: $0, isControl: true) }
     var order = SeededGenerator(seed: bench.cell.seed, purpose: "order of timed runs")
     var group = TimingGroup(threads: model.model.workspace.workers.threadCount, samples: [])
-    for repetition in 0..<runner.request.warmups + runner.request.repeats {
-      let isWarmup = repetition < runner.request.warmups
+    let warmups = runner.request.warmups
+    for repetition in 0..<warmups + runner.request.repeats {
+      let isWarmup = repetition < warmups
       order.shuffle(&runs)
       for (strategy, isControl) in runs {
         try attempting(strategy.cell) {
-          begin("timing \(strategy.cell.label), repeat \(repetition)")
+          beginTiming(
+            of: strategy.cell,
+            isWarmup ? "warm-up" : "repeat \(repetition - warmups + 1) of \(runner.request.repeats)"
+          )
           let timed = try timedPass(
             strategy, repetition: repetition, isWarmup: isWarmup)
           if isControl {
@@ -207,7 +220,7 @@ final class RunningGroup {
             keepLargest(timed.memory, of: strategy.cell, in: &group)
           }
         }
-        advance(by: work.timedPass(of: samples[0].length))
+        settle()
       }
     }
     group.samples.removeAll { hasFailed($0.identity) }
@@ -262,24 +275,90 @@ final class RunningGroup {
 
   // MARK: Progress
 
-  /// Names the step that begins.
-  private func begin(_ step: String) {
-    self.step = step
+  /// The pass that is going on, as far as it has been told.
+  private struct WatchedPass {
+    var step: RunStep
+    /// What it takes over one sample, as planned.
+    var cost: (SampleLength) -> GroupWork.Pass? = { _ in nil }
+    var sample: Int?
+    /// Of the sample in progress, what has not been counted as done.
+    var owed = 0.0
+    var decoded = 0
+    /// When the phase began, and when something was told last.
+    var began = ContinuousClock.now
+    var last = ContinuousClock.now
+  }
+
+  /// Names the pass that begins.
+  private func begin(
+    _ label: String, _ phase: RunStep.Phase = .prefill, place: String = "",
+    cost: @escaping (SampleLength) -> GroupWork.Pass?
+  ) {
+    settle()
+    watched = WatchedPass(
+      step: RunStep(phase, of: label, place: place, group: bench.title), cost: cost)
     advance(by: 0)
   }
 
-  private func noteLayer(ofSample index: Int) {
-    let length = samples[index].length
-    let pass = step == Self.densePass ? work.densePass(of: length) : work.ownPass(of: length)
-    advance(by: pass / Double(model.model.shape.layers), "sample \(index + 1) of \(samples.count)")
+  private func beginOwnPass(of cell: PlannedCell, isDone: Bool = false) {
+    begin(cell.label) { [work] in
+      isDone ? nil : work?.ownPass(of: cell.cell.identity, over: $0)
+    }
   }
 
-  private func advance(by amount: Double, _ place: String? = nil) {
-    runner.progress.add(amount / max(totalWork, 1))
-    let what = [step, place].compactMap { $0 }.joined(separator: ", ")
+  /// A timed pass is not watched: it is counted when it is settled.
+  private func beginTiming(of cell: PlannedCell, _ place: String) {
+    begin(cell.label, .timing, place: place) { _ in nil }
+    watched.owed = work?.timedPass(of: cell.cell.identity, over: samples[0].length) ?? 0
+  }
+
+  /// Counts what is left of a sample that is over: an answer may end early.
+  private func settle() {
+    runner.progress.add(watched.owed / max(totalWork, 1e-9))
+    watched.owed = 0
+  }
+
+  private func note(_ progress: QualityPass.SampleProgress, ofSample index: Int) {
+    let length = samples[index].length
+    let cost = watched.cost(length) ?? GroupWork.Pass()
+    if watched.sample != index {
+      settle()
+      watched.sample = index
+      watched.owed = cost.seconds
+      watched.decoded = 0
+      watched.began = watched.last
+      watched.step.phase = .prefill
+      watched.step.place = "sample \(index + 1) of \(samples.count)"
+    }
+    let now = ContinuousClock.now
+    var amount: Double
+    let tokens: Double
+    switch progress {
+    case .layers(let count):
+      let layers = Double(model.model.shape.layers)
+      amount = cost.prompt / layers
+      tokens = Double(length.prompt) * Double(count) / layers
+    case .decoded(let count):
+      if watched.step.phase == .prefill {
+        watched.step.phase = .decode
+        watched.began = watched.last
+      }
+      amount = cost.rest * Double(count - watched.decoded) / Double(max(1, length.decoded))
+      watched.decoded = count
+      tokens = Double(count)
+    }
+    amount = min(amount, watched.owed)
+    watched.owed -= amount
+    watched.last = now
+    let seconds = (now - watched.began).seconds
+    watched.step.tokensPerSecond = seconds > 0 ? tokens / seconds : nil
+    advance(by: amount)
+  }
+
+  private func advance(by amount: Double) {
+    runner.progress.add(amount / max(totalWork, 1e-9))
     runner.report(
       .progress(
-        "\(bench.title): \(what)", done: runner.progress.fraction,
-        remaining: runner.progress.remaining))
+        watched.step, done: runner.progress.fraction, remaining: runner.progress.remaining))
   }
 }

@@ -15,6 +15,8 @@ struct SamplePass {
   var checkpoint: () throws -> Void = {}
   /// Told of each layer of the prompt that is done.
   var afterLayer: ((Int) -> Void)?
+  /// Told how many tokens have been decoded after the prompt.
+  var afterDecoded: ((Int) -> Void)?
 
   struct Outcome {
     /// Row t predicts the sample's t-th scored token (scored tokens x hidden size).
@@ -51,6 +53,7 @@ struct SamplePass {
     if !sample.lateTokens.isEmpty {
       last = try model.decode(sample.lateTokens, firstPosition: position, attention: attention)
       position += sample.lateTokens.count
+      afterDecoded?(position - promptCount)
     }
     if let scoredFrom = sample.scoredFrom {
       outcome.scoredHidden = try scored(
@@ -74,6 +77,7 @@ struct SamplePass {
       ) { token in
         guard !sample.stopTokens.contains(token) else { return false }
         answer.append(token)
+        afterDecoded?(position - promptCount + answer.count)
         try checkpoint()
         return true
       }
@@ -106,6 +110,7 @@ struct SamplePass {
         attention: attention)
       elements += step.elements
       next += count
+      afterDecoded?(next)
     }
     return Matrix(
       rows: elements.count / hidden.columns, columns: hidden.columns, elements: elements)

@@ -11,6 +11,8 @@ public struct ExperimentPlan: Sendable {
   public let cells: [PlannedCell]
   /// The strategy of each cell, by the cell's identity: made here, once, and carried to its sessions.
   public let strategies: [String: ConfiguredStrategy]
+  /// What is known of the models that could be read.
+  public let models: [ModelFacts]
 
   /// Plans the models that could be read; see `CheckedSpec.missingModels`.
   public init(_ checked: CheckedSpec) {
@@ -45,6 +47,7 @@ public struct ExperimentPlan: Sendable {
         }
       }
     }
+    models = checked.models
     self.cells = cells
     self.strategies = strategies
   }

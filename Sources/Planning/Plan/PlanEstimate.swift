@@ -1,151 +1,110 @@
+import Attention
 import Calibration
 import JSON
 import Records
+import Tasks
+import Tensors
 
-/// What running cells will roughly take: floating-point operations over the rates at which matrix products and attention
-/// run, and the largest cell's bytes.
-///
-/// A strategy that leaves out keys in the prefill is taken to attend to half of the causal pairs.
-/// A forward pass over n tokens costs 2 operations a weight and token in matrices and 2 · n² · query heads · head
-/// dimension · layers in causal attention. Passes of a cell:
-/// - approximation: one a sample, with dense attention beside the strategy's; the strategy's attention once more beside
-///   the dense pass, which is that of `full`;
-/// - quality without approximation: one; either way 4 operations a weight of the output matrix and scored token;
-/// - latency: `warmups + repeats`, twice as many of `full`, each with `decodeTokens` single steps, which reach a fifth of
-///   the rate;
-/// - the same for a synthetic model, except that its two settings are one: dense attention is computed once for all
-///   strategies;
-/// - memory without latency: one more; calibration: three passes over its text, once a model, text and length.
-///
-/// Good to a factor of about two: it is meant for deciding whether to wait.
+/// What running cells will take on a machine: seconds (``GroupWork``) and bytes, cell by cell and together.
 public struct PlanEstimate: Sendable, Hashable {
+  public struct Cell: Sendable, Hashable {
+    /// Its own passes, and its part of those that its group shares.
+    public var seconds = 0.0
+    /// The process's high-water mark while its own pass runs.
+    public var peakBytes = 0
+  }
+
+  /// By identity; cells that lack nothing are absent.
+  public private(set) var cells: [String: Cell] = [:]
   /// Wall-clock seconds of all cells.
-  public var seconds: Double
-  /// The process's high-water mark.
-  public var peakBytes: Int
+  public private(set) var seconds = 0.0
+  /// The process's high-water mark, which one cell or a dense pass with all strategies beside it sets.
+  public private(set) var peakBytes = 0
 
-  /// Operations per second of matrix products, all threads together, assumed where none has been measured.
-  public static let defaultRate = 150e9
-  /// The same of attention over long prompts.
-  public static let attentionRate = 250e9
+  /// A model is loaded, and texts are cut into tokens, once a group.
+  private static let secondsToPrepare = 0.5
 
-  /// - Parameters:
-  ///   - cells: those that still have to be run.
-  ///   - rate, attentionRate: floating-point operations per second, all threads together.
+  /// - Parameter missing: what a cell still lacks; by default all that the spec asks for.
   public init(
     of cells: [PlannedCell], in checked: CheckedSpec, plan: ExperimentPlan,
-    rate: Double = PlanEstimate.defaultRate,
-    attentionRate: Double = PlanEstimate.attentionRate
+    rates: MachineRates = .assumed, missing: ((PlannedCell) -> Set<ResultKind>)? = nil
   ) {
-    let phases = Dictionary(
-      checked.spec.strategies.map { ($0.name, $0.description.phases) },
-      uniquingKeysWith: { first, _ in first })
-    var operations = 0.0
-    var bytes = 0.0
+    let metrics = checked.spec.metrics
+    let missing = missing ?? { _ in metrics }
     var calibrated: Set<[String]> = []
-    for planned in cells {
-      guard let model = checked.models.first(where: { $0.digest == planned.cell.modelDigest })
+    for group in CellGroup.groups(of: cells) {
+      guard let model = checked.models.first(where: { $0.digest == group.cell.modelDigest })
       else { continue }
-      let pass = PassWork(
-        model, attentionCost: rate / attentionRate,
-        attendedShare: phases[planned.cell.strategy]?.contains(.prefill) == true ? 0.5 : 1)
-      operations += Self.operations(of: planned, pass, checked.spec)
-      bytes = max(bytes, Self.bytes(of: planned.cell, model))
-      for strategy in plan.strategies[planned.cell.identity]?.withParts ?? [] {
-        guard
-          let request = try? strategy.offlinePhase?.calibrationRequest(
-            contextLength: model.contextLength)
-        else { continue }
-        let length = Double(request.tokens)
-        if calibrated.insert([model.digest, request.corpus, "\(length)"]).inserted {
-          operations += 3 * (pass.matrices(length) + pass.denseAttention(length))
+      let open = group.cells.filter { !missing($0).isEmpty }
+      guard !open.isEmpty else { continue }
+      let work = GroupWork(
+        of: group, model: model, strategies: plan.strategies, warmups: checked.spec.warmups,
+        repeats: checked.spec.repeats, rates: rates, missing: missing)
+      let length = group.expectedLength
+      let cost = PassCost(model, rates)
+      let memory = PassMemory(model, tokens: Double(group.cell.contextLength))
+      seconds += Self.secondsToPrepare
+      for cell in open {
+        let kinds = missing(cell)
+        var own = Cell(
+          seconds: work.seconds(
+            of: cell.cell.identity, over: [length], count: group.sampleCount),
+          peakBytes: memory.ofOwnPass(kinds))
+        for strategy in plan.strategies[cell.cell.identity]?.withParts ?? [] {
+          guard
+            let request = try? strategy.offlinePhase?.calibrationRequest(
+              contextLength: model.contextLength)
+          else { continue }
+          let tokens = Double(request.tokens)
+          if calibrated.insert([model.digest, request.corpus, "\(tokens)", strategy.name]).inserted
+          {
+            own.seconds += cost.calibration(tokens)
+          }
         }
+        self.cells[cell.cell.identity] = own
+        seconds += own.seconds
+        peakBytes = max(peakBytes, own.peakBytes)
       }
+      let beside = open.count { missing($0).contains(.approximation) }
+      peakBytes = max(peakBytes, memory.ofDensePass(strategies: beside))
     }
-    seconds = operations / rate
-    // A file may claim any context length; no process has more than this.
-    peakBytes = Int(min(bytes, 1e18))
-  }
-
-  private static func operations(
-    of planned: PlannedCell, _ pass: PassWork, _ spec: ExperimentSpec
-  ) -> Double {
-    let cell = planned.cell
-    let n = Double(cell.contextLength)
-    var operations = 0.0
-    let scored = cell.taskParameters["scoredTokens"]?.doubleValue ?? n / 2
-    let output = 2 * pass.output(scored)
-    if spec.metrics.contains(.approximation) {
-      let isFull = cell.strategyRole == .reference
-      let dense = isFull || !pass.isSynthetic ? pass.denseAttention(n) : 0
-      let own = isFull ? 0 : 2 * pass.attention(n)
-      operations +=
-        Double(cell.expectedSampleCount) * (pass.matrices(n) + dense + own + output)
-    } else if spec.metrics.contains(.quality) {
-      operations +=
-        Double(cell.expectedSampleCount) * (pass.matrices(n) + pass.attention(n) + output)
-    }
-    let timed =
-      spec.metrics.contains(.latency)
-      ? (spec.warmups + spec.repeats) * (cell.identity == planned.fullIdentity ? 2 : 1)
-      : spec.metrics.contains(.memory) ? 1 : 0
-    let step = 5 * (pass.matrices(1) + pass.output(1) + 2 * pass.attention(n) / n)
-    return operations
-      + Double(timed)
-      * (pass.matrices(n) + pass.attention(n) + Double(planned.decodeTokens) * step)
-  }
-
-  /// The mapped file, three caches (the strategy's, the dense one of its format and the exact one, at most 4 bytes a number), eight rows of hidden size
-  /// a token, and 200 MB for the program and its tiles.
-  private static func bytes(of cell: CellRecord, _ model: ModelFacts) -> Double {
-    let shape = model.shape
-    let n = Double(cell.contextLength)
-    let held = shape.geometry.reduce(0) { $0 + min(n, $1.window.map(Double.init) ?? n) } / n
-    let values = held * Double(shape.kvHeads) * Double(shape.headDimension) * 2
-    let rows = 8 * Double(model.size.hiddenSize)
-    let inputs = model.synthetic?.inputBytes(tokens: n) ?? 0
-    return Double(model.size.fileBytes) + inputs + 4 * n * (3 * values + rows) + 200e6
   }
 }
 
-/// Floating-point operations of a forward pass.
-private struct PassWork {
-  private let model: ModelFacts
-  /// An operation of attention in operations of matrix products.
-  private let attentionCost: Double
-  /// Of the causal pairs, by the strategy.
-  private let attendedShare: Double
-
-  init(_ model: ModelFacts, attentionCost: Double, attendedShare: Double) {
-    self.model = model
-    self.attentionCost = attentionCost
-    self.attendedShare = attendedShare
+extension CellGroup {
+  /// Of its samples, before they are made.
+  public var expectedLength: SampleLength {
+    TaskRegistry.builtIn.expectedLength(
+      of: cell.task, parameters: cell.taskParameters, contextLength: cell.contextLength)
   }
+}
 
-  var isSynthetic: Bool { model.synthetic != nil }
+/// The process's high-water mark: the mapped file, the caches, eight rows of hidden size a token, and 100 MB for the program
+/// and its tiles.
+private struct PassMemory {
+  private let rest: Double
+  /// Keys and values of one cache: numbers.
+  private let numbers: Double
 
-  func matrices(_ tokens: Double) -> Double {
-    2 * Double(model.size.matrixParameters) * tokens
-  }
-
-  func output(_ tokens: Double) -> Double {
-    2 * Double(model.size.outputParameters) * tokens
-  }
-
-  /// What the strategy attends to, in the layers that it acts on, and the windows of the others.
-  func attention(_ tokens: Double) -> Double {
-    layerAttention(tokens) { $0 == nil ? attendedShare : 1 }
-  }
-
-  /// The causal half, or the window.
-  func denseAttention(_ tokens: Double) -> Double { layerAttention(tokens) { _ in 1 } }
-
-  private func layerAttention(_ tokens: Double, share: (_ window: Int?) -> Double) -> Double {
+  init(_ model: ModelFacts, tokens: Double) {
     let shape = model.shape
-    let keys = shape.geometry.reduce(0) {
-      $0 + share($1.window) * min(tokens, 2 * ($1.window.map(Double.init) ?? tokens))
-    }
-    return attentionCost * 2 * Double(shape.queryHeads) * Double(shape.headDimension) * keys
-      * tokens
+    let held = shape.geometry.reduce(0) { $0 + min(tokens, $1.window.map(Double.init) ?? tokens) }
+    numbers = held * Double(shape.kvHeads) * Double(shape.headDimension) * 2
+    rest =
+      Double(model.size.fileBytes) + (model.synthetic?.inputBytes(tokens: tokens) ?? 0)
+      + 4 * tokens * 8 * Double(model.size.hiddenSize) + 100e6
   }
+
+  /// Beside errors stand the exact cache (4 bytes a number) and the dense one of the strategy's format (2).
+  func ofOwnPass(_ kinds: Set<ResultKind>) -> Int {
+    bytes(perNumber: kinds.contains(.approximation) ? 8 : 2)
+  }
+
+  /// Strategies hold about half of what they see.
+  func ofDensePass(strategies: Int) -> Int {
+    bytes(perNumber: strategies > 0 ? 6 + Double(strategies) : 2)
+  }
+
+  /// A file may claim any context length; no process has more than this.
+  private func bytes(perNumber: Double) -> Int { Int(min(rest + perNumber * numbers, 1e18)) }
 }

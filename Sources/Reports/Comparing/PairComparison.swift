@@ -131,15 +131,19 @@ public struct PairComparison {
   }
 
   private var verdictSection: ReportSection {
-    ReportSection(
+    let isJudged = tables.flatMap(\.verdicts).contains {
+      $0.difference.interval != nil || $0.difference.pValue != nil
+    }
+    return ReportSection(
       title: "Verdict",
+      text: isJudged ? ["Of this pair alone, not corrected for others:"] : [],
       items: tables.flatMap { table in
         table.verdicts.map { verdict in
           let experiment = tables.count > 1 ? "\(table.experiment), " : ""
           let strategies = table.namesStrategies ? " (\(verdict.pairs[0].strategies))" : ""
           return "\(experiment)\(verdict.place)\(strategies): \(verdict.sentence)."
         }
-      })
+      }, isAnswer: true)
   }
 }
 

@@ -33,6 +33,8 @@ public struct ReportSection: Sendable {
   public var figures: [ReportFigure] = []
   /// A list behind the tables: flags, notes.
   public var items: [String] = []
+  /// Whether its items are what the report was made for.
+  public var isAnswer = false
 
   func showing(_ figures: [ReportFigure]) -> ReportSection {
     var section = self

@@ -124,7 +124,7 @@ extension ReportCell {
 
 /// What a reader must know of a figure before using it.
 public enum Mark: Sendable, Hashable, CaseIterable {
-  case looksAhead, readsFuture, atChance, unsteady
+  case looksAhead, readsFuture, atChance, unsteady, fewRepeats
 
   public var symbol: String {
     switch self {
@@ -132,6 +132,7 @@ public enum Mark: Sendable, Hashable, CaseIterable {
     case .readsFuture: "§"
     case .atChance: "‡"
     case .unsteady: "¶"
+    case .fewRepeats: "?"
     }
   }
 
@@ -150,6 +151,8 @@ public enum Mark: Sendable, Hashable, CaseIterable {
     case .unsteady:
       "Full attention timed twice in these rounds differs from itself beyond the interval: the machine was not steady, "
         + "and ratios of this group may be off by as much."
+    case .fewRepeats:
+      "Fewer than \(SignedRank.leastValues) repeats: no interval, so the ratio may be noise."
     }
   }
 
@@ -160,6 +163,7 @@ public enum Mark: Sendable, Hashable, CaseIterable {
     case .readsFuture: "Reads the future: an oracle, which bounds methods and is none."
     case .atChance: "Full attention scores no better than guessing: differences mean nothing."
     case .unsteady: "The machine was not steady: full differs from itself beyond the interval."
+    case .fewRepeats: footnote
     }
   }
 }

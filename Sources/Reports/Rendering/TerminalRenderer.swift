@@ -1,32 +1,42 @@
-/// The summary as a text of about 120 columns; of a report without one, its facts, sections and legend.
+/// The summary as a text for a terminal; of a report without one, its facts, sections and legend.
+///
+/// Whatever names and texts a report holds, none has power over the terminal.
 public struct TerminalRenderer: ReportRenderer {
   public let name = "terminal"
 
   private let columns: Int
   /// Both ends of an interval; else half of its width, which takes less room.
   private let showsIntervals: Bool
+  /// Makes a piece of text stand out.
+  private let emphasised: @Sendable (String) -> String
 
-  /// - Parameter columns: where running text is broken; tables are as wide as they are.
-  public init(columns: Int = 118, showsIntervals: Bool = false) {
+  /// - Parameters:
+  ///   - columns: where running text is broken, and tables whose first column names their rows go on below.
+  ///   - emphasised: a line of the answer as it is to be shown.
+  public init(
+    columns: Int = 100, showsIntervals: Bool = false,
+    emphasised: @escaping @Sendable (String) -> String = { $0 }
+  ) {
     self.columns = columns
     self.showsIntervals = showsIntervals
+    self.emphasised = emphasised
   }
 
   public func files(of report: Report) -> [ReportFile] {
-    [ReportFile(name: "report.txt", text: TerminalText.safe(text(of: report)))]
+    [ReportFile(name: "report.txt", text: text(of: report))]
   }
 
   private func text(of report: Report) -> String {
-    var text = report.title.onOneLine
-    if !report.question.isEmpty { text += ": \(report.question.onOneLine)" }
-    text += "\n"
+    var text = wrapped(
+      [report.title, report.question].filter { !$0.isEmpty }.joined(separator: ": "),
+      indentation: "")
     if let summary = report.summary {
       let isEmpty = summary.tables.allSatisfy(\.rows.isEmpty)
       return text + (isEmpty ? "no cells\n" : body(of: summary, bullet: "! "))
     }
     for (label, value) in report.facts { text += wrapped("\(label): \(value)", indentation: "   ") }
     for section in report.sections {
-      text += "\n\(section.title.onOneLine)\n" + body(of: section, bullet: "- ")
+      text += "\n\(TerminalText.line(section.title))\n" + body(of: section, bullet: "- ")
     }
     for paragraph in report.legend { text += "\n" + wrapped(paragraph, indentation: "") }
     return text
@@ -36,24 +46,54 @@ public struct TerminalRenderer: ReportRenderer {
     var text = ""
     for table in section.tables where !table.rows.isEmpty { text += "\n" + self.text(of: table) }
     for note in section.text { text += "\n" + wrapped(note, indentation: "") }
-    for item in section.items { text += "\n" + wrapped(bullet + item, indentation: "  ") }
+    for item in section.items {
+      let lines = wrapped(bullet + item, indentation: "  ")
+      text += "\n" + (section.isAnswer ? emphasised(lines) : lines)
+    }
     return text
   }
 
-  /// With headings of two lines, and what rows have in common above them.
+  /// With headings of two lines, and what rows have in common above them; a table that is too wide in parts.
   private func text(of table: ReportTable) -> String {
     let groups = table.columns.indices.filter { table.columns[$0].kind == .group }
     let shown = table.columns.indices.filter { table.columns[$0].kind != .group }
-    let headings = shown.map { place in
+    let columns = shown.map { place in
       let parts = table.columns[place].heading.split(
         separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)
-      return parts.count > 1 ? parts.map(String.init) : ["", String(parts[0])]
+      return (parts.count > 1 ? parts.map(String.init) : ["", String(parts[0])])
+        + table.rows.map { TerminalText.line(text(of: $0[place])) }
     }
-    let cells = table.rows.map { row in shown.map { self.text(of: row[$0]) } }
-    let numbers = shown.indices.filter { table.columns[shown[$0]].kind == .numbers }
-    let lines = TextTable(
-      [headings.map { $0[0] }, headings.map { $0[1] }] + cells, rightAligned: Set(numbers)
-    ).lines
+    let lines = parts(
+      of: columns, namesRows: shown.first.map { table.columns[$0].kind == .words } ?? false
+    ).map { part in
+      let numbers = part.indices.filter { table.columns[shown[part[$0]]].kind == .numbers }
+      return TextTable(
+        (0..<table.rows.count + 2).map { row in part.map { columns[$0][row] } },
+        rightAligned: Set(numbers)
+      ).lines
+    }
+    return lines.map { text(of: table, groups, lines: $0) }.joined(separator: "\n")
+  }
+
+  /// The places of the columns that stand beside each other; the one that names the rows stands in every part.
+  private func parts(of columns: [[String]], namesRows: Bool) -> [[Int]] {
+    guard namesRows else { return [Array(columns.indices)] }
+    let widths = columns.map { $0.map(\.width).max() ?? 0 }
+    var parts = [[0]]
+    var width = widths[0]
+    for place in columns.indices.dropFirst() {
+      if width + 2 + widths[place] > self.columns, parts[parts.count - 1].count > 1 {
+        parts.append([0])
+        width = widths[0]
+      }
+      parts[parts.count - 1].append(place)
+      width += 2 + widths[place]
+    }
+    return parts
+  }
+
+  /// - Parameter lines: two of headings, then one for each row.
+  private func text(of table: ReportTable, _ groups: [Int], lines: [String]) -> String {
     var text = lines.prefix(2).filter { !$0.isEmpty }.map { $0 + "\n" }.joined()
     for (index, line) in lines.dropFirst(2).enumerated() {
       let row = table.rows[index]
@@ -83,7 +123,7 @@ public struct TerminalRenderer: ReportRenderer {
   /// At most ``columns`` a line; all but the first begin with the indentation.
   private func wrapped(_ text: String, indentation: String) -> String {
     var lines: [String] = [""]
-    for word in text.onOneLine.split(separator: " ") {
+    for word in TerminalText.line(text).split(separator: " ") {
       let last = lines[lines.count - 1]
       if last.isEmpty {
         lines[lines.count - 1] = String(word)

@@ -33,10 +33,13 @@ private struct SummaryLine {
     .number(rows.lazy.compactMap { $0.row[column] }.first, format)
   }
 
-  /// A ratio of times with its interval, of the first task that has one.
+  /// A ratio of times with its interval, of the first task that has one; marked where nothing says how sure it is.
   func ratio(_ figure: TimeFigure) -> ReportCell {
-    let spread = rows.lazy.compactMap { $0.ratios[figure] }.first
-    return .number(spread?.median, .fixed(2), spread?.interval)
+    guard let row = rows.first(where: { $0.ratios[figure] != nil }), let spread = row.ratios[figure]
+    else { return .missing }
+    let marks =
+      (row.isUnsteady ? [Mark.unsteady] : []) + (spread.interval == nil ? [.fewRepeats] : [])
+    return .number(spread.median, .fixed(2), spread.interval, marks: marks)
   }
 
   /// The score, or the perplexity with the interval of the difference to full laid around it.

@@ -96,6 +96,14 @@ public struct LongBenchTask: ExperimentTask {
     }
   }
 
+  public static func expectedLength(
+    of configuration: Configuration, contextLength: Int
+  ) -> SampleLength {
+    SampleLength(
+      prompt: contextLength,
+      greedy: LongBenchDataset.named(configuration.dataset)?.answerTokens ?? 0)
+  }
+
   public func samples(
     tokenizer: Tokenizer, contextLength: Int, seed: Int
   ) throws -> [TaskSample] {

@@ -74,6 +74,13 @@ public struct RulerTask: ExperimentTask {
   /// The least that a further question and its needles take.
   private static let turnTokens = 64
 
+  public static func expectedLength(
+    of configuration: Configuration, contextLength: Int
+  ) -> SampleLength {
+    SampleLength(
+      prompt: contextLength, greedy: configuration.turns * configuration.task.answerTokens)
+  }
+
   public func samples(
     tokenizer: Tokenizer, contextLength: Int, seed: Int
   ) throws -> [TaskSample] {

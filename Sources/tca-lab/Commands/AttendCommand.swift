@@ -17,9 +17,13 @@ struct AttendCommand: ParsableCommand {
 
   @OptionGroup var strategy: StrategyOptions
   @OptionGroup var threads: ThreadOptions
-  @Option(help: "A safetensors file with q, k and v.") var input: String
+  @Option(
+    help: "A safetensors file with q, k and v.", completion: .file(extensions: ["safetensors"]))
+  var input: String
   @Option(help: "Tokens from this one on are decode steps.") var queriesFrom: Int?
-  @Option(help: "The safetensors file to write.") var output: String
+  @Option(
+    help: "The safetensors file to write.", completion: .file(extensions: ["safetensors"]))
+  var output: String
 
   func run() throws {
     let argument = try strategy.parse(cache: .f32)

@@ -25,7 +25,8 @@ struct BenchCommand: ParsableCommand {
 
   @Option(
     parsing: .upToNextOption,
-    help: ArgumentHelp("Rows to measure (default: all).", valueName: "row"))
+    help: ArgumentHelp("Rows to measure (default: all).", valueName: "row"),
+    completion: .list(BenchRowName.allCases.map(\.rawValue)))
   var only: [String] = []
   @Option(
     help: ArgumentHelp(
@@ -34,16 +35,19 @@ struct BenchCommand: ParsableCommand {
   var against: [String] = []
   @Option(
     help: ArgumentHelp(
-      "A model of the catalogue, or the path of a GGUF file.", valueName: "name or path"))
+      "A model of the catalogue, or the path of a GGUF file.", valueName: "name or path"),
+    completion: .models)
   var model = "smollm2-135m-instruct"
   @OptionGroup var threads: ThreadOptions
   @Option(help: "Measured repetitions of each pass.") var repeats = 3
   @Option(
     help: ArgumentHelp(
       "A JSON file of ratios that must hold, such as Benchmarks/thresholds.json; the exit code is 1 where one does not.",
-      valueName: "file"))
+      valueName: "file"), completion: .specs)
   var check: String?
-  @Option(help: ArgumentHelp("Also write the run as a Markdown page.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("Also write the run as a Markdown page.", valueName: "file"),
+    completion: .file(extensions: ["md"]))
   var report: String?
   @Flag(help: "Print JSON.") var json = false
 

@@ -22,8 +22,8 @@ struct CalibrateCommand: ParsableCommand {
   @OptionGroup var model: ModelOptions
   @OptionGroup var strategy: StrategyOptions
   @OptionGroup var threads: ThreadOptions
-  @Option(help: "A shipped corpus by name, or a text file.") var corpus: String?
-  @Option(help: "Where to write the calibration, as JSON.") var output: String
+  @Option(help: "A shipped corpus by name, or a text file.", completion: .texts) var corpus: String?
+  @Option(help: "Where to write the calibration, as JSON.", completion: .specs) var output: String
 
   func run() throws {
     var configured = try strategy.parse(cache: .f32).configured

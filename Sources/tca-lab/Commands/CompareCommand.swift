@@ -8,16 +8,21 @@ struct CompareCommand: ParsableCommand {
     abstract: "Says which of two strategies or runs is better, and how sure that is.",
     discussion: """
       Example: tca-lab compare snapkv tca-plus --experiment leaderboard
-      Two numbers are runs: tca-lab compare 1 2
-      In a script: tca-lab compare 1 2 --fail-if worse --fail-if 'difference>0.01'
+      Example: tca-lab compare 'full cache=q4_0' 'tca-plus meanKvBytes=0.25'
+
+      Two numbers are runs; in a script the exit code answers.
+      Example: tca-lab compare 1 2 --fail-if worse --fail-if 'difference>0.01'
       """)
 
-  @Argument(help: "A: a strategy as reports label it, or a run's number.") var first: String
-  @Argument(help: "B: what is compared with it.") var second: String
+  @Argument(
+    help: "A: a strategy as reports label it, or a run's number.", completion: .strategies)
+  var first: String
+  @Argument(help: "B: what is compared with it.", completion: .strategies) var second: String
   @OptionGroup var database: DatabaseOptions
   @Option(
     help: ArgumentHelp(
-      "An experiment to stay in (default: all that have both strategies).", valueName: "name"))
+      "An experiment to stay in (default: all that have both strategies).", valueName: "name"),
+    completion: .experiments)
   var experiment: String?
   @Option(
     name: .customLong("fail-if"), parsing: .singleValue,
@@ -42,8 +47,9 @@ struct CompareCommand: ParsableCommand {
 
   func run() throws {
     let comparison = try comparison()
-    let text = TerminalRenderer(columns: 80, showsIntervals: true).files(of: comparison.report)
-    try Output.text(text[0].text)
+    let renderer = TerminalRenderer(
+      columns: 80, showsIntervals: true, emphasised: { Output.terminal.styled($0, .bold) })
+    try Output.rendered(renderer.files(of: comparison.report)[0].text)
     let failures = try conditions.flatMap { condition in
       comparison.failures(of: condition).map { "--fail-if '\(condition)' \($0)" }
     }

@@ -11,11 +11,12 @@ struct ExportCommand: ParsableCommand {
       Example: tca-lab export quickstart
       """)
 
-  @Argument(help: "An experiment by its name.") var name: String
+  @Argument(help: "An experiment by its name.", completion: .experiments) var name: String
   @OptionGroup var database: DatabaseOptions
   @Option(
     help: ArgumentHelp(
-      "The folder to write into (default: notebooks-export/NAME).", valueName: "dir"))
+      "The folder to write into (default: notebooks-export/NAME).", valueName: "dir"),
+    completion: .directory)
   var output: String?
   @Flag(help: "Replace files there that this command did not write, or that were changed since.")
   var overwrite = false

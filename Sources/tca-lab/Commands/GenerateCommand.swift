@@ -14,13 +14,16 @@ struct GenerateCommand: ParsableCommand {
     discussion: """
       Greedy: always the likeliest token.
       Example: tca-lab generate --model smollm2-135m-instruct --chat --prompt "Why is the sky blue?"
+      Example: tca-lab generate --model smollm2-135m-instruct --prompt-file README.md --max-tokens 64 \\
+        --strategy '{"name": "snapkv", "budget": {"fraction": 0.25}}'
       """)
 
   @OptionGroup var model: ModelOptions
   @OptionGroup var strategy: StrategyOptions
   @OptionGroup var threads: ThreadOptions
   @Option(help: "The prompt.") var prompt: String?
-  @Option(help: "A UTF-8 file with the prompt, read byte for byte.") var promptFile: String?
+  @Option(help: "A UTF-8 file with the prompt, read byte for byte.", completion: .file())
+  var promptFile: String?
   @Option(help: "New tokens at most.") var maxTokens = 128
   @Flag(help: "Wrap the prompt in the model's chat template.") var chat = false
   @Flag(help: "Print JSON.") var json = false

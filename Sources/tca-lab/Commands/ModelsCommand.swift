@@ -33,8 +33,9 @@ struct ModelsCommand: ParsableCommand {
         A model with terms of its own asks whether they are accepted; without a terminal \
         --accept-licence says so.
         Example: tca-lab models pull smollm2-135m-instruct
+        Example: tca-lab models pull gemma3-270m --accept-licence gemma
         """)
-    @Argument(help: "A name of the catalogue.") var name: String
+    @Argument(help: "A name of the catalogue.", completion: .catalogueModels) var name: String
     @Option(
       name: .customLong("accept-licence"),
       help: ArgumentHelp("Accept a model's terms, by their word, such as gemma.", valueName: "word")
@@ -88,8 +89,9 @@ struct ModelsCommand: ParsableCommand {
       discussion: """
         Any architecture is shown, and a file that is cut off as far as it goes.
         Example: tca-lab models inspect model.gguf
+        Example: tca-lab models inspect smollm2-135m-instruct --json
         """)
-    @Argument(help: "A GGUF file, or a pulled model's name.") var file: String
+    @Argument(help: "A GGUF file, or a pulled model's name.", completion: .models) var file: String
     @Flag(help: "Print JSON.") var json = false
 
     func run() throws {

@@ -1,4 +1,6 @@
 import ArgumentParser
+import Attention
+import Experiments
 import Foundation
 import JSON
 import Planning
@@ -11,63 +13,82 @@ struct PlanCommand: ParsableCommand {
     commandName: "plan",
     abstract:
       "Shows the cells of an experiment, what is done already, and what the rest will take.",
-    discussion: "Example: tca-lab plan experiments/quickstart.json")
+    discussion: """
+      Times are worked out from what this machine does in a second, which is measured first, with the threads that the run
+      will have: on a machine that is busy the estimate is longer.
 
-  @Argument(help: "The spec, a JSON file.") var spec: String
+      Example: tca-lab plan experiments/quickstart.json
+      Example: tca-lab plan experiments/leaderboard.json --threads 8 --json
+      """)
+
+  @Argument(help: "The spec, a JSON file.", completion: .specs) var spec: String
   @OptionGroup var database: DatabaseOptions
+  @OptionGroup var threads: ThreadOptions
   @Flag(help: "Print JSON.") var json = false
 
   func run() throws {
     let file = try SpecFile(path: spec)
     try file.requireModels()
     let plan = ExperimentPlan(file.checked)
-    let cells = plan.cells
     var stored: [String: Set<ResultKind>] = [:]
     do {
       stored = try ResultStore(path: database.path, access: .reading)
-        .storedKinds(of: cells.map(\.cell.identity))
+        .storedKinds(of: plan.cells.map(\.cell.identity))
     } catch let error as StoreError where error.problem == .missing {
       // Nothing has been run yet.
     }
     let metrics = file.checked.spec.metrics
-    let isDone = { (cell: PlannedCell) in
-      metrics.isSubset(of: stored[cell.cell.identity] ?? [])
+    let missing = { (cell: PlannedCell) in
+      metrics.subtracting(stored[cell.cell.identity] ?? [])
     }
-    let estimate = PlanEstimate(
-      of: cells.filter { !isDone($0) }, in: file.checked, plan: plan)
-    if json {
-      try Output.prettyJSON(PlanListing(cells, isDone: isDone, estimate: estimate).json)
-    } else {
-      try Output.text(PlanListing(cells, isDone: isDone, estimate: estimate).text)
-    }
+    let isAllDone = plan.cells.allSatisfy { missing($0).isEmpty }
+    let rates =
+      isAllDone
+      ? .assumed
+      : MachineRates.measured(try threads.makeWorkspace(default: file.checked.spec.threads))
+    let listing = PlanListing(
+      cells: plan.cells,
+      estimate: PlanEstimate(
+        of: plan.cells, in: file.checked, plan: plan, rates: rates, missing: missing),
+      rates: isAllDone ? nil : rates)
+    if json { try Output.prettyJSON(listing.json) } else { try Output.text(listing.text) }
   }
 }
 
 /// A plan as a person or a program reads it.
 struct PlanListing {
   let cells: [PlannedCell]
-  let isDone: (PlannedCell) -> Bool
   let estimate: PlanEstimate
+  /// Nil where nothing is left to do.
+  let rates: MachineRates?
 
-  init(_ cells: [PlannedCell], isDone: @escaping (PlannedCell) -> Bool, estimate: PlanEstimate) {
-    self.cells = cells
-    self.isDone = isDone
-    self.estimate = estimate
+  private func open(_ cell: PlannedCell) -> PlanEstimate.Cell? {
+    estimate.cells[cell.cell.identity]
   }
 
   var text: String {
     let rows = cells.map { cell in
       [
-        isDone(cell) ? "done" : "", cell.cell.model, "\(cell.cell.contextLength)",
-        cell.taskTitle, cell.label, String(cell.cell.identity.prefix(12)),
+        open(cell).map { RunReporter.duration($0.seconds) } ?? "done",
+        open(cell).map { "\($0.peakBytes / 1_000_000) MB" } ?? "", cell.cell.model,
+        "\(cell.cell.contextLength)", cell.taskTitle, cell.label,
+        String(cell.cell.identity.prefix(12)),
       ]
     }
-    let open = cells.count { !isDone($0) }
-    return TextTable(
-      header: ["", "model", "context", "task", "strategy", "identity"], rows: rows,
-      rightAligned: [2]
-    ).text
-      + "\n\(cells.count) cells, \(cells.count - open) done; the rest takes roughly \(RunReporter.duration(estimate.seconds)) and up to \(estimate.peakBytes / 1_000_000) MB"
+    let done = cells.count { open($0) == nil }
+    var text =
+      TextTable(
+        header: ["takes", "memory", "model", "context", "task", "strategy", "identity"], rows: rows,
+        rightAligned: [0, 1, 3]
+      ).text + "\n\(cells.count) cells, \(done) done"
+    if let rates {
+      text += String(
+        format:
+          "; the rest takes about %@ and up to %d MB, at %.0f GFLOP/s in products, %.0f in attention and %.1f GB/s of weights, as measured now",
+        RunReporter.duration(estimate.seconds), estimate.peakBytes / 1_000_000,
+        rates.products * 1e-9, rates.attention * 1e-9, rates.weights * 1e-9)
+    }
+    return text
   }
 
   var json: JSONValue {
@@ -76,7 +97,9 @@ struct PlanListing {
         var members = try JSONValue(encoding: cell.cell).objectValue ?? [:]
         members["protocol"] = members.removeValue(forKey: "taskProtocol") ?? .null
         members["label"] = .string(cell.label)
-        members["done"] = .boolean(isDone(cell))
+        members["done"] = .boolean(open(cell) == nil)
+        members["estimatedSeconds"] = .number(open(cell)?.seconds ?? 0)
+        members["estimatedPeakBytes"] = .integer(open(cell)?.peakBytes ?? 0)
         return JSONValue.object(members)
       }
       return .object([

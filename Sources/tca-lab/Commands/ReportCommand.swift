@@ -12,17 +12,23 @@ struct ReportCommand: ParsableCommand {
       Prints the main table, and writes each format's files into results/NAME/: report.md with its figures, tables as CSV,
       and report.html, one page with all of it for a browser.
       Example: tca-lab report quickstart --format html
-      The leaderboard: tca-lab report --leaderboard (into \(LeaderboardPage.standardPath))
+
+      The leaderboard of all methods goes into \(LeaderboardPage.standardPath).
+      Example: tca-lab report --leaderboard
       """)
 
-  @Argument(help: "Experiments by name (default: all that are stored).") var names: [String] = []
+  @Argument(
+    help: "Experiments by name (default: all that are stored).", completion: .experiments)
+  var names: [String] = []
   @OptionGroup var database: DatabaseOptions
-  @Option(help: "Formats, separated by commas: \(ReportCommand.known).")
+  @Option(
+    help: "Formats, separated by commas: \(ReportCommand.known).",
+    completion: .list(ReportFormats.all.map(\.name)))
   var format = "markdown,csv,html"
   @Option(
     help: ArgumentHelp(
       "The folder to write into, of one experiment; - writes one format's main file to stdout.",
-      valueName: "dir"))
+      valueName: "dir"), completion: .directory)
   var output: String?
   @Flag(
     help:
@@ -94,7 +100,7 @@ struct ReportCommand: ParsableCommand {
       let folder = try WrittenPath.folder(output ?? "results/\(name)")
       let written = try Self.write(files, to: folder)
       let table = TerminalRenderer().files(of: report).map(\.text).joined()
-      try Output.text((index > 0 ? "\n" : "") + table)
+      try Output.rendered((index > 0 ? "\n" : "") + table)
       Log.line("written to \(folder): \(written.joined(separator: ", "))")
     }
   }

@@ -16,7 +16,7 @@ struct RunCommand: ParsableCommand {
       started again.
       """)
 
-  @Argument(help: "The spec, a JSON file.") var spec: String
+  @Argument(help: "The spec, a JSON file.", completion: .specs) var spec: String
   @OptionGroup var database: DatabaseOptions
   @OptionGroup var threads: ThreadOptions
   @Flag(help: "Run all cells again into a new run; older results stay.") var fresh = false

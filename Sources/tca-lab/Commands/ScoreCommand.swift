@@ -19,8 +19,8 @@ struct ScoreCommand: ParsableCommand {
   @OptionGroup var model: ModelOptions
   @OptionGroup var strategy: StrategyOptions
   @OptionGroup var threads: ThreadOptions
-  @Option(help: "A UTF-8 file, read byte for byte.") var textFile: String?
-  @Option(help: "A JSON array of token ids.") var tokensFile: String?
+  @Option(help: "A UTF-8 file, read byte for byte.", completion: .file()) var textFile: String?
+  @Option(help: "A JSON array of token ids.", completion: .file()) var tokensFile: String?
   @Option(help: "How many of the likeliest next tokens to list.") var top = 10
   @Flag(help: "Print JSON.") var json = false
 

@@ -37,7 +37,7 @@ struct StrategiesCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Describes one strategy: parameters, defaults, budgets, paper.",
       discussion: "Example: tca-lab strategies show tca")
-    @Argument(help: "A strategy's name.") var name: String
+    @Argument(help: "A strategy's name.", completion: .strategies) var name: String
     @Flag(help: "Print JSON.") var json = false
 
     func run() throws {
@@ -59,7 +59,8 @@ struct StrategiesCommand: ParsableCommand {
 
         Example: tca-lab strategies check tca
         """)
-    @Argument(help: "A strategy's name; all without one.") var name: String?
+    @Argument(help: "A strategy's name; all without one.", completion: .strategies) var name:
+      String?
     @Flag(help: "Write each case to stderr before it runs: the last is where a strategy trapped.")
     var cases = false
 

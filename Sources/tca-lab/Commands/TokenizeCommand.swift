@@ -7,7 +7,7 @@ struct TokenizeCommand: ParsableCommand {
 
   @OptionGroup var model: ModelOptions
   @Option(help: "The text.") var text: String?
-  @Option(help: "A UTF-8 file, read byte for byte.") var textFile: String?
+  @Option(help: "A UTF-8 file, read byte for byte.", completion: .file()) var textFile: String?
   @Flag(help: "Print JSON.") var json = false
 
   func run() throws {

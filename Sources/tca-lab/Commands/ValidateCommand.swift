@@ -6,7 +6,7 @@ struct ValidateCommand: ParsableCommand {
     commandName: "validate", abstract: "Checks a spec and says all that is wrong with it.",
     discussion: "Example: tca-lab validate experiments/quickstart.json")
 
-  @Argument(help: "The spec, a JSON file.") var spec: String
+  @Argument(help: "The spec, a JSON file.", completion: .specs) var spec: String
 
   func run() throws {
     let file = try SpecFile(path: spec)

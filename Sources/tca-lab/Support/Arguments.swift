@@ -15,7 +15,7 @@ import Tokenization
 struct DatabaseOptions: ParsableArguments {
   static let standardPath = "results/tca-lab.sqlite"
 
-  @Option(name: .customLong("db"), help: "The result database.")
+  @Option(name: .customLong("db"), help: "The result database.", completion: .databases)
   var path = DatabaseOptions.standardPath
 }
 
@@ -52,7 +52,8 @@ struct ThreadOptions: ParsableArguments {
 struct ModelOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "A model of the catalogue, or the path of a GGUF file.", valueName: "name or path"))
+      "A model of the catalogue, or the path of a GGUF file.", valueName: "name or path"),
+    completion: .models)
   var model: String
 
   func load(_ workspace: Workspace) throws -> LoadedModel { try Self.load(model, workspace) }
@@ -78,7 +79,7 @@ struct StrategyOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "A strategy as in a spec, as JSON or @FILE with JSON (default: full attention); \"cache\": \"f16\" or another format, as in a spec, is that of its KV cache.",
-      valueName: "json"))
+      valueName: "json"), completion: .strategies)
   var strategy: String?
 
   /// Throws all that is wrong with it.

@@ -4,6 +4,7 @@ import Reports
 
 /// stdout: what a command was asked for.
 enum Output {
+  static let terminal = Terminal(STDOUT_FILENO)
   private static let isTerminal = isatty(STDOUT_FILENO) != 0
 
   /// Writes text and a line end, if it has none. Throws a failure where stdout takes no more (a
@@ -12,11 +13,17 @@ enum Output {
     try write(text.hasSuffix("\n") ? text : text + "\n")
   }
 
+  /// Writes what a renderer has made safe for a terminal, control sequences of its own styles included.
+  static func rendered(_ text: String) throws { try print(text) }
+
   /// Writes text: into a file or a pipe as it is, to a terminal without power over it.
   static func write(_ text: String) throws {
-    let shown = isTerminal ? TerminalText.safe(text) : text
+    try print(isTerminal ? TerminalText.safe(text) : text)
+  }
+
+  private static func print(_ text: String) throws {
     do {
-      try FileHandle.standardOutput.write(contentsOf: Data(shown.utf8))
+      try FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
     } catch {
       throw Failure(.modelOrFile, "stdout cannot be written: \(error.localizedDescription)")
     }

@@ -7,7 +7,10 @@ import Records
 /// rest; in a terminal in one line that is always true, elsewhere now and then.
 final class RunReporter {
   /// A log that says nothing for longer looks like that of a program that hangs.
-  private static let longestSilence = Duration.seconds(20)
+  private static let longestSilence = Duration.seconds(30)
+
+  /// A terminal's line need not change more often than it can be read.
+  private static let shortestView = Duration.seconds(0.1)
 
   /// Cells done before that are named one by one; further ones are counted.
   private static let mostNamed = 20
@@ -15,6 +18,8 @@ final class RunReporter {
   private let start = ContinuousClock.now
   private var skipped = 0
   private var lastLine = ContinuousClock.now
+  private var lastView = ContinuousClock.now
+  private var shown: RunStep.Phase?
 
   func note(_ event: RunEvent) {
     if case .skipped = event { skipped += 1 } else { countSkipped() }
@@ -23,17 +28,27 @@ final class RunReporter {
       if skipped <= Self.mostNamed { line("  done before: \(name(cell))") }
     case .began(let title): line(title)
     case .finished(let cell, let time): line("  \(cell.label): \(time)")
-    case .failed(let cell, let reason): line("  FAILED \(name(cell)): \(reason)")
+    case .failed(let cell, let reason): Log.error("  FAILED \(name(cell)): \(reason)")
     case .note(let text): line("  \(text)")
-    case .progress(let text, let done, let remaining):
-      let percent = String(format: "%3.0f %%", done * 100)
-      let rest = remaining.map { ", about \(Self.duration($0)) left" } ?? ""
-      let progress = "[\(percent)\(rest)] \(text)"
-      if Log.isTerminal {
-        Log.progress(progress)
-      } else if ContinuousClock.now - lastLine >= Self.longestSilence {
-        line("  \(progress)")
-      }
+    case .progress(let step, let done, let remaining): show(step, done, remaining)
+    }
+  }
+
+  private func show(_ step: RunStep, _ done: Double, _ remaining: Double?) {
+    let now = ContinuousClock.now
+    let isDue =
+      Log.isTerminal
+      ? step.phase != shown || now - lastView >= Self.shortestView
+      : now - lastLine >= Self.longestSilence
+    guard isDue else { return }
+    let percent = String(format: "%3.0f %%", done * 100)
+    let rest = remaining.map { ", about \(Self.duration($0)) left" } ?? ""
+    let progress = "[\(percent)\(rest)] \(step)"
+    if Log.isTerminal {
+      Log.progress(progress)
+      (lastView, shown) = (now, step.phase)
+    } else {
+      line("  \(progress)")
     }
   }
 

@@ -1,0 +1,43 @@
+import Foundation
+
+/// What a stream of the program leads to: a terminal, with colours or without, or a file or pipe.
+struct Terminal {
+  /// Whether it is one that understands control sequences: no file, no pipe, no `TERM=dumb`.
+  let isTerminal: Bool
+  /// Whether it may be coloured: never against `NO_COLOR` (no-color.org), whatever its value.
+  let hasColours: Bool
+  private let descriptor: Int32
+
+  init(
+    _ descriptor: Int32, isTerminal: Bool? = nil,
+    environment: [String: String] = ProcessInfo.processInfo.environment
+  ) {
+    self.descriptor = descriptor
+    self.isTerminal = isTerminal ?? (isatty(descriptor) != 0) && environment["TERM"] != "dumb"
+    hasColours = self.isTerminal && (environment["NO_COLOR"] ?? "").isEmpty
+  }
+
+  /// Its width now, which a person may change at any time; 80 where it says none.
+  var columns: Int {
+    var size = winsize()
+    guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+    return Int(size.ws_col)
+  }
+
+  enum Style: Int {
+    case bold = 1
+    case red = 31
+  }
+
+  /// The text in a style, where there are colours. It has to be safe for a terminal already.
+  func styled(_ text: String, _ style: Style) -> String {
+    hasColours ? "\u{1B}[\(style.rawValue)m\(text)\u{1B}[0m" : text
+  }
+
+  /// A text cut to less than the terminal's width, so that it never wraps: what is overwritten later has to
+  /// stand on one line.
+  func fitted(_ text: String) -> String {
+    let room = max(1, columns - 1)
+    return text.count <= room ? text : text.prefix(room - 1) + "…"
+  }
+}
