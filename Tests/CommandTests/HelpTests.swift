@@ -4,7 +4,8 @@ import Testing
 @Suite("Help and the command line", .serialized)
 struct HelpTests {
   static let commands = [
-    "run", "plan", "validate", "report", "compare", "export", "calibrate", "models", "models list",
+    "run", "submit", "merge", "plan", "validate", "report", "compare", "export", "calibrate",
+    "models", "models list",
     "models pull", "models inspect", "strategies", "strategies list", "strategies show",
     "strategies check", "generate", "score", "tokenize", "attend",
   ]
@@ -44,6 +45,12 @@ struct HelpTests {
       ["generate", "--model", "model.gguf", "--prompt", "a", "--max-tokens", "0"],
       ["generate", "--model", "model.gguf", "--prompt", ""],
       ["generate", "--model", "model.gguf", "--prompt", "a", "--threads", "0"],
+      ["run", "spec.json", "--shard", "0/4"], ["run", "spec.json", "--shard", "5/4"],
+      ["run", "spec.json", "--shard", "x"], ["merge", "--into", "a.sqlite"], ["merge", "a.sqlite"],
+      ["submit", "spec.json"], ["submit", "spec.json", "--engine", "pbs"],
+      ["submit", "spec.json", "--engine", "slurm", "--array-size", "0"],
+      ["submit", "spec.json", "--engine", "slurm", "--cpus-per-task", "0"],
+      ["submit", "spec.json", "--engine", "slurm", "--sbatch", "x"],
       ["report", "--format", "pdf"], ["report", "a", "b", "--output", "x"],
       ["strategies", "show", "tcaa"], ["run", "nowhere.json"],
       ["score", "--model", "model.gguf", "--text-file", "novel.txt", "--strategy", "tcaa"],

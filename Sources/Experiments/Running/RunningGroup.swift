@@ -192,22 +192,38 @@ final class RunningGroup {
     runs += strategies.filter { isFull($0.cell) }.map { (strategy: $0, isControl: true) }
     var order = SeededGenerator(seed: bench.cell.seed, purpose: "order of timed runs")
     var group = TimingGroup(threads: model.model.workspace.workers.threadCount, samples: [])
-    for repetition in 0..<runner.request.warmups + runner.request.repeats {
-      let isWarmup = repetition < runner.request.warmups
-      order.shuffle(&runs)
-      for (strategy, isControl) in runs {
-        try attempting(strategy.cell) {
-          begin("timing \(strategy.cell.label), repeat \(repetition)")
-          let timed = try timedPass(
-            strategy, repetition: repetition, isWarmup: isWarmup)
-          if isControl {
-            group.controls.append(timed.sample)
-          } else {
-            group.samples.append(timed.sample)
-            keepLargest(timed.memory, of: strategy.cell, in: &group)
+    let othersShare = try runner.alone {
+      let load = MachineLoad()
+      for repetition in 0..<runner.request.warmups + runner.request.repeats {
+        let isWarmup = repetition < runner.request.warmups
+        order.shuffle(&runs)
+        for (strategy, isControl) in runs {
+          try attempting(strategy.cell) {
+            begin("timing \(strategy.cell.label), repeat \(repetition)")
+            let timed = try timedPass(
+              strategy, repetition: repetition, isWarmup: isWarmup)
+            if isControl {
+              group.controls.append(timed.sample)
+            } else {
+              group.samples.append(timed.sample)
+              keepLargest(timed.memory, of: strategy.cell, in: &group)
+            }
           }
+          advance(by: work.timedPass(of: samples[0].length))
         }
-        advance(by: work.timedPass(of: samples[0].length))
+      }
+      return load?.othersShare
+    }
+    if let othersShare {
+      for identity in group.measurements.keys {
+        group.measurements[identity]?.append(
+          MetricCatalogue.othersCoreShare.measurement("value", value: othersShare))
+      }
+      if othersShare > MetricCatalogue.undisturbedShare {
+        runner.report(
+          .note(
+            "the times were disturbed: other processes took \(Int(100 * othersShare)) % of the cores meanwhile"
+          ))
       }
     }
     group.samples.removeAll { hasFailed($0.identity) }
