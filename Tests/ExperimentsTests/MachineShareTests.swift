@@ -27,13 +27,14 @@ struct MachineShareTests {
   @Test("Times are taken alone, and soon, though others never pause of themselves")
   func turns() throws {
     let folder = try TemporaryFolder()
+    let url = folder.url
     let moments = Moments()
     let rounds = Atomic<Int>(0)
     let steps = Atomic<Int>(0)
     // Threads stand for processes: each opens the files for itself.
     let workers = (0..<3).map { _ in
       Thread {
-        guard let share = MachineShare(folder: folder.url) else { return }
+        guard let share = MachineShare(folder: url) else { return }
         try? share.take(.beside) { _ in true }
         moments.enter(.beside)
         while rounds.load(ordering: .relaxed) < 20 {

@@ -69,7 +69,8 @@ struct TimingOriginTests {
   @Test("Ratios are pooled over texts within one machine and build only")
   func pools() throws {
     func count(_ change: (inout Provenance) -> Void) throws -> Int? {
-      let pool = try #require(pooled(change))
+      let found = pooled(change)
+      let pool = try #require(found)
       #expect(pool.tasks.count == 2)
       return pool.timeRatio(.timeToFirstToken, of: "streaming-llm", to: "full")?.count
     }

@@ -1,5 +1,6 @@
 import Attention
 import Kernels
+import Planning
 import Records
 import Tasks
 import Tensors
