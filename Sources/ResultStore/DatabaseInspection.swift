@@ -30,8 +30,10 @@ struct DatabaseInspection {
     case older
   }
 
-  /// Never makes or changes the database: an older one is brought up to date in a temporary copy.
-  func openForReading() throws(StoreError) -> DatabaseQueue {
+  /// Never makes or changes the database: an older one is brought up to date in a copy.
+  ///
+  /// - Parameter copy: the copy's file; a temporary one of SQLite's own where it is empty.
+  func openForReading(copyingTo copy: String = "") throws(StoreError) -> DatabaseQueue {
     guard FileManager.default.fileExists(atPath: file) else {
       throw StoreError(
         .missing, file: path, "there is no such file",
@@ -48,7 +50,7 @@ struct DatabaseInspection {
           .missing, file: path, "the file is empty",
           advice: "Run an experiment first, or name another file with --db.")
       case .older:
-        let copy = try DatabaseQueue(path: "")
+        let copy = try DatabaseQueue(path: copy)
         try queue.backup(to: copy)
         try migrate(copy)
         return copy
@@ -134,10 +136,16 @@ struct DatabaseInspection {
       where [.SQLITE_CANTOPEN, .SQLITE_READONLY].contains(error.resultCode) && isSettled
     {
       // A folder that cannot be written: no other program can be changing the file there.
-      let allowed = CharacterSet.urlPathAllowed.subtracting(["?", "#", "%"])
-      let escaped = file.addingPercentEncoding(withAllowedCharacters: allowed) ?? file
-      return try DatabaseQueue(path: "file:\(escaped)?immutable=1", configuration: configuration)
+      return try DatabaseQueue(
+        path: Self.address(of: file, "immutable=1"), configuration: configuration)
     }
+  }
+
+  /// A file as SQLite takes it together with a parameter.
+  static func address(of file: String, _ parameter: String) -> String {
+    let allowed = CharacterSet.urlPathAllowed.subtracting(["?", "#", "%"])
+    let escaped = file.addingPercentEncoding(withAllowedCharacters: allowed) ?? file
+    return "file:\(escaped)?\(parameter)"
   }
 
   /// Ends what a process that was killed left half done: the step in which a new file gets its journal mode.

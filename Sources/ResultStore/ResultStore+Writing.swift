@@ -210,7 +210,7 @@ extension ResultStore: ResultSink {
   ) throws -> CalibrationRecord? {
     try CalibrationRecord.fetchOne(
       database,
-      sql: "SELECT * FROM calibration WHERE identity = ? ORDER BY stored_at DESC, id DESC",
+      sql: "SELECT * FROM calibration WHERE identity = ? ORDER BY stored_at DESC, evidence DESC",
       arguments: [identity])
   }
 

@@ -21,7 +21,7 @@ public final class ResultStore: Sendable {
   let queue: DatabaseQueue
   let patience: Double
   let now: @Sendable () -> Date
-  private let opened: FileIdentity?
+  let opened: FileIdentity?
   /// What `path` means.
   private let file: String
 
@@ -58,13 +58,18 @@ public final class ResultStore: Sendable {
 
   /// One transaction that changes something, or nothing if it throws.
   func write<Value>(_ body: (Database) throws -> Value) throws(StoreError) -> Value {
+    try writing { try queue.write(body) }
+  }
+
+  /// What changes the file that was opened, and no other.
+  func writing<Value>(_ body: () throws -> Value) throws(StoreError) -> Value {
     guard opened == nil || FileIdentity(file) == opened else {
       throw StoreError(
         .replaced, file: path,
         "the file was moved, deleted or replaced while this program was using it",
         advice: "Put it back, or run again to fill a new one.")
     }
-    return try translating { try queue.write(body) }
+    return try translating(body)
   }
 
   /// One consistent look at the database.

@@ -18,7 +18,8 @@ struct RunningProcess: CustomStringConvertible {
       let name = line.lastIndex(of: ")")
     else { return nil }
     let words = line[name...].split(separator: " ")
-    guard words.count > 20 else { return nil }
+    // What has ended and nobody has asked for yet is still listed, as a zombie.
+    guard words.count > 20, !["Z", "X"].contains(words[1]) else { return nil }
     description = "\(boot.trimmingCharacters(in: .whitespacesAndNewlines)) \(number) \(words[20])"
   }
 

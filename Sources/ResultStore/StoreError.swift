@@ -4,7 +4,7 @@ import GRDB
 public struct StoreError: Error, Sendable, Hashable, CustomStringConvertible {
   public enum Problem: String, Sendable, Hashable, CaseIterable {
     case missing, notADatabase, foreign, newerSchema, readOnly, locked, full, damaged
-    case unreachable, replaced, unknownName, invalidFigure, other
+    case unreachable, replaced, unknownName, invalidFigure, conflict, other
   }
 
   public var problem: Problem

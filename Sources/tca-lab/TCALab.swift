@@ -23,7 +23,8 @@ struct TCALab: ParsableCommand {
       """,
     version: versionText,
     subcommands: [
-      RunCommand.self, PlanCommand.self, ValidateCommand.self, ReportCommand.self,
+      RunCommand.self, SubmitCommand.self, MergeCommand.self, PlanCommand.self,
+      ValidateCommand.self, ReportCommand.self,
       CompareCommand.self, ExportCommand.self, CalibrateCommand.self, ModelsCommand.self,
       StrategiesCommand.self, GenerateCommand.self, ScoreCommand.self, TokenizeCommand.self,
       AttendCommand.self, BenchCommand.self,

@@ -127,6 +127,8 @@ final class Lab {
     process.currentDirectoryURL = folder
     var environment = ProcessInfo.processInfo.environment
     environment["XDG_CACHE_HOME"] = self.path("cache")
+    // Processes of other tests are none of this one's.
+    environment["TMPDIR"] = folder.path
     if let home { environment["HOME"] = home }
     if let path { environment["PATH"] = path }
     process.environment = environment

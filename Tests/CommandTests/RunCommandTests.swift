@@ -169,23 +169,6 @@ struct RunCommandTests {
     #expect(try lab.reproducible("often.sqlite") == expected)
   }
 
-  @Test("A second process on one database says that it is not alone")
-  func twoProcesses() throws {
-    try lab.writeSpec(
-      contexts: "256",
-      tasks: [#"{"name": "perplexity", "corpus": "persuasion", "samples": 500}"#])
-    let first = try lab.start(["run", "spec.json", "--db", "a.sqlite"])
-    #expect(first.waitForLog("perplexity"))
-    let second = try lab.start(["run", "spec.json", "--db", "a.sqlite"])
-    #expect(second.waitForLog("is running \"tiny\" on this database too (run 1"), "\(second.log)")
-    for run in [first, second] { run.send(SIGKILL) }
-    for run in [first, second] { _ = try run.wait() }
-    // Both were killed: the third is alone.
-    try lab.writeSpec(strategies: [Lab.streaming], rest: #", "metrics": ["quality"]"#)
-    let third = try lab.run("run", "spec.json", "--db", "a.sqlite")
-    #expect(third.status == 0 && !third.err.contains("on this database too"), "\(third.err)")
-  }
-
   @Test("NULs in a question and in a file's answers are stored and read whole")
   func wholeText() throws {
     try lab.write(

@@ -10,8 +10,10 @@ import Transformer
 /// What a run is asked for.
 public struct RunRequest: Sendable {
   public var experiment: ExperimentRecord
-  /// `full` before the strategies that are compared with it, a matched cell after its reference.
+  /// The whole plan: `full` before the strategies that are compared with it, a matched cell after its reference.
   public var cells: [PlannedCell]
+  /// What of it is to be run.
+  public var groups: [CellGroup]
   /// By the identity of the cell.
   public var strategies: [String: ConfiguredStrategy]
   public var models: [ModelFacts]
@@ -23,12 +25,14 @@ public struct RunRequest: Sendable {
   /// What relative paths of the spec are relative to.
   public var folder: URL
 
+  /// - Parameter groups: a shard's; all of the plan without them.
   public init(
-    experiment: ExperimentRecord, plan: ExperimentPlan, metrics: Set<ResultKind>, warmups: Int,
-    repeats: Int, isFresh: Bool, folder: URL
+    experiment: ExperimentRecord, plan: ExperimentPlan, groups: [CellGroup]? = nil,
+    metrics: Set<ResultKind>, warmups: Int, repeats: Int, isFresh: Bool, folder: URL
   ) {
     self.experiment = experiment
     cells = plan.cells
+    self.groups = groups ?? CellGroup.groups(of: plan.cells)
     strategies = plan.strategies
     models = plan.models
     self.metrics = metrics
@@ -87,14 +91,17 @@ public final class ExperimentRunner {
   private var run: Int64 = 0
   private let calibrations: CalibrationStore
   private var remarks: Set<String> = []
+  private let machine: MachineShare?
 
+  /// - Parameter machine: what this process shares with others; nil for one that is alone.
   public init(
-    _ request: RunRequest, models: ModelShelf, sink: any ResultSink,
+    _ request: RunRequest, models: ModelShelf, sink: any ResultSink, machine: MachineShare? = nil,
     isInterrupted: @escaping () -> Bool = { false }, report: @escaping (RunEvent) -> Void
   ) {
     self.request = request
     self.models = models
     self.sink = sink
+    self.machine = machine
     self.isInterrupted = isInterrupted
     self.report = report
     wanted = request.cells.reduce(into: [:]) { wanted, cell in
@@ -112,15 +119,19 @@ public final class ExperimentRunner {
   /// Runs to the end or to the first interruption. Throws where the store fails; what goes wrong in
   /// a cell is recorded.
   public func runAll(provenance: Provenance) throws -> RunSummary {
-    let identities = request.cells.map(\.cell.identity)
+    let identities = request.groups.flatMap { $0.cells.map(\.cell.identity) }
     noteCalibrationOnEvaluationText()
     stored = request.isFresh ? [:] : try sink.storedKinds(of: identities)
     run = try sink.beginRun(
       of: request.experiment, cells: request.cells, provenance: provenance)
-    let benches = CellGroup.groups(of: request.cells)
-    progress = RunProgress(total: benches.reduce(0) { $0 + plannedWork(of: $1) })
+    progress = RunProgress(total: request.groups.reduce(0) { $0 + plannedWork(of: $1) })
     do {
-      for bench in benches { try runBench(bench) }
+      var waiting = request.groups
+      while !waiting.isEmpty {
+        let taken = try waiting.filter { try !runBench($0) }
+        if taken.count == waiting.count { try pause() }
+        waiting = taken
+      }
       try sink.endRun(run, as: summary.failed > 0 ? .withFailures : .finished)
     } catch is RunInterruption {
       summary.isInterrupted = true
@@ -230,7 +241,7 @@ public final class ExperimentRunner {
   /// A calibration on the very text that is evaluated flatters its strategy.
   private func noteCalibrationOnEvaluationText() {
     var compared: Set<[String]> = []
-    for cell in request.cells {
+    for cell in request.groups.flatMap(\.cells) {
       for strategy in request.strategies[cell.cell.identity]?.withParts ?? [] {
         guard
           let evaluation = cell.cell.taskParameters["corpus"]?.stringValue,
@@ -250,10 +261,18 @@ public final class ExperimentRunner {
 
   // MARK: One bench
 
-  private func runBench(_ bench: CellGroup) throws {
+  /// False where another process is at work on cells of the bench: nothing has been done then.
+  private func runBench(_ bench: CellGroup) throws -> Bool {
     if !request.isFresh, bench.cells.contains(where: { !missing($0).isEmpty }) {
+      let identities = bench.cells.map(\.cell.identity)
+      if let holder = try sink.claim(identities, run: run) {
+        remark(
+          "\(bench.title): process \(holder.process) is at it (run \(holder.run) of \"\(holder.experiment)\"); left until it is free"
+        )
+        return false
+      }
       // Another run may have stored cells meanwhile.
-      for (identity, kinds) in try sink.storedKinds(of: bench.cells.map(\.cell.identity)) {
+      for (identity, kinds) in try sink.storedKinds(of: identities) {
         stored[identity, default: []].formUnion(kinds)
       }
     }
@@ -263,14 +282,25 @@ public final class ExperimentRunner {
       summary.skipped += 1
       report(.skipped(cell))
     }
-    guard !open.isEmpty else { return }
+    guard !open.isEmpty else { return true }
     progress.beginGroup(work: plannedWork(of: bench))
     defer { unstored.removeAll() }
+    try machine?.take(.beside, goesOnWaiting: waitForTimes)
+    defer { machine?.leave() }
     // Without its model, its text or the dense pass nothing of a bench can run.
     _ = try attempt(failing: open.filter { !missing($0).isEmpty }) {
       let prepared = try RunningGroup(bench, runner: self)
       try prepared.runQuality()
       try prepared.runTiming()
+    }
+    return true
+  }
+
+  /// Nothing is left but what other processes are at.
+  private func pause() throws {
+    for _ in 0..<10 {
+      try checkpoint()
+      Thread.sleep(forTimeInterval: 0.05)
     }
   }
 
@@ -292,7 +322,36 @@ public final class ExperimentRunner {
   // MARK: What benches report
 
   func checkpoint() throws {
+    try throwIfInterrupted()
+    try machine?.letOthersPass(goesOnWaiting: waitForTimes)
+  }
+
+  private func throwIfInterrupted() throws {
     if isInterrupted() { throw RunInterruption() }
+  }
+
+  private func waitForTimes(_ waited: Duration) throws -> Bool {
+    try throwIfInterrupted()
+    if waited > .seconds(5) {
+      remark("waiting: another tca-lab process of yours takes times, and has the machine to itself")
+    }
+    return true
+  }
+
+  /// Has the machine to itself, as far as it is shared with processes of this program.
+  func alone<Value>(_ body: () throws -> Value) throws -> Value {
+    try machine?.take(.alone) { waited in
+      try throwIfInterrupted()
+      guard waited < .seconds(60) else {
+        remark(
+          "warning: another tca-lab process of yours does not let go of the machine; times are taken beside it"
+        )
+        return false
+      }
+      return true
+    }
+    defer { machine?.leave() }
+    return try body()
   }
 
   func store(_ results: CellResults, of cell: PlannedCell, seconds: Double) throws {

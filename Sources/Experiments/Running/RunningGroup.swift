@@ -202,25 +202,41 @@ final class RunningGroup {
     var order = SeededGenerator(seed: bench.cell.seed, purpose: "order of timed runs")
     var group = TimingGroup(threads: model.model.workspace.workers.threadCount, samples: [])
     let warmups = runner.request.warmups
-    for repetition in 0..<warmups + runner.request.repeats {
-      let isWarmup = repetition < warmups
-      order.shuffle(&runs)
-      for (strategy, isControl) in runs {
-        try attempting(strategy.cell) {
-          beginTiming(
-            of: strategy.cell,
-            isWarmup ? "warm-up" : "repeat \(repetition - warmups + 1) of \(runner.request.repeats)"
-          )
-          let timed = try timedPass(
-            strategy, repetition: repetition, isWarmup: isWarmup)
-          if isControl {
-            group.controls.append(timed.sample)
-          } else {
-            group.samples.append(timed.sample)
-            keepLargest(timed.memory, of: strategy.cell, in: &group)
+    let othersShare = try runner.alone {
+      let load = MachineLoad()
+      for repetition in 0..<warmups + runner.request.repeats {
+        let isWarmup = repetition < warmups
+        order.shuffle(&runs)
+        for (strategy, isControl) in runs {
+          try attempting(strategy.cell) {
+            beginTiming(
+              of: strategy.cell,
+              isWarmup ? "warm-up" : "repeat \(repetition - warmups + 1) of \(runner.request.repeats)"
+            )
+            let timed = try timedPass(
+              strategy, repetition: repetition, isWarmup: isWarmup)
+            if isControl {
+              group.controls.append(timed.sample)
+            } else {
+              group.samples.append(timed.sample)
+              keepLargest(timed.memory, of: strategy.cell, in: &group)
+            }
           }
+          settle()
         }
-        settle()
+      }
+      return load?.othersShare
+    }
+    if let othersShare {
+      for identity in group.measurements.keys {
+        group.measurements[identity]?.append(
+          MetricCatalogue.othersCoreShare.measurement("value", value: othersShare))
+      }
+      if othersShare > MetricCatalogue.undisturbedShare {
+        runner.report(
+          .note(
+            "the times were disturbed: other processes took \(Int(100 * othersShare)) % of the cores meanwhile"
+          ))
       }
     }
     group.samples.removeAll { hasFailed($0.identity) }

@@ -2,8 +2,10 @@ import JSON
 import Records
 
 /// The cells of one model x context length x task: they share samples, a dense pass and a timing group.
-public struct CellGroup: Sendable {
-  /// In the order of the plan: `full` first.
+///
+/// A cell's `full` and the cells that its budgets match are in its own group.
+public struct CellGroup: Sendable, Hashable {
+  /// In the order of the plan: `full` first. Never empty.
   public let cells: [PlannedCell]
 
   public var cell: CellRecord { cells[0].cell }

@@ -169,6 +169,14 @@ public enum MetricCatalogue {
       statistics: [.init("median", "median over the counted repeats of a timing group")])
   }
 
+  public static let othersCoreShare = MetricDescriptor(
+    "othersCoreShare", unit: "fraction", .lower, kind: .latency,
+    "what other processes took of the time of the cores while the cell's timing group ran; absent for groups of less than half a second",
+    statistics: value)
+
+  /// Above it a timing group counts as disturbed.
+  public static let undisturbedShare = 0.05
+
   static let latency = [
     time(
       "timeToFirstToken", "prefill with selection, compaction and the logits of the last token"),
@@ -182,7 +190,7 @@ public enum MetricCatalogue {
     time("decodeCompactionTime", "compaction per decode token"),
     time("decodeOtherTime", "everything else per decode token"),
     rate("prefillTokensPerSecond", "prompt tokens over timeToFirstToken"),
-    rate("decodeTokensPerSecond", "1 over timePerOutputToken"),
+    rate("decodeTokensPerSecond", "1 over timePerOutputToken"), othersCoreShare,
   ]
 
   // MARK: Memory

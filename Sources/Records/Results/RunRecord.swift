@@ -135,4 +135,29 @@ public protocol ResultSink: AnyObject {
 
   func storedCalibration(_ identity: String) throws -> CalibrationRecord?
   func store(_ calibration: CalibrationRecord) throws
+
+  /// Takes cells for a run, so that no other process measures them meanwhile; what the run had taken before is free again.
+  ///
+  /// A run's end frees its cells, and so does the end of its process, whatever the cause.
+  ///
+  /// - Returns: nil, or who has one of the cells; none is taken then.
+  func claim(_ identities: [String], run: Int64) throws -> ClaimHolder?
+}
+
+extension ResultSink {
+  /// For sinks that one process uses.
+  public func claim(_ identities: [String], run: Int64) -> ClaimHolder? { nil }
+}
+
+/// A run of another process that is at work on a cell.
+public struct ClaimHolder: Sendable, Hashable {
+  public var experiment: String
+  public var run: Int64
+  public var process: Int32
+
+  public init(experiment: String, run: Int64, process: Int32) {
+    self.experiment = experiment
+    self.run = run
+    self.process = process
+  }
 }

@@ -7,7 +7,10 @@ struct CellTiming: Sendable {
 
   /// Of each cell, by identity, in the newest group in which it has counted samples.
   static func newest(in results: ExperimentResults) -> [String: CellTiming] {
-    results.timingGroups.map(IndexedGroup.init).reduce(into: [:]) { timings, group in
+    let origins = Dictionary(
+      results.runs.map { ($0.id, TimingOrigin($0.provenance)) }, uniquingKeysWith: { $1 })
+    let groups = results.timingGroups.map { IndexedGroup($0, origin: origins[$0.run]) }
+    return groups.reduce(into: [:]) { timings, group in
       for (identity, samples) in group.byCell {
         timings[identity] = CellTiming(group: group, samples: samples)
       }
@@ -28,6 +31,10 @@ struct CellTiming: Sendable {
 /// A timing group whose samples are found by their cell.
 final class IndexedGroup: Sendable {
   let id: Int64
+  /// Nil where the results lack its run.
+  let origin: TimingOrigin?
+  /// What other processes took of the cores meanwhile; nil where nobody looked.
+  let othersShare: Double?
   let byCell: [String: [TimingSample]]
   /// The second runs of full.
   let controls: [TimingSample]
@@ -35,8 +42,11 @@ final class IndexedGroup: Sendable {
   /// fewer than 8 repeats.
   let unsteady: [(name: String, ratio: Spread)]
 
-  init(_ stored: StoredTimingGroup) {
+  init(_ stored: StoredTimingGroup, origin: TimingOrigin?) {
     id = stored.id
+    self.origin = origin
+    othersShare = stored.group.measurements.values.joined()
+      .filter { $0.name == MetricCatalogue.othersCoreShare.name }.compactMap(\.value).max()
     byCell = Dictionary(grouping: stored.group.samples.filter { !$0.isWarmup }, by: \.identity)
     controls = stored.group.controls.filter { !$0.isWarmup }
     let first = controls.first.flatMap { [byCell] in byCell[$0.identity] } ?? []

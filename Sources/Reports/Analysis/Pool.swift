@@ -121,9 +121,12 @@ struct Pool: Sendable {
     return values.count == cells.count ? values.mean : nil
   }
 
-  /// Second over first, over the repeats of all tasks, each inside its timing group.
+  /// Second over first, over the repeats of all tasks, each inside its timing group; nil where these come from several
+  /// machines or builds.
   func timeRatio(_ figure: TimeFigure, of second: String, to first: String) -> Spread? {
-    guard let above = complete[second], let below = complete[first] else { return nil }
+    guard let above = complete[second], let below = complete[first],
+      TimingOrigin.isOne(of: above.map(\.timing))
+    else { return nil }
     return Spread(
       ratios: zip(above, below).flatMap { above, below -> [Double] in
         guard let own = above.timing, let other = below.timing, own.group.id == other.group.id

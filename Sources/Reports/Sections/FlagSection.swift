@@ -1,3 +1,5 @@
+import Records
+
 extension ExperimentAnalysis {
   /// What cannot be, or must be read with care.
   var flagSection: ReportSection {
@@ -7,7 +9,8 @@ extension ExperimentAnalysis {
   /// One sentence for each; empty where nothing is wrong.
   public var flags: [String] {
     rows.flatMap { impossible($0) } + betterThanFull + passedOracles + worseThanControl
-      + flippedOrders + atChance + risingErrors + fewClusters + unsteadyGroups + mixedProvenance
+      + flippedOrders + atChance + risingErrors + fewClusters + unsteadyGroups + disturbedGroups
+      + mixedProvenance
       + gaps
   }
 
@@ -124,6 +127,17 @@ extension ExperimentAnalysis {
     }
   }
 
+  private var disturbedGroups: [String] {
+    rows.filter(\.row.isFull).compactMap { analysed in
+      guard let share = analysed.timing?.group.othersShare,
+        share > MetricCatalogue.undisturbedShare
+      else { return nil }
+      return
+        "times were disturbed: other processes took \(NumberFormat.fixed(0).text(100 * share)) % of the cores, "
+        + "\(analysed.cell.model) at \(NumberFormat.count(analysed.cell.contextLength)), \(analysed.task)"
+    }
+  }
+
   private var mixedProvenance: [String] {
     func list(_ words: [String]) -> String { words.joined(separator: ", ") }
     var flags: [String] = []
@@ -135,12 +149,19 @@ extension ExperimentAnalysis {
     if !changed.isEmpty {
       flags.append("built from files that differ from the commit: \(list(changed))")
     }
-    let groups = Set(results.timingGroups.map(\.run))
-    let machines = Set(runsBehind.filter { groups.contains($0.id) }.map(\.provenance.cpu)).sorted()
-    if machines.count > 1 {
+    let origins = rows.compactMap { row in row.timing?.group.origin.map { ($0, row) } }
+      .grouped(\.0)
+    if origins.count > 1 {
+      let lines = origins.map { origin, rows in
+        "\(rows.count) cells on \(origin.machine), built from \(origin.build) ("
+          + rows.map {
+            "\($0.1.cell.model) at \(NumberFormat.count($0.1.cell.contextLength)), \($0.1.task)"
+          }
+          .uniqued.joined(separator: "; ") + ")"
+      }
       flags.append(
-        "times come from \(machines.count) kinds of machine; only ratios compare: \(list(machines))"
-      )
+        "times come from \(origins.count) machines or builds, and are compared and pooled inside each only: "
+          + lines.joined(separator: "; "))
     }
     return flags
   }

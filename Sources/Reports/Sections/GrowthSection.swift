@@ -153,8 +153,10 @@ private struct GrowthLine {
     return "\(lengths[0])–\(lengths[lengths.count - 1]) (\(lengths.count))"
   }
 
+  /// Nil for times of several machines or builds.
   func fit(_ figure: GrowthFigure) -> PowerFit? {
-    PowerFit(
+    if figure.time != nil, !TimingOrigin.isOne(of: rows.map(\.timing)) { return nil }
+    return PowerFit(
       rows.compactMap { row in
         figure.cell(row).shownValue.map { (Double(row.cell.contextLength), $0) }
       })

@@ -202,11 +202,11 @@ struct ExperimentReader {
       WHERE NOT EXISTS (
           SELECT 1 FROM calibration AS other
           WHERE other.identity = calibration.identity
-            AND (other.stored_at, other.id) > (calibration.stored_at, calibration.id))
+            AND (other.stored_at, other.evidence) > (calibration.stored_at, calibration.evidence))
         AND (strategy, model_digest) IN (
           SELECT cell.strategy, cell.model_digest
           FROM experiment_cell JOIN cell ON cell.id = experiment_cell.cell_id)
-      ORDER BY stored_at, id
+      ORDER BY stored_at, identity
       """
     ).map(CalibrationRecord.init(row:))
   }

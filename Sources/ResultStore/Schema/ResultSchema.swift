@@ -23,6 +23,9 @@ enum ResultSchema {
     migrator.registerMigration("5 control timings") { database in
       try database.execute(sql: controlTimings)
     }
+    migrator.registerMigration("6 claims") { database in
+      try database.execute(sql: claims)
+    }
     return migrator
   }()
 
@@ -48,6 +51,15 @@ enum ResultSchema {
       decode_other_time REAL,
       PRIMARY KEY (timing_group_id, cell_id, is_warmup, repetition)
     ) STRICT, WITHOUT ROWID;
+    """
+
+  /// The cells that runs are at work on; of a run whose process is no longer there they say nothing.
+  private static let claims = """
+    CREATE TABLE claim (
+      cell_id INTEGER PRIMARY KEY REFERENCES cell(id),
+      run_id INTEGER NOT NULL REFERENCES run(id)
+    ) STRICT;
+    CREATE INDEX claim_by_run ON claim (run_id);
     """
 
   /// Until now the names said it; those of parts stand in the parameters.

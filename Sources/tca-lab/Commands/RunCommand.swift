@@ -12,6 +12,8 @@ struct RunCommand: ParsableCommand {
     discussion: """
       Example: tca-lab run experiments/quickstart.json --db results/tca-lab.sqlite
 
+      On several machines: tca-lab run SPEC --shard 2/4 --db shard-2.sqlite, then tca-lab merge
+
       A cell finished before is skipped. Interrupted by Ctrl-C or killed, a run goes on where it stopped when it is
       started again.
       """)
@@ -19,6 +21,11 @@ struct RunCommand: ParsableCommand {
   @Argument(help: "The spec, a JSON file.", completion: .specs) var spec: String
   @OptionGroup var database: DatabaseOptions
   @OptionGroup var threads: ThreadOptions
+  @Option(
+    help: ArgumentHelp(
+      "Run one part of the plan: 2/4 is the second of four. Every machine splits a plan alike; what shares work or is compared in time stays together.",
+      valueName: "i/n"), transform: Shard.init(argument:))
+  var shard: Shard?
   @Flag(help: "Run all cells again into a new run; older results stay.") var fresh = false
 
   func run() throws {
@@ -29,8 +36,14 @@ struct RunCommand: ParsableCommand {
     let store = try ResultStore(path: database.path, access: .writing)
     for (run, process) in try store.runsInProgress() {
       Log.line(
-        "note: process \(process) is running \"\(run.experiment)\" on this database too (run \(run.id), since \(run.startedAt)); a cell that both lack is measured twice"
+        "note: process \(process) is running \"\(run.experiment)\" on this database too (run \(run.id), since \(run.startedAt)); they share the cells that both lack"
       )
+    }
+    let plan = ExperimentPlan(file.checked)
+    let groups = shard?.groups(of: plan, in: file.checked)
+    if let shard, let groups {
+      Log.line(
+        "shard \(shard): \(groups.reduce(0) { $0 + $1.cells.count }) of \(plan.cells.count) cells")
     }
     let interruption = Interruption()
     let reporter = RunReporter()
@@ -38,10 +51,11 @@ struct RunCommand: ParsableCommand {
       RunRequest(
         experiment: ExperimentRecord(
           name: wanted.name, question: wanted.question, spec: file.text),
-        plan: ExperimentPlan(file.checked), metrics: wanted.metrics,
-        warmups: wanted.warmups, repeats: wanted.repeats, isFresh: fresh, folder: file.folder),
+        plan: plan, groups: groups, metrics: wanted.metrics, warmups: wanted.warmups,
+        repeats: wanted.repeats, isFresh: fresh, folder: file.folder),
       models: ModelShelf(file.checked.models, workspace: workspace),
-      sink: store, isInterrupted: { interruption.isRequested }, report: reporter.note)
+      sink: store, machine: MachineShare(), isInterrupted: { interruption.isRequested },
+      report: reporter.note)
     let summary = try runner.runAll(
       provenance: .collect(
         sourceState: builtSourceState, threads: workspace.workers.threadCount))

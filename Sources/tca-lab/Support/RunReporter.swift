@@ -1,6 +1,5 @@
 import Experiments
 import Foundation
-import JSON
 import Records
 
 /// Tells a person how a run goes: lines for what is done, and where it is with an estimate of the
@@ -70,17 +69,8 @@ final class RunReporter {
     Log.line(
       "\(ending) after \(Self.duration(seconds)): \(summary.finished) cells run, \(summary.skipped) done before, \(summary.failed) failed"
     )
-    let place = database == DatabaseOptions.standardPath ? "" : " --db \(Self.quoted(database))"
-    Log.line("results: \(database); report: tca-lab report \(Self.quoted(experiment))\(place)")
-  }
-
-  /// A word as a shell takes it.
-  private static func quoted(_ word: String) -> String {
-    let isPlain = word.utf8.allSatisfy { byte in
-      UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte || UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte
-        || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte || "-_./".utf8.contains(byte)
-    }
-    return isPlain ? word : "'" + word.replacingScalars { $0 == "'" ? "'\\''" : nil } + "'"
+    let place = database == DatabaseOptions.standardPath ? "" : " --db \(database.shellWord)"
+    Log.line("results: \(database); report: tca-lab report \(experiment.shellWord)\(place)")
   }
 
   private func name(_ cell: PlannedCell) -> String {
