@@ -21,6 +21,10 @@ public struct RunRequest: Sendable {
   public var isFresh: Bool
   /// What relative paths of the spec are relative to.
   public var folder: URL
+  /// Cells that would take more are refused; nil for no limit.
+  public var memoryLimit: MemoryLimit?
+  /// The bytes that each cell will take at most, by identity, as far as they are known.
+  public var neededBytes: [String: Int] = [:]
 
   public init(
     experiment: ExperimentRecord, plan: ExperimentPlan, metrics: Set<ResultKind>, warmups: Int,
@@ -196,8 +200,8 @@ public final class ExperimentRunner {
             .progress(
               "calibrating, layer \(layer + 1) of \(model.model.shape.layers)",
               done: progress.fraction, remaining: progress.remaining))
+          try checkpoint()
         })
-      try checkpoint()
       return record.evidence
     } remark: {
       self.remark($0)
@@ -271,7 +275,8 @@ public final class ExperimentRunner {
       summary.skipped += 1
       report(.skipped(cell))
     }
-    guard !open.isEmpty else { return }
+    try refuseWhatDoesNotFit(open)
+    guard open.contains(where: { failure(of: $0.cell.identity) == nil }) else { return }
     progress.beginGroup(work: plannedWork(of: bench))
     defer { unstored.removeAll() }
     // Without its model, its text or the dense pass nothing of a bench can run.
@@ -279,6 +284,17 @@ public final class ExperimentRunner {
       let prepared = try RunningGroup(bench, runner: self)
       try prepared.runQuality()
       try prepared.runTiming()
+    }
+  }
+
+  /// Before anything is loaded: the system kills whatever asks for more memory than there is.
+  private func refuseWhatDoesNotFit(_ cells: [PlannedCell]) throws {
+    guard let limit = request.memoryLimit else { return }
+    for cell in cells {
+      guard let bytes = request.neededBytes[cell.cell.identity], bytes > limit.bytes else {
+        continue
+      }
+      try fail(cell, RunError.needsMoreMemory(bytes: bytes, limit: limit))
     }
   }
 
@@ -304,6 +320,9 @@ public final class ExperimentRunner {
   }
 
   func store(_ results: CellResults, of cell: PlannedCell, seconds: Double) throws {
+    if let wrong = results.measurements.first(where: { $0.value.isNaN }) {
+      throw RunError.notANumber(name: wrong.name)
+    }
     try storing { try sink.store(results, run: run) }
     finish(cell, results.kinds)
     report(.finished(cell, String(format: "%.1f s", seconds)))

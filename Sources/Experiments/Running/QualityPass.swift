@@ -155,7 +155,7 @@ package struct QualityPass {
   ) throws {
     let pass = SamplePass(
       model: model.model, sample: samples[index], checkpoint: checkpoint,
-      afterLayer: { _ in afterLayer(index) })
+      afterLayer: { afterLayer(index) })
     own.outcomes.append(
       try pass.run(attention: attention) {
         own.memory.afterPrefill(session)

@@ -7,14 +7,14 @@ import Transformer
 ///
 /// The prompt is prefilled and compacted; then come the late tokens (a question that the selection has not seen) and
 /// the teacher-forced ones as decode steps, then greedy ones; then, where the sample has turns, the next question's late
-/// tokens and greedy ones, on the same cache. `checkpoint` is asked between the steps and may throw to
-/// end the pass.
+/// tokens and greedy ones, on the same cache. `checkpoint` is asked between layers and steps and may
+/// throw to end the pass.
 struct SamplePass {
   let model: any DecoderModel
   let sample: TaskSample
   var checkpoint: () throws -> Void = {}
-  /// Told of each layer of the prompt that is done.
-  var afterLayer: ((Int) -> Void)?
+  /// Told when a layer of the prompt is done.
+  var afterLayer: () -> Void = {}
 
   struct Outcome {
     /// Row t predicts the sample's t-th scored token (scored tokens x hidden size).
@@ -39,7 +39,11 @@ struct SamplePass {
     let firstKept = min(promptCount - 1, max(0, (sample.scoredFrom ?? promptCount) - 1))
     let hidden = try model.forward(
       sample.prompt, firstPosition: 0, phase: .prefill, attention: attention,
-      keeping: firstKept..<promptCount, afterLayer: afterLayer)
+      keeping: firstKept..<promptCount
+    ) { _ in
+      afterLayer()
+      try checkpoint()
+    }
     try checkpoint()
     try afterPrefill()
 

@@ -67,6 +67,18 @@ public struct PlanEstimate: Sendable, Hashable {
     peakBytes = Int(min(bytes, 1e18))
   }
 
+  /// The largest number of bytes that each cell's process will hold, by identity.
+  public static func neededBytes(
+    of cells: [PlannedCell], in checked: CheckedSpec
+  ) -> [String: Int] {
+    let models = Dictionary(
+      checked.models.map { ($0.digest, $0) }, uniquingKeysWith: { first, _ in first })
+    return cells.reduce(into: [:]) { needed, planned in
+      guard let model = models[planned.cell.modelDigest] else { return }
+      needed[planned.cell.identity] = Int(min(bytes(of: planned.cell, model), 1e18))
+    }
+  }
+
   private static func operations(
     of planned: PlannedCell, _ pass: PassWork, _ spec: ExperimentSpec
   ) -> Double {

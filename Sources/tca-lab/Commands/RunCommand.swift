@@ -13,12 +13,17 @@ struct RunCommand: ParsableCommand {
       Example: tca-lab run experiments/quickstart.json --db results/tca-lab.sqlite
 
       A cell finished before is skipped. Interrupted by Ctrl-C or killed, a run goes on where it stopped when it is
-      started again.
+      started again. A cell that fails is recorded with its reason, and tried again the next time.
       """)
 
   @Argument(help: "The spec, a JSON file.") var spec: String
   @OptionGroup var database: DatabaseOptions
   @OptionGroup var threads: ThreadOptions
+  @Option(
+    help: ArgumentHelp(
+      "Refuse cells that would take more memory, such as 8GB or 500MiB (default: the machine's, or its control group's).",
+      valueName: "size"), transform: MemoryLimit.init(argument:))
+  var memoryLimit: MemoryLimit?
   @Flag(help: "Run all cells again into a new run; older results stay.") var fresh = false
 
   func run() throws {
@@ -33,20 +38,23 @@ struct RunCommand: ParsableCommand {
       )
     }
     let interruption = Interruption()
+    Standstill.watch()
     let reporter = RunReporter()
+    var request = RunRequest(
+      experiment: ExperimentRecord(
+        name: wanted.name, question: wanted.question, spec: file.text),
+      plan: ExperimentPlan(file.checked), metrics: wanted.metrics,
+      warmups: wanted.warmups, repeats: wanted.repeats, isFresh: fresh, folder: file.folder)
+    request.memoryLimit = memoryLimit ?? .ofThisProcess
+    request.neededBytes = PlanEstimate.neededBytes(of: request.cells, in: file.checked)
     let runner = ExperimentRunner(
-      RunRequest(
-        experiment: ExperimentRecord(
-          name: wanted.name, question: wanted.question, spec: file.text),
-        plan: ExperimentPlan(file.checked), metrics: wanted.metrics,
-        warmups: wanted.warmups, repeats: wanted.repeats, isFresh: fresh, folder: file.folder),
-      models: ModelShelf(file.checked.models, workspace: workspace),
-      sink: store, isInterrupted: { interruption.isRequested }, report: reporter.note)
+      request, models: ModelShelf(file.checked.models, workspace: workspace), sink: store,
+      isInterrupted: { interruption.isRequested }, report: reporter.note)
     let summary = try runner.runAll(
       provenance: .collect(
         sourceState: builtSourceState, threads: workspace.workers.threadCount))
     try store.close()
-    reporter.finish(summary, database: database.path, experiment: wanted.name)
+    reporter.finish(summary, database: database.path, experiment: wanted.name, isFresh: fresh)
     if summary.isInterrupted { throw Failure(interruption.status, "") }
     if summary.failed > 0 { throw Failure(.someCellFailed, "\(summary.failed) cells failed") }
   }

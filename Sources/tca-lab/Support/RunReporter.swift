@@ -47,7 +47,9 @@ final class RunReporter {
     skipped = 0
   }
 
-  func finish(_ summary: RunSummary, database: String, experiment: String) {
+  func finish(
+    _ summary: RunSummary, database: String, experiment: String, isFresh: Bool
+  ) {
     countSkipped()
     Log.endProgress()
     let seconds = Double((ContinuousClock.now - start).components.seconds)
@@ -55,6 +57,12 @@ final class RunReporter {
     Log.line(
       "\(ending) after \(Self.duration(seconds)): \(summary.finished) cells run, \(summary.skipped) done before, \(summary.failed) failed"
     )
+    if summary.isInterrupted {
+      let words = CommandLine.arguments.dropFirst().map(Self.quoted)
+      Log.line(
+        "\(isFresh ? "to run all cells again" : "to go on"): tca-lab \(words.joined(separator: " "))"
+      )
+    }
     let place = database == DatabaseOptions.standardPath ? "" : " --db \(Self.quoted(database))"
     Log.line("results: \(database); report: tca-lab report \(Self.quoted(experiment))\(place)")
   }
