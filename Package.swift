@@ -47,6 +47,13 @@ let package = Package(
     .library(name: "GGUF", targets: ["GGUF"]),
     .library(name: "Attention", targets: ["Attention"]),
     .library(name: "Transformer", targets: ["Transformer"]),
+    // What the nested package `Fuzzing` feeds.
+    .library(
+      name: "Readers",
+      targets: [
+        "Attention", "GGUF", "JSON", "Kernels", "LabTestSupport", "ModelLibrary", "Planning",
+        "Records", "ResultStore", "Tasks", "Tensors", "Tokenization",
+      ]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
@@ -62,12 +69,13 @@ let package = Package(
     .target(name: "CPUCheck"),
     .target(name: "CLookup"),
     .target(name: "CMemory"),
+    .target(name: "CMappedFile"),
     library("Tensors"),
     library("Threads"),
     library(
       "Kernels", ["Tensors", "Threads", "COpenBLAS", "CPUCheck", "CLookup", "CMemory"],
       extra: nativeCode),
-    library("GGUF", ["Tensors", "Kernels"]),
+    library("GGUF", ["CMappedFile", "Tensors", "Kernels"]),
     library("Tokenization"),
     library("Digests", ["COpenSSL"]),
     library("ProgramFiles", resources: [.copy("catalogue.json"), .copy("corpora")]),

@@ -12,10 +12,16 @@ public enum SHA256Digest {
     return state.finish()
   }
 
-  /// Of a file, read in pieces of 1 MiB; throws what reading throws.
+  /// Of a file; throws what reading throws.
   public static func ofFile(at path: String) throws -> String {
     let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
     defer { try? handle.close() }
+    return try ofFile(handle)
+  }
+
+  /// Of an open file from its beginning, whatever its path leads to by now; read in pieces of 1 MiB.
+  public static func ofFile(_ handle: FileHandle) throws -> String {
+    try handle.seek(toOffset: 0)
     var state = DigestState()
     while let piece = try handle.read(upToCount: 1 << 20), !piece.isEmpty {
       state.update(piece)

@@ -1,3 +1,4 @@
+import CMappedFile
 import Kernels
 
 #if canImport(Glibc)
@@ -12,10 +13,10 @@ import Kernels
 /// cache.
 ///
 /// The size is taken once, when the file is opened. If another process shortens the file
-/// afterwards, reading a page that is gone kills this process with the signal SIGBUS; no check here
-/// can rule that out, so do not rewrite a model in place while it is in use (write a new file and
-/// rename it: the old one stays whole for those who have it open). ``requireUnchanged()`` tells
-/// whether that has happened.
+/// afterwards, reading a page that is gone ends this process, with exit code 3 and a text on stderr;
+/// no check here can rule that out, so do not rewrite a model in place while it is in use (write a new
+/// file and rename it: the old one stays whole for those who have it open). ``state()`` tells whether a file
+/// may have changed.
 public final class MappedFile: ByteStorage {
   public let path: String
   public let byteCount: Int
@@ -23,8 +24,20 @@ public final class MappedFile: ByteStorage {
   /// The mapping, or nil for an empty file. Set by the initialiser and only read afterwards, hence
   /// safe from any thread.
   private nonisolated(unsafe) let address: UnsafeMutableRawPointer?
-  private let descriptor: Int32
-  private let modified: [Int]
+  /// What is said where a page is gone; made beforehand, since a signal handler may not allocate.
+  private nonisolated(unsafe) let notice: UnsafeMutablePointer<CChar>?
+  /// Of the open file; this object closes it.
+  public let descriptor: Int32
+  /// The state in which it was opened.
+  public let opened: State
+
+  /// The size and the times of the last changes, by which a file that was written to is told from one
+  /// that was not.
+  public struct State: Sendable, Hashable {
+    public let byteCount: Int
+    fileprivate let written: [Int]
+    fileprivate let changed: [Int]
+  }
 
   /// Maps a whole file. Throws if it cannot be opened, is not a regular file, or cannot be mapped.
   public init(path: String) throws(MappedFileError) {
@@ -46,8 +59,12 @@ public final class MappedFile: ByteStorage {
       self.path = path
       self.byteCount = byteCount
       self.address = address
+      notice = strdup(
+        "\ntca-lab: \(quoted(path)) was cut off by another program while it was in use; what was stored before is kept: put the file back and start again\n"
+      )
+      if let address { watch_mapping(address, byteCount, notice) }
       self.descriptor = descriptor
-      self.modified = status.modificationTime
+      opened = status.state
     } catch {
       close(descriptor)
       throw error
@@ -55,7 +72,11 @@ public final class MappedFile: ByteStorage {
   }
 
   deinit {
-    if let address { munmap(address, byteCount) }
+    if let address {
+      forget_mapping(address)
+      munmap(address, byteCount)
+    }
+    free(notice)
     close(descriptor)
   }
 
@@ -68,18 +89,19 @@ public final class MappedFile: ByteStorage {
     }
   }
 
-  /// Throws if the file was shortened, extended or written since it was opened. Ask between
-  /// measurements: weights that change under a run make its numbers worthless.
-  public func requireUnchanged() throws(MappedFileError) {
-    let status = try fileStatus(of: descriptor, path: path)
-    guard Int(status.st_size) == byteCount else {
+  /// The state that the file has now. One that differs from `opened` may hold the same bytes: it was
+  /// renamed, or written with what it held.
+  ///
+  /// Throws if the file was shortened or extended since it was opened: weights that change under a run
+  /// make its numbers worthless.
+  public func state() throws(MappedFileError) -> State {
+    let state = try fileStatus(of: descriptor, path: path).state
+    guard state.byteCount == byteCount else {
       throw MappedFileError(
         path: path,
-        problem: "had \(byteCount) bytes when it was opened and now has \"\(status.st_size)\"")
+        problem: "had \(byteCount) bytes when it was opened and now has \"\(state.byteCount)\"")
     }
-    guard status.modificationTime == modified else {
-      throw MappedFileError(path: path, problem: "was written to since it was opened")
-    }
+    return state
   }
 }
 
@@ -103,11 +125,14 @@ private func fileStatus(of descriptor: Int32, path: String) throws(MappedFileErr
 }
 
 extension stat {
-  fileprivate var modificationTime: [Int] {
+  fileprivate var state: MappedFile.State {
     #if canImport(Darwin)
-      [Int(st_mtimespec.tv_sec), Int(st_mtimespec.tv_nsec)]
+      let (written, changed) = (st_mtimespec, st_ctimespec)
     #else
-      [Int(st_mtim.tv_sec), Int(st_mtim.tv_nsec)]
+      let (written, changed) = (st_mtim, st_ctim)
     #endif
+    return MappedFile.State(
+      byteCount: Int(st_size), written: [Int(written.tv_sec), Int(written.tv_nsec)],
+      changed: [Int(changed.tv_sec), Int(changed.tv_nsec)])
   }
 }

@@ -69,10 +69,13 @@ extension ResultStore: ResultSink {
   /// Now, or just after the newest run where a clock says otherwise: the order of this file's runs is the order in
   /// which they were started.
   private func startTime(in database: Database) throws -> String {
+    try time(after: String.fetchOne(database, sql: "SELECT max(started_at) FROM run"))
+  }
+
+  private func time(after newest: String?) -> String {
     let time = timestamp()
-    guard
-      let newest = try String.fetchOne(database, sql: "SELECT max(started_at) FROM run"),
-      newest >= time, let newestDate = try? Date(newest, strategy: Self.timeFormat)
+    guard let newest, newest >= time,
+      let newestDate = try? Date(newest, strategy: Self.timeFormat)
     else { return time }
     return newestDate.addingTimeInterval(0.001).formatted(Self.timeFormat)
   }
@@ -220,7 +223,12 @@ extension ResultStore: ResultSink {
       let newest = try storedCalibration(calibration.identity, in: database)
       if newest?.evidence == calibration.evidence { return }
       var columns = try calibration.columns()
-      columns["stored_at"] = timestamp().databaseValue
+      // As with runs: the newest is the one that was stored last, whatever a clock says.
+      columns["stored_at"] = try time(
+        after: String.fetchOne(
+          database, sql: "SELECT max(stored_at) FROM calibration WHERE identity = ?",
+          arguments: [calibration.identity])
+      ).databaseValue
       try database.insert(columns, into: "calibration")
     }
   }

@@ -100,7 +100,7 @@ public struct Tokenizer: Sendable {
   /// The text of ids; invalid UTF-8, and ids outside the vocabulary, become U+FFFD.
   ///
   /// Special tokens come out as they are written. `decode(encode(text))` is ``writable(_:)`` of the
-  /// text, after the BOS token where one was added.
+  /// text, after the BOS token where one was added, unless the unknown token stands for a part of it.
   ///
   /// - Parameter continuing: true where the ids go on with a text, as a model's answer does: a
   ///   space at their beginning is its own.

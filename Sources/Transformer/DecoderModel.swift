@@ -33,13 +33,13 @@ public protocol DecoderModel: AnyObject {
   ///   - attention: called once for each layer; its shape is the model's.
   ///   - keeping: the tokens, counted from the first of this pass, whose hidden states are wanted.
   ///     The others skip the end of the last layer, which nothing reads.
-  ///   - afterLayer: called with a layer's index when it is done.
+  ///   - afterLayer: called with a layer's index when it is done; what it throws ends the pass.
   /// - Returns: (keeping.count x hiddenSize), after the final norm.
   /// - Throws: `ModelError` for ids or positions out of range, and for weights that lead to
   ///   infinities.
   func forward(
     _ tokens: [Int32], firstPosition: Int, phase: AttentionPhase,
-    attention: any LayerAttention, keeping: Range<Int>, afterLayer: ((Int) -> Void)?
+    attention: any LayerAttention, keeping: Range<Int>, afterLayer: ((Int) throws -> Void)?
   ) throws -> Matrix
 
   /// Runs tokens through decode steps, as many together as the attention allows without another

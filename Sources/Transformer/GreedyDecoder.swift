@@ -39,7 +39,7 @@ public struct GreedyDecoder {
   /// - Parameter afterLayer: called with a layer's index when it is done.
   public init(
     _ model: any DecoderModel, attention: any LayerAttention, prompt: [Int32],
-    afterLayer: ((Int) -> Void)? = nil
+    afterLayer: ((Int) throws -> Void)? = nil
   ) throws {
     let hidden = try model.forward(
       prompt, firstPosition: 0, phase: .prefill, attention: attention,

@@ -30,7 +30,7 @@ extension DecoderModel {
   /// - Parameter nextCount: how many of the likeliest next tokens to return.
   public func score(
     _ tokens: [Int32], attention: any LayerAttention, nextCount: Int = 0,
-    afterLayer: ((Int) -> Void)? = nil
+    afterLayer: ((Int) throws -> Void)? = nil
   ) throws -> TokenScores {
     let hidden = try forward(
       tokens, firstPosition: 0, phase: .prefill, attention: attention, keeping: tokens.indices,

@@ -14,17 +14,19 @@ struct PathTests {
     }
   }
 
+  private func sql(_ statements: String, in database: String) throws {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = ["sqlite3", lab.path(database), statements]
+    try process.run()
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 0)
+  }
+
   @Test("Another program's database is refused by every command in every spelling, and unchanged")
   func foreignDatabase() throws {
     try lab.writeSpec(strategies: [Lab.streaming])
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = [
-      "sqlite3", lab.path("notes.sqlite"),
-      "create table notes(x); insert into notes values('mine')",
-    ]
-    try process.run()
-    process.waitUntilExit()
+    try sql("create table notes(x); insert into notes values('mine')", in: "notes.sqlite")
     let notes = lab.folder.appendingPathComponent("notes.sqlite")
     let before = (try Data(contentsOf: notes), try files())
     for spelling in ["notes.sqlite", "file:notes.sqlite", "notes.sqlite/", "notes.sqlite/."] {
@@ -106,6 +108,26 @@ struct PathTests {
     }
     #expect(lab.exists("a.sqlite") && lab.exists("shown/report.md"))
     #expect(!lab.exists("~"))
+  }
+
+  @Test("A name that a database holds leads nothing out of the folder of reports and exports")
+  func hostileNames() throws {
+    try lab.writeSpec(strategies: [Lab.streaming], rest: #", "metrics": ["quality"]"#)
+    #expect(try lab.run("run", "spec.json", "--db", "results/a.sqlite").status == 0)
+    let before = try files()
+    for name in ["../escaped", "..", ".", "", "/tmp/tca-lab-escaped", "a/../../b", "a/b"] {
+      try sql("update experiment set name = '\(name)'", in: "results/a.sqlite")
+      for command in [["report"], ["report", name], ["export", name]] {
+        let result = try lab.start(command + ["--db", "results/a.sqlite"]).wait()
+        #expect(result.status == 2, "\(command): \(result.err)")
+        #expect(result.err.contains("\"\(name)\" is the name of an experiment"), "\(result.err)")
+      }
+      let named = try lab.run("report", name, "--db", "results/a.sqlite", "--output", "out")
+      #expect(named.status == 0, "\(named.err)")
+      try FileManager.default.removeItem(atPath: lab.path("out"))
+    }
+    #expect(try files() == before)
+    #expect(!FileManager.default.fileExists(atPath: "/tmp/tca-lab-escaped"))
   }
 
   @Test(

@@ -117,6 +117,7 @@ struct RunCommandTests {
     #expect(result.status == status, "\(result.err)")
     #expect(result.err.contains("stopping after the step in progress"), "\(result.err)")
     #expect(result.err.contains("interrupted after"), "\(result.err)")
+    #expect(result.err.contains("to go on: tca-lab run spec.json --db a.sqlite\n"), "\(result.err)")
     #expect(try lab.runs("a.sqlite").map(\.ending) == [.interrupted])
   }
 

@@ -1,3 +1,4 @@
+import LabTestSupport
 import Records
 import Testing
 
@@ -41,6 +42,23 @@ struct RunFailureTests {
     // A strategy that is not timed does not change who is.
     let group = try #require(try lab.results().timingGroups.first).group
     #expect(Set(group.samples.map(\.identity)).count == 2)
+  }
+
+  @Test(
+    "A model that was replaced after the plan was made is refused: its cells carry another digest")
+  func replacedModel() throws {
+    let lab = try RunLab()
+    let checked = try lab.check(
+      RunLab.spec(strategies: [RunLab.streaming], tasks: [RunLab.perplexity("prefill")]))
+    var other = TinyModel()
+    other.contextLength = 512
+    other.seed = 2
+    try other.write(to: lab.folder.path("model.gguf"))
+    let shelf = ModelShelf(checked.models, workspace: lab.workspace)
+    let error = #expect(throws: WeightsFileError.self) {
+      try shelf.model(named: "tiny", contextLength: 128)
+    }
+    #expect(error?.change == "was replaced after the run was planned")
   }
 
   @Test("A task that cannot be put fails its own cells only")

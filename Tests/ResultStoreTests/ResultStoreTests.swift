@@ -221,6 +221,21 @@ struct ResultStoreTests {
         == ["2027-01-15T08:00:00.000Z", "2027-01-15T08:00:00.001Z"])
   }
 
+  @Test("The newest calibration is the one stored last, whatever the clock says")
+  func clockOfCalibrations() throws {
+    var calibration = CalibrationRecord(
+      identity: "c1", strategy: "tca", model: "m", modelDigest: "d", corpus: "emma",
+      corpusDigest: "e", tokens: 4, options: [:], evidence: 0)
+    for (index, time) in [1_800_000_000, 1_700_000_000.0, 1_750_000_000].enumerated() {
+      let store = try ResultStore(
+        path: folder.file(), access: .writing, now: { Date(timeIntervalSince1970: time) })
+      calibration.evidence = .integer(index)
+      try store.store(calibration)
+      #expect(try store.storedCalibration("c1") == calibration)
+      try store.close()
+    }
+  }
+
   @Test("A plan is stored once, however many runs have it")
   func onePlan() throws {
     let store = try openStore()

@@ -23,7 +23,7 @@ final class CalibrationStore {
   /// The stored calibration, or a new one, which is stored.
   func calibration(
     _ request: CalibrationRequest, of strategy: any CalibratedStrategy, model: any RunModel,
-    isFresh: Bool, onNewPass: (String) -> Void, afterLayer: ((Int) -> Void)? = nil
+    isFresh: Bool, onNewPass: (String) -> Void, afterLayer: ((Int) throws -> Void)? = nil
   ) throws -> CalibrationRecord {
     let offline = try model.offlinePhase(request, of: strategy, folder: folder)
     if let record = known[offline.identity] { return record }
@@ -96,7 +96,7 @@ public struct OfflinePhase {
   var corpus: String { request.corpus }
 
   /// One dense prefill over the first tokens of the prepared text.
-  public func run(afterLayer: ((Int) -> Void)? = nil) throws -> CalibrationRecord {
+  public func run(afterLayer: ((Int) throws -> Void)? = nil) throws -> CalibrationRecord {
     let tokens = try tokens()
     let pass = strategy.makePass(shape: model.model.shape, workspace: model.model.workspace)
     _ = try model.model.forward(

@@ -69,7 +69,7 @@ package struct CellStrategy {
   /// With the level at which the first two samples have the density that the mean over layers is to hold.
   private static func levelled(
     _ calibrated: ConfiguredStrategy, _ stated: CellStrategy, _ samples: [TaskSample],
-    model: any RunModel, checkpoint: () throws -> Void
+    model: any RunModel, checkpoint: @escaping () throws -> Void
   ) throws -> ConfiguredStrategy {
     var sized = CellStrategy(
       cell: stated.cell, calibrated, model: model, meanPromptTokens: stated.meanPromptTokens,
@@ -84,7 +84,7 @@ package struct CellStrategy {
       let prompt = prompts[index]
       _ = try model.model.forward(
         prompt, firstPosition: 0, phase: .prefill, attention: attention,
-        keeping: prompt.count - 1..<prompt.count)
+        keeping: prompt.count - 1..<prompt.count, afterLayer: { _ in try checkpoint() })
     }
   }
 
@@ -205,6 +205,8 @@ enum RunError: Error, CustomStringConvertible {
   case matchedCellHasNoResult
   case nothingFollowsThePrompt
   case matchedCellFailed(label: String, reason: String)
+  case needsMoreMemory(bytes: Int, limit: MemoryLimit)
+  case notANumber(name: String)
 
   var description: String {
     switch self {
@@ -214,6 +216,10 @@ enum RunError: Error, CustomStringConvertible {
       "nothing follows the prompt, so there is no future to read; use protocol continuation, or a task with questions"
     case .matchedCellFailed(let label, let reason):
       "the matched cell \"\(label)\" failed: \(reason)"
+    case .needsMoreMemory(let bytes, let limit):
+      "needs about \(MemoryLimit.text(bytes)), more than the \(limit); use a shorter context or a smaller model, or allow more with --memory-limit"
+    case .notANumber(let name):
+      "\(name) came out as \"nan\", which is no figure: it was computed wrongly; nothing of the cell is stored"
     }
   }
 }

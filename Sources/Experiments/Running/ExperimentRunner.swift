@@ -24,6 +24,10 @@ public struct RunRequest: Sendable {
   public var isFresh: Bool
   /// What relative paths of the spec are relative to.
   public var folder: URL
+  /// Cells that would take more are refused; nil for no limit.
+  public var memoryLimit: MemoryLimit?
+  /// The bytes that each cell will take at most, by identity, as far as they are known.
+  public var neededBytes: [String: Int] = [:]
 
   /// - Parameter groups: a shard's; all of the plan without them.
   public init(
@@ -211,8 +215,8 @@ public final class ExperimentRunner {
                 .calibrating, of: type(of: calibrated).about.name,
                 place: "layer \(layer + 1) of \(model.model.shape.layers)", group: model.name),
               done: progress.fraction, remaining: progress.remaining))
+          try checkpoint()
         })
-      try checkpoint()
       return record.evidence
     } remark: {
       self.remark($0)
@@ -283,6 +287,8 @@ public final class ExperimentRunner {
       report(.skipped(cell))
     }
     guard !open.isEmpty else { return true }
+    try refuseWhatDoesNotFit(open)
+    guard open.contains(where: { failure(of: $0.cell.identity) == nil }) else { return true }
     progress.beginGroup(work: plannedWork(of: bench))
     defer { unstored.removeAll() }
     try machine?.take(.beside, goesOnWaiting: waitForTimes)
@@ -301,6 +307,17 @@ public final class ExperimentRunner {
     for _ in 0..<10 {
       try checkpoint()
       Thread.sleep(forTimeInterval: 0.05)
+    }
+  }
+
+  /// Before anything is loaded: the system kills whatever asks for more memory than there is.
+  private func refuseWhatDoesNotFit(_ cells: [PlannedCell]) throws {
+    guard let limit = request.memoryLimit else { return }
+    for cell in cells {
+      guard let bytes = request.neededBytes[cell.cell.identity], bytes > limit.bytes else {
+        continue
+      }
+      try fail(cell, RunError.needsMoreMemory(bytes: bytes, limit: limit))
     }
   }
 
@@ -355,6 +372,9 @@ public final class ExperimentRunner {
   }
 
   func store(_ results: CellResults, of cell: PlannedCell, seconds: Double) throws {
+    if let wrong = results.measurements.first(where: { $0.value.isNaN }) {
+      throw RunError.notANumber(name: wrong.name)
+    }
     try storing { try sink.store(results, run: run) }
     finish(cell, results.kinds)
     report(.finished(cell, String(format: "%.1f s", seconds)))

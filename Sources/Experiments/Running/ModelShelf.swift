@@ -17,7 +17,7 @@ public struct LoadedModel {
   public let blueprint: DecoderBlueprint
   public let tokenizer: Tokenizer
   public let chatTemplate: String?
-  private let digestOfFile: DigestOfFile
+  private let weights: WeightsFile
   private let ropeScaling: RotaryScaling?
   /// The tokens that it was opened for, where what it computes depends on them.
   private let openedFor: Int?
@@ -42,41 +42,34 @@ public struct LoadedModel {
     model = decoder
     blueprint = decoder.blueprint
     tokenizer = try Tokenizer(of: file)
-    digestOfFile = DigestOfFile(path: path)
+    weights = WeightsFile(file)
     chatTemplate = try file.string(ifPresent: "tokenizer.chat_template")
   }
 }
 
 extension LoadedModel {
   /// SHA-256 of the file, computed when first asked for.
-  public var fileDigest: String { get throws { try digestOfFile.value() } }
+  public var fileDigest: String { get throws { try weights.digest() } }
+
+  /// Throws where the file's bytes are no longer those that were opened.
+  public func requireUnchanged() throws { try weights.requireUnchanged() }
 
   /// That of the file where nothing else decides what the model computes.
   public var digest: String {
     get throws {
-      let file = try fileDigest
-      let scaled = ropeScaling?.digest(ofFile: file) ?? file
-      guard let openedFor else { return scaled }
-      return SHA256Digest.of("\(scaled) opened for \(openedFor) tokens")
+      let weights = try digestOfWeights
+      guard let openedFor else { return weights }
+      return SHA256Digest.of("\(weights) opened for \(openedFor) tokens")
     }
+  }
+
+  /// That of the file with the scaling that takes the place of its own, as ``ModelFacts`` have it.
+  fileprivate var digestOfWeights: String {
+    get throws { ropeScaling?.digest(ofFile: try fileDigest) ?? (try fileDigest) }
   }
 
   /// Whether it computes the same as if it had been opened for so many tokens.
   func isRight(forContextLength length: Int) -> Bool { openedFor ?? length == length }
-
-  private final class DigestOfFile {
-    private let path: String
-    private var known: String?
-
-    init(path: String) { self.path = path }
-
-    func value() throws -> String {
-      if let known { return known }
-      let digest = try SHA256Digest.ofFile(at: path)
-      known = digest
-      return digest
-    }
-  }
 }
 
 /// The models of a run by name; the one in use is kept open.
@@ -106,11 +99,20 @@ public final class ModelShelf {
       if let geometry = facts.synthetic {
         SyntheticModel(geometry, name: name, workspace: workspace)
       } else {
-        try LoadedModel(
-          name: name, path: facts.path, workspace: workspace, ropeScaling: facts.ropeScaling,
-          openedFor: contextLength)
+        try loaded(facts, contextLength: contextLength)
       }
     open = model
+    return model
+  }
+
+  /// Throws where the file is another than when the plan was made: the cells carry the digest of that one.
+  private func loaded(_ facts: ModelFacts, contextLength: Int) throws -> LoadedModel {
+    let model = try LoadedModel(
+      name: facts.name, path: facts.path, workspace: workspace, ropeScaling: facts.ropeScaling,
+      openedFor: contextLength)
+    guard try model.digestOfWeights == facts.digest else {
+      throw WeightsFileError(path: facts.path, change: "was replaced after the run was planned")
+    }
     return model
   }
 }

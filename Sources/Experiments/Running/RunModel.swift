@@ -11,6 +11,10 @@ public protocol RunModel {
   /// SHA-256 of all that decides what it computes.
   var digest: String { get throws }
 
+  /// Throws where the model is no longer the one that was opened: what it computed since is not to be
+  /// stored.
+  func requireUnchanged() throws
+
   /// The samples of a task that can be put to it.
   func samples(
     of task: any ExperimentTask, contextLength: Int, seed: Int

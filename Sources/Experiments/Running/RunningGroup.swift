@@ -115,6 +115,7 @@ final class RunningGroup {
           ).memory
           settle()
         }
+        try model.requireUnchanged()
         try runner.store(results, of: cell, seconds: seconds)
       }
     }
@@ -211,10 +212,12 @@ final class RunningGroup {
           try attempting(strategy.cell) {
             beginTiming(
               of: strategy.cell,
-              isWarmup ? "warm-up" : "repeat \(repetition - warmups + 1) of \(runner.request.repeats)"
+              isWarmup
+                ? "warm-up" : "repeat \(repetition - warmups + 1) of \(runner.request.repeats)"
             )
-            let timed = try timedPass(
-              strategy, repetition: repetition, isWarmup: isWarmup)
+            let timed = try undisturbed {
+              try timedPass(strategy, repetition: repetition, isWarmup: isWarmup)
+            }
             if isControl {
               group.controls.append(timed.sample)
             } else {
@@ -243,7 +246,23 @@ final class RunningGroup {
     group.controls.removeAll { hasFailed($0.identity) }
     group.measurements = group.measurements.filter { !hasFailed($0.key) }
     let timed = strategies.map(\.cell).filter { !hasFailed($0.cell.identity) }
-    if !timed.isEmpty { try runner.store(group, cells: timed) }
+    guard !timed.isEmpty else { return }
+    try model.requireUnchanged()
+    try runner.store(group, cells: timed)
+  }
+
+  /// What is timed across a standstill of the process is thrown away and timed again.
+  private func undisturbed<Value>(_ body: () throws -> Value) throws -> Value {
+    while true {
+      let start = Standstill.Mark()
+      let value = try body()
+      guard start.isBroken else { return value }
+      runner.report(
+        .note(
+          "\(step): the process stood still meanwhile (stopped, or asleep with the machine); its times are thrown away and taken again"
+        ))
+      try runner.checkpoint()
+    }
   }
 
   /// One timed run of the first sample from an empty start: kernels give their scratch back and the
@@ -259,7 +278,8 @@ final class RunningGroup {
     let isResettable = ProcessMemory.resetPeak()
     let start = ProcessMemory.residentBytes
     let timed = TimedPass(
-      model: model.model, sample: samples[0], decodeTokens: strategy.cell.decodeTokens)
+      model: model.model, sample: samples[0], decodeTokens: strategy.cell.decodeTokens,
+      checkpoint: runner.checkpoint)
     let result = try timed.run(
       session, identity: strategy.cell.cell.identity, repetition: repetition,
       isWarmup: isWarmup)

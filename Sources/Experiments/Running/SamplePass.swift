@@ -7,8 +7,8 @@ import Transformer
 ///
 /// The prompt is prefilled and compacted; then come the late tokens (a question that the selection has not seen) and
 /// the teacher-forced ones as decode steps, then greedy ones; then, where the sample has turns, the next question's late
-/// tokens and greedy ones, on the same cache. `checkpoint` is asked between the steps and may throw to
-/// end the pass.
+/// tokens and greedy ones, on the same cache. `checkpoint` is asked between layers and steps and may
+/// throw to end the pass.
 struct SamplePass {
   let model: any DecoderModel
   let sample: TaskSample
@@ -41,7 +41,11 @@ struct SamplePass {
     let firstKept = min(promptCount - 1, max(0, (sample.scoredFrom ?? promptCount) - 1))
     let hidden = try model.forward(
       sample.prompt, firstPosition: 0, phase: .prefill, attention: attention,
-      keeping: firstKept..<promptCount, afterLayer: afterLayer)
+      keeping: firstKept..<promptCount
+    ) { layer in
+      afterLayer?(layer)
+      try checkpoint()
+    }
     try checkpoint()
     try afterPrefill()
 

@@ -72,7 +72,7 @@ final class SyntheticDecoder: DecoderModel {
 
   func forward(
     _ tokens: [Int32], firstPosition: Int, phase: AttentionPhase,
-    attention: any LayerAttention, keeping: Range<Int>, afterLayer: ((Int) -> Void)?
+    attention: any LayerAttention, keeping: Range<Int>, afterLayer: ((Int) throws -> Void)?
   ) throws -> Matrix {
     precondition(
       attention.shape == shape && !tokens.isEmpty,
@@ -88,7 +88,7 @@ final class SyntheticDecoder: DecoderModel {
       attention.attend(
         layer: layer, phase: phase, queries: rows.queries, keys: rows.keys, values: rows.values,
         firstPosition: firstPosition, output: &output)
-      afterLayer?(layer)
+      try afterLayer?(layer)
     }
     return Matrix(rows: keeping.count, columns: 1)
   }

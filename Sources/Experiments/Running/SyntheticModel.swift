@@ -19,6 +19,8 @@ struct SyntheticModel: RunModel {
 
   var digest: String { geometry.digest }
 
+  func requireUnchanged() {}
+
   /// A spec puts no other task to it.
   func samples(
     of task: any ExperimentTask, contextLength: Int, seed: Int

@@ -10,11 +10,18 @@ package struct TimedPass {
   let model: any DecoderModel
   let sample: TaskSample
   let decodeTokens: Int
+  let checkpoint: () throws -> Void
 
-  package init(model: any DecoderModel, sample: TaskSample, decodeTokens: Int) {
+  /// - Parameter checkpoint: asked after every layer of the prompt and every token, and may throw to end
+  ///   the pass; so cheap that no time shows it.
+  package init(
+    model: any DecoderModel, sample: TaskSample, decodeTokens: Int,
+    checkpoint: @escaping () throws -> Void = {}
+  ) {
     self.model = model
     self.sample = sample
     self.decodeTokens = decodeTokens
+    self.checkpoint = checkpoint
   }
 
   package func run(
@@ -25,7 +32,8 @@ package struct TimedPass {
     try model.prepare(prompt, decodeTokens: decodeTokens)
     var clock = Stopwatch()
     var hidden = try model.forward(
-      prompt, firstPosition: 0, phase: .prefill, attention: session, keeping: last)
+      prompt, firstPosition: 0, phase: .prefill, attention: session, keeping: last,
+      afterLayer: { _ in try checkpoint() })
     var position = prompt.count
     if !sample.lateTokens.isEmpty {
       hidden = try model.decode(
@@ -39,6 +47,7 @@ package struct TimedPass {
     try decoder.decode(atMost: decodeTokens + 1) { _ in
       seconds.append(clock.lap().seconds)
       if seconds.count == 1 { first = spent(by: session) }
+      try checkpoint()
       return true
     }
     if let fault = session.fault { throw fault }

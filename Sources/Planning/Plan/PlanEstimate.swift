@@ -10,7 +10,7 @@ public struct PlanEstimate: Sendable, Hashable {
   public struct Cell: Sendable, Hashable {
     /// Its own passes, and its part of those that its group shares.
     public var seconds = 0.0
-    /// The process's high-water mark while its own pass runs.
+    /// The process's high-water mark while its own pass runs, or the dense one with all that stand beside it.
     public var peakBytes = 0
   }
 
@@ -43,13 +43,16 @@ public struct PlanEstimate: Sendable, Hashable {
       let length = group.expectedLength
       let cost = PassCost(model, rates)
       let memory = PassMemory(model, tokens: Double(group.cell.contextLength))
+      let beside = open.count { missing($0).contains(.approximation) }
       seconds += Self.secondsToPrepare
       for cell in open {
         let kinds = missing(cell)
         var own = Cell(
           seconds: work.seconds(
             of: cell.cell.identity, over: [length], count: group.sampleCount),
-          peakBytes: memory.ofOwnPass(kinds))
+          peakBytes: max(
+            memory.ofOwnPass(kinds),
+            kinds.contains(.approximation) ? memory.ofDensePass(strategies: beside) : 0))
         for strategy in plan.strategies[cell.cell.identity]?.withParts ?? [] {
           guard
             let request = try? strategy.offlinePhase?.calibrationRequest(
@@ -65,7 +68,6 @@ public struct PlanEstimate: Sendable, Hashable {
         seconds += own.seconds
         peakBytes = max(peakBytes, own.peakBytes)
       }
-      let beside = open.count { missing($0).contains(.approximation) }
       peakBytes = max(peakBytes, memory.ofDensePass(strategies: beside))
     }
   }

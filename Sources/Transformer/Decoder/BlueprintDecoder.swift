@@ -50,8 +50,8 @@ public final class BlueprintDecoder: DecoderModel {
 
   public func forward(
     _ tokens: [Int32], firstPosition: Int, phase: AttentionPhase,
-    attention: any LayerAttention, keeping: Range<Int>, afterLayer: ((Int) -> Void)?
-  ) throws(ModelError) -> Matrix {
+    attention: any LayerAttention, keeping: Range<Int>, afterLayer: ((Int) throws -> Void)?
+  ) throws -> Matrix {
     precondition(
       keeping.lowerBound >= 0 && keeping.upperBound <= tokens.count && firstPosition >= 0,
       """
@@ -70,7 +70,7 @@ public final class BlueprintDecoder: DecoderModel {
         index, layer, phase: phase, attention, firstPosition: firstPosition,
         keeping: index == weights.layers.count - 1 ? keeping : 0..<tokens.count, &pass)
       addFeedForward(layer, &pass)
-      afterLayer?(index)
+      try afterLayer?(index)
     }
     var hidden = Matrix(rows: keeping.count, columns: blueprint.hiddenSize)
     normalize(0..<keeping.count, of: pass.residual, weights.outputNorm, into: &hidden)

@@ -24,23 +24,13 @@ struct ExportCommand: ParsableCommand {
   func run() throws {
     let store = try ResultStore(path: database.path, access: .reading)
     let export = ExperimentExport(Report(of: try store.results(of: name)))
-    let folder = try ExportFolder(output ?? standardFolder)
+    let folder = try ExportFolder(
+      output ?? ExperimentFolder.path(in: "notebooks-export", of: name))
     let files = export.files
     try folder.write(files, of: name, overwrites: overwrite)
     try Output.text(files.map { "\(folder.path)/\($0.name)" }.joined(separator: "\n"))
     Log.line(
       "written to \(folder.path); draw it: jupyter notebook \(folder.path)/\(ExperimentExport.notebookName)"
     )
-  }
-
-  /// Throws where the name, which a database may hold whatever it is, leads out of the folder of exports.
-  private var standardFolder: String {
-    get throws {
-      guard name != ".", name != "..", !name.utf8.contains(UInt8(ascii: "/")) else {
-        throw Failure(
-          .usage, "\"\(name)\" is no name for a folder; name the folder with --output")
-      }
-      return "notebooks-export/\(name)"
-    }
   }
 }

@@ -97,7 +97,8 @@ struct ReportCommand: ParsableCommand {
         try Output.text(file.text)
         return
       }
-      let folder = try WrittenPath.folder(output ?? "results/\(name)")
+      let folder = try WrittenPath.folder(
+        output ?? ExperimentFolder.path(in: "results", of: name))
       let written = try Self.write(files, to: folder)
       let table = TerminalRenderer().files(of: report).map(\.text).joined()
       try Output.rendered((index > 0 ? "\n" : "") + table)

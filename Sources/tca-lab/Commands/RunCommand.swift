@@ -15,7 +15,7 @@ struct RunCommand: ParsableCommand {
       On several machines: tca-lab run SPEC --shard 2/4 --db shard-2.sqlite, then tca-lab merge
 
       A cell finished before is skipped. Interrupted by Ctrl-C or killed, a run goes on where it stopped when it is
-      started again.
+      started again. A cell that fails is recorded with its reason, and tried again the next time.
       """)
 
   @Argument(help: "The spec, a JSON file.", completion: .specs) var spec: String
@@ -26,6 +26,9 @@ struct RunCommand: ParsableCommand {
       "Run one part of the plan: 2/4 is the second of four. Every machine splits a plan alike; what shares work or is compared in time stays together.",
       valueName: "i/n"), transform: Shard.init(argument:))
   var shard: Shard?
+      "Refuse cells that would take more memory, such as 8GB or 500MiB (default: the machine's, or its control group's).",
+      valueName: "size"), transform: MemoryLimit.init(argument:))
+  var memoryLimit: MemoryLimit?
   @Flag(help: "Run all cells again into a new run; older results stay.") var fresh = false
 
   func run() throws {
@@ -46,21 +49,24 @@ struct RunCommand: ParsableCommand {
         "shard \(shard): \(groups.reduce(0) { $0 + $1.cells.count }) of \(plan.cells.count) cells")
     }
     let interruption = Interruption()
+    Standstill.watch()
     let reporter = RunReporter()
+    var request = RunRequest(
+      experiment: ExperimentRecord(
+        name: wanted.name, question: wanted.question, spec: file.text),
+      plan: plan, groups: groups, metrics: wanted.metrics,
+      warmups: wanted.warmups, repeats: wanted.repeats, isFresh: fresh, folder: file.folder)
+    request.memoryLimit = memoryLimit ?? .ofThisProcess
+    request.neededBytes = PlanEstimate(of: request.cells, in: file.checked, plan: plan).cells
+      .mapValues(\.peakBytes)
     let runner = ExperimentRunner(
-      RunRequest(
-        experiment: ExperimentRecord(
-          name: wanted.name, question: wanted.question, spec: file.text),
-        plan: plan, groups: groups, metrics: wanted.metrics, warmups: wanted.warmups,
-        repeats: wanted.repeats, isFresh: fresh, folder: file.folder),
-      models: ModelShelf(file.checked.models, workspace: workspace),
-      sink: store, machine: MachineShare(), isInterrupted: { interruption.isRequested },
-      report: reporter.note)
+      request, models: ModelShelf(file.checked.models, workspace: workspace), sink: store,
+      machine: MachineShare(), isInterrupted: { interruption.isRequested }, report: reporter.note)
     let summary = try runner.runAll(
       provenance: .collect(
         sourceState: builtSourceState, threads: workspace.workers.threadCount))
     try store.close()
-    reporter.finish(summary, database: database.path, experiment: wanted.name)
+    reporter.finish(summary, database: database.path, experiment: wanted.name, isFresh: fresh)
     if summary.isInterrupted { throw Failure(interruption.status, "") }
     if summary.failed > 0 { throw Failure(.someCellFailed, "\(summary.failed) cells failed") }
   }

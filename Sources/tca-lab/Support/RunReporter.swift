@@ -61,7 +61,9 @@ final class RunReporter {
     skipped = 0
   }
 
-  func finish(_ summary: RunSummary, database: String, experiment: String) {
+  func finish(
+    _ summary: RunSummary, database: String, experiment: String, isFresh: Bool
+  ) {
     countSkipped()
     Log.endProgress()
     let seconds = Double((ContinuousClock.now - start).components.seconds)
@@ -69,6 +71,12 @@ final class RunReporter {
     Log.line(
       "\(ending) after \(Self.duration(seconds)): \(summary.finished) cells run, \(summary.skipped) done before, \(summary.failed) failed"
     )
+    if summary.isInterrupted {
+      let words = CommandLine.arguments.dropFirst().map(\.shellWord)
+      Log.line(
+        "\(isFresh ? "to run all cells again" : "to go on"): tca-lab \(words.joined(separator: " "))"
+      )
+    }
     let place = database == DatabaseOptions.standardPath ? "" : " --db \(database.shellWord)"
     Log.line("results: \(database); report: tca-lab report \(experiment.shellWord)\(place)")
   }
