@@ -26,6 +26,8 @@ struct RunCommand: ParsableCommand {
       "Run one part of the plan: 2/4 is the second of four. Every machine splits a plan alike; what shares work or is compared in time stays together.",
       valueName: "i/n"), transform: Shard.init(argument:))
   var shard: Shard?
+  @Option(
+    help: ArgumentHelp(
       "Refuse cells that would take more memory, such as 8GB or 500MiB (default: the machine's, or its control group's).",
       valueName: "size"), transform: MemoryLimit.init(argument:))
   var memoryLimit: MemoryLimit?
