@@ -232,7 +232,7 @@ struct AttendTests {
   }
 
   @Test("Keys beyond what half floats hold are refused by name in such a cache, and not in float32")
-  func overflow() throws {
+  func halfOverflow() throws {
     let path = folder.path("large.safetensors")
     try SafetensorsFile.write(
       ["q", "k", "v"].map { name in
