@@ -236,7 +236,9 @@ struct MergeTests {
     let expected = try content(of: whole)
     for (number, order) in permutations(parts + [whole]).enumerated() {
       _ = try merge(order, into: "merged-\(number).sqlite")
-      #expect(try content(of: folder.file("merged-\(number).sqlite")) == expected, "\(order)")
+      let found = try content(of: folder.file("merged-\(number).sqlite"))
+      let difference = Set(found).symmetricDifference(expected)
+      #expect(difference.isEmpty, "\(order): \(difference.count), \(difference.sorted().prefix(4))")
     }
   }
 
