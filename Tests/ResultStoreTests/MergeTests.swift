@@ -427,7 +427,7 @@ struct MergeTests {
   }
 }
 
-/// Milliseconds, each later than the last.
+/// Moments, each later than the last by more than is rounded off.
 private final class Clock: Sendable {
   private let time: Mutex<Double>
 
@@ -435,7 +435,7 @@ private final class Clock: Sendable {
 
   func next() -> Date {
     time.withLock { time in
-      time += 0.001
+      time += 0.01
       return Date(timeIntervalSince1970: time)
     }
   }
