@@ -18,6 +18,9 @@ static struct {
 
 static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
 
+// Swift's runtime has a handler of its own, which prints a backtrace.
+static struct sigaction others;
+
 static void say_what_is_gone(int number, siginfo_t *info, void *context) {
   (void)context;
   uintptr_t address = (uintptr_t)info->si_addr;
@@ -29,19 +32,17 @@ static void say_what_is_gone(int number, siginfo_t *info, void *context) {
       _exit(model_or_file);
     }
   }
-  // None of ours: the read is repeated, and the signal does what it does.
-  signal(number, SIG_DFL);
+  // None of ours: the read is repeated, and the signal does what it did before.
+  sigaction(number, &others, NULL);
 }
 
 static void handle_bus_errors(void) {
-  struct sigaction known;
-  if (sigaction(SIGBUS, NULL, &known) != 0 || known.sa_handler != SIG_DFL) return;
   struct sigaction action;
   memset(&action, 0, sizeof action);
   action.sa_sigaction = say_what_is_gone;
-  action.sa_flags = SA_SIGINFO;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
   sigemptyset(&action.sa_mask);
-  sigaction(SIGBUS, &action, NULL);
+  sigaction(SIGBUS, &action, &others);
 }
 
 void watch_mapping(const void *address, size_t length, const char *text) {

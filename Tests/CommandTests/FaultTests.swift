@@ -56,10 +56,12 @@ struct FaultTests {
     try lab.writeSpec(
       contexts: "256",
       tasks: [
-        #"{"name": "perplexity", "corpus": "persuasion", "samples": 20, "protocol": "continuation"}"#
+        #"{"name": "perplexity", "corpus": "persuasion", "samples": 60, "protocol": "continuation"}"#
       ])
     let run = try lab.start(["run", "spec.json", "--db", "a.sqlite"])
     #expect(run.waitForLog("perplexity/continuation at 256"))
+    // Until it is opened, it counts as replaced.
+    usleep(300_000)
     try damageModel()
     let result = try run.wait()
     #expect(result.status == 1, "\(result.err)")

@@ -126,7 +126,9 @@ struct PathTests {
       #expect(named.status == 0, "\(named.err)")
       try FileManager.default.removeItem(atPath: lab.path("out"))
     }
-    #expect(try files() == before)
+    // SQLite keeps two files beside a database that is read.
+    let left = try files().subtracting(["results/a.sqlite-wal", "results/a.sqlite-shm"])
+    #expect(left == before)
     #expect(!FileManager.default.fileExists(atPath: "/tmp/tca-lab-escaped"))
   }
 

@@ -33,15 +33,21 @@ func content(of path: String) throws -> [String] {
             guard column != "id" else { return "" }
             return "\(column)=" + (references[column].flatMap { words[$0]?[value] } ?? "\(value)")
           }
-          // The order of a run's own rows counts.
+          // The order of what a run says of one cell, or at one moment, counts.
           let run = references["run_id"].flatMap { words[$0]?[row["run_id"]] } ?? ""
           let isOrdered = hasNumber && !run.isEmpty && table != "sample"
-          if isOrdered { places[run, default: 0] += 1 }
+          let series =
+            run
+            + (row["stored_at"] ?? references["cell_id"].flatMap { words[$0]?[row["cell_id"]] }
+              ?? "")
+          if isOrdered { places[series, default: 0] += 1 }
           let line =
-            "\(table) " + (isOrdered ? "\(places[run] ?? 0) " : "") + fields.joined(separator: "|")
+            "\(table) " + (isOrdered ? "\(places[series] ?? 0) " : "")
+            + fields.joined(separator: "|")
           if hasNumber {
             own[row["id"]] =
-              row["identity"] ?? row["name"] ?? (isOrdered ? "\(run)#\(places[run] ?? 0)" : line)
+              row["identity"] ?? row["name"]
+              ?? (isOrdered ? "\(series)#\(places[series] ?? 0)" : line)
           }
           lines.append(line)
         }

@@ -372,7 +372,7 @@ public final class ExperimentRunner {
   }
 
   func store(_ results: CellResults, of cell: PlannedCell, seconds: Double) throws {
-    if let wrong = results.measurements.first(where: { $0.value.isNaN }) {
+    if let wrong = results.measurements.first(where: { $0.value?.isNaN == true }) {
       throw RunError.notANumber(name: wrong.name)
     }
     try storing { try sink.store(results, run: run) }

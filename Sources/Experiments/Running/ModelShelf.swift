@@ -65,7 +65,10 @@ extension LoadedModel {
 
   /// That of the file with the scaling that takes the place of its own, as ``ModelFacts`` have it.
   fileprivate var digestOfWeights: String {
-    get throws { ropeScaling?.digest(ofFile: try fileDigest) ?? (try fileDigest) }
+    get throws {
+      let file = try fileDigest
+      return ropeScaling?.digest(ofFile: file) ?? file
+    }
   }
 
   /// Whether it computes the same as if it had been opened for so many tokens.

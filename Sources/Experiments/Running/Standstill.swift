@@ -10,6 +10,11 @@ public enum Standstill {
   public static func watch() {
     // A handler must not be the first to use a lazy value.
     _ = continuations.load(ordering: .relaxed)
+    // Whoever started this program may have blocked it for itself.
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    sigaddset(&signals, SIGCONT)
+    pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     signal(SIGCONT) { _ in Standstill.continuations.add(1, ordering: .relaxed) }
   }
 

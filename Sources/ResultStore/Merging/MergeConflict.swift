@@ -13,7 +13,7 @@ enum MergeConflict {
     let found = try Row.fetchAll(
       database,
       sql: """
-        SELECT cell.identity, cell.model, cell.context_length, cell.strategy,
+        SELECT cell.identity, cell.model, CAST(cell.context_length AS TEXT), cell.strategy,
           cell.strategy_parameters, cell.task, cell.protocol, kind, theirs.identity, ours.identity,
           ours.blas, ours.source_state
         FROM temp.merged_pair AS pair
@@ -25,16 +25,19 @@ enum MergeConflict {
         """)
     try database.execute(sql: "DROP TABLE temp.merged_pair")
     guard let first = found.first else { return }
-    func text(_ row: Row, _ index: Int) -> String { row[index] ?? "" }
-    let named = found.prefix(mostNamed).map { row in
-      let task = text(row, 5) + (text(row, 6).isEmpty ? "" : "/\(text(row, 6))")
-      return
-        "\(text(row, 7)) of cell \(text(row, 0).prefix(12)) (\(text(row, 1)), \(text(row, 2)) tokens, \(text(row, 3)) \(text(row, 4)), \(task); run \(text(row, 8).prefix(8)) there, \(text(row, 9).prefix(8)) in \"\(target)\")"
+    func text(_ row: Row, _ index: Int) throws -> String {
+      try row.decode(String?.self, atIndex: index) ?? ""
+    }
+    let named = try found.prefix(mostNamed).map { row in
+      let text = { (index: Int) in try text(row, index) }
+      let task = try text(5) + (text(6).isEmpty ? "" : "/\(text(6))")
+      return try
+        "\(text(7)) of cell \(text(0).prefix(12)) (\(text(1)), \(text(2)) tokens, \(text(3)) \(text(4)), \(task); run \(text(8).prefix(8)) there, \(text(9).prefix(8)) in \"\(target)\")"
     }
     let rest = found.count - named.count
     throw StoreError(
       .conflict, file: source,
-      "it differs from \"\(target)\", although build (\(text(first, 11))) and BLAS (\(text(first, 10))) are the same: "
+      "it differs from \"\(target)\", although build (\(try text(first, 11))) and BLAS (\(try text(first, 10))) are the same: "
         + named.joined(separator: "; ") + (rest > 0 ? "; and \(rest) more" : ""),
       advice:
         "One of them is wrong. Nothing of it was merged: measure these cells again with --fresh, or leave it out."

@@ -63,9 +63,10 @@ extension DatabaseInspection {
         if said != "ok" { throw StoreError.damaged(path, said) }
         // What refers to nothing could not be taken over, and would be missing without a word.
         if let row = try Row.fetchOne(database, sql: "PRAGMA foreign_key_check") {
-          let (table, other): (String?, String?) = (row[0], row[2])
+          let table = try row.decode(String.self, atIndex: 0)
+          let other = try row.decode(String.self, atIndex: 2)
           throw StoreError.damaged(
-            path, "a row of \(table ?? "?") refers to one of \(other ?? "?") that is not there")
+            path, "a row of \(table) refers to one of \(other) that is not there")
         }
       }
       let address =
