@@ -371,7 +371,7 @@ struct PlanTests {
   @Test("A machine twice as fast takes half the time, preparations aside")
   func rates() throws {
     let spec = SpecSamples.spec(
-      strategies: #"{"name": "tca"}, {"name": "snapkv", "budget": {"fraction": 0.5}}"#)
+      strategies: #"{"name": "tca"}, {"name": "streaming-llm", "budget": {"fraction": 0.5}}"#)
     let rates = MachineRates.assumed
     let slow = try estimate(spec)
     let fast = try estimate(
@@ -389,7 +389,7 @@ struct PlanTests {
   @Test("Cells add up to the whole, share the dense pass, and cost nothing where they are done")
   func cellEstimates() throws {
     let text = SpecSamples.spec(
-      strategies: #"{"name": "tca"}, {"name": "snapkv", "budget": {"fraction": [0.2, 0.5]}}"#,
+      strategies: #"{"name": "tca"}, {"name": "streaming-llm", "budget": {"fraction": [0.2, 0.5]}}"#,
       rest: #", "metrics": ["approximation", "quality"]"#)
     let checked = try SpecSamples.check(text)
     let plan = ExperimentPlan(checked)

@@ -109,9 +109,9 @@ struct ShardTests {
     }
     #expect(
       lines == [
-        ["512 perplexity continuation", "1024 passkey -"],
+        ["512 perplexity prefill", "1024 passkey -"],
+        ["512 perplexity continuation", "1024 perplexity continuation"],
         ["512 passkey -", "1024 perplexity prefill"],
-        ["512 perplexity prefill", "1024 perplexity continuation"],
       ], "\(lines)")
   }
 

@@ -134,7 +134,7 @@ struct AnswerTests {
     results.experiment.spec = #"{"primary": [["b", "a"]]}"#
     #expect(
       answer(results)[0].hasSuffix(
-        "loses more, by +0.0500 nats a token [+0.0370, +0.0630], corrected p 0.00116."))
+        "loses more, by +0.0500 nats a token [+0.0370, +0.0630], corrected p 0.00117."))
     let harmless = answer([
       .full(), KnownStrategy(label: "h", share: 0.2, losses: [0.01, -0.01, 0.02, -0.015]),
     ])

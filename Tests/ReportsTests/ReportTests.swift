@@ -278,9 +278,9 @@ struct ReportTests {
     results.calibrations = []
     results.rows = results.rows.map { ComparisonRow(planned: $0.planned) }
     let report = Report(of: results)
-    #expect(report.sections.map(\.title) == ["Comparison", "Read with care"])
+    #expect(report.sections.map(\.title) == ["Read with care", "Comparison"])
     #expect(
-      report.sections[0].tables[0].columns.map(\.heading) == [
+      report.sections.last?.tables[0].columns.map(\.heading) == [
         "model", "context", "task", "strategy",
       ])
     results.rows = []

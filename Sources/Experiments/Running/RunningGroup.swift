@@ -259,7 +259,7 @@ final class RunningGroup {
       guard start.isBroken else { return value }
       runner.report(
         .note(
-          "\(step): the process stood still meanwhile (stopped, or asleep with the machine); its times are thrown away and taken again"
+          "\(watched.step.cell), \(watched.step.place): the process stood still meanwhile (stopped, or asleep with the machine); its times are thrown away and taken again"
         ))
       try runner.checkpoint()
     }

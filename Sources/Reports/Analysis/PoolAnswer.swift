@@ -47,7 +47,7 @@ struct PoolAnswer {
     let within =
       best.share <= Self.limit * Self.tolerance
       ? "at no more than a quarter of \(reference) (\(share))"
-      : "at \(share) of \(reference), the least that was measured,"
+      : "at \(share) of \(reference), the least that was measured"
     let rivals = contenders.dropFirst()
     let rest =
       rivals.isEmpty
