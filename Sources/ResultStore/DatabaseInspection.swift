@@ -80,13 +80,19 @@ struct DatabaseInspection {
     let queue = try DatabaseQueue(path: file, configuration: configuration)
     // A cell is minutes of work and a transaction a few milliseconds: survive a power cut as well.
     try queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
-    do {
-      try migrate(queue)
-    } catch {
-      // Another process may have made the same step at the same moment.
-      guard try queue.read(isCurrent) else { throw error }
+    var steps = try queue.read(migrator.appliedIdentifiers)
+    while true {
+      do {
+        try migrate(queue)
+        return queue
+      } catch {
+        // Another process may have made the same step at the same moment; the next ones are for either of them.
+        if try queue.read(isCurrent) { return queue }
+        let made = try queue.read(migrator.appliedIdentifiers)
+        guard made != steps else { throw error }
+        steps = made
+      }
     }
-    return queue
   }
 
   private func migrate(_ queue: DatabaseQueue) throws {

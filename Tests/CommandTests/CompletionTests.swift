@@ -71,9 +71,9 @@ struct CompletionTests {
   func experiments() throws {
     let lab = try Lab()
     #expect(try offered(lab, "report", "").filter { $0 == "tiny" }.isEmpty)
-    try lab.writeSpec(
-      strategies: [], tasks: [#"{"name": "passkey", "depths": [0.5], "samples": 1}"#])
-    #expect(try lab.run("run", "spec.json", "--db", "mine.sqlite").status == 0)
+    try lab.writeSpec(strategies: [Lab.streaming], rest: #", "metrics": ["memory"]"#)
+    let run = try lab.run("run", "spec.json", "--db", "mine.sqlite")
+    #expect(run.status == 0, "\(run.err)")
     #expect(try offered(lab, "report", "--db", "mine.sqlite", "").contains("tiny"))
     #expect(try offered(lab, "compare", "--db", "mine.sqlite", "--experiment", "t") == ["tiny"])
   }

@@ -118,13 +118,13 @@ struct FaultTests {
   @Test("A cell that would not fit is refused with the estimate, and run where more is allowed")
   func memory() throws {
     try lab.writeSpec(strategies: [Lab.streaming])
-    let refused = try lab.run("run", "spec.json", "--db", "a.sqlite", "--memory-limit", "100MB")
+    let refused = try lab.run("run", "spec.json", "--db", "a.sqlite", "--memory-limit", "50MB")
     #expect(refused.status == 1, "\(refused.err)")
     #expect(refused.err.contains("0 cells run, 0 done before, 4 failed"), "\(refused.err)")
     let reasons = try lab.results("a.sqlite").rows.compactMap(\.failure?.reason)
     #expect(reasons.count == 4)
     for reason in reasons {
-      #expect(reason.contains(/needs about 2\d\d MB, more than the 100 MB that --memory-limit/))
+      #expect(reason.contains(/needs about 1\d\d MB, more than the 50 MB that --memory-limit/))
     }
     let allowed = try lab.run("run", "spec.json", "--db", "a.sqlite", "--memory-limit", "0.5GiB")
     #expect(allowed.status == 0, "\(allowed.err)")

@@ -117,7 +117,8 @@ struct ResultCommandTests {
     #expect(compare.status == 0, "\(compare.err)")
     let lines = compare.out.split(separator: "\n").map(String.init)
     #expect(Array(lines[1...3]) == ["A: \(first)", "B: \(second)", "Verdict"], "\(compare.out)")
-    #expect(lines[4].hasPrefix("- tiny at 128 tokens, perplexity/continuation, 4 together: "))
+    #expect(lines[4] == "Of this pair alone, not corrected for others:")
+    #expect(lines[5].hasPrefix("- tiny at 128 tokens, perplexity/continuation, 4 together: "))
     #expect(compare.out.contains("mean KV bytes differ: A"))
 
     let holds = try lab.run("compare", first, second, "--fail-if", "bytes<0.9")

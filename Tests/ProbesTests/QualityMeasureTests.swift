@@ -120,7 +120,8 @@ struct QualityMeasureTests {
     #expect(error?.position == 11 && error?.sample == 0)
     #expect(
       error?.description
-        == "the token at position 11 of sample 0 has no finite score: negative log-likelihood nan")
+        == "the token at position 11 of sample 0 has no finite score: negative log-likelihood nan "
+        + "(half floats of a cache end at 65,504; \"cache\": \"f32\" has room for more)")
   }
 
   @Test("No scored token, no figures")

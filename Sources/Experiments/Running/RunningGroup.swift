@@ -230,6 +230,7 @@ final class RunningGroup {
       }
       return load?.othersShare
     }
+    advance(by: 0)
     if let othersShare {
       for identity in group.measurements.keys {
         group.measurements[identity]?.append(
