@@ -389,7 +389,8 @@ struct PlanTests {
   @Test("Cells add up to the whole, share the dense pass, and cost nothing where they are done")
   func cellEstimates() throws {
     let text = SpecSamples.spec(
-      strategies: #"{"name": "tca"}, {"name": "streaming-llm", "budget": {"fraction": [0.2, 0.5]}}"#,
+      strategies:
+        #"{"name": "tca"}, {"name": "streaming-llm", "budget": {"fraction": [0.2, 0.5]}}"#,
       rest: #", "metrics": ["approximation", "quality"]"#)
     let checked = try SpecSamples.check(text)
     let plan = ExperimentPlan(checked)

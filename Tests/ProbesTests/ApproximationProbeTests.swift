@@ -254,7 +254,8 @@ struct ApproximationProbeTests {
     sequence.run(probe, prompt: 17)
     let failure = try #require(probe.failures[0])
     #expect(failure.query == 18 && failure.layer == 0 && failure.phase == .decode)
-    #expect(failure.description.contains("is not a finite number (half floats of a cache end at 65,504"))
+    #expect(
+      failure.description.contains("is not a finite number (half floats of a cache end at 65,504"))
   }
 
   @Test("Dropped mass and bound ratio are null where the logits are not the dense ones")

@@ -37,7 +37,9 @@ extension HeatmapChart {
   private func labelLines(_ panel: Panel) -> [String] {
     TextSize.lines(panel.label, size: SVGCanvas.strongSize, within: panelWidth - 34)
   }
-  private var labelHeight: Double { 8 + 16 * Double(panels.map { labelLines($0).count }.max() ?? 1) }
+  private var labelHeight: Double {
+    8 + 16 * Double(panels.map { labelLines($0).count }.max() ?? 1)
+  }
 
   public var size: ChartSize {
     let rows = Double((panels.count + columns - 1) / columns)
