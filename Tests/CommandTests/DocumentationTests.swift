@@ -1,6 +1,8 @@
+import ArgumentParser
 import Foundation
-import JSON
 import Testing
+
+@testable import tca_lab
 
 /// The pages of `docs`, the README and CONTRIBUTING, held against the program and against each other.
 @Suite("The documentation")
@@ -57,21 +59,15 @@ struct DocumentationTests {
     }
   }
 
-  @Test("Commands in the pages are commands, with options that they have", arguments: pages)
+  @Test("Commands in the pages are commands that the program takes", arguments: pages)
   func commands(_ page: String) throws {
-    for block in try Self.text(page).matches(of: /(?ms)^```\w*\n(.*?)^```/) {
-      let joined = block.1.replacingOccurrences(of: "\\\n", with: " ")
-      for line in joined.split(separator: "\n") {
-        guard let call = line.firstMatch(of: /^(?:\$ )?(?:\S*\/)?tca-lab ([^#|>]*)/) else {
-          continue
-        }
-        // What is quoted is a value.
-        let words = call.1.replacing(/'[^']*'|"[^"]*"/, with: "VALUE").split(separator: " ")
-        let command = try #require(
-          Self.program.first { words.starts(with: $0.path) }, "\(page): \(line)")
-        for word in words where word.hasPrefix("--") {
-          let name = String(word.dropFirst(2).prefix { $0 != "=" })
-          #expect(command.options.contains(name), "\(page): \(line)")
+    // What is marked as text is the program's own help, broken into lines; `HelpTests` hold its examples.
+    for block in try Self.text(page).matches(of: /(?ms)^```(?!text)\w*\n(.*?)^```/) {
+      for line in CommandLines.lines(of: block.1) {
+        guard line.contains(#/^(?:\$ )?(?:\S*/)?tca-lab /#) else { continue }
+        let words = CommandLines.words(of: line).drop { $0 == "$" }.dropFirst()
+        #expect(throws: Never.self, "\(page): \(line)") {
+          _ = try TCALab.parseAsRoot(Array(words))
         }
       }
     }
@@ -86,8 +82,8 @@ struct DocumentationTests {
       What `tca-lab COMMAND --help` prints. Paths are [taken letter by letter](experiments.md#paths); exit codes stand under `tca-lab`.
 
       """
-    for command in Self.program.reversed() {
-      let path = command.path.map(String.init)
+    for command in [""] + HelpTests.commands {
+      let path = command.split(separator: " ").map(String.init)
       let help = try lab.start(path + ["--help"]).wait().out
       let level = path.count < 2 ? "##" : "###"
       page +=
@@ -99,36 +95,6 @@ struct DocumentationTests {
     }
     #expect(try String(contentsOf: file, encoding: .utf8) == page, "UPDATE_GOLDEN=1 renews it")
   }
-
-  // MARK: The program's commands
-
-  struct Command: Sendable {
-    let path: [Substring]
-    let options: Set<String>
-  }
-
-  /// Every command, the longest paths first, so that `models list` is met before `models`.
-  static let program: [Command] = {
-    var found: [Command] = []
-    func walk(_ value: JSONValue, _ path: [Substring]) {
-      let arguments = value["arguments"]?.arrayValue ?? []
-      let names = arguments.flatMap { $0["names"]?.arrayValue ?? [] }
-      found.append(
-        Command(
-          path: path,
-          options: Set(names.compactMap { $0["name"]?.stringValue } + ["help", "version"])))
-      for next in value["subcommands"]?.arrayValue ?? [] {
-        guard let name = next["commandName"]?.stringValue, name != "help" else { continue }
-        walk(next, path + [Substring(name)])
-      }
-    }
-    if let dump = try? Lab().run("--experimental-dump-help").out,
-      let value = try? JSONValue(parsing: dump), let root = value["command"]
-    {
-      walk(root, [])
-    }
-    return found.reversed()
-  }()
 }
 
 extension String {

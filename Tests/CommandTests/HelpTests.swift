@@ -32,17 +32,12 @@ struct HelpTests {
 
   /// The command lines that a help text shows, as a shell splits them.
   private static func examples(_ discussion: String) throws -> [[String]] {
-    let text = discussion.replacing(#/\\\n\s*/#, with: " ")
-    let marked = text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
-      .compactMap { line -> String? in
-        if line.hasPrefix("Example: ") { return String(line.dropFirst("Example: ".count)) }
-        return line.hasPrefix("tca-lab ") ? line : nil
-      }
-    return marked.map { line in
-      line.matches(of: #/'([^']*)'|"([^"]*)"|([^\s'"]+)/#).map { word in
-        String(word.1 ?? word.2 ?? word.3 ?? "")
-      }
+    let marked = CommandLines.lines(of: discussion).compactMap { line -> String? in
+      let line = line.trimmingCharacters(in: .whitespaces)
+      if line.hasPrefix("Example: ") { return String(line.dropFirst("Example: ".count)) }
+      return line.hasPrefix("tca-lab ") ? line : nil
     }
+    return marked.map(CommandLines.words)
   }
 
   @Test("Every example of every help text is a command line that the program takes")

@@ -209,18 +209,20 @@ public final class ExperimentRunner {
         request, of: calibrated, model: model, isFresh: self.request.isFresh,
         onNewPass: { report(.note($0)) },
         afterLayer: { [self] layer in
-          report(
-            .progress(
-              RunStep(
-                .calibrating, of: type(of: calibrated).about.name,
-                place: "layer \(layer + 1) of \(model.model.shape.layers)", group: model.name),
-              done: progress.fraction, remaining: progress.remaining))
+          tell(
+            RunStep(
+              .calibrating, of: type(of: calibrated).about.name,
+              place: "layer \(layer + 1) of \(model.model.shape.layers)", group: model.name))
           try checkpoint()
         })
       return record.evidence
     } remark: {
       self.remark($0)
     }
+  }
+
+  func tell(_ step: RunStep) {
+    report(.progress(step, done: progress.fraction, remaining: progress.remaining))
   }
 
   /// Says something that a user should know, once a run.

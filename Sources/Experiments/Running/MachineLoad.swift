@@ -52,10 +52,8 @@ struct MachineLoad {
 
   /// `0-3,8` in `/proc/self/status`.
   private static var allowedCores: Set<Int>? {
-    guard let text = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
-      let line = text.split(separator: "\n").first(where: { $0.hasPrefix("Cpus_allowed_list:") })
+    guard let ranges = ProcessStatus.words("Cpus_allowed_list:")?.first?.split(separator: ",")
     else { return nil }
-    let ranges = line.dropFirst("Cpus_allowed_list:".count).split { ", \t".contains($0) }
     return ranges.reduce(into: Set<Int>()) { cores, range in
       let ends = range.split(separator: "-").compactMap { Int($0) }
       if let first = ends.first, let last = ends.last, first <= last {

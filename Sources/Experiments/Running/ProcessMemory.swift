@@ -24,13 +24,16 @@ package enum ProcessMemory {
   static var physicalBytes: Int { Int(clamping: ProcessInfo.processInfo.physicalMemory) }
 
   private static func status(_ key: String) -> Int? {
-    guard let text = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8) else {
-      return nil
-    }
-    for line in text.split(separator: "\n") where line.hasPrefix(key) {
-      let words = line.split(whereSeparator: { $0 == " " || $0 == "\t" })
-      if words.count >= 2, let kibibytes = Int(words[1]) { return kibibytes * 1024 }
-    }
-    return nil
+    ProcessStatus.words(key).flatMap { $0.first }.flatMap { Int($0) }.map { $0 * 1024 }
+  }
+}
+
+/// What the system says of this process, by keys: `/proc/self/status`.
+enum ProcessStatus {
+  /// The words behind a key; nil where there is none, or no such file.
+  static func words(_ key: String) -> [Substring]? {
+    let text = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+    return text?.split(separator: "\n").first { $0.hasPrefix(key) }
+      .map { $0.dropFirst(key.count).split { " \t".contains($0) } }
   }
 }

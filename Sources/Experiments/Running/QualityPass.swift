@@ -68,6 +68,9 @@ package struct QualityPass {
     var memory: MemoryFigures
     /// The propagated errors; empty where they were not measured.
     var heads: [HeadMeasurement] = []
+    /// The process's memory at the most over the first sample; nil where a probe stood beside it, whose memory would
+    /// count too.
+    var peak: [Records.Measurement]?
 
     /// What other cells' budgets may match.
     var measurements: [Records.Measurement] {
@@ -102,7 +105,7 @@ package struct QualityPass {
         probe = ApproximationProbe(
           .isolated, dense: full, sparse: sparse, keepsShadow: keepsDense)
       }
-      try run(index, probe ?? full, holding: full, into: &dense.own)
+      try run(index, probe, orElse: full, holding: full, into: &dense.own)
     }
     if let probe {
       for (subject, (heads, failure)) in zip(measured, zip(probe.finish(), probe.failures)) {
@@ -129,7 +132,8 @@ package struct QualityPass {
         probe = ApproximationProbe(
           .propagated, dense: makeFull(), sparse: [session], keepsShadow: hasDecodeSteps)
       }
-      try run(index, probe ?? PiecewiseAttention(session), holding: session, into: &own)
+      try run(
+        index, probe, orElse: PiecewiseAttention(session), holding: session, into: &own)
       if let fault = session.fault { throw fault }
     }
     if let failure = probe?.failures.first ?? nil { throw failure }
@@ -157,16 +161,19 @@ package struct QualityPass {
       heads: heads, units: quality.units)
   }
 
-  /// Takes one sample through the model; `session` is the one whose cache counts.
+  /// Takes one sample through the model, under a probe or else the plain attention; `session` is the one whose cache
+  /// counts.
   private func run(
-    _ index: Int, _ attention: any LayerAttention, holding session: AttentionSession,
-    into own: inout Own
+    _ index: Int, _ probe: ApproximationProbe?, orElse plain: any LayerAttention,
+    holding session: AttentionSession, into own: inout Own
   ) throws {
+    let peak = index == 0 && probe == nil ? MemoryPeak(of: model.model) : nil
+    defer { if let peak { own.peak = peak.measurements } }
     let pass = SamplePass(
       model: model.model, sample: samples[index], checkpoint: checkpoint,
       afterLayer: { told(index, .layers($0 + 1)) }, afterDecoded: { told(index, .decoded($0)) })
     own.outcomes.append(
-      try pass.run(attention: attention) {
+      try pass.run(attention: probe ?? plain) {
         own.memory.afterPrefill(session)
       } beforeAnswer: { turn in
         if let share = session.shareHeldNowhere(of: turn.answerPositions) {

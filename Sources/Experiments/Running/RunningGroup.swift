@@ -16,13 +16,10 @@ final class RunningGroup {
   private let samples: [TaskSample]
   private let makeFull: () -> AttentionSession
   private let futures: FutureShelf
-  private let work: GroupWork?
-  private let totalWork: Double
+  private let progress: GroupProgress
   private var strategies: [String: CellStrategy] = [:]
-  private var watched: WatchedPass
   /// Whether full attention cannot do the task, so that no other cell is run.
   private var isFullAlone = false
-  private static let densePass = "dense pass"
 
   /// Throws what is wrong with the model, the task or its text: then no cell of the bench can run.
   init(_ bench: CellGroup, runner: ExperimentRunner) throws {
@@ -30,11 +27,7 @@ final class RunningGroup {
     self.runner = runner
     let cell = bench.cell
     runner.report(.began(bench.title))
-    watched = WatchedPass(step: RunStep(.loading, group: bench.title))
-    runner.report(
-      .progress(
-        watched.step, done: runner.progress.fraction,
-        remaining: runner.progress.remaining))
+    progress = GroupProgress(of: bench.title, in: runner)
     model = try runner.models.model(named: cell.model, contextLength: cell.contextLength)
     let (all, global) = (model.model.shape.layers, model.model.shape.globalLayers.count)
     if global < all {
@@ -46,8 +39,8 @@ final class RunningGroup {
       named: cell.task, parameters: cell.taskParameters, folder: runner.request.folder)
     samples = try model.samples(
       of: task, contextLength: cell.contextLength, seed: cell.seed)
-    work = runner.work(of: bench)
-    totalWork = work?.seconds(over: samples.map(\.length)) ?? 0
+    progress.plan(
+      runner.work(of: bench), over: samples.map(\.length), layers: model.model.shape.layers)
     let decoder = model.model
     let cache = runner.request.strategies[bench.cells[0].fullIdentity]?.cache ?? .f16
     makeFull = {
@@ -75,7 +68,7 @@ final class RunningGroup {
     guard !open.isEmpty else { return }
     let pass = QualityPass(
       model: model, task: task, samples: samples, makeFull: makeFull, futures: futures,
-      checkpoint: runner.checkpoint, told: { [self] in note($1, ofSample: $0) })
+      checkpoint: runner.checkpoint, told: { [progress] in progress.note($1, ofSample: $0) })
     try leaveOutWhatFullCannotAnswer(pass)
     open = open.filter(isWorthwhile)
     let matched = open.reduce(into: Set<String>()) { $0.formUnion($1.references) }
@@ -83,7 +76,7 @@ final class RunningGroup {
     for cell in open where matched.contains(cell.cell.identity) {
       early[cell.cell.identity] = try attempting(cell) {
         let subject = try subject(cell)
-        beginOwnPass(of: cell)
+        progress.beginOwnPass(of: cell)
         var watch = Stopwatch()
         let own = try pass.own(of: subject, isMatched: true)
         runner.unstored[cell.cell.identity] = own.measurements
@@ -92,14 +85,14 @@ final class RunningGroup {
     }
     let subjects = try open.compactMap { cell in try attempting(cell) { try subject(cell) } }
     guard !subjects.isEmpty else { return }
-    begin(Self.densePass) { [work] in work?.densePass(over: $0) }
+    progress.beginDensePass()
     let dense = try pass.dense(beside: subjects)
     for subject in subjects {
       let cell = subject.strategy.cell
       try attempting(cell) {
         for reference in cell.references.sorted() { try runner.checkNotFailed(reference) }
         let known = early.removeValue(forKey: cell.cell.identity)
-        beginOwnPass(of: cell, isDone: known != nil)
+        progress.beginOwnPass(of: cell, isDone: known != nil)
         var watch = Stopwatch()
         let own = try subject.strategy.isFull ? dense.own : known?.own ?? pass.own(of: subject)
         var results = try pass.results(of: subject, own: own, dense: dense)
@@ -107,13 +100,9 @@ final class RunningGroup {
           results.measurements += subject.strategy.matchFigures(own.memory)
         }
         let seconds = watch.lap().seconds + (known?.seconds ?? 0)
-        // A timing group finds the peak as it goes; without one it takes a pass of its own.
+        // A timing group finds the peak as it goes; without one, where a probe stood beside, it takes a pass.
         if subject.kinds.contains(.memory) && !runner.missing(cell).contains(.latency) {
-          beginTiming(of: cell, "peak of memory")
-          results.measurements += try timedPass(
-            subject.strategy, repetition: 0, isWarmup: true
-          ).memory
-          settle()
+          results.measurements += try own.peak ?? peak(of: subject.strategy)
         }
         try model.requireUnchanged()
         try runner.store(results, of: cell, seconds: seconds)
@@ -140,7 +129,7 @@ final class RunningGroup {
     let score =
       try stored
       ?? attempting(full) {
-        begin("\(full.label), turns") { _ in nil }
+        progress.begin("\(full.label), turns")
         let subject = QualityPass.Subject(try strategy(for: full), [.quality])
         return try pass.meanScore(of: pass.own(of: subject))
       } ?? nil
@@ -164,7 +153,7 @@ final class RunningGroup {
     let made = try CellStrategy.prepare(
       cell, model: model, samples: samples, runner: runner)
     strategies[cell.cell.identity] = made
-    advance(by: work?.preparation(of: cell.cell.identity, over: samples.map(\.length)) ?? 0)
+    progress.prepared(cell)
     return made
   }
 
@@ -210,7 +199,7 @@ final class RunningGroup {
         order.shuffle(&runs)
         for (strategy, isControl) in runs {
           try attempting(strategy.cell) {
-            beginTiming(
+            progress.beginTiming(
               of: strategy.cell,
               isWarmup
                 ? "warm-up" : "repeat \(repetition - warmups + 1) of \(runner.request.repeats)"
@@ -225,12 +214,12 @@ final class RunningGroup {
               keepLargest(timed.memory, of: strategy.cell, in: &group)
             }
           }
-          settle()
+          progress.settle()
         }
       }
       return load?.othersShare
     }
-    advance(by: 0)
+    progress.tell()
     if let othersShare {
       for identity in group.measurements.keys {
         group.measurements[identity]?.append(
@@ -260,41 +249,33 @@ final class RunningGroup {
       guard start.isBroken else { return value }
       runner.report(
         .note(
-          "\(watched.step.cell), \(watched.step.place): the process stood still meanwhile (stopped, or asleep with the machine); its times are thrown away and taken again"
+          "\(progress.step.cell), \(progress.step.place): the process stood still meanwhile (stopped, or asleep with the machine); its times are thrown away and taken again"
         ))
       try runner.checkpoint()
     }
   }
 
-  /// One timed run of the first sample from an empty start: kernels give their scratch back and the
-  /// high-water mark is reset before it.
+  private func peak(of strategy: CellStrategy) throws -> [Records.Measurement] {
+    progress.beginTiming(of: strategy.cell, "peak of memory")
+    let memory = try timedPass(strategy, repetition: 0, isWarmup: true).memory
+    progress.settle()
+    return memory
+  }
+
+  /// One timed run of the first sample, and its peak of memory.
   private func timedPass(
     _ strategy: CellStrategy, repetition: Int, isWarmup: Bool
   ) throws -> (sample: TimingSample, memory: [Records.Measurement]) {
     // An oracle's run beforehand is not a part of what is timed.
     let session = try futures.telling(strategy.makeSession(for: samples[0]), of: 0)
-    model.model.workspace.releaseScratch()
-    model.model.releaseScratch()
-    ScratchMemory.returnFreedMemory()
-    let isResettable = ProcessMemory.resetPeak()
-    let start = ProcessMemory.residentBytes
+    let peak = MemoryPeak(of: model.model)
     let timed = TimedPass(
       model: model.model, sample: samples[0], decodeTokens: strategy.cell.decodeTokens,
       checkpoint: runner.checkpoint)
     let result = try timed.run(
       session, identity: strategy.cell.cell.identity, repetition: repetition,
       isWarmup: isWarmup)
-    var memory = [
-      MetricCatalogue.workspaceBytes.measurement(
-        "value", value: Double(ScratchMemory.allocatedBytes))
-    ]
-    if isResettable, let start, let peak = ProcessMemory.peakResidentBytes {
-      memory += [
-        MetricCatalogue.peakResidentBytes.measurement("value", value: Double(peak)),
-        MetricCatalogue.peakResidentBytes.measurement("start", value: Double(start)),
-      ]
-    }
-    return (result, memory)
+    return (result, peak.measurements)
   }
 
   /// Of the repeats the one with the highest mark counts.
@@ -308,94 +289,5 @@ final class RunningGroup {
     if known == nil || peak(memory) > peak(known) {
       group.measurements[cell.cell.identity] = memory
     }
-  }
-
-  // MARK: Progress
-
-  /// The pass that is going on, as far as it has been told.
-  private struct WatchedPass {
-    var step: RunStep
-    /// What it takes over one sample, as planned.
-    var cost: (SampleLength) -> GroupWork.Pass? = { _ in nil }
-    var sample: Int?
-    /// Of the sample in progress, what has not been counted as done.
-    var owed = 0.0
-    var decoded = 0
-    /// When the phase began, and when something was told last.
-    var began = ContinuousClock.now
-    var last = ContinuousClock.now
-  }
-
-  /// Names the pass that begins.
-  private func begin(
-    _ label: String, _ phase: RunStep.Phase = .prefill, place: String = "",
-    cost: @escaping (SampleLength) -> GroupWork.Pass?
-  ) {
-    settle()
-    watched = WatchedPass(
-      step: RunStep(phase, of: label, place: place, group: bench.title), cost: cost)
-    advance(by: 0)
-  }
-
-  private func beginOwnPass(of cell: PlannedCell, isDone: Bool = false) {
-    begin(cell.label) { [work] in
-      isDone ? nil : work?.ownPass(of: cell.cell.identity, over: $0)
-    }
-  }
-
-  /// A timed pass is not watched: it is counted when it is settled.
-  private func beginTiming(of cell: PlannedCell, _ place: String) {
-    begin(cell.label, .timing, place: place) { _ in nil }
-    watched.owed = work?.timedPass(of: cell.cell.identity, over: samples[0].length) ?? 0
-  }
-
-  /// Counts what is left of a sample that is over: an answer may end early.
-  private func settle() {
-    runner.progress.add(watched.owed / max(totalWork, 1e-9))
-    watched.owed = 0
-  }
-
-  private func note(_ progress: QualityPass.SampleProgress, ofSample index: Int) {
-    let length = samples[index].length
-    let cost = watched.cost(length) ?? GroupWork.Pass()
-    if watched.sample != index {
-      settle()
-      watched.sample = index
-      watched.owed = cost.seconds
-      watched.decoded = 0
-      watched.began = watched.last
-      watched.step.phase = .prefill
-      watched.step.place = "sample \(index + 1) of \(samples.count)"
-    }
-    let now = ContinuousClock.now
-    var amount: Double
-    let tokens: Double
-    switch progress {
-    case .layers(let count):
-      let layers = Double(model.model.shape.layers)
-      amount = cost.prompt / layers
-      tokens = Double(length.prompt) * Double(count) / layers
-    case .decoded(let count):
-      if watched.step.phase == .prefill {
-        watched.step.phase = .decode
-        watched.began = watched.last
-      }
-      amount = cost.rest * Double(count - watched.decoded) / Double(max(1, length.decoded))
-      watched.decoded = count
-      tokens = Double(count)
-    }
-    amount = min(amount, watched.owed)
-    watched.owed -= amount
-    watched.last = now
-    let seconds = (now - watched.began).seconds
-    watched.step.tokensPerSecond = seconds > 0 ? tokens / seconds : nil
-    advance(by: amount)
-  }
-
-  private func advance(by amount: Double) {
-    runner.progress.add(amount / max(totalWork, 1e-9))
-    runner.report(
-      .progress(
-        watched.step, done: runner.progress.fraction, remaining: runner.progress.remaining))
   }
 }

@@ -12,7 +12,7 @@ import Tensors
 /// - A budget of mean bytes that follows from no count of tokens is searched by passes over two samples, a level of a
 ///   whole model's density by one over each of two, what an oracle reads by one over every sample.
 /// - A timing group has `warmups + repeats` passes over the first sample, twice as many of `full`; without one, a peak
-///   of memory takes a pass.
+///   of memory takes a pass where errors are measured in the cell's own.
 public struct GroupWork: Sendable {
   /// A cell, and what is asked of it.
   private struct Subject {
@@ -182,7 +182,7 @@ public struct GroupWork: Sendable {
     let rounds =
       subject.kinds.contains(.latency)
       ? timedRounds * (subject.isFull ? 2 : 1) + referenceRounds
-      : subject.kinds.contains(.memory) ? 1 : 0
+      : subject.kinds.contains(.memory) && subject.hasErrors ? 1 : 0
     return seconds + rounds * timedPass(of: cell, over: first)
   }
 

@@ -24,10 +24,13 @@ public struct ApproximationFailure: Error, Sendable, Hashable, CustomStringConve
     let place =
       "\(strategy), layer \(layer), query head \(queryHead), query \(query) (\(phase.rawValue), \(setting.rawValue))"
     guard difference.isFinite, let limit, limit.isFinite else {
-      return
-        "\(place): the attention output is not a finite number (half floats of a cache end at 65,504; \"cache\": \"f32\" has room for more)"
+      return "\(place): the attention output is not a finite number \(endOfHalfFloats)"
     }
     return
       "\(place): the output differs from the dense one by \(difference) in L1; the attention mass that the query dropped allows \(limit)"
   }
 }
+
+/// The likeliest reason for what is no number.
+let endOfHalfFloats =
+  "(half floats of a cache end at 65,504; \"cache\": \"f32\" has room for more)"

@@ -155,6 +155,6 @@ public struct QualityFailure: Error, Sendable, Hashable, CustomStringConvertible
   public var description: String {
     "the token at position \(position) of sample \(sample) has no finite score: negative log-likelihood \(negativeLogLikelihood)"
       + (logitKL.map { ", KL to the dense run \($0)" } ?? "")
-      + " (half floats of a cache end at 65,504; \"cache\": \"f32\" has room for more)"
+      + " \(endOfHalfFloats)"
   }
 }

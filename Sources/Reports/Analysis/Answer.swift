@@ -5,11 +5,10 @@ import Records
 extension ExperimentAnalysis {
   /// Up to three questions, answered for each model.
   func answer(_ points: [ParetoPoint]) -> [ReportAnswer] {
-    let tested = primaryContrasts
     let answers = leadingPools.map { pool in
       PoolAnswer(
         pool: pool, points: points.filter { $0.pool.key == pool.key },
-        primary: tested.filter { $0.pool.key == pool.key })
+        primary: primaryContrasts.filter { $0.pool.key == pool.key })
     }
     guard !answers.isEmpty else {
       return [
@@ -21,11 +20,11 @@ extension ExperimentAnalysis {
       ?? Self.answer("Which loses least?", answers, \.leastOfAll).map { found in
         ReportAnswer(question: found.question, statements: found.statements + [Self.withoutBytes])
       }
+    let cacheQuestion = "Would a plain quantised cache do?"
     let quantised =
-      Self.answer("Would a plain quantised cache do?", answers, \.quantisedCache)
+      Self.answer(cacheQuestion, answers, \.quantisedCache)
       ?? (answers.contains { $0.best != nil }
-        ? ReportAnswer(
-          question: "Would a plain quantised cache do?", statements: [Self.withoutQuantised]) : nil)
+        ? ReportAnswer(question: cacheQuestion, statements: [Self.withoutQuantised]) : nil)
     return [least, quantised, Self.answer("Where does it fail?", answers, \.worst)]
       .compactMap { $0 }
   }

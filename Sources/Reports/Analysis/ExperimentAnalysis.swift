@@ -9,6 +9,8 @@ public struct ExperimentAnalysis: Sendable {
   let pools: [Pool]
   /// Of all pools of several texts or tasks.
   let pooledStrategies: [PooledStrategy]
+  /// The contrasts that the spec names, at each place.
+  let primaryContrasts: [TestedContrast]
   /// The names of the models' files, which tell the weights' format, by their SHA-256.
   let weights: [String: String]
 
@@ -43,6 +45,7 @@ public struct ExperimentAnalysis: Sendable {
       }
     pools = Pool.all(of: rows)
     pooledStrategies = pools.filter(\.isPool).flatMap(\.pooledStrategies)
+    primaryContrasts = Self.tested(results.experiment.primary, in: pools)
   }
 
   /// The place of each name's first appearance.
@@ -110,6 +113,9 @@ public struct AnalysedRow: Sendable {
 
   /// Whether full differs from itself in its timing group.
   var isUnsteady: Bool { timing.map { !$0.group.unsteady.isEmpty } ?? false }
+
+  /// What a ratio of its times has to be read with.
+  var timeMarks: [Mark] { isUnsteady ? [.unsteady] : [] }
 
   var label: String { row.planned.label }
 

@@ -199,7 +199,7 @@ struct Standing {
 
   func ratio(_ figure: TimeFigure) -> ReportCell {
     guard let time, !time.row.isFull else { return .missing }
-    return .median(time.ratios[figure], .fixed(2), marks: time.isUnsteady ? [.unsteady] : [])
+    return .median(time.ratios[figure], .fixed(2), marks: time.timeMarks)
   }
 }
 

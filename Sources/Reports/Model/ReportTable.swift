@@ -82,7 +82,7 @@ extension ColumnRule where Subject == AnalysedRow {
   /// The median ratio to full and its interval; of full itself its second run's, which should be 1.
   static func ratio(_ name: String, _ figure: TimeFigure) -> Self {
     Self(name, .lower) {
-      .median($0.ratios[figure], .fixed(3), marks: $0.isUnsteady ? [.unsteady] : [])
+      .median($0.ratios[figure], .fixed(3), marks: $0.timeMarks)
     }
   }
 }

@@ -32,10 +32,10 @@ extension ExperimentAnalysis {
       ], tables: [ReportTable(tested, columns)], items: primaryClaims(tested))
   }
 
-  /// The named contrasts wherever both strategies have results.
-  var primaryContrasts: [TestedContrast] {
+  /// The named contrasts wherever both strategies have results, corrected for their number at each place.
+  static func tested(_ named: [PrimaryContrast], in pools: [Pool]) -> [TestedContrast] {
     pools.flatMap { pool -> [TestedContrast] in
-      let found = results.experiment.primary.compactMap { contrast in
+      let found = named.compactMap { contrast in
         pool.difference(from: contrast.first, to: contrast.second).map {
           TestedContrast(pool: pool, contrast: contrast, difference: $0)
         }

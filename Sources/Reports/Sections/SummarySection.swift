@@ -37,8 +37,7 @@ private struct SummaryLine {
   func ratio(_ figure: TimeFigure) -> ReportCell {
     guard let row = rows.first(where: { $0.ratios[figure] != nil }), let spread = row.ratios[figure]
     else { return .missing }
-    let marks =
-      (row.isUnsteady ? [Mark.unsteady] : []) + (spread.interval == nil ? [.fewRepeats] : [])
+    let marks = row.timeMarks + (spread.interval == nil ? [.fewRepeats] : [])
     return .number(spread.median, .fixed(2), spread.interval, marks: marks)
   }
 

@@ -100,20 +100,14 @@ struct SubmitCommand: ParsableCommand {
       program: Bundle.main.executablePath ?? CommandLine.arguments[0],
       spec: try WrittenPath.file(spec, in: here), workingFolder: here,
       sharedFolder: try WrittenPath.folder(
-        folder ?? standardFolder(file.checked.spec.name), in: here),
+        folder
+          ?? ExperimentFolder.path(
+            in: "results", of: file.checked.spec.name + "-slurm", otherwise: "--folder"), in: here),
       database: try WrittenPath.file(database.path, in: here), shardCount: shardCount,
       cpusPerTask: cpusPerTask,
       options: [time.map { "--time=\($0)" }, mem.map { "--mem=\($0)" }].compactMap { $0 }
         + (file.checked.spec.metrics.contains(.latency) && !shareNodes ? ["--exclusive"] : []),
       commonOptions: (partition.map { ["--partition=\($0)"] } ?? []) + sbatch)
-  }
-
-  private func standardFolder(_ name: String) throws -> String {
-    guard !name.utf8.contains(UInt8(ascii: "/")) else {
-      throw Failure(
-        .usage, "\"\(name)\" is no name for a folder; name the shared folder with --folder")
-    }
-    return "results/\(name)-slurm"
   }
 
   /// The job's number.

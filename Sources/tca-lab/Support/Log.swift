@@ -26,7 +26,7 @@ enum Log {
   static func endProgress() { write(lineStart) }
 
   /// Whether there is somebody to ask.
-  static var canAsk: Bool { isatty(STDERR_FILENO) != 0 && isatty(STDIN_FILENO) != 0 }
+  static var canAsk: Bool { terminal.isDevice && isatty(STDIN_FILENO) != 0 }
 
   /// Puts a question and reads a line; true for "y" or "yes", in any case.
   static func ask(_ question: String) -> Bool {

@@ -5,7 +5,6 @@ import Reports
 /// stdout: what a command was asked for.
 enum Output {
   static let terminal = Terminal(STDOUT_FILENO)
-  private static let isTerminal = isatty(STDOUT_FILENO) != 0
 
   /// Writes text and a line end, if it has none. Throws a failure where stdout takes no more (a
   /// full disk).
@@ -18,7 +17,7 @@ enum Output {
 
   /// Writes text: into a file or a pipe as it is, to a terminal without power over it.
   static func write(_ text: String) throws {
-    try print(isTerminal ? TerminalText.safe(text) : text)
+    try print(terminal.isDevice ? TerminalText.safe(text) : text)
   }
 
   private static func print(_ text: String) throws {

@@ -2,9 +2,11 @@ import Foundation
 
 /// What a stream of the program leads to: a terminal, with colours or without, or a file or pipe.
 struct Terminal {
+  /// Whether it is a terminal of any kind, over which what is written has power.
+  let isDevice: Bool
   /// Whether it is one that understands control sequences: no file, no pipe, no `TERM=dumb`.
   let isTerminal: Bool
-  /// Whether it may be coloured: never against `NO_COLOR` (no-color.org), whatever its value.
+  /// Whether it may be coloured: never against `NO_COLOR` (no-color.org), whatever its value, unless it is empty.
   let hasColours: Bool
   private let descriptor: Int32
 
@@ -13,7 +15,8 @@ struct Terminal {
     environment: [String: String] = ProcessInfo.processInfo.environment
   ) {
     self.descriptor = descriptor
-    self.isTerminal = isTerminal ?? (isatty(descriptor) != 0) && environment["TERM"] != "dumb"
+    isDevice = isTerminal ?? (isatty(descriptor) != 0)
+    self.isTerminal = isDevice && environment["TERM"] != "dumb"
     hasColours = self.isTerminal && (environment["NO_COLOR"] ?? "").isEmpty
   }
 
