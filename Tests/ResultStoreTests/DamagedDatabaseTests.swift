@@ -46,8 +46,12 @@ struct DamagedDatabaseTests {
     }
   }()
 
-  private func fill() throws {
+  private func fill(withTimes: Bool = false) throws {
     try Self.filled.write(to: URL(fileURLWithPath: folder.file()))
+    guard withTimes else { return }
+    let store = try ResultStore(path: folder.file(), access: .writing)
+    try store.store(Example.timingGroup(context: 512, task: 0), run: 1)
+    try store.close()
   }
 
   @Test("Reading a database that is not there says so and makes none")
@@ -295,6 +299,55 @@ struct DamagedDatabaseTests {
     #expect(error?.problem == .damaged)
     #expect(
       error?.detail == "the file is damaged (column strategy_parameters holds \"{oops\")")
+  }
+
+  /// What SQLite itself would refuse in a strict table: it takes a damaged schema to store it.
+  @Test(
+    "A value of another kind in any column is read or an error, never a crash",
+    arguments: ["'text'", "1e19", "-1.5", "x'ff00'", "NULL"])
+  func valuesOfAnotherKind(value: String) throws {
+    try fill(withTimes: true)
+    var lax = Configuration()
+    lax.foreignKeysEnabled = false
+    let queue = try DatabaseQueue(path: folder.file(), configuration: lax)
+    try queue.writeWithoutTransaction {
+      try $0.execute(
+        sql: """
+          PRAGMA writable_schema = on; PRAGMA ignore_check_constraints = on;
+          UPDATE sqlite_master SET sql = replace(replace(sql, 'STRICT', ''), 'NOT NULL', '')
+          WHERE type = 'table' AND sql LIKE '%STRICT%'
+          """)
+    }
+    try queue.close()
+    let bytes = try Data(contentsOf: URL(fileURLWithPath: folder.file()))
+    let columns = try DatabaseQueue(path: folder.file()).read { database in
+      try String.fetchAll(database, sql: "SELECT name FROM sqlite_master WHERE type = 'table'")
+        .flatMap { table in try database.columns(in: table).map { (table, $0.name) } }
+    }
+    #expect(columns.count > 100)
+    var changed = 0
+    for (table, column) in columns where !table.hasPrefix("grdb") && !table.hasPrefix("sqlite") {
+      try bytes.write(to: URL(fileURLWithPath: folder.file()))
+      let isChanged = try DatabaseQueue(path: folder.file(), configuration: lax).write { database in
+        try database.execute(sql: "PRAGMA ignore_check_constraints = on")
+        do {
+          try database.execute(sql: "UPDATE \(table) SET \(column) = \(value) WHERE rowid < 3")
+        } catch is DatabaseError {
+          return false  // a key that has to be an integer, or unique
+        }
+        return database.changesCount > 0
+      }
+      guard isChanged else { continue }
+      changed += 1
+      let found = problem {
+        let store = try ResultStore(path: folder.file(), access: .reading)
+        _ = try store.storedRuns()
+        _ = try store.results(of: "example")
+      }
+      let allowed: [StoreError.Problem?] = [nil, .damaged, .other, .unknownName, .foreign]
+      #expect(allowed.contains(found), "\(table).\(column): \(String(describing: found))")
+    }
+    #expect(changed > 50)
   }
 
   @Test("A file that is deleted or replaced under a run is noticed before anything is lost in it")

@@ -130,14 +130,14 @@ struct ExperimentReader {
     let samples = try timed("timing", orderedBy: "position")
     let controls = try timed("control_timing", orderedBy: "is_warmup DESC, timing.repetition")
     // By way of the plan's cells: by their group they would be looked for in the whole table.
-    let stored = Dictionary(
-      grouping: try rows(
+    let stored = try Dictionary(
+      grouping: rows(
         """
         SELECT measurement.*, cell.identity
         FROM (SELECT DISTINCT cell_id FROM experiment_cell) JOIN measurement USING (cell_id)
         JOIN cell ON cell.id = cell_id
         WHERE timing_group_id IS NOT NULL ORDER BY measurement.id
-        """), by: { $0["timing_group_id"] as Int64? })
+        """), by: { try $0.value("timing_group_id") as Int64 })
     return try rows(
       """
       SELECT DISTINCT timing_group.id, timing_group.run_id, timing_group.threads
@@ -164,9 +164,9 @@ struct ExperimentReader {
   }
 
   /// The plan's rows of a table of timings, by the groups that are the newest of any cell.
-  private func timed(_ table: String, orderedBy order: String) throws -> [Int64?: [Row]] {
-    Dictionary(
-      grouping: try rows(
+  private func timed(_ table: String, orderedBy order: String) throws -> [Int64: [Row]] {
+    try Dictionary(
+      grouping: rows(
         """
         SELECT timing.*, cell.identity
         FROM (SELECT DISTINCT timing_group_id
@@ -175,7 +175,7 @@ struct ExperimentReader {
         JOIN cell ON cell.id = timing.cell_id
         WHERE timing.cell_id IN (SELECT cell_id FROM experiment_cell)
         ORDER BY timing_group_id, timing.\(order)
-        """), by: { $0["timing_group_id"] as Int64? })
+        """), by: { try $0.value("timing_group_id") as Int64 })
   }
 
   /// The runs behind the figures, and every run of the experiment itself.

@@ -63,9 +63,16 @@ extension ResultStore {
           in: database, where: "experiment.name = ?", arguments: [name]
         ).last
       else {
-        let names = try String.fetchAll(database, sql: "SELECT name FROM experiment ORDER BY name")
+        let names = try String.fetchAll(
+          database,
+          sql: """
+            SELECT DISTINCT experiment.name FROM run JOIN experiment ON experiment.id = experiment_id
+            ORDER BY 1
+            """)
         let near = NearestWord.to(name, among: names).map { " Did you mean \"\($0)\"?" } ?? ""
-        let list = names.map { "\"\($0)\"" }.joined(separator: ", ")
+        let shown = names.prefix(20).map { "\"\($0)\"" }.joined(separator: ", ")
+        let rest = names.count - 20
+        let list = rest > 0 ? "\(shown) and \(rest) more" : shown
         throw StoreError(
           .unknownName, file: path, "it holds no experiment \"\(name)\"",
           advice: names.isEmpty
