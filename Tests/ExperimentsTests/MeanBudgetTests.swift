@@ -57,7 +57,9 @@ struct MeanBudgetTests {
     }
   }
 
-  @Test("What depends on the data is searched in at most three passes, to within 1 %")
+  @Test(
+    "What depends on the data is searched, evenly growing bytes in at most three passes, to within 1 %"
+  )
   func search() throws {
     let budget = MeanBudget(target: 7 * 60, samples: Self.lengths, bytesPerToken: 7)
     #expect(budget.solved(for: try strategy("tca-plus")) == nil)
@@ -70,6 +72,20 @@ struct MeanBudgetTests {
         return use(tokens)
       }
       #expect(passes <= 3 && found.limit == nil && budget.isWithinTolerance(use(found.tokens)))
+    }
+    // Heads that fill up one after another, as tca-plus's do.
+    for use in [
+      { 7 * min(3 * $0, 40 + 0.2 * $0) },
+      { 7 * ($0 < 40 ? 0.2 * $0 : $0 < 100 ? $0 - 32 : 68 + 0.01 * ($0 - 100)) },
+    ] as [(Double) -> Double] {
+      var passes = 0
+      let found = budget.searched { tokens in
+        passes += 1
+        return use(tokens)
+      }
+      #expect(
+        passes <= 8 && found.limit == nil && budget.isWithinTolerance(use(found.tokens)),
+        "\(passes) passes, \(use(found.tokens)) bytes")
     }
     #expect(budget.searched { 7 * (100 + $0) }.limit == .infeasible)
     #expect(abs((budget.searched { 7 * (100 + $0) }.least ?? 0) - 707) < 1e-9)

@@ -26,6 +26,8 @@ struct MeanBudget {
     var least: Double?
   }
 
+  private static let mostPasses = 8
+
   var target: Double
   var samples: [Lengths]
   /// Of a token in all global layers; where tokens are quantised as they grow older, of one that is.
@@ -97,26 +99,28 @@ struct MeanBudget {
     abs(bytes / target - 1) <= MatchStatus.tolerance
   }
 
-  /// By measuring: at most three passes, each at the budget where the line through the last two meets the
-  /// target; the nearest of them stays.
+  /// By measuring: a secant from pass to pass, and half of what is left between a budget that holds too little and one
+  /// that holds too much where the secant leaves it; the nearest pass stays. Two or three passes where bytes grow evenly
+  /// with the budget; at most eight where they bend, as when a method's heads fill up one after another.
   ///
   /// - Parameter measure: the mean bytes under a budget of so many tokens.
   func searched(_ measure: (_ tokens: Double) throws -> Double) rethrows -> Solution {
     var passes: [(tokens: Double, bytes: Double)] = []
     let most = Double(mostTokens)
+    var (low, high) = (1.0, most)
     var next = min(firstGuess.tokens, most)
-    while passes.count < 3 {
+    while passes.count < Self.mostPasses {
       let bytes = try measure(next)
+      let slope =
+        passes.last.map { (bytes - $0.bytes) / (next - $0.tokens) } ?? bytesPerToken
       passes.append((next, bytes))
       if abs(bytes / target - 1) <= 0.1 * MatchStatus.tolerance { break }
-      let slope =
-        passes.count < 2
-        ? bytesPerToken
-        : (bytes - passes[passes.count - 2].bytes) / (next - passes[passes.count - 2].tokens)
-      guard slope > 0, slope.isFinite else { break }
+      if bytes < target { low = max(low, next) } else { high = min(high, next) }
+      let isMeasured = { (tokens: Double) in passes.contains { $0.tokens == tokens } }
       let wanted = min(most, max(1, (next + (target - bytes) / slope).rounded()))
-      if passes.contains(where: { $0.tokens == wanted }) { break }
-      next = wanted
+      let isUseful = slope > 0 && wanted >= low && wanted <= high && !isMeasured(wanted)
+      next = isUseful ? wanted : ((low + high) / 2).rounded()
+      if isMeasured(next) { break }
     }
     guard
       let best = passes.min(by: { abs($0.bytes - target) < abs($1.bytes - target) })

@@ -77,7 +77,7 @@ public struct GroupWork: Sendable {
     if budget.isMeanOverSteps {
       let isKnown =
         budgeted.tokensHeld(atStep: 1, afterPrompt: 1) != nil && !strategy.cache.changesWithAge
-      // At most three times two samples.
+      // Mostly two or three times two samples.
       return isKnown ? 0 : 4
     }
     return (budgeted as? any SelectsByLevel)?.densityScope == .model ? 2 : 0
