@@ -1,4 +1,5 @@
 import Foundation
+import JSON
 import Testing
 
 /// What other programs, and the machine, do to a run.
@@ -133,5 +134,25 @@ struct FaultTests {
       let result = try lab.run("run", "spec.json", "--memory-limit", wrong)
       #expect(result.status == 2 && result.err.contains("--memory-limit"), "\(result.err)")
     }
+  }
+
+  @Test("What is stored already needs no memory beside a cell that is not")
+  func memoryOfTheRest() throws {
+    let others = (1...4).map { #"{"name": "streaming-llm", "sinks": \#($0), "localWindow": 32}"# }
+    try lab.writeSpec(strategies: others)
+    #expect(try lab.run("run", "spec.json", "--db", "a.sqlite").status == 0)
+    try lab.writeSpec(strategies: others + [Lab.tca])
+    func peak(_ database: String) throws -> Int {
+      let plan = try lab.run("plan", "spec.json", "--json", "--db", database)
+      return try #require(try JSONValue(parsing: plan.out)["estimatedPeakBytes"]?.integerValue)
+    }
+    let (all, rest) = (try peak("none.sqlite"), try peak("a.sqlite"))
+    #expect(rest < all)
+    let run = try lab.run(
+      "run", "spec.json", "--db", "a.sqlite", "--memory-limit", "\((all + rest) / 2)")
+    #expect(run.status == 0, "\(run.err)")
+    let fresh = try lab.run(
+      "run", "spec.json", "--db", "a.sqlite", "--fresh", "--memory-limit", "\((all + rest) / 2)")
+    #expect(fresh.status == 1, "\(fresh.err)")
   }
 }
