@@ -77,7 +77,10 @@ struct FrontierFigures {
         analysis.caption(pools), analysis.intervalWords(differences) + loss.note,
         price == .bytes
           ? pools.compactMap(\.byteShare?.explanation).uniqued.joined(separator: " ") : "",
-        "Marks of one price stand side by side. Dashed: the least loss for a price. Grey: dominated, something else costs no more and loses less beyond chance.",
+        """
+        Marks of one price stand side by side. Dashed: the least loss for a price. Grey: dominated, something else costs no \
+        more and loses less beyond chance; where more than \(SeriesStyle.colourCount) hold their ground, the others too.
+        """,
       ].filter { !$0.isEmpty }.joined(separator: " "),
       price: axis(price, pools), loss: loss, panels: panels)
     return chart.panels.isEmpty ? nil : chart

@@ -5,13 +5,17 @@ import Records
 struct StrategyStyles {
   private let styles: [String: SeriesStyle]
 
-  /// Full comes first, then what holds its ground somewhere, by the number of places, then the rest in grey; equal ones in
-  /// the order of the plan.
+  /// Full comes first, then what holds its ground somewhere: full in other formats, which all else is held against, then
+  /// the others by the number of places; then the rest in grey. Equal ones in the order of the plan.
   init(_ rows: [AnalysedRow], _ points: [ParetoPoint]) {
     let standing = Dictionary(grouping: points.filter(\.dominators.isEmpty), by: \.row.seriesName)
-    let full = rows.first(where: \.row.isFull)?.seriesName
+    let reference = rows.first(where: \.row.isFull)
+    let full = reference?.seriesName
+    let formats = Set(
+      rows.filter { $0.cell.strategy == reference?.cell.strategy }.map(\.seriesName))
     func places(_ name: String) -> Int {
-      name == full ? .max : points.isEmpty ? 1 : standing[name]?.count ?? 0
+      let count = points.isEmpty ? 1 : standing[name]?.count ?? 0
+      return name == full ? .max : formats.contains(name) && count > 0 ? .max - 1 : count
     }
     let ordered = rows.grouped(\.seriesName).map(\.key).enumerated()
       .sorted { (-places($0.element), $0.offset) < (-places($1.element), $1.offset) }
