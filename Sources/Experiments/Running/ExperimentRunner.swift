@@ -26,8 +26,11 @@ public struct RunRequest: Sendable {
   public var folder: URL
   /// Cells that would take more are refused; nil for no limit.
   public var memoryLimit: MemoryLimit?
-  /// The bytes that each cell will take at most, by identity, as far as they are known.
-  public var neededBytes: [String: Int] = [:]
+  /// The bytes that each of some cells will take at most, by identity, as far as they are known, where only what is
+  /// missing is measured.
+  public var neededBytes:
+    @Sendable (_ cells: [PlannedCell], _ missing: @escaping (PlannedCell) -> Set<ResultKind>)
+      -> [String: Int] = { _, _ in [:] }
 
   /// - Parameter groups: a shard's; all of the plan without them.
   public init(
@@ -315,10 +318,9 @@ public final class ExperimentRunner {
   /// Before anything is loaded: the system kills whatever asks for more memory than there is.
   private func refuseWhatDoesNotFit(_ cells: [PlannedCell]) throws {
     guard let limit = request.memoryLimit else { return }
+    let needed = request.neededBytes(cells, missing)
     for cell in cells {
-      guard let bytes = request.neededBytes[cell.cell.identity], bytes > limit.bytes else {
-        continue
-      }
+      guard let bytes = needed[cell.cell.identity], bytes > limit.bytes else { continue }
       try fail(cell, RunError.needsMoreMemory(bytes: bytes, limit: limit))
     }
   }

@@ -105,7 +105,9 @@ package struct QualityPass {
         probe = ApproximationProbe(
           .isolated, dense: full, sparse: sparse, keepsShadow: keepsDense)
       }
-      try run(index, probe, orElse: full, holding: full, into: &dense.own)
+      try run(
+        index, probe, orElse: full, holding: full,
+        asking: subjects.first(where: \.strategy.isFull)?.kinds ?? [], into: &dense.own)
     }
     if let probe {
       for (subject, (heads, failure)) in zip(measured, zip(probe.finish(), probe.failures)) {
@@ -133,7 +135,8 @@ package struct QualityPass {
           .propagated, dense: makeFull(), sparse: [session], keepsShadow: hasDecodeSteps)
       }
       try run(
-        index, probe, orElse: PiecewiseAttention(session), holding: session, into: &own)
+        index, probe, orElse: PiecewiseAttention(session), holding: session,
+        asking: subject.kinds, into: &own)
       if let fault = session.fault { throw fault }
     }
     if let failure = probe?.failures.first ?? nil { throw failure }
@@ -165,9 +168,10 @@ package struct QualityPass {
   /// counts.
   private func run(
     _ index: Int, _ probe: ApproximationProbe?, orElse plain: any LayerAttention,
-    holding session: AttentionSession, into own: inout Own
+    holding session: AttentionSession, asking kinds: Set<ResultKind>, into own: inout Own
   ) throws {
-    let peak = index == 0 && probe == nil ? MemoryPeak(of: model.model) : nil
+    let peak =
+      index == 0 && probe == nil && kinds.contains(.memory) ? MemoryPeak(of: model.model) : nil
     defer { if let peak { own.peak = peak.measurements } }
     let pass = SamplePass(
       model: model.model, sample: samples[index], checkpoint: checkpoint,

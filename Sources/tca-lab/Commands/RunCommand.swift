@@ -59,10 +59,10 @@ struct RunCommand: ParsableCommand {
       plan: plan, groups: groups, metrics: wanted.metrics,
       warmups: wanted.warmups, repeats: wanted.repeats, isFresh: fresh, folder: file.folder)
     request.memoryLimit = memoryLimit ?? .ofThisProcess
-    let stored = fresh ? [:] : try store.storedKinds(of: request.cells.map(\.cell.identity))
-    request.neededBytes = PlanEstimate(of: request.cells, in: file.checked, plan: plan) {
-      wanted.metrics.subtracting(stored[$0.cell.identity] ?? [])
-    }.cells.mapValues(\.peakBytes)
+    request.neededBytes = { cells, missing in
+      PlanEstimate(of: cells, in: file.checked, plan: plan, missing: missing).cells
+        .mapValues(\.peakBytes)
+    }
     let runner = ExperimentRunner(
       request, models: ModelShelf(file.checked.models, workspace: workspace), sink: store,
       machine: MachineShare(), isInterrupted: { interruption.isRequested }, report: reporter.note)
