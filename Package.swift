@@ -3,8 +3,10 @@ import PackageDescription
 
 /// `-march=native` reaches Swift's own code generation through the importer's target options, so a plain
 /// `swift build -c release` gives the fast program. Only `Kernels` is built for this CPU; `CPUCheck`, which
-/// runs first, is not, and refuses clearly where an instruction set is missing.
-let nativeCode: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-march=native"])]
+/// runs first, is not, and refuses clearly where an instruction set is missing. `TCA_LAB_CPU=x86-64-v4 swift
+/// build` builds for another machine than this one: for the nodes of a cluster.
+let cpu = Context.environment["TCA_LAB_CPU"] ?? "native"
+let nativeCode: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-march=\(cpu)"])]
 
 let common: [SwiftSetting] = [
   .swiftLanguageMode(.v6),

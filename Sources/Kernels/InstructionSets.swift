@@ -1,7 +1,15 @@
 import CPUCheck
 
-/// The instruction sets that this module was compiled for (`-march=native`).
+/// The instruction sets that this module was compiled for: those of the machine that built it, or of the one that it was
+/// built for.
 public enum InstructionSets {
+  /// Their names, such as "avx2"; none that every CPU of the architecture has.
+  public static var compiledFor: [String] {
+    (0..<UInt32.bitWidth).compactMap { bit in
+      cpu_check_name(cpu_check_compiled_for() & 1 << bit).map { String(cString: $0) }
+    }
+  }
+
   /// The first one that this CPU lacks, such as "avx512f", or nil when the kernels can run here.
   ///
   /// Ask before anything else of this module runs: without the instruction set the process would be

@@ -10,7 +10,7 @@ enum Main {
       exit(
         with: Failure(
           .modelOrFile,
-          "this program was built for a CPU with \"\(missing)\", which this one lacks; build it on this machine: swift build -c release"
+          "this program was built for a CPU with \"\(missing)\", which this one lacks; build it on this machine (swift build -c release), or for what all of yours have (TCA_LAB_CPU=x86-64-v3 swift build -c release)"
         ))
     }
     ScratchMemory.limitFreedMemory()

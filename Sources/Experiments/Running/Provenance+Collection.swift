@@ -46,12 +46,14 @@ extension Provenance {
     #endif
   }
 
+  /// The kernels' instruction sets are a part of the build: they decide how sums are cut, and so the last bits.
   private static var compilerFlags: String {
     #if DEBUG
-      "debug, kernels -march=native"
+      let build = "debug"
     #else
-      "release, kernels -march=native"
+      let build = "release"
     #endif
+    return ([build + ", kernels with"] + InstructionSets.compiledFor).joined(separator: " ")
   }
 
   /// The first line that a program prints, or nil if it fails or is not there.
