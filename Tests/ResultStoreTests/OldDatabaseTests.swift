@@ -44,6 +44,15 @@ struct OldDatabaseTests {
     }
   }
 
+  @Test("A merge takes it over from a copy, of which nothing stays")
+  func mergedFromACopy() throws {
+    try copy()
+    let scratch = TemporaryFolder()
+    let store = try ResultStore(path: folder.file("all.sqlite"), access: .writing)
+    #expect(try store.merge(folder.file(), scratch: URL(fileURLWithPath: scratch.path)).cells > 0)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path) == [])
+  }
+
   @Test(
     "It shows the same figures, read as it is and brought up to date",
     arguments: ["legacy", "legacy-failure"], [false, true])

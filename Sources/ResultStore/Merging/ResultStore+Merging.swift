@@ -24,16 +24,21 @@ extension ResultStore {
   /// order. Runs keep their identities and with them their machines; of figures that two runs have of one cell, both
   /// stay, and the newest are shown. See ``MergeConflict`` for what is refused.
   ///
+  /// - Parameter scratch: the folder for a copy of an older source, which is brought up to date; gone at the end.
   /// - Throws: ``StoreError`` about the source, or about this database; nothing has changed then.
-  public func merge(_ source: String) throws(StoreError) -> MergeSummary {
+  public func merge(
+    _ source: String, scratch: URL = FileManager.default.temporaryDirectory
+  ) throws(StoreError) -> MergeSummary {
     let inspection = try DatabaseInspection(path: source, patience: patience)
     if let opened, FileIdentity(inspection.file) == opened {
       return MergeSummary(isTargetItself: true)
     }
-    let copy = FileManager.default.temporaryDirectory
-      .appendingPathComponent("tca-lab-merge-\(UUID().uuidString).sqlite").path
+    let copy =
+      scratch.appendingPathComponent("tca-lab-merge-\(UUID().uuidString).sqlite").path
     defer {
-      for end in ["", "-journal"] { try? FileManager.default.removeItem(atPath: copy + end) }
+      for end in ["", "-journal", "-wal", "-shm"] {
+        try? FileManager.default.removeItem(atPath: copy + end)
+      }
     }
     let address = try inspection.soundAddress(copyingTo: copy)
     return try writing {
