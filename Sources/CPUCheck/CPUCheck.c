@@ -8,7 +8,7 @@ static const char *const names[] = {
 };
 
 #if defined(__x86_64__)
-static unsigned cpu_check_present(void) {
+unsigned cpu_check_present(void) {
   unsigned sets = 0;
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx")) sets |= CPU_CHECK_AVX;
@@ -23,7 +23,7 @@ static unsigned cpu_check_present(void) {
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 
-static unsigned cpu_check_present(void) {
+unsigned cpu_check_present(void) {
   unsigned sets = 0;
   unsigned long capabilities = getauxval(AT_HWCAP);
   if (capabilities & (1ul << 20)) sets |= CPU_CHECK_DOTPROD;
@@ -32,7 +32,7 @@ static unsigned cpu_check_present(void) {
   return sets;
 }
 #else
-static unsigned cpu_check_present(void) { return ~0u; }
+unsigned cpu_check_present(void) { return ~0u; }
 #endif
 
 const char *cpu_check_name(unsigned sets) {

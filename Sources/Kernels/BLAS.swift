@@ -1,4 +1,5 @@
 import COpenBLAS
+import Foundation
 import Threads
 
 /// Matrix multiplication of OpenBLAS, one thread a call.
@@ -18,6 +19,37 @@ public enum BLAS {
   public static var coreName: String {
     useOneThread()
     return openblas_get_corename().map { String(cString: $0).trimmed } ?? ""
+  }
+
+  /// The core whose kernels this CPU can run, where OpenBLAS fell back to those of 2004: it does so on CPUs that are
+  /// newer than itself.
+  static func betterCore(than chosen: String, having names: Set<String>) -> String? {
+    guard chosen == "Prescott" else { return nil }
+    if names.isSuperset(of: ["avx512f", "avx512bw", "avx512dq", "avx512vl"]) { return "SkylakeX" }
+    return names.isSuperset(of: ["avx2", "fma"]) ? "Haswell" : nil
+  }
+
+  /// Starts the program anew, with the right kernels, where OpenBLAS took those for a CPU it doesn't know; it chooses
+  /// before a program's first line. Returns where there is nothing to mend, or no way to.
+  ///
+  /// `OPENBLAS_CORETYPE` is left alone if it is set, and not passed on to programs that this one starts.
+  public static func restartIfMisjudged() {
+    #if os(Linux) && arch(x86_64)
+      let (core, mark) = ("OPENBLAS_CORETYPE", "TCA_LAB_RESTARTED_FOR_OPENBLAS")
+      if getenv(mark) != nil {
+        unsetenv(core)
+        unsetenv(mark)
+        return
+      }
+      guard getenv(core) == nil,
+        let better = betterCore(than: coreName, having: Set(InstructionSets.present))
+      else { return }
+      setenv(core, better, 1)
+      setenv(mark, "1", 1)
+      execv("/proc/self/exe", CommandLine.unsafeArgv)
+      unsetenv(core)
+      unsetenv(mark)
+    #endif
   }
 
   /// Threads that one call uses: 1, or what OpenBLAS insists on. Recorded with results.

@@ -4,9 +4,14 @@ import CPUCheck
 /// built for.
 public enum InstructionSets {
   /// Their names, such as "avx2"; none that every CPU of the architecture has.
-  public static var compiledFor: [String] {
+  public static var compiledFor: [String] { names(of: cpu_check_compiled_for()) }
+
+  /// Those that this CPU has.
+  static var present: [String] { names(of: cpu_check_present()) }
+
+  private static func names(of sets: UInt32) -> [String] {
     (0..<UInt32.bitWidth).compactMap { bit in
-      cpu_check_name(cpu_check_compiled_for() & 1 << bit).map { String(cString: $0) }
+      cpu_check_name(sets & 1 << bit).map { String(cString: $0) }
     }
   }
 

@@ -13,6 +13,7 @@ enum Main {
           "this program was built for a CPU with \"\(missing)\", which this one lacks; build it on this machine (swift build -c release), or for what all of yours have (TCA_LAB_CPU=x86-64-v3 swift build -c release)"
         ))
     }
+    BLAS.restartIfMisjudged()
     ScratchMemory.limitFreedMemory()
     var command: any ParsableCommand
     do {

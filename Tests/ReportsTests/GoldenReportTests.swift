@@ -47,7 +47,16 @@ struct GoldenReportTests {
   @Test("The figure of several texts and two models in SVG")
   func texts() throws {
     let report = Report(
-      of: ExampleResults.twoModels, weights: ["b179c9523d0e6a0f": "model.Q4_1.gguf"])
+      of: ExampleResults.twoModels,
+      background: ReportBackground(
+        models: [
+          "b179c9523d0e6a0f": .init(file: "model.Q4_1.gguf", layers: 18, globalLayers: 3)
+        ],
+        strategies: [
+          StrategyDescription(
+            name: "snapkv", summary: "Keeps what | the last queries look at.", phases: [.retention],
+            parameters: [], fidelity: .faithful, source: "arXiv 2404.14469")
+        ]))
     let file = try #require(
       MarkdownRenderer().files(of: report).first { $0.name == "texts.svg" })
     try expectGolden(file.text, file.name)

@@ -22,6 +22,8 @@ struct RecipeTests {
         "git checkout 0123456789ab", "swift build -c release --product tca-lab",
         ".build/release/tca-lab models pull smollm2-135m",
         "# the spec, as it stands above; relative paths in it start at its folder",
+        "# plan says how long it takes on this machine, and what memory",
+        ".build/release/tca-lab plan experiments/example.json",
         ".build/release/tca-lab run experiments/example.json",
         ".build/release/tca-lab report example --format html",
       ])

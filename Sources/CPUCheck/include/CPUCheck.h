@@ -50,6 +50,9 @@ static inline unsigned cpu_check_compiled_for(void) {
   return sets;
 }
 
+/// The instruction sets that this CPU has; all of them where it cannot be asked.
+unsigned cpu_check_present(void);
+
 /// The first of these instruction sets that this CPU lacks (a static string such as "avx512f"), or a null pointer
 /// when it has them all.
 ///

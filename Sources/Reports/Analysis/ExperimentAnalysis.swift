@@ -11,12 +11,11 @@ public struct ExperimentAnalysis: Sendable {
   let pooledStrategies: [PooledStrategy]
   /// The contrasts that the spec names, at each place.
   let primaryContrasts: [TestedContrast]
-  /// The names of the models' files, which tell the weights' format, by their SHA-256.
-  let weights: [String: String]
+  let background: ReportBackground
 
-  public init(_ results: ExperimentResults, weights: [String: String] = [:]) {
+  public init(_ results: ExperimentResults, background: ReportBackground = ReportBackground()) {
     self.results = results
-    self.weights = weights
+    self.background = background
     let labels = TaskLabels(results.rows)
     let models = Self.ranks(results.rows.map(\.planned.cell.model))
     let tasks = Self.ranks(results.rows.map(labels.label))

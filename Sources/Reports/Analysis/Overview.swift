@@ -20,10 +20,13 @@ extension ExperimentAnalysis {
       [.words("strategy") { $0.points[0].row.strategy }]
       + pools.flatMap { Self.columns($0, prefix: pools.count > 1 ? "\($0.key.model)\n" : "") }
     let places = pools.map { PoolAnswer(pool: $0, points: []).place }.joined(separator: ", ")
+    let reach = rows.compactMap { row in
+      background.models[row.cell.modelDigest]?.reach.map { "In \(row.cell.model) \($0). " }
+    }.uniqued.joined()
     let left = all.count - lines.count
     var text =
       "\(pools[0].title); \(places). \(pools[0].byteShare?.explanation ?? "") They are a ratio to "
-      + "\(pools[0].byteReference). "
+      + "\(pools[0].byteReference). " + reach
     text +=
       pools[0].isScored
       ? "Score: difference to full, with how likely one as large is by chance."

@@ -2,9 +2,10 @@ import Records
 
 extension Report {
   /// The report of one experiment.
-  /// - Parameter weights: the names of the models' files, by their SHA-256: they tell the format of the weights.
-  public init(of results: ExperimentResults, weights: [String: String] = [:]) {
-    let analysis = ExperimentAnalysis(results, weights: weights)
+  public init(
+    of results: ExperimentResults, background: ReportBackground = ReportBackground()
+  ) {
+    let analysis = ExperimentAnalysis(results, background: background)
     let points = analysis.pools.flatMap(\.paretoPoints)
     let styles = StrategyStyles(analysis.rows, points)
     let frontiers = FrontierFigures(analysis: analysis, points: points, styles: styles)
@@ -20,6 +21,7 @@ extension Report {
         analysis.headSection.showing(analysis.headFigures(styles)),
         analysis.timeSection.showing(analysis.stageFigures(styles)), analysis.memorySection,
         analysis.growthSection(styles), analysis.calibrationSection, analysis.failureSection,
+        analysis.strategySection,
       ]).filter { !$0.isEmpty }
     self.init(
       title: results.experiment.name, question: results.experiment.question,
@@ -76,8 +78,10 @@ extension ExperimentAnalysis {
       ("compiler", all { "\($0.compiler), \($0.compilerFlags)" }),
       (
         "models",
-        rows.map { "\($0.cell.model) (SHA-256 \($0.cell.modelDigest.prefix(12)))" }.uniqued
-          .joined(separator: "; ")
+        rows.map { row in
+          let reach = background.models[row.cell.modelDigest]?.reach.map { "; \($0)" } ?? ""
+          return "\(row.cell.model) (SHA-256 \(row.cell.modelDigest.prefix(12))\(reach))"
+        }.uniqued.joined(separator: "; ")
       ),
       ("runs", "\(runs.count) (\(days.joined(separator: " to ")), UTC)"),
     ]

@@ -19,11 +19,11 @@ extension ExperimentAnalysis {
     (rows.map(modelWords).uniqued + rows.map(\.task).uniqued).joined(separator: "; ") + "."
   }
 
-  /// The model and its weights: their file where that is known, else the file's digest.
+  /// The model, its file and the layers that strategies act on; the file's digest where nothing is known of it.
   private func modelWords(_ row: AnalysedRow) -> String {
-    let weights =
-      weights[row.cell.modelDigest] ?? "weights SHA-256 \(row.cell.modelDigest.prefix(12))"
-    return "\(row.cell.model) (\(weights))"
+    let model = background.models[row.cell.modelDigest]
+    let file = model?.file ?? "weights SHA-256 \(row.cell.modelDigest.prefix(12))"
+    return "\(row.cell.model) (\([file, model?.reach].compactMap(\.self).joined(separator: "; ")))"
   }
 
   /// What intervals generalise over, or why there are none.

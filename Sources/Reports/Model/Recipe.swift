@@ -21,7 +21,8 @@ extension ExperimentAnalysis {
       specName: specName, spec: experiment.spec,
       commands: checkout + ["swift build -c release --product tca-lab"] + models(of: lab) + [
         "# the spec, as it stands above; relative paths in it start at its folder",
-        "\(lab) run \(ShellWord.quoted(specName))",
+        "# plan says how long it takes on this machine, and what memory",
+        "\(lab) plan \(ShellWord.quoted(specName))", "\(lab) run \(ShellWord.quoted(specName))",
         "\(lab) report \(ShellWord.quoted(experiment.name)) --format html",
       ])
   }

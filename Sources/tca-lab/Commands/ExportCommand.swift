@@ -23,7 +23,8 @@ struct ExportCommand: ParsableCommand {
 
   func run() throws {
     let store = try ResultStore(path: database.path, access: .reading)
-    let export = ExperimentExport(Report(of: try store.results(of: name)))
+    let export = ExperimentExport(
+      Report(of: try store.results(of: name), background: try .builtIn()))
     let folder = try ExportFolder(
       output ?? ExperimentFolder.path(in: "notebooks-export", of: name))
     let files = export.files

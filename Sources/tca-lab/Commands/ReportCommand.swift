@@ -84,11 +84,9 @@ struct ReportCommand: ParsableCommand {
       throw Failure(
         .database, "\(database.path) holds no experiment; run one: tca-lab run SPEC")
     }
-    let weights = Dictionary(
-      try ModelCatalogue.builtIn().models.map { ($0.sha256, $0.file) },
-      uniquingKeysWith: { first, _ in first })
+    let background = try ReportBackground.builtIn()
     for (index, name) in wanted.enumerated() {
-      let report = Report(of: try store.results(of: name), weights: weights)
+      let report = Report(of: try store.results(of: name), background: background)
       let files = formats.flatMap { $0.files(of: report) }
       if output == "-" {
         guard let file = files.first else {

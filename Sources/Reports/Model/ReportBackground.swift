@@ -1,0 +1,34 @@
+import Records
+
+/// What readers cannot be expected to know and results do not hold: what the models and the strategies are.
+public struct ReportBackground: Sendable {
+  /// By the SHA-256 of their files.
+  public var models: [String: Model]
+  /// By the word in a spec.
+  public var strategies: [String: StrategyDescription]
+
+  public struct Model: Sendable {
+    /// The file's name, which tells the format of the weights.
+    public var file: String
+    public var layers: Int
+    /// Layers that attend to all tokens before; strategies act on these.
+    public var globalLayers: Int
+
+    public init(file: String, layers: Int, globalLayers: Int) {
+      self.file = file
+      self.layers = layers
+      self.globalLayers = globalLayers
+    }
+
+    /// `strategies act on 3 of 18 layers`; nil where they act on all.
+    var reach: String? {
+      globalLayers < layers ? "strategies act on \(globalLayers) of \(layers) layers" : nil
+    }
+  }
+
+  public init(models: [String: Model] = [:], strategies: [StrategyDescription] = []) {
+    self.models = models
+    self.strategies = Dictionary(
+      strategies.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+  }
+}
