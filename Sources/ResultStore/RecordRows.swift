@@ -21,6 +21,7 @@ extension ColumnRecord {
 extension CalibrationRecord: ColumnRecord {}
 extension CellRecord: ColumnRecord {}
 extension HeadMeasurement: ColumnRecord {}
+extension KeptTokens: ColumnRecord {}
 extension Records.Measurement: ColumnRecord {}
 extension Provenance: ColumnRecord {}
 extension ScoredUnit: ColumnRecord {}

@@ -117,6 +117,9 @@ extension ResultStore: ResultSink {
         for head in results.heads {
           try database.insert(head, ["cell_id": cell, "run_id": run], into: "head_measurement")
         }
+        for kept in results.kept {
+          try database.insert(kept, ["cell_id": cell, "run_id": run], into: "kept_tokens")
+        }
         try insert(results.units, cell: cell, run: run, in: database)
       }
       try mark(results.kinds, cell: cell, run: run, in: database)

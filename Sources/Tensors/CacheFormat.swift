@@ -24,6 +24,21 @@ public enum RowFormat: String, Sendable, Hashable, CaseIterable, Codable {
   /// The same with 2 bits.
   case lloyd2
 
+  /// One sentence for people.
+  public var summary: String {
+    switch self {
+    case .f32: "As computed, 4 bytes a number."
+    case .f16: "Half floats, 2 bytes a number: what others are compared with."
+    case .q8_0: "8 bits a number, 32 of a row with one half-float scale: ggml's blocks."
+    case .q4_0: "4 bits a number, 32 of a row with one half-float scale: ggml's blocks."
+    case .q4_0_rotated: "q4_0 of rows rotated first, which spreads outliers over a row."
+    case .kivi4, .kivi2:
+      "KIVI in \(self == .kivi4 ? 4 : 2) bits: keys by channel in groups of 32 tokens, values by token, each group with minimum and step; at least the last 128 tokens exact."
+    case .lloyd4, .lloyd3, .lloyd2:
+      "Our own: rotated rows, \(self == .lloyd4 ? 4 : self == .lloyd3 ? 3 : 2) bits a number by the best codes for a Gaussian; the first tokens and the last 64 exact."
+    }
+  }
+
   /// Numbers that are held together, of which a row has a whole number.
   public var blockNumbers: Int {
     switch self {

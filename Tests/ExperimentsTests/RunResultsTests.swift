@@ -35,6 +35,29 @@ struct RunResultsTests {
     #expect(other.first != nil && other.first != free[0] && !other.contains(free[0]))
   }
 
+  @Test(
+    "Where kept tokens lie is stored with memory: sinks and window of streaming-llm, nothing of full"
+  )
+  func keptTokens() throws {
+    let lab = try RunLab()
+    _ = try lab.run(
+      RunLab.spec(
+        strategies: [RunLab.streaming], tasks: [RunLab.perplexity("continuation", samples: 2)],
+        rest: #", "metrics": ["memory"]"#))
+    let rows = try lab.results().rows
+    #expect(rows.map(\.kept.count) == [0, 4])
+    for (number, kept) in rows[1].kept.enumerated() {
+      #expect(kept.layer == number / 2 && kept.kvHead == number % 2)
+      let tokens = kept.promptTokens
+      // The window is that of the prompt's last query.
+      let held = Array(0..<4) + Array(tokens - 32..<tokens)
+      let expected = KeptTokens(
+        layer: kept.layer, kvHead: kept.kvHead, promptTokens: tokens,
+        positions: held.map(Int32.init))
+      #expect(kept == expected)
+    }
+  }
+
   @Test("A user's own questions are run, scored line by line, and told apart in comparison")
   func ownQuestions() throws {
     let lab = try RunLab()

@@ -133,13 +133,13 @@ struct AnswerTests {
     var results = ExampleResults.known([("m", [.full(), a, b])])
     results.experiment.spec = #"{"primary": [["b", "a"]]}"#
     #expect(
-      answer(results)[0].hasSuffix(
+      answer(results)[1].hasSuffix(
         "loses more, by +0.0500 nats a token [+0.0370, +0.0630], corrected p 0.00117."))
     let harmless = answer([
       .full(), KnownStrategy(label: "h", share: 0.2, losses: [0.01, -0.01, 0.02, -0.015]),
     ])
-    #expect(harmless[0].contains("over 4 texts, which holds 0, above full on 2 of them"))
-    #expect(harmless[0].hasSuffix("; nothing else was measured there."))
+    #expect(harmless[0].contains(" (holds 0) over 4 texts, above full on 2 of them"))
+    #expect(harmless[0].hasSuffix("; nothing else was measured."))
   }
 
   @Test("A primary contrast has its correction in the answer: one that loses by it is not decided")
@@ -150,7 +150,7 @@ struct AnswerTests {
     var results = ExampleResults.known([("m", [.full(), a, near, far])])
     #expect(answer(results)[0].contains("\"near\" loses more, by +0.0200 nats a token [+0.00"))
     results.experiment.spec = #"{"primary": [["a", "near"], ["a", "far"], ["far", "near"]]}"#
-    let found = answer(results)[0]
+    let found = answer(results)[1]
     #expect(
       found.contains("Against \"near\" nothing is decided: +0.0200 nats a token [-0.0"), "\(found)")
     #expect(found.contains(", corrected p 0.1"), "\(found)")
@@ -172,7 +172,8 @@ struct AnswerTests {
     #expect(
       answer(results)[0].contains(
         ". Of all that is allocated it holds 0.74, layers with a window included; \"full cache=q4_0\", which rounds those "
-          + "too, is at 0.28; nothing else was measured there."))
+          + "too, is at 0.28; no other is as small, the next is \"full cache=q4_0\" at 0.281, +0.2025."
+      ))
   }
 
   @Test("Without an interval the reason stands in its place")
@@ -205,7 +206,8 @@ struct AnswerTests {
     results.rows[1].planned.cell.selectionLooksAhead = true
     #expect(
       answer(results)[0].contains(
-        "; its selection saw the tokens that are scored; nothing else was measured there."))
+        "; its selection saw the tokens that are scored; no other is as small, the next is \"tca threshold=0.7\" at 0.300, +0.0"
+      ))
   }
 
   @Test("Each model has a sentence of its own")
@@ -233,17 +235,17 @@ struct AnswerTests {
     #expect(
       found[1].hasPrefix(
         "m at 2,048 tokens: \"full cache=q4_0\" (0.200 of the bytes, +0.0020 nats a token ["))
-    #expect(found[1].contains("makes 2 of 2 methods needless: \"a\", \"b\". "))
+    #expect(found[1].contains("beats 2 of 2 methods at no more bytes: \"a\", \"b\". "))
     #expect(
       found[1].hasSuffix(
-        "\"a\" makes \"full cache=kivi2\" needless (exploratory). All by bytes and loss, for they were not timed together."
+        "\"a\" beats \"full cache=kivi2\" at no more bytes (exploratory). All by bytes and loss, for they were not timed together."
       ))
     #expect(found[0].contains("\"full cache=q4_0\" loses least"))
     let beaten = answer([.full(), a, b, kivi])
     #expect(
       beaten[1]
-        == "m at 2,048 tokens: none makes any of 2 methods needless. \"a\" makes \"full cache=kivi2\" needless "
-        + "(exploratory). All by bytes and loss, for they were not timed together.")
+        == "m at 2,048 tokens: none beats any of 2 methods at no more bytes. \"a\" beats \"full cache=kivi2\" at "
+        + "no more bytes (exploratory). All by bytes and loss, for they were not timed together.")
     let formats = answer([.full(), q4, kivi])
     #expect(formats[1] == "m at 2,048 tokens: every format loses something beyond chance.")
     var free = q4
@@ -291,7 +293,8 @@ struct AnswerTests {
     #expect(
       found[0]
         == "smollm2-135m at 512 tokens: \"streaming-llm\" loses score 0.000 against 1.000 of full, -1.000 (p 0.125), over 4 "
-        + "prompts, not told apart, at no more than a quarter of full's cache (f32) (0.250); nothing else was measured there."
+        + "prompts, not told apart, at no more than a quarter of full's cache (f32) (0.250); no other is as small, the next is "
+        + "\"tca threshold=0.7\" at 0.300, score -0.750."
     )
   }
 

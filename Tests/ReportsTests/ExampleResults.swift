@@ -60,6 +60,7 @@ enum ExampleResults {
       kinds: [.approximation: 1, .quality: 1, .memory: 1, .latency: 1])
     row.units = units(context: context, task: task, strategy: number)
     row.heads = heads(strategy: number)
+    row.kept = kept(context: context, strategy: number)
     row.figures = figures(context: context, task: task, strategy: number)
     return row
   }
@@ -97,6 +98,18 @@ enum ExampleResults {
         droppedMassMaximum: min(1, 4 * error), boundRatio: 0.4 + error / 2,
         density: shares[strategy] + 0.1, nominalDensity: shares[strategy],
         retainedFraction: shares[strategy])
+    }
+  }
+
+  /// The first and the last of the prompt, and between them every other part or fewer.
+  private static func kept(context: Int, strategy: Int) -> [KeptTokens] {
+    guard strategy > 0 else { return [] }
+    return (0..<6).map { index in
+      KeptTokens(
+        layer: index / 3, kvHead: index % 3, promptTokens: context / 2,
+        percentages: (0..<KeptTokens.parts).map { part in
+          part == 0 || part > 40 ? 100 : part % (strategy + 1) == 0 ? 20 + 10 * index : 0
+        })
     }
   }
 

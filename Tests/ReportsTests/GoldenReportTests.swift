@@ -36,6 +36,7 @@ struct GoldenReportTests {
     "The figures of three context lengths in SVG",
     arguments: [
       "frontier", "quality-and-next-token-2", "kv-bytes-1", "stages", "head-error", "depths",
+      "kept",
     ])
   func figures(name: String) throws {
     let report = Report(of: ExampleResults.experiment(contexts: [512, 1024, 2048]))

@@ -38,6 +38,21 @@ struct RecipeTests {
     #expect(!commands.contains { $0.hasPrefix("git checkout") })
   }
 
+  @Test("Of two commits the newest is checked out, and the other said")
+  func twoCommits() throws {
+    var results = ExampleResults.experiment(contexts: [512])
+    var later = results.runs[0]
+    later.id = 2
+    later.provenance.sourceState = "ba9876543210"
+    results.runs.append(later)
+    results.rows[1].kinds[.quality] = 2
+    let commands = try #require(Report(of: results).recipe).commands
+    #expect(
+      commands.prefix(2) == [
+        "# some figures were measured at 0123456789ab", "git checkout ba9876543210",
+      ])
+  }
+
   @Test("A model of the user's is a file with a digest, a synthetic one is nothing to fetch")
   func models() throws {
     let spec =

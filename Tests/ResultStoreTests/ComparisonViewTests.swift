@@ -87,7 +87,8 @@ struct ComparisonViewTests {
     let key = ["comparison": "position"]
     let steps = try store.read { database in
       try [
-        "comparison", "newest_kind", "newest_head_measurement", "newest_unit", "newest_timing",
+        "comparison", "newest_kind", "newest_head_measurement", "newest_kept_tokens", "newest_unit",
+        "newest_timing",
         "current_failure",
       ].flatMap { view in
         let query =

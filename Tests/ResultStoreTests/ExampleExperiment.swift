@@ -81,7 +81,13 @@ enum ExampleExperiment {
     return CellResults(
       identity: planned.cell.identity, kinds: [.approximation, .quality, .memory],
       measurements: measurements, heads: heads(step: step, shift: shift),
-      units: isTask ? prompts(step: step) : segments(step: step))
+      units: isTask ? prompts(step: step) : segments(step: step),
+      // Full attention keeps everything.
+      kept: step == 0
+        ? []
+        : (0..<2).map {
+          KeptTokens(layer: 3 * $0 + 2, kvHead: 0, promptTokens: 4, percentages: [100, 0, 50, $0])
+        })
   }
 
   /// Full, the others and full again in turn: a warm-up and three counted repetitions.

@@ -54,6 +54,7 @@ struct ResultStoreTests {
       let stored = Example.results(planned)
       #expect(Set(row.heads) == Set(stored.heads))
       #expect(row.heads.count == stored.heads.count)
+      #expect(row.kept == stored.kept)
       #expect(row.units == stored.units)
     }
     #expect(results.timingGroups == [StoredTimingGroup(id: 1, run: run, group: group)])

@@ -147,6 +147,19 @@ public final class AttentionSession: LayerAttention {
   /// Tokens held in whatever tier, over all global layers and KV heads.
   public var tokensHeld: Int { sum(\.heldCount) }
 
+  /// Which of a prompt's tokens the KV heads of global layers hold; empty where all hold all of them.
+  ///
+  /// - Parameter count: tokens of the prompt, which is all that the caches have seen.
+  public func keptTokens(ofPrompt count: Int) -> [KeptTokens] {
+    let kept = shape.globalLayers.flatMap { layer in
+      caches[layer].enumerated().map { head, cache in (layer, head, cache.heldPositions) }
+    }
+    guard kept.contains(where: { $0.2.count < count }) else { return [] }
+    return kept.map {
+      KeptTokens(layer: $0, kvHead: $1, promptTokens: count, positions: $2)
+    }
+  }
+
   /// The share of some positions whose tokens no KV head of any global layer holds; nil for none.
   public func shareHeldNowhere(of positions: [Int]) -> Double? {
     guard !positions.isEmpty else { return nil }

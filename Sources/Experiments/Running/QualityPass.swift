@@ -66,6 +66,8 @@ package struct QualityPass {
     /// By question: the share of the answer's tokens in the prompt that no KV head holds any more.
     var lostAnswers: [Double] = []
     var memory: MemoryFigures
+    /// Of the first sample.
+    var kept: [KeptTokens] = []
     /// The propagated errors; empty where they were not measured.
     var heads: [HeadMeasurement] = []
     /// The process's memory at the most over the first sample; nil where a probe stood beside it, whose memory would
@@ -161,7 +163,8 @@ package struct QualityPass {
       identity: subject.identity, kinds: subject.kinds,
       measurements: AggregatedMeasurements.measurements(of: heads) + quality.measurements
         + (subject.kinds.contains(.memory) ? own.memory.measurements : []),
-      heads: heads, units: quality.units)
+      heads: heads, units: quality.units,
+      kept: subject.kinds.contains(.memory) ? own.kept : [])
   }
 
   /// Takes one sample through the model, under a probe or else the plain attention; `session` is the one whose cache
@@ -179,6 +182,9 @@ package struct QualityPass {
     own.outcomes.append(
       try pass.run(attention: probe ?? plain) {
         own.memory.afterPrefill(session)
+        if index == 0, kinds.contains(.memory) {
+          own.kept = session.keptTokens(ofPrompt: samples[index].prompt.count)
+        }
       } beforeAnswer: { turn in
         if let share = session.shareHeldNowhere(of: turn.answerPositions) {
           own.lostAnswers.append(share)

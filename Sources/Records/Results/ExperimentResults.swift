@@ -43,6 +43,8 @@ public struct ComparisonRow: Codable, Sendable, Hashable {
   public var kinds: [ResultKind: Int64]
   public var heads: [HeadMeasurement]
   public var units: [ScoredUnit]
+  /// By layer and KV head; empty where everything was kept, and where nothing is known of it.
+  public var kept: [KeptTokens]
   /// Why the cell failed when it was last tried; nil if it did not or has been completed since.
   public var failure: StoredFailure?
 
@@ -50,7 +52,7 @@ public struct ComparisonRow: Codable, Sendable, Hashable {
     planned: PlannedCell, figures: [ComparisonColumn: Double] = [:],
     matchStatus: MatchStatus? = nil,
     kinds: [ResultKind: Int64] = [:], heads: [HeadMeasurement] = [], units: [ScoredUnit] = [],
-    failure: StoredFailure? = nil
+    kept: [KeptTokens] = [], failure: StoredFailure? = nil
   ) {
     self.planned = planned
     self.figures = figures
@@ -58,6 +60,7 @@ public struct ComparisonRow: Codable, Sendable, Hashable {
     self.kinds = kinds
     self.heads = heads
     self.units = units
+    self.kept = kept
     self.failure = failure
   }
 

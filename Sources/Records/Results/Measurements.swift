@@ -136,16 +136,19 @@ public struct CellResults: Codable, Sendable, Hashable {
   public var measurements: [Measurement]
   public var heads: [HeadMeasurement]
   public var units: [ScoredUnit]
+  /// By layer and KV head; empty where everything is kept.
+  public var kept: [KeptTokens]
 
   public init(
     identity: String, kinds: Set<ResultKind>, measurements: [Measurement] = [],
-    heads: [HeadMeasurement] = [], units: [ScoredUnit] = []
+    heads: [HeadMeasurement] = [], units: [ScoredUnit] = [], kept: [KeptTokens] = []
   ) {
     self.identity = identity
     self.kinds = kinds
     self.measurements = measurements
     self.heads = heads
     self.units = units
+    self.kept = kept
   }
 }
 

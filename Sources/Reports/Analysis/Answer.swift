@@ -3,7 +3,7 @@ import Records
 /// What a reader takes from an experiment: who loses least for a quarter of the bytes, whether a plain quantised cache
 /// would do, and where it fails; for each model by itself.
 extension ExperimentAnalysis {
-  /// Up to three questions, answered for each model.
+  /// Up to four questions: what was asked beforehand, and three of everybody's, answered for each model.
   func answer(_ points: [ParetoPoint]) -> [ReportAnswer] {
     let answers = leadingPools.map { pool in
       PoolAnswer(
@@ -25,8 +25,11 @@ extension ExperimentAnalysis {
       Self.answer(cacheQuestion, answers, \.quantisedCache)
       ?? (answers.contains { $0.best != nil }
         ? ReportAnswer(question: cacheQuestion, statements: [Self.withoutQuantised]) : nil)
-    return [least, quantised, Self.answer("Where does it fail?", answers, \.worst)]
-      .compactMap { $0 }
+    return [
+      primaryAnswer(in: leadingPools), least, quantised,
+      Self.answer("Where does it fail?", answers, \.worst),
+    ]
+    .compactMap { $0 }
   }
 
   /// Where the answer is looked for: the first kind of task that compares, a continuation of texts or else questions that

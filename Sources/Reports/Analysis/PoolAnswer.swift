@@ -51,12 +51,23 @@ struct PoolAnswer {
     let rivals = contenders.dropFirst()
     let rest =
       rivals.isEmpty
-      ? "; nothing else was measured there"
+      ? "; \(next(after: best.share))"
       : rivals.first.map { ". \(lead(of: best.point, over: $0.point))" } ?? ""
     return "\"\(best.point.label)\" \(rivals.isEmpty ? "loses" : "loses least:") "
       + best.difference.lossWords + Self.perplexity(best.difference) + ", \(within)"
       + wholeCache(best.point)
       + (best.point.row.looksAhead ? "; its selection saw the tokens that are scored" : "") + rest
+  }
+
+  /// What comes nearest where nothing else is within the limit.
+  private func next(after share: Double) -> String {
+    let larger = candidates.filter { $0.share > share * Self.tolerance }
+    guard let next = larger.min(by: { $0.share < $1.share }) else {
+      return "nothing else was measured"
+    }
+    let (size, loss) = (NumberFormat.fixed(3).text(next.share), next.difference)
+    return "no other is as small, the next is \"\(next.point.label)\" at \(size), "
+      + (loss.figure == .score ? "score " : "") + loss.format.text(loss.mean)
   }
 
   /// The same loss as readers of perplexities know it.
@@ -143,10 +154,11 @@ struct PoolAnswer {
         return nil
       }
       return
-        "\"\(cache.label)\" (\(NumberFormat.fixed(3).text(share)) of the bytes, \(loss)) makes "
-        + "\(beaten.count) of \(methods.count) methods needless: \(Self.listed(beaten.map(\.label)))"
+        "\"\(cache.label)\" (\(NumberFormat.fixed(3).text(share)) of the bytes, \(loss)) beats "
+        + "\(beaten.count) of \(methods.count) methods at no more bytes: \(Self.listed(beaten.map(\.label)))"
     }
-    let found = clauses.isEmpty ? ["none makes any of \(methods.count) methods needless"] : clauses
+    let found =
+      clauses.isEmpty ? ["none beats any of \(methods.count) methods at no more bytes"] : clauses
     let isTimed = (quantised + methods).contains { $0.dominators.contains(where: \.isTimed) }
     return (found + [beatenCaches]).joined(separator: ". ")
       + (isTimed ? "" : ". All by bytes and loss, for they were not timed together")
@@ -157,7 +169,7 @@ struct PoolAnswer {
     return labels.count > 3 ? "\(named) and \(labels.count - 3) more" : named
   }
 
-  /// Which of the caches is made needless by a method: by one whose contrast is decided where there is such, else by
+  /// Which of the caches is beaten by a method: by one whose contrast is decided where there is such, else by
   /// the one that loses least.
   private var beatenCaches: String {
     let beaten = quantised.compactMap { cache -> String? in
@@ -175,10 +187,11 @@ struct PoolAnswer {
           case false?: "not decided once corrected"
           case nil: "exploratory"
           }
-        return "\"\(winner.label)\" makes \"\(cache.label)\" needless (\(kind))"
+        return "\"\(winner.label)\" beats \"\(cache.label)\" at no more bytes (\(kind))"
       }
     }
-    return beaten.isEmpty ? "No method makes one needless" : beaten.joined(separator: ", ")
+    return beaten.isEmpty
+      ? "No method beats a quantised cache at no more bytes" : beaten.joined(separator: ", ")
   }
 
   /// Where caches are all there is.
@@ -246,8 +259,8 @@ extension PairedDifference {
       return "score \(three.text(second)) against \(three.text(first)) of full, \(evidence), over "
         + clusters + (isKnown && verdict == 0 ? ", not told apart" : "")
     }
-    return evidence + (interval == nil ? "" : " over \(clusters)")
-      + (interval?.contains(0) == true ? ", which holds 0" : "")
+    return evidence + (interval?.contains(0) == true ? " (holds 0)" : "")
+      + (interval == nil ? "" : " over \(clusters)")
       + (clusterCount > 1 ? ", \(mean < 0 ? "below" : "above") full on \(agreeing) of them" : "")
   }
 }

@@ -11,7 +11,7 @@ extension Report {
     let frontiers = FrontierFigures(analysis: analysis, points: points, styles: styles)
     let sections =
       ([
-        analysis.primarySection, analysis.flagSection,
+        analysis.primarySection, analysis.flagSection, analysis.strategySection,
         analysis.pooledSection.showing(analysis.textFigure(points, styles).map { [$0] } ?? []),
         analysis.paretoSection(points), analysis.tradeOffSection(frontiers),
       ] + analysis.equalBudgetSections + [
@@ -19,9 +19,9 @@ extension Report {
         analysis.questionSection,
         analysis.depthSection(styles), analysis.approximationSection,
         analysis.headSection.showing(analysis.headFigures(styles)),
-        analysis.timeSection.showing(analysis.stageFigures(styles)), analysis.memorySection,
+        analysis.timeSection.showing(analysis.stageFigures(styles)),
+        analysis.memorySection.showing(analysis.keptFigures(styles)),
         analysis.growthSection(styles), analysis.calibrationSection, analysis.failureSection,
-        analysis.strategySection,
       ]).filter { !$0.isEmpty }
     self.init(
       title: results.experiment.name, question: results.experiment.question,

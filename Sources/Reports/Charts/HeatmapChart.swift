@@ -1,10 +1,19 @@
-/// Maps side by side on one sequential scale: layers down, heads across, a map for each strategy.
+/// Maps side by side on one sequential scale, a map for each strategy: layers down, and across their heads, or the
+/// places in a prompt.
 public struct HeatmapChart: Chart {
   struct Panel: Sendable, Hashable {
     /// The strategy, as everywhere else.
     var label: String
-    /// By layer, then head; nil where nothing was measured.
+    /// By row, then column; nil where nothing was measured.
     var values: [[Double?]]
+  }
+
+  /// What a map's rows or columns are, and the words at its ends.
+  struct Side: Sendable, Hashable {
+    var name: String
+    var first = "0"
+    /// The last one's number if not given.
+    var last: String?
   }
 
   public var title: String
@@ -12,8 +21,13 @@ public struct HeatmapChart: Chart {
   /// What a cell shows, with its direction.
   var figure: String
   var panels: [Panel]
+  var down = Side(name: "layer")
+  var across = Side(name: "head")
+  /// What the scale goes from and to, if not from the least to the largest value.
+  var scale: Interval?
 
   private var range: Interval {
+    if let scale { return scale }
     let values = panels.flatMap { $0.values.joined().compactMap { $0 } }.filter(\.isFinite)
     return Interval(low: values.min() ?? 0, high: values.max() ?? 1)
   }
@@ -24,15 +38,15 @@ extension HeatmapChart {
   private static let perRow = 4
   private static let panelGap = 22.0
 
-  private var layers: Int { panels.map(\.values.count).max() ?? 0 }
-  private var heads: Int { panels.flatMap { $0.values.map(\.count) }.max() ?? 0 }
+  private var rowCount: Int { panels.map(\.values.count).max() ?? 0 }
+  private var columnCount: Int { panels.flatMap { $0.values.map(\.count) }.max() ?? 0 }
   private var columns: Int { max(1, min(Self.perRow, panels.count)) }
   private var panelWidth: Double { min(260, (Self.width - 60) / Double(columns)) }
   private var cellWidth: Double {
-    min(26, (panelWidth - 34 - Self.panelGap) / Double(max(1, heads)))
+    min(26, (panelWidth - 34 - Self.panelGap) / Double(max(1, columnCount)))
   }
-  private var cellHeight: Double { min(14, max(3, 330 / Double(max(1, layers)))) }
-  private var panelHeight: Double { labelHeight + cellHeight * Double(layers) + 38 }
+  private var cellHeight: Double { min(14, max(3, 330 / Double(max(1, rowCount)))) }
+  private var panelHeight: Double { labelHeight + cellHeight * Double(rowCount) + 38 }
 
   private func labelLines(_ panel: Panel) -> [String] {
     TextSize.lines(panel.label, size: SVGCanvas.strongSize, within: panelWidth - 34)
@@ -66,15 +80,23 @@ extension HeatmapChart {
     let range = range
     let span = range.high > range.low ? range.high - range.low : 1
     var levels: [Int: [Box]] = [:]
-    for (layer, values) in panel.values.enumerated() {
-      for (head, value) in values.enumerated() {
-        guard let value, value.isFinite else { continue }
-        let level = Int(((value - range.low) / span * Self.levelCount).rounded())
+    for (row, values) in panel.values.enumerated() {
+      let shown = values.map { value in
+        value.flatMap {
+          $0.isFinite ? Int((($0 - range.low) / span * Self.levelCount).rounded()) : nil
+        }
+      }
+      // Neighbours of one level are one area.
+      var column = 0
+      while column < shown.count {
+        let end = shown[column...].firstIndex { $0 != shown[column] } ?? shown.count
+        defer { column = end }
+        guard let level = shown[column] else { continue }
         levels[level, default: []].append(
           Box(
-            left: map.left + cellWidth * Double(head), top: map.top + cellHeight * Double(layer),
-            right: map.left + cellWidth * Double(head + 1),
-            bottom: map.top + cellHeight * Double(layer + 1)))
+            left: map.left + cellWidth * Double(column), top: map.top + cellHeight * Double(row),
+            right: map.left + cellWidth * Double(end),
+            bottom: map.top + cellHeight * Double(row + 1)))
       }
     }
     return levels
@@ -101,8 +123,8 @@ extension HeatmapChart {
     _ panel: Panel, left: Double, top: Double, isFirst: Bool, on canvas: inout SVGCanvas
   ) {
     let map = Box(
-      left: left + 34, top: top + labelHeight, right: left + 34 + cellWidth * Double(heads),
-      bottom: top + labelHeight + cellHeight * Double(layers))
+      left: left + 34, top: top + labelHeight, right: left + 34 + cellWidth * Double(columnCount),
+      bottom: top + labelHeight + cellHeight * Double(rowCount))
     let values = panel.values.joined().compactMap { $0 }
     let text = NumberFormat.significant
     let hover =
@@ -117,19 +139,21 @@ extension HeatmapChart {
         canvas.areas(cells, "cell c1", opacity: Self.shade(Double(level) / Self.levelCount))
       }
     }
-    for layer in [0, layers - 1] where layers > 1 || layer == 0 {
+    for (row, text) in [(0, down.first), (rowCount - 1, down.last ?? "\(rowCount - 1)")]
+    where rowCount > 1 || row == 0 {
       canvas.text(
-        "\(layer)", map.left - 5, map.top + cellHeight * (Double(layer) + 0.5) + 4, "small soft",
+        text, map.left - 5, map.top + cellHeight * (Double(row) + 0.5) + 4, "small soft",
         anchor: .end, size: 11)
     }
-    if isFirst { canvas.sideText("layer", map.left - 24, map.centre, "small soft") }
-    canvas.text("0", map.left, map.bottom + 14, "small soft", size: 11)
+    if isFirst { canvas.sideText(down.name, map.left - 24, map.centre, "small soft") }
+    canvas.text(across.first, map.left, map.bottom + 14, "small soft", size: 11)
     if map.width > 90 {
-      canvas.text("head", map.middle, map.bottom + 14, "small soft", anchor: .middle, size: 11)
+      canvas.text(across.name, map.middle, map.bottom + 14, "small soft", anchor: .middle, size: 11)
     }
-    if heads > 1, map.width > 30 {
+    if columnCount > 1, map.width > 30 {
       canvas.text(
-        "\(heads - 1)", map.right, map.bottom + 14, "small soft", anchor: .end, size: 11)
+        across.last ?? "\(columnCount - 1)", map.right, map.bottom + 14, "small soft", anchor: .end,
+        size: 11)
     }
   }
 }

@@ -29,11 +29,17 @@ extension ExperimentAnalysis {
 
   /// To the source that was measured, where a commit says what it was.
   private var checkout: [String] {
-    runsBehind.map(\.provenance.sourceState).uniqued.map { state in
-      let isCommit = !state.isEmpty && state.unicodeScalars.allSatisfy(\.properties.isASCIIHexDigit)
-      return isCommit
-        ? "git checkout \(state)" : "# measured with a source that is no commit: \(state.onOneLine)"
+    // The newest last.
+    let states = runsBehind.map(\.provenance.sourceState).uniqued
+    func isCommit(_ state: String) -> Bool {
+      !state.isEmpty && state.unicodeScalars.allSatisfy(\.properties.isASCIIHexDigit)
     }
+    let newest = states.last(where: isCommit)
+    return states.filter { $0 != newest }.map { state in
+      isCommit(state)
+        ? "# some figures were measured at \(state)"
+        : "# measured with a source that is no commit: \(state.onOneLine)"
+    } + (newest.map { ["git checkout \($0)"] } ?? [])
   }
 
   /// Those of the catalogue are fetched; files have to be what they were.

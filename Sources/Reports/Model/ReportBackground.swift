@@ -6,6 +6,8 @@ public struct ReportBackground: Sendable {
   public var models: [String: Model]
   /// By the word in a spec.
   public var strategies: [String: StrategyDescription]
+  /// What the formats of caches are, by the word in a spec.
+  public var formats: [String: String]
 
   public struct Model: Sendable {
     /// The file's name, which tells the format of the weights.
@@ -26,8 +28,12 @@ public struct ReportBackground: Sendable {
     }
   }
 
-  public init(models: [String: Model] = [:], strategies: [StrategyDescription] = []) {
+  public init(
+    models: [String: Model] = [:], strategies: [StrategyDescription] = [],
+    formats: [String: String] = [:]
+  ) {
     self.models = models
+    self.formats = formats
     self.strategies = Dictionary(
       strategies.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
   }

@@ -11,11 +11,10 @@ extension ExperimentAnalysis {
           .init("context") { .count($0.analysed.cell.contextLength) },
           .words("task") { .text($0.analysed.task) }, .words("budget") { .text($0.group.budget) },
           .words("strategy") { $0.analysed.strategy },
-        ] + Self.budgetFigures.map { $0.of(\.analysed) } + [
-          .init("to full") { .difference($0.analysed.difference) },
           .init("to the reference") { $0.isReference ? "reference" : .difference($0.toReference) },
+          .init("to full") { .difference($0.analysed.difference) },
           .words("over") { .text($0.analysed.clusterText) },
-        ]
+        ] + Self.budgetFigures.map { $0.of(\.analysed) }
       return ReportSection(
         title: use.title,
         text: [

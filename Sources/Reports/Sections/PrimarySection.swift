@@ -9,6 +9,8 @@ extension ExperimentAnalysis {
       .init("context") { .count($0.pool.key.contextLength) },
       .words("task") { .text($0.pool.title) },
       .words("A") { .text($0.contrast.first) }, .words("B") { .text($0.contrast.second) },
+      .init("KV bytes of A") { .number($0.share(of: $0.contrast.first), .fixed(3)) },
+      .init("of B") { .number($0.share(of: $0.contrast.second), .fixed(3)) },
       .init("B − A") { .number($0.difference.mean, $0.difference.format) },
       .init("corrected interval") { tested in
         tested.interval.map { ReportCell(.interval($0, tested.difference.format)) } ?? .missing
@@ -24,12 +26,13 @@ extension ExperimentAnalysis {
     return ReportSection(
       title: "Primary contrasts",
       text: [
-        "The contrasts that the spec names as primary: nats a token (lower is better) or score (higher is better), B minus A. p is "
+        "The contrasts that the spec names: nats a token (lower is better) or score (higher is better), B minus A. KV bytes "
+          + "are a share of full's, as in the table above; where they differ a smaller loss is a trade, not a win at equal size. p is "
           + "corrected by Holm over the contrasts of one model, length and kind of task; the interval has the level at which the "
-          + "correction tests it. Of texts with fewer than 8 windows the sign has to be the same in all but one as well. Who "
-          + "wins is said below, where all models agree and all texts but one. All other comparisons of this report are "
-          + "exploratory: they say where to look, and decide nothing."
-      ], tables: [ReportTable(tested, columns)], items: primaryClaims(tested))
+          + "correction tests it. Up, down, same: the texts (or windows, or prompts) where B is above A, below it, or equal. B or A "
+          + "is better where the corrected p is below 0.05, over fewer than 8 windows a text also with one sign in all texts but "
+          + "one. All other comparisons of this report are exploratory: they say where to look, and decide nothing."
+      ], tables: [ReportTable(tested, columns)])
   }
 
   /// The named contrasts wherever both strategies have results, corrected for their number at each place.
@@ -51,34 +54,34 @@ extension ExperimentAnalysis {
     }
   }
 
-  /// One sentence for each contrast, length and kind of task: who wins is said where all models agree, and there is more
-  /// than one.
-  private func primaryClaims(_ tested: [TestedContrast]) -> [String] {
-    tested.groupedByNames {
-      [
-        $0.contrast.first, $0.contrast.second, "\($0.pool.key.contextLength)", $0.pool.title,
-      ]
-    }.map { tested in
-      let (contrast, pool) = (tested[0].contrast, tested[0].pool)
-      let place = "at \(NumberFormat.count(pool.key.contextLength)) tokens, \(pool.title)"
-      let decided = tested.filter { $0.verdict != 0 }
-      let verdicts = Set(tested.map(\.verdict))
-      let isInAllTexts = tested.allSatisfy {
-        $0.difference.clusterKind != .text || $0.difference.isSameInAllButOne
-      }
-      if tested.count > 1, verdicts.count == 1, let verdict = verdicts.first, verdict != 0,
-        isInAllTexts
-      {
-        let (winner, loser) =
-          verdict < 0 ? (contrast.second, contrast.first) : (contrast.first, contrast.second)
-        return "\(winner) wins over \(loser) \(place), on all \(tested.count) models"
-      }
-      return
-        "nobody wins, \(contrast.first) and \(contrast.second) \(place): decided on \(decided.count) of "
-        + "\(tested.count) model\(tested.count == 1 ? "" : "s")"
-        + (tested.count == 1 ? ", and one model is not enough" : "")
-        + (isInAllTexts ? "" : ", against the sign of more than one text")
+  /// What the named contrasts say where the answer is looked for, a sentence each; nil without any. One that loses less is
+  /// named where all models agree, and there is more than one.
+  func primaryAnswer(in pools: [Pool]) -> ReportAnswer? {
+    let tested = primaryContrasts.filter { tested in pools.contains { $0.key == tested.pool.key } }
+      .groupedByNames { [$0.contrast.first, $0.contrast.second] }
+    guard !tested.isEmpty else { return nil }
+    return ReportAnswer(
+      question: "What do the contrasts say that were named beforehand?",
+      statements: tested.map { tested in
+        "\(Self.claim(tested)): \(tested.map(\.words).joined(separator: "; "))."
+      })
+  }
+
+  private static func claim(_ tested: [TestedContrast]) -> String {
+    let contrast = tested[0].contrast
+    let (first, second) = ("\"\(contrast.first)\"", "\"\(contrast.second)\"")
+    let isInAllTexts = tested.allSatisfy {
+      $0.difference.clusterKind != .text || $0.difference.isSameInAllButOne
     }
+    let verdicts = Set(tested.map(\.verdict))
+    if tested.count > 1, verdicts.count == 1, verdicts != [0], isInAllTexts {
+      return verdicts == [-1]
+        ? "\(second) does better than \(first)" : "\(first) does better than \(second)"
+    }
+    let decided = tested.count { $0.verdict != 0 }
+    let models = tested.count == 1 ? "the one model" : "\(tested.count) models"
+    return "\(first) and \(second) are not told apart (decided on \(decided) of \(models)"
+      + (isInAllTexts ? "" : ", against the sign of more than one text") + ")"
   }
 
   /// The tasks, by their cell of full, that pools take together.
@@ -96,6 +99,21 @@ struct TestedContrast {
   let difference: PairedDifference
   /// Nil where there are too few clusters for a test.
   var corrected: Holm.Corrected?
+
+  /// Of full's bytes; nil where they were not measured.
+  func share(of label: String) -> Double? { pool.byteShare.flatMap { pool.mean(label, $0.value) } }
+
+  /// `smollm2-135m -0.0652 nats a token [-0.1294, -0.0010], corrected p 0.0474, with 0.383 of the bytes for 0.281`
+  var words: String {
+    let shares = [contrast.second, contrast.first].compactMap(share).map(NumberFormat.fixed(3).text)
+    let value = difference.format.text(difference.mean)
+    let unit = difference.figure == .score ? "" : " nats a token"
+    let evidence = interval.map { " \(difference.format.text($0))" } ?? ""
+    let p = corrected.map { ", corrected p \(NumberFormat.significant.text($0.pValue))" }
+    return
+      "\(pool.key.model) \(value)\(unit)\(evidence)\(p ?? ", too few \(difference.clusterKind.rawValue)s for a test")"
+      + (shares.count == 2 ? ", with \(shares[0]) of the bytes for \(shares[1])" : "")
+  }
 
   /// At the level of the correction; nil for scores.
   var interval: Interval? { corrected.flatMap { difference.interval(level: $0.level) } }

@@ -1,25 +1,54 @@
+import JSON
 import Records
 
 extension ExperimentAnalysis {
-  /// What the strategies of the tables do, for readers who know only some of them.
+  /// What the strategies and cache formats of the tables are, for readers who know only some of them.
   var strategySection: ReportSection {
-    let named = rows.flatMap { row -> [String] in
+    let stated = rows.flatMap { row in
       // Those of a composition's phases are its parameters.
       let parameters = row.cell.strategyParameters.objectValue ?? [:]
-      return [row.cell.strategy]
-        + parameters.sorted { $0.key < $1.key }.compactMap { $0.value["name"]?.stringValue }
+      return [(row.cell.strategy, row.label)]
+        + parameters.sorted { $0.key < $1.key }.compactMap { _, part in
+          part["name"]?.stringValue.map { ($0, row.label) }
+        }
     }
-    let columns: [ColumnRule<StrategyDescription>] = [
-      .words("strategy") { .text($0.name) }, .words("what it does") { .text($0.summary) },
-      .words("how it stands to its source") { .text($0.fidelity.explanation) },
-      .words("source") { .text($0.source) },
+    let strategies = stated.grouped(\.0).compactMap { name, uses in
+      background.strategies[name].map { DescribedStrategy(about: $0, labels: uses.map(\.1)) }
+    }
+    let columns: [ColumnRule<DescribedStrategy>] = [
+      .words("strategy") { .text($0.about.name) },
+      .words("what it does") { .text($0.about.summary) },
+      .words("what is varied here") { .text($0.parameters) },
+      .words("how it stands to its source") { .text($0.about.fidelity.explanation) },
+      .words("source") { .text($0.about.source) },
+    ]
+    let formats = rows.flatMap { row -> [String] in
+      let cache = row.cell.strategyParameters["cache"]
+      return ["keys", "values"].compactMap { (cache?[$0] ?? cache)?.stringValue }
+    }.uniqued.compactMap { name in background.formats[name].map { (name: name, summary: $0) } }
+    let formatColumns: [ColumnRule<(name: String, summary: String)>] = [
+      .words("cache") { .text($0.name) },
+      .words("how it holds keys and values") { .text($0.summary) },
     ]
     return ReportSection(
-      title: "What the strategies do",
+      title: "What the strategies are",
       text: [
-        "Every parameter, and what was decided where a source is silent: tca-lab strategies show NAME."
-      ],
-      tables: [ReportTable(named.uniqued.compactMap { background.strategies[$0] }, columns)])
+        "Every parameter, and what was decided where a source is silent: tca-lab strategies show NAME. Without a cache of their own "
+          + "strategies hold theirs as full does. Matching X: with the budget at which it uses as much as X."
+      ], tables: [ReportTable(strategies, columns), ReportTable(formats, formatColumns)])
+  }
+}
+
+/// A strategy and the labels under which it stands in tables.
+private struct DescribedStrategy {
+  let about: StrategyDescription
+  let labels: [String]
+
+  /// Those that the labels name, in words.
+  var parameters: String {
+    about.parameters.filter { parameter in
+      labels.contains { $0.split(separator: " ").contains { $0.hasPrefix("\(parameter.name)=") } }
+    }.map { "\($0.name): \($0.summary)" }.joined(separator: " ")
   }
 }
 

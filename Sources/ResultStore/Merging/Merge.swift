@@ -29,6 +29,7 @@ struct Merge {
       "head_measurement",
       .columns(["cell_id", "setting", "phase", "run_id", "layer", "query_head"])
     ),
+    ("kept_tokens", .columns(["cell_id", "run_id", "layer", "kv_head"])),
     ("sample", .columns(["cell_id", "run_id", "number"])),
     ("unit", .columns(["sample_id", "number"])),
   ]

@@ -16,13 +16,15 @@ struct ExperimentReader {
     let kinds = try self.kinds()
     let heads = try heads()
     let units = try units()
+    let kept = try kept()
     let failures = try failures()
     let groups = try timingGroups()
     let rows = try plannedCells().map { cell, position, planned in
       ComparisonRow(
         planned: planned, figures: figures[position]?.values ?? [:],
         matchStatus: figures[position]?.matchStatus, kinds: kinds[cell] ?? [:],
-        heads: heads[cell] ?? [], units: units[cell] ?? [], failure: failures[cell])
+        heads: heads[cell] ?? [], units: units[cell] ?? [], kept: kept[cell] ?? [],
+        failure: failures[cell])
     }
     return ExperimentResults(
       experiment: try experimentRecord(), runs: try runs(behind: rows, groups), rows: rows,
@@ -111,6 +113,21 @@ struct ExperimentReader {
       FROM experiment_cell JOIN newest_unit USING (cell_id)
       ORDER BY cell_id, sample, number
       """, ScoredUnit.init(row:))
+  }
+
+  private func kept() throws -> [Int64: [KeptTokens]] {
+    try byCell(
+      """
+      SELECT kept.* FROM experiment_cell JOIN newest_kept_tokens AS kept USING (cell_id)
+      ORDER BY kept.cell_id, layer, kv_head
+      """
+    ) { row in
+      let kept = try KeptTokens(row: row)
+      guard kept.isSound else {
+        throw UnreadableValue(column: "percentages", value: "\(kept)")
+      }
+      return kept
+    }
   }
 
   private func failures() throws -> [Int64: StoredFailure] {

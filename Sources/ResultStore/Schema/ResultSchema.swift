@@ -26,6 +26,9 @@ enum ResultSchema {
     migrator.registerMigration("6 claims") { database in
       try database.execute(sql: claims)
     }
+    migrator.registerMigration("7 kept tokens") { database in
+      try database.execute(sql: keptTokens)
+    }
     return migrator
   }()
 
@@ -50,6 +53,19 @@ enum ResultSchema {
       decode_compaction_time REAL,
       decode_other_time REAL,
       PRIMARY KEY (timing_group_id, cell_id, is_warmup, repetition)
+    ) STRICT, WITHOUT ROWID;
+    """
+
+  /// Where the tokens of a prompt are kept; runs of older versions say nothing of it.
+  private static let keptTokens = """
+    CREATE TABLE kept_tokens (
+      cell_id INTEGER NOT NULL REFERENCES cell(id),
+      run_id INTEGER NOT NULL REFERENCES run(id),
+      layer INTEGER NOT NULL,
+      kv_head INTEGER NOT NULL,
+      prompt_tokens INTEGER NOT NULL,
+      percentages TEXT NOT NULL,
+      PRIMARY KEY (cell_id, run_id, layer, kv_head)
     ) STRICT, WITHOUT ROWID;
     """
 

@@ -17,6 +17,7 @@ enum ResultViews {
     View(name: "newest_kind", query: newestKind),
     View(name: "newest_measurement", query: newestMeasurement),
     View(name: "newest_head_measurement", query: newestHeadMeasurement),
+    View(name: "newest_kept_tokens", query: newestKeptTokens),
     View(name: "newest_unit", query: newestUnit),
     View(name: "newest_timing", query: newestTiming),
     View(name: "timing_ratio", query: timingRatio),
@@ -70,6 +71,14 @@ enum ResultViews {
       ON head_measurement.cell_id = newest_kind.cell_id
       AND head_measurement.run_id = newest_kind.run_id
     WHERE newest_kind.kind = 'approximation'
+    """
+
+  private static let newestKeptTokens = """
+    SELECT kept_tokens.*
+    FROM newest_kind
+    JOIN kept_tokens
+      ON kept_tokens.cell_id = newest_kind.cell_id AND kept_tokens.run_id = newest_kind.run_id
+    WHERE newest_kind.kind = 'memory'
     """
 
   private static let newestUnit = """

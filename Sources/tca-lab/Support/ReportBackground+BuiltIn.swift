@@ -1,6 +1,7 @@
 import Attention
 import ModelLibrary
 import Reports
+import Tensors
 
 extension ReportBackground {
   /// The catalogue's models and the registered strategies.
@@ -14,6 +15,8 @@ extension ReportBackground {
               file: $0.file, layers: $0.geometry.layers, globalLayers: $0.geometry.globalLayers)
           )
         }, uniquingKeysWith: { first, _ in first }),
-      strategies: StrategyRegistry.builtIn.descriptions)
+      strategies: StrategyRegistry.builtIn.descriptions,
+      formats: Dictionary(
+        uniqueKeysWithValues: RowFormat.allCases.map { ($0.rawValue, $0.summary) }))
   }
 }
