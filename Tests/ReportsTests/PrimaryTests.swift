@@ -61,20 +61,24 @@ struct PrimaryTests {
     }
     let one = try claims(results(pairs))
     #expect(one.count == 2)
-    #expect(one.allSatisfy { $0.contains("are not told apart (decided on 1 of the one model): ") })
+    #expect(
+      one.allSatisfy {
+        $0.contains(
+          "are not told apart (decided on 1 of the one model). The second against the first: ")
+      })
     let two = try claims(results(pairs, models: 2))
     #expect(
       two[0].hasPrefix(
         "\"tca threshold=0.9\" does better than \"streaming-llm\": smollm2-135m -0.0"), "\(two[0])")
-    #expect(two[0].contains("; model 1 -0.0") && two[0].contains(" of the bytes for 0.250"))
-    #expect(two[1].hasPrefix("\"full\" does better than \"tca threshold=0.7\": "))
+    #expect(two[0].contains("; model 1 -0.0") && two[0].contains(" of the bytes against 0.250"))
+    #expect(two[1].hasPrefix("\"full\" does better than \"tca threshold=0.7\": smollm2-135m -0.0"))
     var apart = results(pairs, models: 2)
     for unit in apart.rows[11].units.indices {
       apart.rows[11].units[unit].negativeLogLikelihood? += 64
     }
     #expect(
       try claims(apart)[0].hasPrefix(
-        "\"streaming-llm\" and \"tca threshold=0.9\" are not told apart (decided on 2 of 2 models): "
+        "\"streaming-llm\" and \"tca threshold=0.9\" are not told apart (decided on 2 of 2 models). "
       ))
   }
 

@@ -54,7 +54,7 @@ extension ExperimentAnalysis {
     }
   }
 
-  /// What the named contrasts say where the answer is looked for, a sentence each; nil without any. One that loses less is
+  /// What the named contrasts say where the answer is looked for, a sentence each; nil without any. One that does better is
   /// named where all models agree, and there is more than one.
   func primaryAnswer(in pools: [Pool]) -> ReportAnswer? {
     let tested = primaryContrasts.filter { tested in pools.contains { $0.key == tested.pool.key } }
@@ -62,11 +62,10 @@ extension ExperimentAnalysis {
     guard !tested.isEmpty else { return nil }
     return ReportAnswer(
       question: "What do the contrasts say that were named beforehand?",
-      statements: tested.map { tested in
-        "\(Self.claim(tested)): \(tested.map(\.words).joined(separator: "; "))."
-      })
+      statements: tested.map(Self.claim))
   }
 
+  /// Differences are those of the one that does better, else of the second, to the other.
   private static func claim(_ tested: [TestedContrast]) -> String {
     let contrast = tested[0].contrast
     let (first, second) = ("\"\(contrast.first)\"", "\"\(contrast.second)\"")
@@ -74,14 +73,20 @@ extension ExperimentAnalysis {
       $0.difference.clusterKind != .text || $0.difference.isSameInAllButOne
     }
     let verdicts = Set(tested.map(\.verdict))
-    if tested.count > 1, verdicts.count == 1, verdicts != [0], isInAllTexts {
-      return verdicts == [-1]
-        ? "\(second) does better than \(first)" : "\(first) does better than \(second)"
+    let isDecided = tested.count > 1 && verdicts.count == 1 && verdicts != [0] && isInAllTexts
+    let isFirst = isDecided && verdicts == [1]
+    let evidence = tested.map { $0.words(ofFirst: isFirst) }.joined(separator: "; ")
+    if isDecided {
+      return
+        (isFirst
+        ? "\(first) does better than \(second): " : "\(second) does better than \(first): ")
+        + evidence + "."
     }
-    let decided = tested.count { $0.verdict != 0 }
     let models = tested.count == 1 ? "the one model" : "\(tested.count) models"
-    return "\(first) and \(second) are not told apart (decided on \(decided) of \(models)"
-      + (isInAllTexts ? "" : ", against the sign of more than one text") + ")"
+    return "\(first) and \(second) are not told apart (decided on "
+      + "\(tested.count { $0.verdict != 0 }) of \(models)"
+      + (isInAllTexts ? "" : ", against the sign of more than one text")
+      + "). The second against the first: \(evidence)."
   }
 
   /// The tasks, by their cell of full, that pools take together.
@@ -103,16 +108,22 @@ struct TestedContrast {
   /// Of full's bytes; nil where they were not measured.
   func share(of label: String) -> Double? { pool.byteShare.flatMap { pool.mean(label, $0.value) } }
 
-  /// `smollm2-135m -0.0652 nats a token [-0.1294, -0.0010], corrected p 0.0474, with 0.383 of the bytes for 0.281`
-  var words: String {
-    let shares = [contrast.second, contrast.first].compactMap(share).map(NumberFormat.fixed(3).text)
-    let value = difference.format.text(difference.mean)
+  /// `smollm2-135m -0.0652 nats a token [-0.1294, -0.0010], corrected p 0.0474, with 0.383 of the bytes against 0.281`
+  func words(ofFirst isFirst: Bool) -> String {
+    let (one, other) =
+      isFirst ? (contrast.first, contrast.second) : (contrast.second, contrast.first)
+    let shares = [one, other].compactMap(share).map(NumberFormat.fixed(3).text)
+    let sign: Double = isFirst ? -1 : 1
+    let value = difference.format.text(sign * difference.mean)
     let unit = difference.figure == .score ? "" : " nats a token"
-    let evidence = interval.map { " \(difference.format.text($0))" } ?? ""
+    let interval = interval.map {
+      isFirst ? Interval(low: -$0.high, high: -$0.low) : $0
+    }
     let p = corrected.map { ", corrected p \(NumberFormat.significant.text($0.pValue))" }
-    return
-      "\(pool.key.model) \(value)\(unit)\(evidence)\(p ?? ", too few \(difference.clusterKind.rawValue)s for a test")"
-      + (shares.count == 2 ? ", with \(shares[0]) of the bytes for \(shares[1])" : "")
+    return "\(pool.key.model) \(value)\(unit)"
+      + (interval.map { " \(difference.format.text($0))" } ?? "")
+      + (p ?? ", too few \(difference.clusterKind.rawValue)s for a test")
+      + (shares.count == 2 ? ", with \(shares[0]) of the bytes against \(shares[1])" : "")
   }
 
   /// At the level of the correction; nil for scores.
