@@ -46,7 +46,13 @@ public enum BLAS {
       else { return }
       setenv(core, better, 1)
       setenv(mark, "1", 1)
-      execv("/proc/self/exe", CommandLine.unsafeArgv)
+      // Not through a loader that was given the program to run, which would be what is started.
+      if let program = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"),
+        (program as NSString).lastPathComponent
+          == (CommandLine.arguments[0] as NSString).lastPathComponent
+      {
+        execv(program, CommandLine.unsafeArgv)
+      }
       unsetenv(core)
       unsetenv(mark)
     #endif

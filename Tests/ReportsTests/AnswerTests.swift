@@ -139,7 +139,7 @@ struct AnswerTests {
       .full(), KnownStrategy(label: "h", share: 0.2, losses: [0.01, -0.01, 0.02, -0.015]),
     ])
     #expect(harmless[0].contains(" (holds 0) over 4 texts, above full on 2 of them"))
-    #expect(harmless[0].hasSuffix("; nothing else was measured."))
+    #expect(harmless[0].hasSuffix("; no other method was measured."))
   }
 
   @Test("A primary contrast has its correction in the answer: one that loses by it is not decided")

@@ -56,8 +56,11 @@ struct GoldenReportTests {
         strategies: [
           StrategyDescription(
             name: "snapkv", summary: "Keeps what | the last queries look at.", phases: [.retention],
-            parameters: [], fidelity: .faithful, source: "arXiv 2404.14469")
-        ]))
+            parameters: [
+              ParameterDescription("threshold", .string, default: "", "of another strategy"),
+              ParameterDescription("meanKvBytes", .string, default: "", "what it may hold"),
+            ], fidelity: .faithful, source: "arXiv 2404.14469")
+        ], formats: ["q4_0": "4 bits a number."]))
     let file = try #require(
       MarkdownRenderer().files(of: report).first { $0.name == "texts.svg" })
     try expectGolden(file.text, file.name)

@@ -33,6 +33,7 @@ struct TimingOriginTests {
     #expect(try fits(analysis { $0.cpu = "Another CPU" }) == [false, true])
     #expect(try fits(analysis { $0.sourceState = "another" }) == [false, true])
     #expect(try fits(analysis { $0.blas = "other kernels" }) == [false, true])
+    #expect(try fits(analysis { $0.compilerFlags = "for other vectors" }) == [false, true])
     // Another start, or another number of threads in the spec, is no other machine.
     #expect(try fits(analysis { $0.operatingSystem = "Debian 13" }) == [true, true])
   }

@@ -151,12 +151,13 @@ public final class AttentionSession: LayerAttention {
   ///
   /// - Parameter count: tokens of the prompt, which is all that the caches have seen.
   public func keptTokens(ofPrompt count: Int) -> [KeptTokens] {
-    let kept = shape.globalLayers.flatMap { layer in
-      caches[layer].enumerated().map { head, cache in (layer, head, cache.heldPositions) }
-    }
-    guard kept.contains(where: { $0.2.count < count }) else { return [] }
-    return kept.map {
-      KeptTokens(layer: $0, kvHead: $1, promptTokens: count, positions: $2)
+    guard shape.globalLayers.contains(where: { caches[$0].contains { $0.heldCount < count } })
+    else { return [] }
+    return shape.globalLayers.flatMap { layer in
+      caches[layer].enumerated().map { head, cache in
+        KeptTokens(
+          layer: layer, kvHead: head, promptTokens: count, positions: cache.heldPositions)
+      }
     }
   }
 

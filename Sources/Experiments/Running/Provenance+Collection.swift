@@ -53,7 +53,8 @@ extension Provenance {
     #else
       let build = "release"
     #endif
-    return ([build + ", kernels with"] + InstructionSets.compiledFor).joined(separator: " ")
+    let sets = InstructionSets.compiledFor.joined(separator: " ")
+    return build + (sets.isEmpty ? ", kernels for any CPU" : ", kernels with \(sets)")
   }
 
   /// The first line that a program prints, or nil if it fails or is not there.

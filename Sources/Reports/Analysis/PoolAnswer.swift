@@ -51,7 +51,7 @@ struct PoolAnswer {
     let rivals = contenders.dropFirst()
     let rest =
       rivals.isEmpty
-      ? "; \(next(after: best.share))"
+      ? "; \(next(after: best.point))"
       : rivals.first.map { ". \(lead(of: best.point, over: $0.point))" } ?? ""
     return "\"\(best.point.label)\" \(rivals.isEmpty ? "loses" : "loses least:") "
       + best.difference.lossWords + Self.perplexity(best.difference) + ", \(within)"
@@ -60,11 +60,11 @@ struct PoolAnswer {
   }
 
   /// What comes nearest where nothing else is within the limit.
-  private func next(after share: Double) -> String {
-    let larger = candidates.filter { $0.share > share * Self.tolerance }
-    guard let next = larger.min(by: { $0.share < $1.share }) else {
-      return "nothing else was measured"
-    }
+  private func next(after best: ParetoPoint) -> String {
+    guard
+      let next = candidates.filter({ $0.point.label != best.label })
+        .min(by: { $0.share < $1.share })
+    else { return "no other method was measured" }
     let (size, loss) = (NumberFormat.fixed(3).text(next.share), next.difference)
     return "no other is as small, the next is \"\(next.point.label)\" at \(size), "
       + (loss.figure == .score ? "score " : "") + loss.format.text(loss.mean)
@@ -82,7 +82,8 @@ struct PoolAnswer {
     guard pool.byteShare == .meanLogical, let share = point.share,
       let whole = pool.mean(point.label, ByteShare.meanResident.value), whole > share + 0.1
     else { return "" }
-    let controls = quantised.compactMap { cache in
+    // One that is such a cache itself rounds them, too.
+    let controls = (point.isPlainCache ? [] : quantised).compactMap { cache in
       pool.mean(cache.label, ByteShare.meanResident.value).map { (cache.label, $0) }
     }
     let control = controls.min { $0.1 < $1.1 }.map { label, share in

@@ -8,7 +8,8 @@ struct TimingOrigin: Sendable, Hashable {
 
   init(_ provenance: Provenance) {
     machine = "\(provenance.cpu), \(provenance.cores) cores"
-    build = "\(provenance.sourceState), \(provenance.blas)"
+    build = [provenance.sourceState, provenance.compilerFlags, provenance.blas].joined(
+      separator: ", ")
   }
 
   /// Whether all of these times may be taken together.

@@ -78,12 +78,16 @@ extension HeatmapChart {
   /// The cells of a map by how dark they are, 0…``levelCount``.
   private func levels(of panel: Panel, in map: Box) -> [Int: [Box]] {
     let range = range
-    let span = range.high > range.low ? range.high - range.low : 1
+    let width = range.high - range.low
+    let span = width > 0 && width.isFinite ? width : 1
     var levels: [Int: [Box]] = [:]
     for (row, values) in panel.values.enumerated() {
       let shown = values.map { value in
         value.flatMap {
-          $0.isFinite ? Int((($0 - range.low) / span * Self.levelCount).rounded()) : nil
+          $0.isFinite
+            ? Int(
+              min(Self.levelCount, max(0, (($0 - range.low) / span * Self.levelCount).rounded())))
+            : nil
         }
       }
       // Neighbours of one level are one area.

@@ -21,7 +21,9 @@ extension ExperimentAnalysis {
         chart: HeatmapChart(
           title: "What is kept?",
           caption:
-            "\(caption(place)) The first prompt, right after it was compacted; a row for each KV head of the layers that attend to "
+            "\(caption(place)) \(NumberFormat.count(longest)) tokens"
+            + (shown.count < place.count ? ", \(shown.count) of \(place.count) strategies. " : ". ")
+            + "The first prompt, right after it was compacted; a row for each KV head of the layers that attend to "
             + "everything. Darker is more on white, lighter on black.",
           figure: "share of tokens kept", panels: shown.map(Self.strips),
           down: .init(

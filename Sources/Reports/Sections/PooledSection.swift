@@ -11,8 +11,8 @@ extension ExperimentAnalysis {
       .init("KV cache ratio", .lower) { row in
         .number(row.pool.mean(row.label) { $0.row[.kvCacheResidentBytesRatio] }, .fixed(3))
       },
-      .init("of full") { .number($0.toFull.first, .fixed($0.toFull.decimals)) },
-      .init("of the strategy") { .number($0.toFull.second, .fixed($0.toFull.decimals)) },
+      .init("full, nats or score") { .number($0.toFull.first, .fixed($0.toFull.decimals)) },
+      .init("strategy, nats or score") { .number($0.toFull.second, .fixed($0.toFull.decimals)) },
       .init("to full") { .difference($0.toFull) },
       .words("over") { .text($0.toFull.clusters) },
       .init("up / down / same") { "\($0.toFull.up) / \($0.toFull.down) / \($0.toFull.same)" },

@@ -4,6 +4,7 @@ import Records
 extension ExperimentAnalysis {
   var primarySection: ReportSection {
     let tested = primaryContrasts
+    let leading = leadingPools.map(\.key)
     let columns: [ColumnRule<TestedContrast>] = [
       .words("model") { .text($0.pool.key.model) },
       .init("context") { .count($0.pool.key.contextLength) },
@@ -32,7 +33,9 @@ extension ExperimentAnalysis {
           + "correction tests it. Up, down, same: the texts (or windows, or prompts) where B is above A, below it, or equal. B or A "
           + "is better where the corrected p is below 0.05, over fewer than 8 windows a text also with one sign in all texts but "
           + "one. All other comparisons of this report are exploratory: they say where to look, and decide nothing."
-      ], tables: [ReportTable(tested, columns)])
+      ], tables: [ReportTable(tested, columns)],
+      // Those of the answer are said there.
+      items: primaryClaims { tested in !leading.contains { $0 == tested.pool.key } })
   }
 
   /// The named contrasts wherever both strategies have results, corrected for their number at each place.
@@ -54,39 +57,49 @@ extension ExperimentAnalysis {
     }
   }
 
-  /// What the named contrasts say where the answer is looked for, a sentence each; nil without any. One that does better is
-  /// named where all models agree, and there is more than one.
+  /// What the named contrasts say where the answer is looked for, a sentence each; nil without any.
   func primaryAnswer(in pools: [Pool]) -> ReportAnswer? {
-    let tested = primaryContrasts.filter { tested in pools.contains { $0.key == tested.pool.key } }
-      .groupedByNames { [$0.contrast.first, $0.contrast.second] }
-    guard !tested.isEmpty else { return nil }
-    return ReportAnswer(
-      question: "What do the contrasts say that were named beforehand?",
-      statements: tested.map(Self.claim))
+    let claims = primaryClaims { tested in pools.contains { $0.key == tested.pool.key } }
+    return claims.isEmpty
+      ? nil
+      : ReportAnswer(
+        question: "What do the contrasts say that were named beforehand?", statements: claims)
   }
 
-  /// Differences are those of the one that does better, else of the second, to the other.
-  private static func claim(_ tested: [TestedContrast]) -> String {
-    let contrast = tested[0].contrast
+  /// A sentence for each contrast, length and kind of task.
+  private func primaryClaims(_ isMeant: (TestedContrast) -> Bool) -> [String] {
+    let models = Set(rows.map(\.cell.model)).count
+    return primaryContrasts.filter(isMeant).groupedByNames {
+      [$0.contrast.first, $0.contrast.second, "\($0.pool.key.contextLength)", $0.pool.title]
+    }.map { Self.claim($0, ofModels: models) }
+  }
+
+  /// Who does better is said where all models agree, there is more than one, and no more than one text says otherwise.
+  /// Differences are those of the better one, else of the second, to the other.
+  private static func claim(_ tested: [TestedContrast], ofModels models: Int) -> String {
+    let (contrast, pool) = (tested[0].contrast, tested[0].pool)
     let (first, second) = ("\"\(contrast.first)\"", "\"\(contrast.second)\"")
-    let isInAllTexts = tested.allSatisfy {
-      $0.difference.clusterKind != .text || $0.difference.isSameInAllButOne
+    let decided = tested.filter { $0.verdict != 0 }
+    let verdicts = Set(decided.map(\.verdict))
+    let isFirst = verdicts == [1]
+    let does = tested[0].difference.figure == .score ? "scores more than" : "loses less than"
+    let better = isFirst ? "\(first) \(does) \(second)" : "\(second) \(does) \(first)"
+    let names = decided.map(\.pool.key.model).joined(separator: ", ")
+    let isAgainstTexts = decided.contains {
+      $0.difference.clusterKind == .text && !$0.difference.isSameInAllButOne
     }
-    let verdicts = Set(tested.map(\.verdict))
-    let isDecided = tested.count > 1 && verdicts.count == 1 && verdicts != [0] && isInAllTexts
-    let isFirst = isDecided && verdicts == [1]
+    let verdict =
+      switch (verdicts.count, decided.count) {
+      case (0, _): "\(first) and \(second) are not told apart"
+      case (2, _): "the models contradict each other about \(first) and \(second)"
+      case (_, models) where models > 1: better
+      case _ where models == 1: "\(better), on one model, which is not enough for a finding"
+      default: "\(better) on \(names), decided on no other of \(models) models"
+      }
     let evidence = tested.map { $0.words(ofFirst: isFirst) }.joined(separator: "; ")
-    if isDecided {
-      return
-        (isFirst
-        ? "\(first) does better than \(second): " : "\(second) does better than \(first): ")
-        + evidence + "."
-    }
-    let models = tested.count == 1 ? "the one model" : "\(tested.count) models"
-    return "\(first) and \(second) are not told apart (decided on "
-      + "\(tested.count { $0.verdict != 0 }) of \(models)"
-      + (isInAllTexts ? "" : ", against the sign of more than one text")
-      + "). The second against the first: \(evidence)."
+    return verdict + (isAgainstTexts ? ", against the sign of more than one text" : "")
+      + " (at \(NumberFormat.count(pool.key.contextLength)) tokens, \(pool.title)"
+      + (verdicts.count == 1 ? "" : "; the second against the first") + "): \(evidence)."
   }
 
   /// The tasks, by their cell of full, that pools take together.

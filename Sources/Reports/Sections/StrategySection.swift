@@ -1,3 +1,4 @@
+import Foundation
 import JSON
 import Records
 
@@ -9,7 +10,8 @@ extension ExperimentAnalysis {
       let parameters = row.cell.strategyParameters.objectValue ?? [:]
       return [(row.cell.strategy, row.label)]
         + parameters.sorted { $0.key < $1.key }.compactMap { _, part in
-          part["name"]?.stringValue.map { ($0, row.label) }
+          // The parameters in its label are of all parts together.
+          part["name"]?.stringValue.map { ($0, "") }
         }
     }
     let strategies = stated.grouped(\.0).compactMap { name, uses in
@@ -44,11 +46,12 @@ private struct DescribedStrategy {
   let about: StrategyDescription
   let labels: [String]
 
-  /// Those that the labels name, in words.
+  /// Those that the labels name, in words; what comes after "matching" belongs to another strategy.
   var parameters: String {
-    about.parameters.filter { parameter in
-      labels.contains { $0.split(separator: " ").contains { $0.hasPrefix("\(parameter.name)=") } }
-    }.map { "\($0.name): \($0.summary)" }.joined(separator: " ")
+    let words = labels.flatMap { $0.components(separatedBy: " matching ")[0].split(separator: " ") }
+    return about.parameters.filter { parameter in
+      words.contains { $0.hasPrefix("\(parameter.name)=") }
+    }.map { "\($0.name): \($0.summary)" }.joined(separator: "; ")
   }
 }
 
