@@ -56,7 +56,8 @@ unsigned cpu_check_present(void);
 /// The first of these instruction sets that this CPU lacks (a static string such as "avx512f"), or a null pointer
 /// when it has them all.
 ///
-/// Of several bits the lowest is looked at first. This target is compiled without `-march=native`, so that the check itself runs on every CPU.
+/// Of several bits the lowest is looked at first. This target is compiled without `-march=native`, so that the check
+/// itself runs on every CPU.
 const char *cpu_check_missing(unsigned sets);
 
 /// The name of the lowest of these instruction sets, or a null pointer when there is none.

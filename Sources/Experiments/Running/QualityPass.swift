@@ -66,7 +66,7 @@ package struct QualityPass {
     /// By question: the share of the answer's tokens in the prompt that no KV head holds any more.
     var lostAnswers: [Double] = []
     var memory: MemoryFigures
-    /// Of the first sample.
+    /// Of the first sample; empty where memory was not asked for.
     var kept: [KeptTokens] = []
     /// The propagated errors; empty where they were not measured.
     var heads: [HeadMeasurement] = []
@@ -164,7 +164,7 @@ package struct QualityPass {
       measurements: AggregatedMeasurements.measurements(of: heads) + quality.measurements
         + (subject.kinds.contains(.memory) ? own.memory.measurements : []),
       heads: heads, units: quality.units,
-      kept: subject.kinds.contains(.memory) ? own.kept : [])
+      kept: own.kept)
   }
 
   /// Takes one sample through the model, under a probe or else the plain attention; `session` is the one whose cache

@@ -38,6 +38,9 @@ enum ByteShare: CaseIterable {
 }
 
 extension Pool {
+  /// Of full's bytes; nil where they were not measured.
+  func byteShare(of label: String) -> Double? { byteShare.flatMap { mean(label, $0.value) } }
+
   /// `the float16 cache`, `full's cache (f32)`: what shares are of.
   var byteReference: String {
     let format = full.flatMap { cells(of: $0)?.first?.cell.cache } ?? ""
@@ -47,8 +50,5 @@ extension Pool {
 
 extension ParetoPoint {
   /// Of full's bytes; nil where they were not measured.
-  var share: Double? {
-    guard let share = pool.byteShare else { return nil }
-    return pool.mean(label, share.value)
-  }
+  var share: Double? { pool.byteShare(of: label) }
 }

@@ -10,8 +10,8 @@ extension ExperimentAnalysis {
       .init("context") { .count($0.pool.key.contextLength) },
       .words("task") { .text($0.pool.title) },
       .words("A") { .text($0.contrast.first) }, .words("B") { .text($0.contrast.second) },
-      .init("KV bytes of A") { .number($0.share(of: $0.contrast.first), .fixed(3)) },
-      .init("of B") { .number($0.share(of: $0.contrast.second), .fixed(3)) },
+      .init("KV bytes of A") { .number($0.pool.byteShare(of: $0.contrast.first), .fixed(3)) },
+      .init("of B") { .number($0.pool.byteShare(of: $0.contrast.second), .fixed(3)) },
       .init("B − A") { .number($0.difference.mean, $0.difference.format) },
       .init("corrected interval") { tested in
         tested.interval.map { ReportCell(.interval($0, tested.difference.format)) } ?? .missing
@@ -118,14 +118,11 @@ struct TestedContrast {
   /// Nil where there are too few clusters for a test.
   var corrected: Holm.Corrected?
 
-  /// Of full's bytes; nil where they were not measured.
-  func share(of label: String) -> Double? { pool.byteShare.flatMap { pool.mean(label, $0.value) } }
-
   /// `smollm2-135m -0.0652 nats a token [-0.1294, -0.0010], corrected p 0.0474, with 0.383 of the bytes against 0.281`
   func words(ofFirst isFirst: Bool) -> String {
     let (one, other) =
       isFirst ? (contrast.first, contrast.second) : (contrast.second, contrast.first)
-    let shares = [one, other].compactMap(share).map(NumberFormat.fixed(3).text)
+    let shares = [one, other].compactMap(pool.byteShare(of:)).map(NumberFormat.fixed(3).text)
     let sign: Double = isFirst ? -1 : 1
     let value = difference.format.text(sign * difference.mean)
     let unit = difference.figure == .score ? "" : " nats a token"

@@ -6,11 +6,9 @@ extension ExperimentAnalysis {
   /// What the strategies and cache formats of the tables are, for readers who know only some of them.
   var strategySection: ReportSection {
     let stated = rows.flatMap { row in
-      // Those of a composition's phases are its parameters.
-      let parameters = row.cell.strategyParameters.objectValue ?? [:]
-      return [(row.cell.strategy, row.label)]
-        + parameters.sorted { $0.key < $1.key }.compactMap { _, part in
-          // The parameters in its label are of all parts together.
+      // A composition's label has the parameters of all its parts together.
+      [(row.cell.strategy, row.label)]
+        + row.cell.parametersWithParts.dropFirst().compactMap { part in
           part["name"]?.stringValue.map { ($0, "") }
         }
     }
