@@ -312,6 +312,18 @@ struct ReportTests {
         """)
   }
 
+  @Test("A table that would hide what follows it is left to the page and the data", arguments: [0, 1])
+  func longTables(_ more: Int) {
+    let rows = MarkdownRenderer.mostRows + more
+    let table = ReportTable(
+      columns: [.init(name: "row", kind: .numbers)],
+      rows: (1...rows).map { [.text("\($0)")] })
+    let report = Report(title: "a", sections: [ReportSection(title: "x", tables: [table])])
+    let text = MarkdownRenderer().files(of: report)[0].text
+    #expect(text.contains("| \(rows) |") == (more == 0))
+    #expect(text.contains("A table of \(rows) rows: on the page") == (more > 0), "\(text)")
+  }
+
   @Test("Comparing what is not there names what is")
   func comparisonErrors() {
     let results = ExampleResults.experiment(contexts: [512])

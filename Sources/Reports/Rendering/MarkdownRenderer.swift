@@ -4,6 +4,9 @@ import JSON
 /// sentences, the figure and the table that fits a screen; where they come from and all else follow.
 public struct MarkdownRenderer: ReportRenderer {
   public let name = "markdown"
+  /// Rows beyond which a table is left to the other formats: nobody scrolls past them to what follows, and hosts of
+  /// repositories show no file of more than half a megabyte.
+  public static let mostRows = 100
 
   public init() {}
 
@@ -47,6 +50,10 @@ public struct MarkdownRenderer: ReportRenderer {
   }
 
   private static func table(_ table: ReportTable) -> String {
+    guard table.rows.count <= mostRows else {
+      return
+        "A table of \(table.rows.count) rows: on the page, which sorts and filters them, and as data (`report --format html,csv`).\n"
+    }
     let cells =
       [table.columns.map { cell($0.heading.onOneLine) }]
       + table.rows.map { $0.map { cell($0.plainText) } }
