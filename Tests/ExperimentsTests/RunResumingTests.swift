@@ -26,6 +26,37 @@ struct RunResumingTests {
     #expect(try lab.runs().map(\.ending) == [.finished, .finished])
   }
 
+  @Test(
+    "Beside a stored full, errors and scored tokens ask for its run again, answers and bytes do not"
+  )
+  func added() throws {
+    let lab = try RunLab()
+    let passkey = #"{"name": "passkey", "corpus": "novel.txt", "samples": 1, "depths": [0.5]}"#
+    let novel = RunLab.perplexity("continuation")
+    for (number, (task, metric, isNeeded)) in [
+      (passkey, "quality", false), (passkey, "approximation", true), (novel, "quality", true),
+      (novel, "memory", false),
+    ].enumerated() {
+      func run(_ strategies: [String], into database: String) throws -> RunLab.Run {
+        try lab.run(
+          RunLab.spec(
+            contexts: "256", strategies: [#"{"name": "full"}"#] + strategies, tasks: [task],
+            rest: #", "metrics": ["\#(metric)"]"#),
+          into: "\(database)-\(number).sqlite")
+      }
+      _ = try run([], into: "grown")
+      let grown = try run([RunLab.streaming], into: "grown")
+      let passes = grown.events.compactMap { event -> String? in
+        if case .progress(let step, _, _) = event { step.cell } else { nil }
+      }
+      #expect(passes.contains("dense pass") == isNeeded, "\(task) \(metric)")
+      _ = try run([RunLab.streaming], into: "whole")
+      #expect(
+        try lab.results("grown-\(number).sqlite").reproducible
+          == lab.results("whole-\(number).sqlite").reproducible, "\(task) \(metric)")
+    }
+  }
+
   @Test("Interrupted at any checkpoint and run again, it ends as if nothing had happened")
   func interrupted() throws {
     let lab = try RunLab()

@@ -415,6 +415,23 @@ struct PlanTests {
     #expect(estimate { _ in [] } == PlanEstimate(of: [], in: checked, plan: plan))
   }
 
+  @Test(
+    "Where full is done, answers ask for no dense pass: the rest takes what it adds, and no more")
+  func answersAlone() throws {
+    let checked = try SpecSamples.check(
+      SpecSamples.spec(
+        strategies: #"{"name": "streaming-llm", "budget": {"fraction": [0.2, 0.5]}}"#,
+        rest: #", "metrics": ["quality"]"#))
+    let plan = ExperimentPlan(checked)
+    let full = plan.cells[0].cell.identity
+    let all = PlanEstimate(of: plan.cells, in: checked, plan: plan, missing: nil)
+    let rest = PlanEstimate(of: plan.cells, in: checked, plan: plan) {
+      $0.cell.identity == full ? [] : checked.spec.metrics
+    }
+    let own = try #require(all.cells[full]).seconds
+    #expect(own > 0 && abs(all.seconds - rest.seconds - own) < 1e-9 * all.seconds)
+  }
+
   @Test("Absurd sizes give absurd estimates, not a crash")
   func absurdEstimate() throws {
     var environment = SpecSamples.environment

@@ -271,6 +271,37 @@ struct ReportTests {
         == ["perplexity/prefill", "passkey queryAware=null", "passkey queryAware=false"])
   }
 
+  @Test("Calibrations that no cell names are left out, those of a composition's parts are not")
+  func calibrations() throws {
+    var results = ExampleResults.experiment(contexts: [512])
+    func shown() -> Int {
+      Report(of: results).sections.first { $0.title == "Calibration" }?.tables[0].rows.count ?? 0
+    }
+    let used = results.calibrations[0]
+    let changes: [(inout CalibrationRecord) -> Void] = [
+      { $0.options = ["blockSize": 64] }, { $0.modelDigest = "other" }, { $0.strategy = "snapkv" },
+    ]
+    results.calibrations += changes.map { change in
+      var other = used
+      change(&other)
+      return other
+    }
+    #expect(shown() == 1)
+    for index in results.rows.indices where results.rows[index].cell.strategy == "tca" {
+      results.rows[index].planned.cell.strategyParameters = [
+        "blockSize": 64, "calibrationCorpus": "persuasion",
+      ]
+    }
+    #expect(shown() == 0)
+    for index in results.rows.indices where results.rows[index].cell.strategy == "tca" {
+      results.rows[index].planned.cell.strategy = "compose"
+      results.rows[index].planned.cell.strategyParameters = [
+        "retention": ["name": "tca", "blockSize": 128, "calibrationCorpus": "emma"]
+      ]
+    }
+    #expect(shown() == 1)
+  }
+
   @Test("Nothing measured makes a short report, not a wrong one")
   func empty() throws {
     var results = ExampleResults.experiment(contexts: [512])
@@ -312,7 +343,8 @@ struct ReportTests {
         """)
   }
 
-  @Test("A table that would hide what follows it is left to the page and the data", arguments: [0, 1])
+  @Test(
+    "A table that would hide what follows it is left to the page and the data", arguments: [0, 1])
   func longTables(_ more: Int) {
     let rows = MarkdownRenderer.mostRows + more
     let table = ReportTable(

@@ -86,8 +86,19 @@ package struct QualityPass {
     var isolated: [String: Result<[HeadMeasurement], any Error>] = [:]
   }
 
-  /// The dense run, with sessions of the subjects beside it.
+  /// Whether anything comes from the dense run: what `full` itself is to give, errors, or the predictions that those of
+  /// scored tokens are held against. Answers stand for themselves.
+  package func needsDense(for subjects: [Subject]) -> Bool {
+    subjects.contains { $0.strategy.isFull || $0.kinds.contains(.approximation) }
+      || samples.contains { $0.scoredFrom != nil }
+        && subjects.contains { $0.kinds.contains(.quality) }
+  }
+
+  /// The dense run, with sessions of the subjects beside it; nothing where it is not needed.
   package func dense(beside subjects: [Subject]) throws -> Dense {
+    guard needsDense(for: subjects) else {
+      return Dense(own: Own(memory: MemoryFigures(shape: model.model.shape)))
+    }
     let measured = subjects.filter { $0.kinds.contains(.approximation) }
     // What the dense cache holds is a figure of `full`; else it is kept only where decode steps
     // need it.

@@ -85,7 +85,7 @@ final class RunningGroup {
     }
     let subjects = try open.compactMap { cell in try attempting(cell) { try subject(cell) } }
     guard !subjects.isEmpty else { return }
-    progress.beginDensePass()
+    if pass.needsDense(for: subjects) { progress.beginDensePass() }
     let dense = try pass.dense(beside: subjects)
     for subject in subjects {
       let cell = subject.strategy.cell

@@ -6,8 +6,9 @@ import Tensors
 /// What the cells of a group take, pass by pass, in seconds: for a plan's estimate, and for a run's progress, which
 /// corrects it by its own pace.
 ///
-/// - One dense pass over all samples serves all cells that lack errors, quality or memory. With errors it has two dense
-///   references, the exact one and the one of the cache that goes on, and each strategy's attention beside them.
+/// - One dense pass over all samples serves all cells that lack errors, quality or memory; there is none where `full` is
+///   done and the others lack only memory or answers. With errors it has two dense references, the exact one and the one
+///   of the cache that goes on, and each strategy's attention beside them.
 /// - Each strategy but `full` then has a pass of its own, with the same references where errors are asked for.
 /// - A budget of mean bytes that follows from no count of tokens is searched by passes over two samples, a level of a
 ///   whole model's density by one over each of two, what an oracle reads by one over every sample.
@@ -35,6 +36,8 @@ public struct GroupWork: Sendable {
   /// Rounds more for a cell where `full`, which is timed twice a round, was timed before.
   private let referenceRounds: Double
   private let hasErrors: Bool
+  /// Whether the dense pass is needed whatever the task, and where tokens are scored.
+  private let needsDense: (always: Bool, forScores: Bool)
   /// Of the dense pass what falls on a cell but `full`; nothing where that has it all.
   private let denseShare: Double
   /// Of what oracles read, found out once for all of them.
@@ -63,6 +66,10 @@ public struct GroupWork: Sendable {
     }
     let measured = subjects.values.filter(\.isMeasured)
     hasErrors = measured.contains(where: \.hasErrors)
+    needsDense = (
+      always: hasErrors || measured.contains(where: \.isFull),
+      forScores: measured.contains { $0.kinds.contains(.quality) }
+    )
     let timed = subjects.values.filter { $0.kinds.contains(.latency) }
     referenceRounds =
       timed.contains(where: \.isFull) ? 0 : 2 * timedRounds / Double(max(1, timed.count))
@@ -112,7 +119,8 @@ public struct GroupWork: Sendable {
   }
 
   private func denseBase(_ length: SampleLength) -> Pass {
-    body(length) + (hasErrors ? 2 : 1) * attention(length)
+    guard needsDense.always || needsDense.forScores && length.scored > 0 else { return Pass() }
+    return body(length) + (hasErrors ? 2 : 1) * attention(length)
       + Pass(rest: cost.scoring(Double(length.scored)))
   }
 
