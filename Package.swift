@@ -142,7 +142,7 @@ let package = Package(
     tests("GGUF", ["LabTestSupport"]),
     tests("Tokenization", ["LabTestSupport"]),
     tests("JSON", ["Records"]),
-    tests("Records"),
+    tests("Records", ["LabTestSupport"]),
     tests("Attention", ["LabTestSupport", "Calibration"]),
     tests("StrategyChecker"),
     tests("Calibration", ["LabTestSupport"]),

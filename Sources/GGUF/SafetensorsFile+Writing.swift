@@ -22,7 +22,8 @@ extension SafetensorsFile {
     }
   }
 
-  static func encoded(_ tensors: [Contents], metadata: [String: String]) throws -> Data {
+  /// The bytes of such a file.
+  public static func encoded(_ tensors: [Contents], metadata: [String: String]) throws -> Data {
     var entries: [(name: String, entry: HeaderText.Entry)] = []
     var end = 0
     for (name, shape, values) in tensors {

@@ -45,6 +45,20 @@ public enum WrittenPath {
     return folder.hasSuffix("/") ? folder + written : folder + "/" + written
   }
 
+  /// What a path leads to, the symbolic links at its end followed: that may not exist. A chain without an end is left at
+  /// some link of it.
+  public static func target(of path: String) -> String {
+    var path = path
+    for _ in 0..<40 {
+      guard let next = try? FileManager.default.destinationOfSymbolicLink(atPath: path) else {
+        return path
+      }
+      let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+      path = next.hasPrefix("/") ? next : folder + "/" + next
+    }
+    return path
+  }
+
   private static var home: String {
     ProcessInfo.processInfo.environment["HOME"].flatMap { $0.isEmpty ? nil : $0 }
       ?? NSHomeDirectory()

@@ -16,7 +16,9 @@ struct DatabaseInspection {
     self.path = path
     self.patience = patience
     do {
-      file = try WrittenPath.file(path, in: FileManager.default.currentDirectoryPath)
+      // SQLite keeps its log beside what a symbolic link leads to.
+      file = WrittenPath.target(
+        of: try WrittenPath.file(path, in: FileManager.default.currentDirectoryPath))
     } catch {
       throw StoreError(
         .notADatabase, file: path, "the path \(error.problem)",
@@ -34,7 +36,14 @@ struct DatabaseInspection {
   ///
   /// - Parameter copy: the copy's file; a temporary one of SQLite's own where it is empty.
   func openForReading(copyingTo copy: String = "") throws(StoreError) -> DatabaseQueue {
-    guard FileManager.default.fileExists(atPath: file) else {
+    do {
+      _ = try FileManager.default.attributesOfItem(atPath: file)
+    } catch {
+      guard FileProblem.code(of: error) == ENOENT else {
+        throw StoreError(
+          .unreachable, file: path, "it cannot be looked up: \(FileProblem.text(of: error))",
+          advice: "Check the path and its permissions, or name another file with --db.")
+      }
       throw StoreError(
         .missing, file: path, "there is no such file",
         advice: "Run an experiment first, or name another file with --db.")

@@ -17,7 +17,7 @@ extension JSONLinesTask {
         "greedy tokens that the model may answer with"),
       ParameterDescription(
         "samples", .integer(minimum: 1, maximum: 100_000), default: .null,
-        "lines drawn by the seed, more keep the earlier ones; default, and where there are no more, all"
+        "lines drawn by the seed, more keep the earlier ones, no more than there are; all by default"
       ),
       .queryAware,
       .decodeTokens,

@@ -104,8 +104,9 @@ public struct JSONLinesTask: ExperimentTask {
     of configuration: Configuration, folder: URL
   ) -> [ConfigurationError] {
     do {
-      _ = try questions(of: configuration, folder: folder)
-      return []
+      let questions = try questions(of: configuration, folder: folder)
+      return RecordChoice.problems(
+        asking: configuration.samples, of: questions.count, in: configuration.file)
     } catch {
       return [ConfigurationError("file", error.description)]
     }
@@ -124,7 +125,8 @@ public struct JSONLinesTask: ExperimentTask {
       throw TaskError(task: Self.description.name, problem: problem.description)
     }
     return try RecordChoice.chosen(
-      configuration.samples, of: questions.count, seed: seed, task: Self.description.name
+      configuration.samples, of: questions.count, in: configuration.file, seed: seed,
+      task: Self.description.name
     ).map { index in
       let question = questions[index]
       let room = contextLength - configuration.answerTokens

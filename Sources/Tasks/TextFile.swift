@@ -44,11 +44,27 @@ public enum TextFile {
       // A handle reads pipes too, such as a shell's process substitution.
       let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
       defer { try? handle.close() }
-      return [UInt8](try handle.readToEnd() ?? Data())
+      var bytes: [UInt8] = []
+      while let piece = try handle.read(upToCount: 1 << 20), !piece.isEmpty {
+        bytes += piece
+        guard bytes.count <= mostBytes else {
+          throw TextError(
+            file: path,
+            problem:
+              "has more than \(mostBytes >> 20) MiB, which is more than any text here needs; cut it"
+          )
+        }
+      }
+      return bytes
+    } catch let error as TextError {
+      throw error
     } catch {
-      throw TextError(file: path, problem: "cannot be read: \(error.localizedDescription)")
+      throw TextError(file: path, problem: "cannot be read: \(FileProblem.text(of: error))")
     }
   }
+
+  /// What has no end, such as a device, would fill the memory.
+  private static let mostBytes = 256 << 20
 }
 
 /// Why a text cannot be used.

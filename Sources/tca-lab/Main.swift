@@ -13,6 +13,7 @@ enum Main {
           "this program was built for a CPU with \"\(missing)\", which this one lacks; build it on this machine (swift build -c release), or for what all of yours have (TCA_LAB_CPU=x86-64-v3 swift build -c release)"
         ))
     }
+    refuseArgumentsThatAreNoText()
     BLAS.restartIfMisjudged()
     ScratchMemory.limitFreedMemory()
     var command: any ParsableCommand
@@ -29,6 +30,20 @@ enum Main {
       // Help and version are thrown as errors too.
       if TCALab.exitCode(for: error) == .success { exitParsing(error) }
       exit(with: Failure.from(error))
+    }
+  }
+
+  /// Swift repairs bytes that are no UTF-8, so that another text would be used, or another file opened, than was named.
+  private static func refuseArgumentsThatAreNoText() {
+    guard let line = FileManager.default.contents(atPath: "/proc/self/cmdline") else { return }
+    for (number, argument) in line.split(separator: 0, omittingEmptySubsequences: false)
+      .enumerated()
+    where String(validating: argument, as: UTF8.self) == nil {
+      exit(
+        with: Failure(
+          .usage,
+          "argument \(number) is no UTF-8: \"\(String(decoding: argument, as: UTF8.self))\"; rename the file, or put the text into one"
+        ))
     }
   }
 

@@ -12,9 +12,10 @@ struct TCALab: ParsableCommand {
         tca-lab run experiments/quickstart.json
         tca-lab report quickstart
 
-      A shell completes commands, strategies, models and experiments (bash, zsh or fish):
+      A shell completes commands, strategies, models and experiments:
 
-        source <(tca-lab --generate-completion-script bash)
+        source <(tca-lab --generate-completion-script bash)          # zsh alike, after compinit
+        tca-lab --generate-completion-script fish | source
 
       Results go to stdout, the log and progress to stderr.
       Exit codes: 0 done; 1 some cell failed, or compare --fail-if holds;

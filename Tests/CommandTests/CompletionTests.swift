@@ -67,6 +67,26 @@ struct CompletionTests {
     #expect(texts.contains("emma") && texts.contains("novel.txt"))
   }
 
+  @Test("No name of a file or an experiment becomes a command of the shell")
+  func names() throws {
+    let lab = try Lab()
+    try lab.write("", to: "$(touch PWNED).gguf")
+    try lab.write("", to: "`touch PWNED`.txt")
+    #expect(try offered(lab, "score", "--model", "").contains("model.gguf"))
+    #expect(try offered(lab, "calibrate", "--corpus", "").contains("novel.txt"))
+    try lab.writeSpec(strategies: [Lab.streaming], rest: #", "metrics": ["memory"]"#)
+    let spec = try lab.read("spec.json")
+    try lab.write(
+      spec.replacing(
+        "\"name\": \"tiny\", \"models\"", with: "\"name\": \"$(touch PWNED)\", \"models\""),
+      to: "hostile.json")
+    for name in ["spec.json", "hostile.json"] {
+      #expect(try lab.run("run", name, "--db", "mine.sqlite").status == 0)
+    }
+    #expect(try offered(lab, "report", "--db", "mine.sqlite", "") == ["tiny"])
+    #expect(!lab.exists("PWNED"))
+  }
+
   @Test("Experiments are those of the database on the command line; without one nothing is offered")
   func experiments() throws {
     let lab = try Lab()

@@ -39,6 +39,8 @@ struct LargeGridCommandTests {
     #expect(try lab.reproducible("all.sqlite") == lab.reproducible("one.sqlite"))
     let again = try lab.run("merge", "all.sqlite", "shard-1.sqlite", "--into", "all.sqlite")
     #expect(again.out == "all.sqlite: the target itself, left out\nshard-1.sqlite: nothing new\n")
+    let missing = try lab.run("merge", "nowhere.sqlite", "--into", "all.sqlite")
+    #expect(missing.status == 4 && missing.err.contains("Leave it out"), "\(missing.err)")
     // Nothing is left to run.
     let rest = try lab.run("run", "spec.json", "--db", "all.sqlite")
     #expect(rest.err.contains("0 cells run, 16 done before"), "\(rest.err)")

@@ -388,6 +388,39 @@ struct ModelCommandTests {
     }
   }
 
+  @Test(
+    "Where a result cannot be written is said before the work, and its parameters are checked before it"
+  )
+  func beforeTheWork() throws {
+    let attend = ["attend", "--input", GoldenFiles.path("attend-input.safetensors")]
+    let calibrate = ["calibrate", "--model", "model.gguf", "--corpus", "novel.txt"]
+    let tca = #"{"name": "tca", "blockSize": 16, "localWindow": 32, "calibrationLength": 64}"#
+    let bent = #"{"name": "tca", "blockSize": 3, "localWindow": 32, "calibrationLength": 64}"#
+    for (command, status, words) in [
+      (attend + ["--output", "no/x"], 3, "there is no folder"),
+      (calibrate + ["--strategy", tca, "--output", "no/x"], 3, "there is no folder"),
+      (attend + ["--strategy", bent, "--output", "x"], 2, "3 is not a power of two"),
+      (calibrate + ["--strategy", bent, "--output", "x"], 2, "3 is not a power of two"),
+    ] as [([String], Int32, String)] {
+      let result = try lab.start(command).wait()
+      #expect(result.status == status && result.err.contains(words), "\(command): \(result.err)")
+      #expect(!lab.exists("x"))
+    }
+  }
+
+  @Test("A token id that is none is named with its place and value")
+  func tokenIDs() throws {
+    for (text, said) in [
+      ("[1, 2.5]", "element 1 is 2.5"), ("[\"2\"]", "element 0 is \"2\""), ("{}", "no JSON array"),
+      ("[1, 99999999999]", "element 1 is 99999999999"),
+    ] {
+      try lab.write(text, to: "ids.json")
+      let result = try lab.start(["score", "--model", "model.gguf", "--tokens-file", "ids.json"])
+        .wait()
+      #expect(result.status == 3 && result.err.contains(said), "\(text): \(result.err)")
+    }
+  }
+
   @Test("attend does not write over its input, by whatever name")
   func attendKeepsItsInput() throws {
     let bytes = try Data(

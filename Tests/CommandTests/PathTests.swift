@@ -110,6 +110,45 @@ struct PathTests {
     #expect(!lab.exists("~"))
   }
 
+  @Test("A database behind a symbolic link is the one that it leads to")
+  func linkedDatabase() throws {
+    try lab.writeSpec(strategies: [Lab.streaming], rest: #", "metrics": ["memory"]"#)
+    try FileManager.default.createDirectory(
+      atPath: lab.path("disk"), withIntermediateDirectories: true)
+    try FileManager.default.createSymbolicLink(
+      atPath: lab.path("link.sqlite"), withDestinationPath: "disk/real.sqlite")
+    let run = try lab.run("run", "spec.json", "--db", "link.sqlite")
+    #expect(run.status == 0 && lab.exists("disk/real.sqlite"), "\(run.err)")
+    let merge = try lab.run("merge", "disk/real.sqlite", "--into", "link.sqlite")
+    #expect(merge.out.contains("the target itself"), "\(merge.out)")
+    #expect(try lab.results("link.sqlite").rows.count == lab.results("disk/real.sqlite").rows.count)
+  }
+
+  @Test("Bytes that are no UTF-8 are refused, not repaired into another name")
+  func notText() throws {
+    let bash = Process()
+    bash.executableURL = URL(fileURLWithPath: "/bin/bash")
+    bash.arguments = ["-c", "'\(Lab.program.path)' validate $'a\\xff.json'"]
+    let err = Pipe()
+    bash.standardError = err
+    try bash.run()
+    let said = String(
+      decoding: err.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    bash.waitUntilExit()
+    #expect(bash.terminationStatus == 2 && said.contains("argument 2 is no UTF-8"), "\(said)")
+  }
+
+  @Test("A database that cannot be looked up is not taken for one that is not there")
+  func unreachable() throws {
+    try lab.writeSpec(strategies: [Lab.streaming])
+    try lab.write("x", to: "file")
+    for command in [["plan", "spec.json"], ["report"]] {
+      let result = try lab.start(command + ["--db", "file/lab.sqlite"]).wait()
+      #expect(
+        result.status == 4 && result.err.contains("Not a directory"), "\(command): \(result.err)")
+    }
+  }
+
   @Test("A name that a database holds leads nothing out of the folder of reports and exports")
   func hostileNames() throws {
     try lab.writeSpec(strategies: [Lab.streaming], rest: #", "metrics": ["quality"]"#)

@@ -85,10 +85,14 @@ struct ResultCommandTests {
     let again = try lab.run("export", "tiny", "--output", "out")
     #expect(again.status == 0, "\(again.err)")
     #expect(lab.exists("kept.txt") && !lab.exists("out/gone.csv"))
-    // Unreadable: only what is equal to what is to be written is known.
-    try lab.write("{", to: "out/export.json")
-    #expect(try lab.run("export", "tiny", "--output", "out").status == 0)
-    try lab.write("{", to: "out/export.json")
+    // Somebody else's, or damaged.
+    for manifest in ["{", #"{"my": "own data"}"#] {
+      try lab.write(manifest, to: "out/export.json")
+      let kept = try lab.run("export", "tiny", "--output", "out")
+      #expect(kept.status == 2 && kept.err.contains("export.json"), "\(kept.err)")
+      #expect(try lab.read("out/export.json") == manifest)
+    }
+    #expect(try lab.run("export", "tiny", "--output", "out", "--overwrite").status == 0)
     try lab.write("x", to: "out/comparison.csv")
     #expect(try lab.run("export", "tiny", "--output", "out").status == 2)
     try lab.write("x", to: "file")
@@ -139,6 +143,8 @@ struct ResultCommandTests {
   @Test("The leaderboard is a page of its own, which replaces itself and nothing else")
   func leaderboard() throws {
     try measure("tiny")
+    let format = try lab.run("report", "--leaderboard", "--format", "csv")
+    #expect(format.status == 2 && format.err.contains("allowed is markdown"), "\(format.err)")
     let none = try lab.run("report", "--leaderboard")
     #expect(none.status == 2 && none.err.contains("\"leaderboard\""), "\(none.err)")
     try measure("leaderboard")

@@ -66,6 +66,19 @@ struct ModelsCatalogueTests {
       ModelCache(environment: ["XDG_CACHE_HOME": "x", "HOME": "/h"]).folder == "/h/.cache/tca-lab")
   }
 
+  @Test("A symbolic link in the cache counts as what it leads to")
+  func linkedFile() throws {
+    let folder = try TemporaryFolder()
+    let model = self.model()
+    let cache = ModelCache(folder: folder.url.path)
+    try folder.write(String(repeating: "x", count: model.bytes), to: "elsewhere.gguf")
+    try FileManager.default.createSymbolicLink(
+      atPath: cache.path(of: model), withDestinationPath: "elsewhere.gguf")
+    #expect(cache.size(of: model) == model.bytes && cache.contains(model))
+    try FileManager.default.removeItem(atPath: folder.path("elsewhere.gguf"))
+    #expect(!cache.contains(model))
+  }
+
   @Test("A catalogue name leads to the cached file, or to the command that fetches it")
   func catalogueName() throws {
     let folder = try TemporaryFolder()

@@ -123,6 +123,15 @@ struct ShardTests {
     ])
   func wrong(text: String) { #expect(Shard(text) == nil) }
 
+  @Test("As many shards as there are numbers cost no memory, and each group is still somebody's")
+  func absurdCount() throws {
+    let checked = try SpecSamples.check(SpecSamples.spec(contexts: "512, 1024"))
+    let plan = ExperimentPlan(checked)
+    let owned = (1...3).compactMap { Shard($0, of: .max)?.groups(of: plan, in: checked).count }
+    #expect(owned.reduce(0, +) == CellGroup.groups(of: plan.cells).count)
+    #expect(try #require(Shard(.max, of: .max)).groups(of: plan, in: checked).isEmpty)
+  }
+
   @Test("What is one is read", arguments: [("1/1", 1, 1), ("2/4", 2, 4), ("004/4", 4, 4)])
   func right(text: String, number: Int, count: Int) {
     #expect(Shard(text) == Shard(number, of: count) && Shard(text) != nil)

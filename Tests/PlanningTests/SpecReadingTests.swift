@@ -171,7 +171,7 @@ struct SpecReadingTests {
       ),
       (
         #"{"name": "a", "paht": "tiny.gguf", "path": 3}"#,
-        #"$.models[0].paht: "paht" is no key of a model; allowed: name, path, ropeScaling, synthetic"#
+        #"$.models[0].paht: "paht" is no key of a model; allowed: name, path, ropeScaling, synthetic, contextLengths"#
       ),
     ] as [(String, String?)])
   func models(models: String, problem: String?) {

@@ -30,6 +30,13 @@ struct StrategyArgumentTests {
     #expect(composed.configured.cache == .f16)
   }
 
+  @Test("A misspelt bare name is told the nearest one, not that it is no JSON")
+  func misspelt() throws {
+    let error = #expect(throws: SpecError.self) { try parse("snapk") }
+    let problem = "\(try #require(error?.problems.first))"
+    #expect(problem.contains("did you mean \"snapkv\"?"), "\(problem)")
+  }
+
   @Test(
     "Anything but one strategy with single values is refused, with a problem",
     arguments: [

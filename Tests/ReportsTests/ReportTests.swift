@@ -287,13 +287,13 @@ struct ReportTests {
       return other
     }
     #expect(shown() == 1)
-    for index in results.rows.indices where results.rows[index].cell.strategy == "tca" {
+    for index in results.rows.indices where results.rows[index].planned.cell.strategy == "tca" {
       results.rows[index].planned.cell.strategyParameters = [
         "blockSize": 64, "calibrationCorpus": "persuasion",
       ]
     }
     #expect(shown() == 0)
-    for index in results.rows.indices where results.rows[index].cell.strategy == "tca" {
+    for index in results.rows.indices where results.rows[index].planned.cell.strategy == "tca" {
       results.rows[index].planned.cell.strategy = "compose"
       results.rows[index].planned.cell.strategyParameters = [
         "retention": ["name": "tca", "blockSize": 128, "calibrationCorpus": "emma"]

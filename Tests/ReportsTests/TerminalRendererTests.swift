@@ -8,7 +8,7 @@ struct TerminalRendererTests {
   /// Lines of the summary's table, the notes below it left out.
   private func table(_ columns: Int, _ results: ExperimentResults) -> [String] {
     let text = TerminalRenderer(columns: columns).files(of: Report(of: results))[0].text
-    return text.split(separator: "\n").map(String.init).prefix { !$0.hasPrefix("Errors, times") }
+    return text.split(separator: "\n").map(String.init).prefix { !$0.hasPrefix("Of perplexity") }
       .filter { !$0.isEmpty }
   }
 

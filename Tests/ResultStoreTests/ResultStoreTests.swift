@@ -137,6 +137,9 @@ struct ResultStoreTests {
     #expect(row[.perplexity] == 14)
     #expect(try store.results(of: "other").runs.map(\.experiment) == ["example", "other"])
     #expect(try store.experimentNames() == ["example", "other"])
+    // As in a database that was cut out of another one.
+    _ = try begin(store, name: "empty", cells: [])
+    #expect(try store.experimentNames() == ["example", "other"])
     #expect(try store.results(of: "example").rows[0].planned.cell.model == "smollm2")
   }
 

@@ -32,6 +32,12 @@ struct TasksFileTests {
 
   // MARK: LongBench
 
+  @Test("What has no end is refused before it fills the memory")
+  func endless() {
+    let error = #expect(throws: TextError.self) { try TextFile.text(at: "/dev/zero") }
+    #expect(error?.problem.contains("more than 256 MiB") == true)
+  }
+
   @Test("Scores are those of the benchmark's own script")
   func scores() throws {
     let cases = try #require(try Self.golden()["scores"]?.arrayValue)
@@ -182,6 +188,50 @@ struct TasksFileTests {
         .map(\.description) == [
           "dataset: \"dureader\" is Chinese; its scores need a word segmenter, which this program lacks: use an English or code set"
         ])
+  }
+
+  @Test("More samples than a file has records are refused, when it is checked and when it is read")
+  func tooManySamples() throws {
+    try write("bench/hotpotqa.jsonl", (0..<2).map { Self.record("c", "i \($0)", ["a"]) })
+    try folder.write(
+      Self.line(metric: "f1", answers: ["x"]).canonicalText + "\n\n", to: "own.jsonl")
+    let bench = { (samples: Int?) in
+      LongBenchTask.Configuration(folder: "bench", dataset: "hotpotqa", samples: samples)
+    }
+    let own = { (samples: Int?) in
+      JSONLinesTask.Configuration(file: "own.jsonl", samples: samples)
+    }
+    for samples in [nil, 1, 2] {
+      #expect(LongBenchTask.fileProblems(of: bench(samples), folder: folder.url).isEmpty)
+    }
+    let ofBench =
+      "samples: \"3\" are asked for, bench/hotpotqa.jsonl has 2 records; allowed: 1 to 2, or no samples for all"
+    #expect(
+      LongBenchTask.fileProblems(of: bench(3), folder: folder.url).map(\.description) == [ofBench])
+    for samples in [nil, 1] {
+      #expect(JSONLinesTask.fileProblems(of: own(samples), folder: folder.url).isEmpty)
+    }
+    // A line without anything is none.
+    let ofOwn =
+      "samples: \"2\" are asked for, own.jsonl has 1 record; allowed: 1 to 1, or no samples for all"
+    #expect(
+      JSONLinesTask.fileProblems(of: own(2), folder: folder.url).map(\.description) == [ofOwn])
+
+    let tokenizer = try Tokenizer.tiny()
+    let tasks: [(task: any ExperimentTask, problem: String)] = [
+      (try LongBenchTask(bench(3), folder: folder.url), "task longbench: \(ofBench)"),
+      (try JSONLinesTask(own(2), folder: folder.url), "task jsonl: \(ofOwn)"),
+    ]
+    for (task, problem) in tasks {
+      #expect {
+        try task.samples(tokenizer: tokenizer, contextLength: 400, seed: 1)
+      } throws: {
+        "\($0)" == problem
+      }
+    }
+    let all = try LongBenchTask(bench(2), folder: folder.url)
+      .samples(tokenizer: tokenizer, contextLength: 400, seed: 1)
+    #expect(all.map(\.index) == [0, 1])
   }
 
   // MARK: The user's own file

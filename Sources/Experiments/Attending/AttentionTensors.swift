@@ -13,6 +13,9 @@ public struct AttentionTensors {
 
   public var tokens: Int { queries.rows }
 
+  /// As for a synthetic model; no model has a quarter of it.
+  private static let mostHeads = 1024
+
   /// Reads `q` (queryHeads, n, d), `k` and `v` (kvHeads, n, d); F32, F16 or BF16.
   ///
   /// Metadata `rope_base` and `rope_layout` ("interleaved" or "halfSplit") say how positions were written into queries
@@ -39,6 +42,11 @@ public struct AttentionTensors {
         file: path,
         "\"\(q.shape[0])\" query heads (tensor \"q\") for \(k.shape[0]) KV heads (\"k\"); allowed is a multiple"
       )
+    }
+    guard q.shape[0] <= Self.mostHeads else {
+      throw AttendError(
+        file: path,
+        "\"\(q.shape[0])\" query heads (tensor \"q\"); allowed are at most \(Self.mostHeads)")
     }
     shape = AttentionShape(
       layers: 1, queryHeads: q.shape[0], kvHeads: k.shape[0], headDimension: q.shape[2],

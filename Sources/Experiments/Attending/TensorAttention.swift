@@ -16,6 +16,8 @@ public struct TensorAttention {
   public private(set) var droppedMass: [Float]
   /// 1 where the KV cache holds the token after the prefill; (kvHeads x tokens).
   public private(set) var kept: [Float]
+  /// Whether the strategy was calibrated on these very tensors, which flatters it.
+  public let isCalibratedOnItself: Bool
   private let shape: AttentionShape
   private let tokens: Int
 
@@ -40,8 +42,11 @@ public struct TensorAttention {
         "--queries-from", "\(prompt) is outside of the \(tokens) tokens; allowed are 1 to \(tokens)"
       )
     }
+    try configured.assumingCalibrated(for: shape, contextLength: prompt)
+      .check(promptTokens: prompt, shape: shape)
     let calibrated = try Self.calibrate(
       configured, on: tensors, prompt: prompt, workspace: workspace)
+    isCalibratedOnItself = calibrated.parameters != configured.parameters
     try calibrated.check(promptTokens: prompt, shape: shape)
     let session = AttentionSession(
       calibrated.forPrompt(of: prompt, shape: shape), shape: shape, workspace: workspace,
@@ -53,7 +58,10 @@ public struct TensorAttention {
       guard prompt < tokens else {
         throw ConfigurationError(
           "--queries-from",
-          "\(configured.name) reads what follows the prompt; give the first token that follows it, 1 to \(tokens - 1)"
+          "\(configured.name) reads what follows the prompt; "
+            + (tokens > 1
+              ? "give the first token that follows it, 1 to \(tokens - 1)"
+              : "these tensors hold one token, and at least 2 are needed")
         )
       }
       session.foresee(
@@ -137,12 +145,13 @@ public struct TensorAttention {
   public func write(to path: String) throws {
     try requireFinite(output, "out", path)
     try requireFinite(logSumExp, "lse", path)
-    try SafetensorsFile.write(
+    let file = try SafetensorsFile.encoded(
       [
         ("out", [shape.queryHeads, tokens, shape.headDimension], output),
         ("lse", [shape.queryHeads, tokens], logSumExp),
         ("dropped_mass", [shape.queryHeads, tokens], droppedMass),
         ("kept", [shape.kvHeads, tokens], kept),
-      ], to: path)
+      ], metadata: [:])
+    try WrittenFile.write(file, to: path)
   }
 }

@@ -48,7 +48,9 @@ public struct MemoryLimit: Sendable, Hashable, CustomStringConvertible {
 
   /// Such as "1.5 GB".
   public static func text(_ bytes: Int) -> String {
-    bytes < 1_000_000_000
-      ? "\(max(1, bytes / 1_000_000)) MB" : String(format: "%.1f GB", Double(bytes) / 1e9)
+    bytes < 1_000_000
+      ? "\(bytes) bytes"
+      : bytes < 1_000_000_000
+        ? "\(bytes / 1_000_000) MB" : String(format: "%.1f GB", Double(bytes) / 1e9)
   }
 }

@@ -19,9 +19,13 @@ public struct SingleRun {
 
   /// A session for one sequence; calibrates first where the strategy asks for it.
   ///
-  /// - Parameter promptTokens: what a budget given as a fraction is a part of.
-  public func makeSession(promptTokens: Int) throws -> AttentionSession {
-    let configured = try calibrated(promptTokens: promptTokens)
+  /// - Parameters:
+  ///   - promptTokens: what a budget given as a fraction is a part of.
+  ///   - remark: told before a calibration, which takes its time and is not stored.
+  public func makeSession(
+    promptTokens: Int, remark: (String) -> Void = { _ in }
+  ) throws -> AttentionSession {
+    let configured = try calibrated(promptTokens: promptTokens, remark: remark)
     let session = AttentionSession(
       configured.forPrompt(of: promptTokens, shape: model.model.shape), shape: model.model.shape,
       workspace: model.model.workspace, cache: configured.cache)
@@ -37,7 +41,9 @@ public struct SingleRun {
   /// The strategy with the results of its offline phases.
   ///
   /// - Throws: `ConfigurationError` for parameters that do not fit the model.
-  public func calibrated(promptTokens: Int) throws -> ConfiguredStrategy {
+  public func calibrated(
+    promptTokens: Int, remark: (String) -> Void = { _ in }
+  ) throws -> ConfiguredStrategy {
     let shape = model.model.shape
     let contextLength = model.model.contextLength
     try strategy.configured.assumingCalibrated(for: shape, contextLength: contextLength)
@@ -46,7 +52,10 @@ public struct SingleRun {
       sized: strategy.configured.forPrompt(of: promptTokens, shape: shape),
       contextLength: contextLength
     ) { calibrated, request in
-      try OfflinePhase(
+      remark(
+        "calibrating \(strategy.configured.name) on \(request.tokens) tokens of \(request.corpus), as every time; tca-lab calibrate writes parameters that need it no more"
+      )
+      return try OfflinePhase(
         request, of: calibrated, model: model,
         corpus: Corpus(named: request.corpus, folder: .currentDirectory())
       ).run().evidence

@@ -23,7 +23,9 @@ public struct ModelCache: Sendable, Hashable {
 
   /// The size of a model's file; nil if it is not there.
   public func size(of model: CatalogueModel) -> Int? {
-    let attributes = try? FileManager.default.attributesOfItem(atPath: path(of: model))
+    // Of what a symbolic link leads to.
+    let file = URL(fileURLWithPath: path(of: model)).resolvingSymlinksInPath().path
+    let attributes = try? FileManager.default.attributesOfItem(atPath: file)
     guard attributes?[.type] as? FileAttributeType != .typeDirectory else { return nil }
     return (attributes?[.size] as? NSNumber)?.intValue
   }

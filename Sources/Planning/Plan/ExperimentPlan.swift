@@ -29,13 +29,15 @@ public struct ExperimentPlan: Sendable {
     for model in checked.models {
       let digests = TextDigests(checked.textDigests, of: model)
       let strategyTexts = variants.map { $0.map { $0.identityText(digests) } }
-      for contextLength in spec.contextLengths.sorted() {
-        for task in tasks {
+      let reference = spec.models.first { $0.name == model.name }
+      for contextLength in spec.contextLengths.sorted()
+      where reference?.takes(contextLength) != false {
+        for task in tasks where task.entry.takes(contextLength) {
           let place = CellPlace(
-            model: model, contextLength: contextLength, task: task.description,
+            model: model, contextLength: contextLength, task: task.entry.description,
             taskLabel: task.label,
             taskParameters: TaskRegistry.builtIn.canonical(
-              task.parameters, of: task.description.name, contextLength: contextLength),
+              task.parameters, of: task.entry.name, contextLength: contextLength),
             seed: spec.seed, textDigests: digests)
           let kind = task.decodesTokens ? 0 : 1
           for (cell, variant) in zip(
@@ -55,7 +57,7 @@ public struct ExperimentPlan: Sendable {
 
 /// A task with one value for each parameter, and what to call it.
 private struct PlannedTask {
-  let description: TaskDescription
+  let entry: SpecTask
   let parameters: [String: JSONValue]
   /// The task's name and the parameters in which the experiment's tasks of that name differ; the protocol, which stands
   /// in a column of its own, is none of them.
@@ -65,21 +67,21 @@ private struct PlannedTask {
   var decodesTokens: Bool { parameters["protocol"]?.stringValue != "prefill" }
 
   static func all(of entries: [SpecTask]) -> [PlannedTask] {
-    let points = entries.flatMap { entry in entry.grid.points.map { (entry.description, $0) } }
+    let points = entries.flatMap { entry in entry.grid.points.map { (entry, $0) } }
     let telling = Dictionary(grouping: points, by: \.0.name).mapValues { family in
-      family[0].0.parameters.map(\.name).filter { name in
+      family[0].0.description.parameters.map(\.name).filter { name in
         name != "protocol" && !CellIdentity.timingParameters.contains(name)
           && Set(family.map { $0.1[name] ?? .null }).count > 1
       }
     }
-    return points.map { description, parameters in
-      let words = (telling[description.name] ?? []).map { name in
+    return points.map { entry, parameters in
+      let words = (telling[entry.name] ?? []).map { name in
         let value = parameters[name] ?? .null
         return "\(name)=\(value.stringValue ?? value.canonicalText)"
       }
       return PlannedTask(
-        description: description, parameters: parameters,
-        label: ([description.name] + words).joined(separator: " "))
+        entry: entry, parameters: parameters,
+        label: ([entry.name] + words).joined(separator: " "))
     }
   }
 }

@@ -34,7 +34,8 @@ public struct Shard: Sendable, Hashable, CustomStringConvertible {
   public func groups(of plan: ExperimentPlan, in checked: CheckedSpec) -> [CellGroup] {
     let groups = CellGroup.groups(of: plan.cells)
     let costs = groups.map { Self.cost(of: $0, plan, checked) }
-    var loads = Array(repeating: 0, count: count)
+    // A shard beyond the groups' number gets nothing.
+    var loads = Array(repeating: 0, count: min(count, max(1, groups.count)))
     var own: Set<Int> = []
     for group in groups.indices.sorted(by: { (-costs[$0], $0) < (-costs[$1], $1) }) {
       guard let least = loads.indices.min(by: { (loads[$0], $0) < (loads[$1], $1) }) else { break }

@@ -39,17 +39,24 @@ public struct ModelReference: Sendable, Hashable {
   public var catalogueName: String
   /// Takes the place of the scaling that the model's file states; nil to leave it.
   public var ropeScaling: RotaryScaling?
+  /// The context lengths of its cells, a subset of the experiment's; nil for all of them.
+  public var contextLengths: Set<Int>?
 
   public init(
     name: String, path: String? = nil, synthetic: SyntheticGeometry? = nil,
-    catalogueName: String? = nil, ropeScaling: RotaryScaling? = nil
+    catalogueName: String? = nil, ropeScaling: RotaryScaling? = nil,
+    contextLengths: Set<Int>? = nil
   ) {
     self.name = name
     self.path = path
     self.synthetic = synthetic
     self.catalogueName = catalogueName ?? name
     self.ropeScaling = ropeScaling
+    self.contextLengths = contextLengths
   }
+
+  /// Whether it has cells of a context length, unless the task leaves it out.
+  func takes(_ contextLength: Int) -> Bool { contextLengths?.contains(contextLength) ?? true }
 }
 
 /// One object of a spec's `strategies`: one strategy with every combination of its parameters' values.
@@ -78,9 +85,37 @@ public struct SpecStrategy: Sendable, Hashable {
 public struct SpecTask: Sendable, Hashable {
   public var description: TaskDescription
   public var grid: ParameterGrid
+  /// The context lengths of its cells, a subset of the experiment's; nil for all of them.
+  public var contextLengths: Set<Int>?
   public var path: JSONPath
 
   public var name: String { description.name }
+
+  /// Whether it has cells of a context length, unless the model leaves it out.
+  func takes(_ contextLength: Int) -> Bool { contextLengths?.contains(contextLength) ?? true }
+}
+
+extension ExperimentSpec {
+  /// The context lengths at which a model has cells, in the order of the spec: of those that it takes, the ones that
+  /// any task takes.
+  func contextLengths(of model: ModelReference) -> [Int] {
+    contextLengths.filter { length in
+      model.takes(length) && (tasks.isEmpty || tasks.contains { $0.takes(length) })
+    }
+  }
+
+  /// The same for a task, with any model.
+  func contextLengths(of task: SpecTask) -> [Int] {
+    contextLengths.filter { length in
+      task.takes(length) && (models.isEmpty || models.contains { $0.takes(length) })
+    }
+  }
+
+  /// The number of context lengths at which a model and a task meet.
+  func contextLengthCount(of model: ModelReference, _ task: SpecTask) -> Int {
+    if model.contextLengths == nil, task.contextLengths == nil { return contextLengths.count }
+    return contextLengths.count { model.takes($0) && task.takes($0) }
+  }
 }
 
 /// The values of every parameter, one or more of each.

@@ -134,7 +134,9 @@ extension SpecReader {
         let description = environment.tasks.first(where: { $0.name == name })
       else { continue }
       refuseUnknownKeys(
-        of: members, at: place, known: ["name"] + description.parameters.map(\.name), owner: name)
+        of: members, at: place,
+        known: ["name"] + description.parameters.map(\.name) + ["contextLengths"], owner: name)
+      let contextLengths = readOwnContextLengths(members, at: place)
       let grid = readGrid(description.parameters, from: members, at: place)
       for name in CellIdentity.timingParameters where (grid.values[name]?.count ?? 0) > 1 {
         report(
@@ -149,7 +151,9 @@ extension SpecReader {
       resolveTexts(
         texts.filter(isOwn), of: grid, given: members, at: place, includingShipped: false)
       resolveTextPaths(of: description, grid: grid, at: place)
-      entries.append(SpecTask(description: description, grid: grid, path: place))
+      entries.append(
+        SpecTask(
+          description: description, grid: grid, contextLengths: contextLengths, path: place))
     }
     return entries
   }

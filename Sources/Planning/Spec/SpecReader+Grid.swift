@@ -11,8 +11,12 @@ extension SpecReader {
       let matched = references.reduce(1) { max($0, $1.grid.count) }
       return Self.added(sum, Self.product([entry.grid.count, entry.budgets?.count ?? 1, matched]))
     }
-    let tasks = spec.tasks.reduce(0) { Self.added($0, $1.grid.count) }
-    let cells = Self.product([spec.models.count, spec.contextLengths.count, strategies, tasks])
+    let places = spec.tasks.reduce(0) { sum, task in
+      let lengths = spec.models.reduce(0) { $0 + spec.contextLengthCount(of: $1, task) }
+      return Self.added(sum, Self.product([max(1, lengths), task.grid.count]))
+    }
+    // Models or lengths that are missing make no huge grid small.
+    let cells = Self.product([strategies, max(1, places)])
     guard cells > Self.maximumCells else { return true }
     report(
       .root, nil,
@@ -47,13 +51,13 @@ extension SpecReader {
     }
     seen = []
     for entry in spec.tasks {
-      let keys = entry.grid.points.map { point in
-        JSONValue.array([
-          .string(entry.name),
-          CellIdentity.parameters(
-            point, textParameters: entry.description.textParameters,
-            textPaths: entry.description.textPaths, textDigests: knownDigests),
-        ])
+      // Lengths that could not be read are the same for all tasks.
+      let lengths = spec.contextLengths.isEmpty ? [0] : spec.contextLengths(of: entry)
+      let keys = entry.grid.points.flatMap { point in
+        let parameters = CellIdentity.parameters(
+          point, textParameters: entry.description.textParameters,
+          textPaths: entry.description.textPaths, textDigests: knownDigests)
+        return lengths.map { JSONValue.array([.string(entry.name), parameters, .integer($0)]) }
       }
       refuseRepeat(keys, &seen, name: entry.name, at: entry.path)
     }
@@ -122,13 +126,14 @@ extension SpecReader {
       }
     }
     for entry in spec.tasks where isSound(entry.path) {
+      let lengths = Set(spec.contextLengths(of: entry))
       for parameters in entry.grid.points {
         for complaint in environment.fileProblems(entry.name, .object(parameters)) {
           report(
             complaint, of: parameters, axes: entry.grid, at: entry.path, elsewhere: entry.path,
             note: "")
         }
-        for context in contexts {
+        for context in contexts where lengths.contains(context.value) {
           let complaints = environment.taskProblems(
             entry.name, .object(parameters), context.value)
           for complaint in complaints {

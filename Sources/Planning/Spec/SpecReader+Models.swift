@@ -32,7 +32,9 @@ extension SpecReader {
     if let name = value.stringValue { return catalogueModel(name, at: path) }
     guard let members = object(value, at: path, what: Self.allowedModel) else { return nil }
     refuseUnknownKeys(
-      of: members, at: path, known: ["name", "path", "ropeScaling", "synthetic"], owner: "a model")
+      of: members, at: path,
+      known: ["name", "path", "ropeScaling", "synthetic", "contextLengths"], owner: "a model")
+    let contextLengths = readOwnContextLengths(members, at: path)
     guard
       let nameValue = required("name", of: members, at: path, allowed: "a name of your choice")
     else { return nil }
@@ -52,7 +54,7 @@ extension SpecReader {
         }
       }
       return readSynthetic(value, at: path.appending("synthetic")).map {
-        ModelReference(name: name, synthetic: $0)
+        ModelReference(name: name, synthetic: $0, contextLengths: contextLengths)
       }
     }
     var reference =
@@ -64,6 +66,7 @@ extension SpecReader {
       }
       reference?.ropeScaling = scaling
     }
+    reference?.contextLengths = contextLengths
     return reference
   }
 

@@ -50,7 +50,8 @@ struct SpecReader {
       seed: integer("seed", of: members, Int.min...Int.max, default: 0),
       threads: integer("threads", of: members, 1...1024, default: environment.cores))
     let facts = readFacts(of: models)
-    checkContexts(contexts, against: facts)
+    refuseEntriesWithoutCells(spec, models: models)
+    checkContexts(contexts, of: spec, against: facts)
     if gridFits(spec) {
       refuseRepeatedEntries(spec)
       refuseOraclesWithoutFuture(spec)
@@ -115,39 +116,6 @@ struct SpecReader {
       kinds.insert(kind)
     }
     return kinds
-  }
-
-  // MARK: Context lengths
-
-  private mutating func readContextLengths(
-    _ members: [String: JSONValue]
-  ) -> [(value: Int, path: JSONPath)] {
-    let allowed = "a list of whole numbers of tokens, each at least 2"
-    guard let value = required("contextLengths", of: members, allowed: allowed) else { return [] }
-    let path = JSONPath.root.appending("contextLengths")
-    guard let elements = list(value, at: path, allowed: allowed) else { return [] }
-    var contexts: [(value: Int, path: JSONPath)] = []
-    for (index, element) in elements.enumerated() {
-      let kind = ParameterKind.integer(minimum: 2, maximum: nil)
-      if let complaint = kind.complaint(about: element) {
-        report(path.appending(index), element, complaint, allowed: kind.allowedText)
-      } else if let length = element.integerValue {
-        contexts.append((length, path.appending(index)))
-      }
-    }
-    return contexts
-  }
-
-  private mutating func checkContexts(
-    _ contexts: [(value: Int, path: JSONPath)], against models: [ModelFacts]
-  ) {
-    for context in contexts {
-      for model in models where context.value > model.contextLength {
-        report(
-          context.path, .integer(context.value), "is beyond the context of \(model.name)",
-          allowed: "at most \(model.contextLength)")
-      }
-    }
   }
 
   // MARK: Problems

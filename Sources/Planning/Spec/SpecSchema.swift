@@ -21,9 +21,14 @@ public enum SpecSchema {
       "properties": properties(strategies: strategies, tasks: tasks),
       "$defs": .object(
         Dictionary(
-          uniqueKeysWithValues: budgets + [(CacheAxis.name, cache)]
+          uniqueKeysWithValues: shared
             + strategies.map { (definition(of: $0), strategy($0, strategies)) })),
     ]
+  }
+
+  /// What several places of a spec have in common, by the names of its definitions.
+  private static var shared: [(String, JSONValue)] {
+    budgets + [(CacheAxis.name, cache), ("contextLengths", ownContextLengths)]
   }
 
   private static func properties(
@@ -38,7 +43,7 @@ public enum SpecSchema {
       ],
       "question": ["type": "string", "description": "what the experiment is to find out"],
       "models": list(of: model),
-      "contextLengths": list(of: ["type": "integer", "minimum": 2]),
+      "contextLengths": list(of: contextLength),
       "strategies": list(of: oneOf(strategies)),
       "tasks": list(of: ["oneOf": .array(tasks.map(task))]),
       "cache": ["$ref": "#/$defs/cache"],
@@ -65,6 +70,15 @@ public enum SpecSchema {
     ]
   }
 
+  private static let contextLength: JSONValue = ["type": "integer", "minimum": 2]
+
+  /// Of a model or a task. That they are among the experiment's is beyond a schema.
+  private static var ownContextLengths: JSONValue {
+    var members = list(of: contextLength).objectValue ?? [:]
+    members["description"] = "those of the experiment's contextLengths that it has cells of"
+    return .object(members)
+  }
+
   private static var cache: JSONValue {
     var members = axis(of: schema(of: CacheFormat.parameterKind)).objectValue ?? [:]
     let parameter = CacheAxis.parameter(default: .f16)
@@ -87,6 +101,7 @@ public enum SpecSchema {
             ],
             "ropeScaling": ["oneOf": .array(RotaryScaling.Kind.allCases.map(ropeScaling))],
             "synthetic": synthetic,
+            "contextLengths": ["$ref": "#/$defs/contextLengths"],
           ],
           "not": [
             "required": ["synthetic"],
@@ -180,7 +195,12 @@ public enum SpecSchema {
   }
 
   private static func task(_ description: TaskDescription) -> JSONValue {
-    .object(entry(description.name, description.summary, parameters: description.parameters))
+    var schema = entry(
+      description.name, description.summary, parameters: description.parameters)
+    var properties = schema["properties"]?.objectValue ?? [:]
+    properties["contextLengths"] = ["$ref": "#/$defs/contextLengths"]
+    schema["properties"] = .object(properties)
+    return .object(schema)
   }
 
   private static func entry(

@@ -10,7 +10,12 @@ public struct StrategyArgument {
   public init(parsing text: String, in environment: SpecEnvironment) throws {
     // Read as the only strategy of a spec, so that the same rules and messages hold.
     let before = "{\"strategies\": [\n"
-    let isName = environment.strategies.contains { $0.name == text }
+    // A bare word can be nothing else, and is told what names there are.
+    let isName =
+      text.unicodeScalars.first?.properties.isAlphabetic == true
+      && text.unicodeScalars.allSatisfy {
+        $0.properties.isAlphabetic || $0.properties.numericType != nil || $0 == "-"
+      }
     let document: JSONDocument
     do {
       // Alone first: what is wrong with it must not hide in the text around it.

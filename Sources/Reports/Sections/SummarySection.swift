@@ -28,10 +28,17 @@ private struct SummaryLine {
 
   var label: String { rows[0].label }
 
+  /// Of full's bytes, as budgets count them: of the first pool that knows it.
+  var byteShare: ReportCell {
+    .number(pools.lazy.compactMap { $0.byteShare(of: label) }.first, .fixed(3))
+  }
+
   /// Of the first task that has it.
   func figure(_ column: ComparisonColumn, _ format: NumberFormat) -> ReportCell {
     .number(rows.lazy.compactMap { $0.row[column] }.first, format)
   }
+
+  var hasTimes: Bool { rows.contains { !$0.ratios.isEmpty } }
 
   /// A ratio of times with its interval, of the first task that has one; marked where nothing says how sure it is.
   func ratio(_ figure: TimeFigure) -> ReportCell {
@@ -123,11 +130,12 @@ extension ExperimentAnalysis {
         .init("1st tok\n÷full", .lower) { $0.ratio(.timeToFirstToken) },
         .init("next tok\n÷full", .lower) { $0.ratio(.timePerOutputToken) },
         figure("KV\nMiB", .kvCacheResidentBytes, .mebibytes),
-        figure("KV\n÷full", .kvCacheResidentBytesRatio, .fixed(2)),
+        .init("KV\n÷full", .lower) { $0.byteShare },
       ]
     var section = ReportSection(
       title: "Summary", tables: [ReportTable(lines, columns)], items: flags)
-    section.text = notes(on: tasks, marks: section.marks)
+    section.text = notes(
+      on: tasks, marks: section.marks, hasTimes: lines.contains(where: \.hasTimes))
     return section
   }
 
@@ -159,16 +167,22 @@ extension ExperimentAnalysis {
     ]
   }
 
-  private func notes(on tasks: [SummaryTask], marks: [Mark]) -> [String] {
-    let first =
+  private func notes(on tasks: [SummaryTask], marks: [Mark], hasTimes: Bool) -> [String] {
+    let least = PairedDifference.ClusterKind.self
+    let sentences = [
       tasks.count > 1 || tasks.contains(where: \.isPool)
-      ? "Errors, times and KV cache are those of \(tasks[0].tasks[0]) where it has them. " : ""
-    return [
-      first
-        + "± half of the 95 % interval: of the difference to full over windows, or over texts; of ratios of times over "
-        + "repeats. None for fewer than \(PairedDifference.ClusterKind.window.least) windows, "
-        + "\(PairedDifference.ClusterKind.text.least) texts or \(SignedRank.leastValues) repeats. Full's ratio is that of "
-        + "its second run to its first."
-    ] + marks.map { "\($0.symbol) \($0.shortFootnote)" }
+        ? "Of \(tasks[0].tasks[0]), where it has them: errors\(hasTimes ? ", times" : ""), KV MiB."
+        : "",
+      "KV MiB: allocated after the prompt.",
+      pools.compactMap(\.byteShare?.explanation).uniqued.joined(separator: " ")
+        .replacing("KV bytes:", with: "KV ÷full:"),
+      "± half of the 95 % interval: of the difference to full over windows, or over texts"
+        + (hasTimes ? "; of ratios of times over repeats" : "")
+        + ". None for fewer than \(least.window.least) windows or \(least.text.least) texts"
+        + (hasTimes
+          ? ", or \(SignedRank.leastValues) repeats. Full's ratio of times is that of its second run to its first."
+          : "."),
+    ].filter { !$0.isEmpty }
+    return [sentences.joined(separator: " ")] + marks.map { "\($0.symbol) \($0.shortFootnote)" }
   }
 }

@@ -3,13 +3,15 @@ import JSON
 import Records
 
 extension ResultStore {
-  /// The names of all experiments, in the order of their first run.
+  /// The names of all experiments that have cells, in the order of their first run. A database that was cut out of another
+  /// one also holds the names under which its cells were once run.
   public func experimentNames() throws(StoreError) -> [String] {
     try read { database in
       try String.fetchAll(
         database,
         sql: """
           SELECT name FROM experiment
+          WHERE EXISTS (SELECT 1 FROM experiment_cell WHERE experiment_id = experiment.id)
           ORDER BY (SELECT min(started_at) FROM run WHERE experiment_id = experiment.id), name
           """)
     }

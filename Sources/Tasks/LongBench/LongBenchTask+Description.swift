@@ -19,7 +19,7 @@ extension LongBenchTask {
         isRequired: true),
       ParameterDescription(
         "samples", .integer(minimum: 1, maximum: 100_000), default: .null,
-        "records drawn by the seed, more keep the earlier ones; default, and where there are no more, all"
+        "records drawn by the seed, more keep the earlier ones, no more than there are; all by default"
       ),
       .queryAware,
       .decodeTokens,

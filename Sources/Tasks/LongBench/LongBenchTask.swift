@@ -47,9 +47,8 @@ public struct LongBenchTask: ExperimentTask {
   private static func records(
     of configuration: Configuration, folder: URL
   ) throws(TextError) -> [LongBenchRecord] {
-    let path = "\(configuration.folder)/\(configuration.dataset).jsonl"
-    return try JSONLine.lines(
-      of: Corpus(named: path, folder: folder), reading: LongBenchRecord.keys
+    try JSONLine.lines(
+      of: Corpus(named: path(of: configuration), folder: folder), reading: LongBenchRecord.keys
     ).map {
       line throws(TextError) in
       let record = try LongBenchRecord.read(line)
@@ -60,6 +59,10 @@ public struct LongBenchTask: ExperimentTask {
       }
       return record
     }
+  }
+
+  private static func path(of configuration: Configuration) -> String {
+    "\(configuration.folder)/\(configuration.dataset).jsonl"
   }
 
   private static func refusal(_ name: String) -> String {
@@ -89,8 +92,9 @@ public struct LongBenchTask: ExperimentTask {
   ) -> [ConfigurationError] {
     guard LongBenchDataset.named(configuration.dataset) != nil else { return [] }
     do {
-      _ = try records(of: configuration, folder: folder)
-      return []
+      let records = try records(of: configuration, folder: folder)
+      return RecordChoice.problems(
+        asking: configuration.samples, of: records.count, in: path(of: configuration))
     } catch {
       return [ConfigurationError("folder", error.description)]
     }
@@ -111,8 +115,9 @@ public struct LongBenchTask: ExperimentTask {
       throw TaskError(task: Self.description.name, problem: problem.description)
     }
     let lineFeed = tokenizer.encode("\n", addsBOS: false)
-    return RecordChoice.chosen(
-      configuration.samples, of: records.count, seed: seed, task: Self.description.name
+    return try RecordChoice.chosen(
+      configuration.samples, of: records.count, in: Self.path(of: configuration), seed: seed,
+      task: Self.description.name
     ).map { index in
       let record = records[index]
       let prompt = DocumentPrompt(
@@ -155,11 +160,32 @@ public struct LongBenchTask: ExperimentTask {
 /// Which records of a file are taken: all in their order, or the first of a seeded shuffle, so that
 /// a larger number keeps the records of a smaller one.
 enum RecordChoice {
-  static func chosen(_ count: Int?, of total: Int, seed: Int, task: String) -> [Int] {
+  /// - Parameters:
+  ///   - count: nil for all.
+  ///   - file: for the error where there are fewer.
+  static func chosen(
+    _ count: Int?, of total: Int, in file: String, seed: Int, task: String
+  ) throws(TaskError) -> [Int] {
+    if let problem = problems(asking: count, of: total, in: file).first {
+      throw TaskError(task: task, problem: problem.description)
+    }
     var indices = Array(0..<total)
     guard let count, count < total else { return indices }
     var generator = SeededGenerator(seed: seed, purpose: task)
     generator.shuffle(&indices)
     return Array(indices.prefix(count))
+  }
+
+  /// Refuses more records than a file has; fewer would be measured than the experiment says.
+  static func problems(
+    asking count: Int?, of total: Int, in file: String
+  ) -> [ConfigurationError] {
+    guard let count, count > total else { return [] }
+    return [
+      ConfigurationError(
+        "samples",
+        "\"\(count)\" are asked for, \(file) has \(total) \(total == 1 ? "record" : "records"); allowed: 1 to \(total), or no samples for all"
+      )
+    ]
   }
 }

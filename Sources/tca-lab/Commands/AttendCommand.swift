@@ -34,11 +34,17 @@ struct AttendCommand: ParsableCommand {
       throw Failure(
         .usage, "--output: \"\(output)\" is the input, which stays as it is; give another name")
     }
+    try WrittenFile.requireWritable(output)
     let tensors = try AttentionTensors(path: input)
     let result = try TensorAttention(
       tensors, strategy: argument.configured, firstDecoded: queriesFrom,
       workspace: threads.makeWorkspace())
     try result.write(to: output)
+    if result.isCalibratedOnItself {
+      Log.line(
+        "note: \(argument.configured.name) was calibrated on these very tensors, which flatters it; docs/how-to/calibrate.md says how to take its parameters from another text"
+      )
+    }
     Log.line("\(tensors.tokens) tokens: \(output)")
   }
 }

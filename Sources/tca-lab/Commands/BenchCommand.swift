@@ -143,14 +143,16 @@ struct BenchCommand: ParsableCommand {
   }
 
   private func write(_ text: String, to path: String) throws {
-    let url = URL(fileURLWithPath: try WrittenPath.file(path))
+    let path = try WrittenPath.file(path)
     do {
       try FileManager.default.createDirectory(
-        at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-      try Data(text.utf8).write(to: url, options: .atomic)
+        at: URL(fileURLWithPath: path).deletingLastPathComponent(),
+        withIntermediateDirectories: true)
+      try WrittenFile.write(Data(text.utf8), to: path)
+    } catch let error as WrittenFileError {
+      throw error
     } catch {
-      throw Failure(
-        .modelOrFile, "\"\(path)\" cannot be written: \(error.localizedDescription)")
+      throw Failure(.modelOrFile, "\"\(path)\" cannot be written: \(FileProblem.text(of: error))")
     }
   }
 
@@ -158,6 +160,12 @@ struct BenchCommand: ParsableCommand {
     let outcome = thresholds.check(rows)
     for missing in outcome.unmeasured { Log.line("not checked, since not measured: \(missing)") }
     Log.line("\(outcome.checked) ratios checked, \(outcome.fallen.count) do not hold")
+    guard outcome.checked > 0 else {
+      throw Failure(
+        .usage,
+        "none of the thresholds' ratios was measured, so nothing was checked; name what to measure with --only, and peers with --against"
+      )
+    }
     guard outcome.fallen.isEmpty else {
       throw Failure(.someCellFailed, outcome.fallen.joined(separator: "\n"))
     }

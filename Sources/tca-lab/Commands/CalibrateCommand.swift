@@ -22,7 +22,9 @@ struct CalibrateCommand: ParsableCommand {
   @OptionGroup var model: ModelOptions
   @OptionGroup var strategy: StrategyOptions
   @OptionGroup var threads: ThreadOptions
-  @Option(help: "A shipped corpus by name, or a text file.", completion: .texts) var corpus: String?
+  @Option(
+    help: "A shipped corpus by name, or a text file (default: the strategy's calibrationCorpus).",
+    completion: .texts) var corpus: String?
   @Option(help: "Where to write the calibration, as JSON.", completion: .specs) var output: String
 
   func run() throws {
@@ -37,10 +39,14 @@ struct CalibrateCommand: ParsableCommand {
         .filter { $0.strategy is any CalibratedStrategy }.map(\.name)
       throw Failure(
         .usage,
-        "the strategy \"\(name)\" has no offline phase; \(calibrated.joined(separator: ", ")) have")
+        "the strategy \"\(name)\" has no offline phase; name one that has with --strategy: \(calibrated.joined(separator: ", "))"
+      )
     }
+    try WrittenFile.requireWritable(try WrittenPath.file(output))
     let loaded = try model.load(threads.makeWorkspace())
     let contextLength = loaded.model.contextLength
+    try configured.assumingCalibrated(for: loaded.model.shape, contextLength: contextLength)
+      .check(promptTokens: contextLength, shape: loaded.model.shape)
     let layers = loaded.model.shape.layers
     var found: (request: CalibrationRequest, record: CalibrationRecord)?
     let calibrated = try configured.calibrated(

@@ -61,6 +61,10 @@ struct CompareCommand: ParsableCommand {
   private func comparison() throws -> PairComparison {
     let store = try ResultStore(path: database.path, access: .reading)
     if let first = Int64(first), let second = Int64(second) {
+      guard experiment == nil else {
+        throw Failure(
+          .usage, "--experiment is for two strategies; runs \(first) and \(second) name their own")
+      }
       return try PairComparison(
         ofRun: store.results(ofRun: first), with: store.results(ofRun: second))
     }

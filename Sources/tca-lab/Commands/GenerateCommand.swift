@@ -43,7 +43,9 @@ struct GenerateCommand: ParsableCommand {
     guard ids.count > loaded.tokenizer.textStart.count else {
       throw Failure(.usage, "the prompt is empty")
     }
-    let session = try SingleRun(loaded, argument).makeSession(promptTokens: ids.count)
+    let session = try SingleRun(loaded, argument).makeSession(promptTokens: ids.count) {
+      Log.line($0)
+    }
     var stream = TextStream(loaded.tokenizer)
     var figures = GenerationFigures(loaded: loaded, session: session, prompt: ids)
     let layers = loaded.model.shape.layers
@@ -51,14 +53,21 @@ struct GenerateCommand: ParsableCommand {
     var decoder = try GreedyDecoder(
       loaded.model, attention: session, prompt: ids,
       afterLayer: { Log.progress("layer \($0 + 1) of \(layers)") })
+    var failure: (any Error)?
     try decoder.decode(atMost: maxTokens) { token in
       figures.add(token, after: watch.lap())
       Log.endProgress()
-      if !json && !figures.hasReachedEnd { try? Output.write(stream.append(token)) }
+      do {
+        if !json && !figures.hasReachedEnd { try Output.write(stream.append(token)) }
+      } catch {
+        failure = error
+        return false
+      }
       // What printing takes is no part of the next token's time.
       _ = watch.lap()
       return !figures.hasReachedEnd
     }
+    if let failure { throw failure }
     if json {
       try Output.json(figures.json)
     } else {

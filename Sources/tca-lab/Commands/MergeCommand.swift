@@ -13,12 +13,14 @@ struct MergeCommand: ParsableCommand {
       results stay, and the newest are shown.
       """)
 
-  @Argument(help: ArgumentHelp("The databases to take over.", valueName: "db"))
+  @Argument(
+    help: ArgumentHelp("The databases to take over.", valueName: "db"), completion: .databases)
   var sources: [String]
   @Option(
     name: .customLong("into"),
     help: ArgumentHelp(
-      "The database that takes them over; made where it is missing.", valueName: "db"))
+      "The database that takes them over; made where it is missing.", valueName: "db"),
+    completion: .databases)
   var target: String
 
   func run() throws {
@@ -33,9 +35,13 @@ struct MergeCommand: ParsableCommand {
         let into = try store ?? ResultStore(path: target, access: .writing)
         store = into
         try Output.text("\(source): \(Self.text(of: into.merge(source)))")
-      } catch let error as StoreError where error.file != target {
+      } catch var error as StoreError where error.file != target {
+        if error.advice.contains("--db") { error.advice = "Leave it out, or name another file." }
         Log.line("tca-lab: \(error)")
         failures.append(error)
+      } catch var error as StoreError {
+        error.advice = error.advice.replacing("--db", with: "--into")
+        throw error
       }
     }
     try store?.close()

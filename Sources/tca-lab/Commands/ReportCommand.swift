@@ -24,7 +24,7 @@ struct ReportCommand: ParsableCommand {
   @Option(
     help: "Formats, separated by commas: \(ReportCommand.known).",
     completion: .list(ReportFormats.all.map(\.name)))
-  var format = "markdown,csv,html"
+  var format = ReportCommand.standardFormats
   @Option(
     help: ArgumentHelp(
       "The folder to write into, of one experiment; - writes one format's main file to stdout.",
@@ -36,6 +36,7 @@ struct ReportCommand: ParsableCommand {
   )
   var leaderboard = false
 
+  private static let standardFormats = "markdown,csv,html"
   private static let known = ReportFormats.all.map(\.name).joined(separator: ", ")
 
   private var formats: [any ReportRenderer] {
@@ -56,6 +57,10 @@ struct ReportCommand: ParsableCommand {
     if leaderboard {
       guard names.isEmpty else {
         throw ValidationError("--leaderboard takes no names: it has its own experiments")
+      }
+      guard format == Self.standardFormats || formats.map(\.name) == ["markdown"] else {
+        throw ValidationError(
+          "--leaderboard is a Markdown page; --format is \"\(format)\", allowed is markdown")
       }
       return
     }
@@ -111,13 +116,16 @@ struct ReportCommand: ParsableCommand {
       try FileManager.default.createDirectory(
         atPath: folder, withIntermediateDirectories: true)
       for file in files where !written.contains(file.name) {
-        try Data(file.text.utf8).write(
-          to: URL(fileURLWithPath: folder).appendingPathComponent(file.name), options: .atomic)
+        try WrittenFile.write(
+          Data(file.text.utf8),
+          to: URL(fileURLWithPath: folder).appendingPathComponent(file.name).path)
         written.append(file.name)
       }
+    } catch let error as WrittenFileError {
+      throw Failure(.usage, "\(error)")
     } catch {
       throw Failure(
-        .usage, "the report cannot be written to \"\(folder)\": \(error.localizedDescription)")
+        .usage, "the report cannot be written to \"\(folder)\": \(FileProblem.text(of: error))")
     }
     return written
   }

@@ -32,7 +32,9 @@ struct ScoreCommand: ParsableCommand {
     let argument = try strategy.parse(cache: .f32)
     let loaded = try model.load(threads.makeWorkspace())
     let tokens = try readTokens(loaded)
-    let session = try SingleRun(loaded, argument).makeSession(promptTokens: tokens.count)
+    let session = try SingleRun(loaded, argument).makeSession(promptTokens: tokens.count) {
+      Log.line($0)
+    }
     let layers = loaded.model.shape.layers
     let scores = try loaded.model.score(
       tokens, attention: session, nextCount: top,
@@ -55,13 +57,21 @@ struct ScoreCommand: ParsableCommand {
       }
     case (nil, let file?):
       do {
-        tokens = try JSONValue(parsing: TextFile.text(at: file)).decode(as: [Int32].self)
-      } catch let error as TextError {
-        throw error
-      } catch {
-        let reason = (error as? JSONError).map { ": \($0)" } ?? ""
+        guard let ids = try JSONValue(parsing: TextFile.text(at: file)).arrayValue else {
+          throw Failure(.modelOrFile, "\(file): is no JSON array of token ids, such as [1, 2, 3]")
+        }
+        tokens = try ids.enumerated().map { place, id in
+          guard let number = id.integerValue.flatMap(Int32.init(exactly:)) else {
+            throw Failure(
+              .modelOrFile,
+              "\(file): element \(place) is \(id.canonicalText.prefix(80)); token ids are whole numbers, such as [1, 2, 3]"
+            )
+          }
+          return number
+        }
+      } catch let error as JSONError {
         throw Failure(
-          .modelOrFile, "\(file): is no JSON array of token ids, such as [1, 2, 3]\(reason)")
+          .modelOrFile, "\(file): is no JSON array of token ids, such as [1, 2, 3]: \(error)")
       }
     default: throw Failure(.usage, "give --text-file or --tokens-file, one of the two")
     }

@@ -7,7 +7,7 @@ struct SubmitCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "submit", abstract: "Runs an experiment on a cluster, as an array of jobs.",
     discussion: """
-      Example: tca-lab submit experiments/leaderboard.json --engine slurm --array-size 16 --time 08:00:00 --cpus-per-task 8
+      Example: tca-lab submit experiments/leaderboard.json --engine slurm --array-size 10 --time 08:00:00 --cpus-per-task 8
 
       Each task runs a shard of the plan into a database of its own, in a folder that all machines share; a job that waits
       for them merges these into --db. A task that is requeued goes on where it stopped, and so does all of it when it is
@@ -16,7 +16,7 @@ struct SubmitCommand: ParsableCommand {
 
   enum Engine: String, ExpressibleByArgument, CaseIterable { case slurm }
 
-  @Argument(help: "The spec, a JSON file.") var spec: String
+  @Argument(help: "The spec, a JSON file.", completion: .specs) var spec: String
   @Option(help: "What runs the jobs.") var engine: Engine
   @Option(
     help: ArgumentHelp(
@@ -53,10 +53,17 @@ struct SubmitCommand: ParsableCommand {
   var dryRun = false
 
   private static let mostShards = 64
+  /// Of an array that somebody asks for.
+  private static let mostTasks = 10_000
 
   func validate() throws {
     if let arraySize, arraySize < 1 {
       throw ValidationError("--array-size is \"\(arraySize)\"; at least 1 shard is needed")
+    }
+    if let arraySize, arraySize > Self.mostTasks {
+      throw ValidationError(
+        "--array-size is \"\(arraySize)\"; at most \(Self.mostTasks) shards are allowed, and Slurm's own MaxArraySize is mostly 1001"
+      )
     }
     if let cpusPerTask, cpusPerTask < 1 {
       throw ValidationError("--cpus-per-task is \"\(cpusPerTask)\"; at least 1 core is needed")

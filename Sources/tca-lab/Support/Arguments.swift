@@ -78,8 +78,8 @@ struct ModelOptions: ParsableArguments {
 struct StrategyOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "A strategy as in a spec, as JSON or @FILE with JSON (default: full attention); \"cache\": \"f16\" or another format, as in a spec, is that of its KV cache.",
-      valueName: "json"), completion: .strategies)
+      "A strategy: its name, or JSON as in a spec, or @FILE with JSON (default: full attention); \"cache\": \"f16\" or another format, as in a spec, is that of its KV cache.",
+      valueName: "strategy"), completion: .strategies)
   var strategy: String?
 
   /// Throws all that is wrong with it.

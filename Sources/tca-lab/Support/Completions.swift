@@ -9,20 +9,35 @@ import Tasks
 /// What a shell offers for a word of the command line. Nothing here fails: where there is no database or catalogue,
 /// nothing is offered.
 extension CompletionKind {
-  static var strategies: CompletionKind {
-    .custom { _, _, _ in StrategyRegistry.builtIn.descriptions.map(\.name) }
+  /// Words that a shell makes. The script for bash expands what is offered, so that a name from a database or a folder
+  /// could be a command: what is not plain is not offered.
+  private static func plain(_ words: @escaping @Sendable ([String], String) -> [String])
+    -> CompletionKind
+  {
+    .custom { line, _, word in
+      words(line, word).filter { offered in
+        offered.unicodeScalars.allSatisfy {
+          $0.properties.isAlphabetic || $0.properties.numericType != nil
+            || "-_./+,:@=".unicodeScalars.contains($0)
+        }
+      }
+    }
   }
 
-  static var catalogueModels: CompletionKind { .custom { _, _, _ in catalogueNames } }
+  static var strategies: CompletionKind {
+    plain { _, _ in StrategyRegistry.builtIn.descriptions.map(\.name) }
+  }
+
+  static var catalogueModels: CompletionKind { plain { _, _ in catalogueNames } }
 
   /// Names of the catalogue, and GGUF files.
   static var models: CompletionKind {
-    .custom { _, _, word in catalogueNames + files(beginning: word, extension: "gguf") }
+    plain { _, word in catalogueNames + files(beginning: word, extension: "gguf") }
   }
 
   /// Shipped texts, and text files.
   static var texts: CompletionKind {
-    .custom { _, _, word in Corpus.shippedNames.sorted() + files(beginning: word, extension: "txt")
+    plain { _, word in Corpus.shippedNames.sorted() + files(beginning: word, extension: "txt")
     }
   }
 
@@ -32,7 +47,7 @@ extension CompletionKind {
 
   /// Of the database that the command line names, or the standard one.
   static var experiments: CompletionKind {
-    .custom { words, _, _ in
+    plain { words, _ in
       let place = words.firstIndex(of: "--db").map { $0 + 1 }
       let path = place.flatMap { $0 < words.count ? words[$0] : nil }
       let store = try? ResultStore(path: path ?? DatabaseOptions.standardPath, access: .reading)

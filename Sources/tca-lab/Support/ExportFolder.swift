@@ -42,7 +42,11 @@ struct ExportFolder {
           "\"\(path)\" holds the export of \"\(owner)\"; name another folder with --output, or replace it with --overwrite"
         )
       }
-      let foreign = files.filter { isForeign($0, digests[$0.name]) }.map(\.name)
+      var foreign = files.filter { isForeign($0, digests[$0.name]) }.map(\.name)
+      // A manifest of ours names its experiment.
+      if owner == nil, FileManager.default.fileExists(atPath: url(Self.manifestName).path) {
+        foreign.append(Self.manifestName)
+      }
       guard foreign.isEmpty else {
         throw Failure(
           .usage,
@@ -52,7 +56,7 @@ struct ExportFolder {
     }
     do {
       try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-      for file in files { try Data(file.text.utf8).write(to: url(file.name), options: .atomic) }
+      for file in files { try WrittenFile.write(Data(file.text.utf8), to: url(file.name).path) }
       let written = Dictionary(
         files.map { ($0.name, SHA256Digest.of($0.text)) }, uniquingKeysWith: { $1 })
       for (name, digest) in digests where written[name] == nil && Self.isPlain(name) {
@@ -61,11 +65,13 @@ struct ExportFolder {
       let manifest: JSONValue = [
         "experiment": .string(experiment), "files": .object(written.mapValues(JSONValue.string)),
       ]
-      try Data((manifest.prettyText + "\n").utf8)
-        .write(to: url(Self.manifestName), options: .atomic)
+      try WrittenFile.write(
+        Data((manifest.prettyText + "\n").utf8), to: url(Self.manifestName).path)
+    } catch let error as WrittenFileError {
+      throw Failure(.usage, "\(error)")
     } catch {
       throw Failure(
-        .usage, "the export cannot be written to \"\(path)\": \(error.localizedDescription)")
+        .usage, "the export cannot be written to \"\(path)\": \(FileProblem.text(of: error))")
     }
   }
 

@@ -6,13 +6,7 @@ import Records
 enum JSONFile {
   /// The file appears under its name when it is complete.
   static func write(_ value: JSONValue, to path: String) throws {
-    let path = try WrittenPath.file(path)
-    do {
-      try Data((value.prettyText + "\n").utf8)
-        .write(to: URL(fileURLWithPath: path), options: .atomic)
-    } catch {
-      throw Failure(
-        .modelOrFile, "\"\(path)\" cannot be written: \(error.localizedDescription)")
-    }
+    try WrittenFile.write(
+      Data((value.prettyText + "\n").utf8), to: try WrittenPath.file(path))
   }
 }

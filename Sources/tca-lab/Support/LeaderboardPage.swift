@@ -51,10 +51,12 @@ struct LeaderboardPage {
     do {
       try FileManager.default.createDirectory(
         at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-      try Data(text.utf8).write(to: url, options: .atomic)
+      try WrittenFile.write(Data(text.utf8), to: path)
+    } catch let error as WrittenFileError {
+      throw Failure(.usage, "\(error)")
     } catch {
       throw Failure(
-        .usage, "the leaderboard cannot be written to \"\(path)\": \(error.localizedDescription)")
+        .usage, "the leaderboard cannot be written to \"\(path)\": \(FileProblem.text(of: error))")
     }
   }
 }

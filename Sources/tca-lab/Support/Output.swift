@@ -1,5 +1,6 @@
 import Foundation
 import JSON
+import Records
 import Reports
 
 /// stdout: what a command was asked for.
@@ -24,7 +25,7 @@ enum Output {
     do {
       try FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
     } catch {
-      throw Failure(.modelOrFile, "stdout cannot be written: \(error.localizedDescription)")
+      throw Failure(.modelOrFile, "stdout cannot be written: \(FileProblem.text(of: error))")
     }
   }
 

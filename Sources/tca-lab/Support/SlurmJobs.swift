@@ -1,4 +1,5 @@
 import Foundation
+import Records
 
 /// A plan as an array of Slurm jobs, one for each shard, and the job that merges what they store.
 ///
@@ -54,12 +55,19 @@ struct SlurmJobs {
 
   /// Writes both scripts into the shared folder.
   func writeScripts() throws {
-    try FileManager.default.createDirectory(
-      at: URL(fileURLWithPath: sharedFolder), withIntermediateDirectories: true)
+    do {
+      try FileManager.default.createDirectory(
+        at: URL(fileURLWithPath: sharedFolder), withIntermediateDirectories: true)
+    } catch {
+      throw Failure(
+        .usage,
+        "the folder \"\(sharedFolder)\" cannot be made: \(FileProblem.text(of: error)); name another with --folder"
+      )
+    }
     for (name, text) in [
       (Self.arrayScriptName, arrayScript), (Self.mergeScriptName, mergeScript),
     ] {
-      try Data(text.utf8).write(to: URL(fileURLWithPath: path(name)), options: .atomic)
+      try WrittenFile.write(Data(text.utf8), to: path(name))
     }
   }
 
