@@ -14,8 +14,8 @@ struct TCALab: ParsableCommand {
 
       A shell completes commands, strategies, models and experiments:
 
-        source <(tca-lab --generate-completion-script bash)          # zsh alike, after compinit
-        tca-lab --generate-completion-script fish | source
+        source <(tca-lab --generate-completion-script bash)       # bash, or zsh after compinit
+        fish: tca-lab --generate-completion-script fish | source
 
       Results go to stdout, the log and progress to stderr.
       Exit codes: 0 done; 1 some cell failed, or compare --fail-if holds;
