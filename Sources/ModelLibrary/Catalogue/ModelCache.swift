@@ -1,5 +1,6 @@
 import Digests
 import Foundation
+import Records
 
 /// The folder of pulled models: `$XDG_CACHE_HOME/tca-lab`, or `~/.cache/tca-lab`.
 ///
@@ -23,9 +24,8 @@ public struct ModelCache: Sendable, Hashable {
 
   /// The size of a model's file; nil if it is not there.
   public func size(of model: CatalogueModel) -> Int? {
-    // Of what a symbolic link leads to.
-    let file = URL(fileURLWithPath: path(of: model)).resolvingSymlinksInPath().path
-    let attributes = try? FileManager.default.attributesOfItem(atPath: file)
+    let attributes = try? FileManager.default.attributesOfItem(
+      atPath: WrittenPath.target(of: path(of: model)))
     guard attributes?[.type] as? FileAttributeType != .typeDirectory else { return nil }
     return (attributes?[.size] as? NSNumber)?.intValue
   }
