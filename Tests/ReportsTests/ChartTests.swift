@@ -104,6 +104,24 @@ struct ChartTests {
     }
   }
 
+  @Test("Names of many parameters have room beside their marks, on several lines if need be")
+  func longRowNames() {
+    let name = "corpus=persuasion depths=[0.1,0.3,0.5,0.7,0.9] queryAware=false"
+    for count in [1, 2, 12] {
+      var chart = ExampleCharts.dots(named: name)
+      chart.strategies = (0..<count).map { .init(label: "s\($0)", style: ExampleCharts.style($0)) }
+      for panel in chart.panels.indices {
+        for row in chart.panels[panel].rows.indices {
+          chart.panels[panel].rows[row].marks.removeAll { $0.strategy >= count }
+        }
+      }
+      let canvas = SVGCanvas.drawing(of: chart)
+      expectRoom(canvas, "\(count) strategies")
+      let whole = canvas.texts.filter { $0.text.contains("queryAware=false 0") }
+      #expect(whole.count == (count == 12 ? 3 : 0), "\(canvas.texts.map(\.text))")
+    }
+  }
+
   @Test("The figures of a report keep their texts apart and inside")
   func reportGeometry() {
     let report = Report(of: ExampleResults.experiment(contexts: [512, 1024, 2048]))
