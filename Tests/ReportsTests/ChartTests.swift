@@ -104,6 +104,33 @@ struct ChartTests {
     }
   }
 
+  @Test(
+    "Each series of each panel has its name, or a number that the key explains; no text covers a mark",
+    arguments: [2, 7, 10, 11, 15, 20], ["s", "composed of parts whose parameters make it long"])
+  func seriesNames(count: Int, name: String) {
+    let chart = ExampleCharts.tradeOff(panels: 3, named: name, series: count)
+    let naming = chart.naming
+    let numbers = naming.numbers
+    if count == 2, name == "s" { #expect(numbers.isEmpty) }
+    if count > 10 || name != "s" { #expect(!numbers.isEmpty) }
+    for (index, names) in naming.panels.enumerated() {
+      #expect(
+        Set(names.map(\.owner.point.name)) == Set(chart.panels[index].points.map(\.name)))
+      for one in names {
+        #expect(one.text == numbers[one.owner.point.name].map(String.init) ?? one.owner.point.name)
+      }
+    }
+    let canvas = SVGCanvas.drawing(of: chart)
+    expectRoom(canvas, "\(count) series")
+    let texts = canvas.texts.map(\.text)
+    for (name, number) in numbers {
+      #expect(texts.contains("\(number)") && texts.contains(name))
+    }
+    for (text, box) in canvas.texts {
+      #expect(!canvas.marks.contains(where: box.overlaps), "\"\(text)\" covers a mark")
+    }
+  }
+
   @Test("Names of many parameters have room beside their marks, on several lines if need be")
   func longRowNames() {
     let name = "corpus=persuasion depths=[0.1,0.3,0.5,0.7,0.9] queryAware=false"
@@ -173,12 +200,20 @@ struct ChartTests {
     }
     let marks = points.map { Box(around: $0.0, $0.1, reach: SeriesStyle.reach) }
     var placement = LabelPlacement(in: area, around: marks)
+    var leaders: [LabelPlacement.Leader] = []
     let boxes = points.enumerated().compactMap { number, point -> Box? in
       let text = "strategy \(number)"
       return placement.place(text, near: point.0, point.1).map {
-        SVGCanvas.box(of: text, $0.x, $0.y, $0.anchor)
+        let box = SVGCanvas.box(of: text, $0.x, $0.y, $0.anchor)
+        #expect(($0.leader == nil) == (box.distance(to: point.0, point.1) <= 12))
+        if let leader = $0.leader {
+          leaders.append(leader)
+          #expect(box.distance(to: leader.x2, leader.y2) < 1e-9)
+        }
+        return box
       }
     }
+    #expect(!leaders.isEmpty)
     #expect(boxes.count > 5)
     for (number, box) in boxes.enumerated() {
       #expect(area.holds(box) && !marks.contains(where: box.overlaps))
