@@ -131,6 +131,24 @@ struct ChartTests {
     }
   }
 
+  @Test(
+    "A number goes without its parameter's name where it is the only one; budgets are no part of a series"
+  )
+  func shortNames() {
+    func name(_ label: String) -> String {
+      var results = ExampleResults.experiment(contexts: [512])
+      results.rows[2].planned.label = label
+      return ExperimentAnalysis(results).rows[2].seriesName
+    }
+    #expect(name("tca threshold=0.9 criterion=meanMass") == "tca 0.9 meanMass")
+    #expect(
+      name("tca threshold=0.9 blockSize=32 criterion=meanMass")
+        == "tca threshold=0.9 blockSize=32 meanMass")
+    #expect(name("tca threshold=0.9 joins=true") == "tca threshold=0.9 joins=true")
+    #expect(name("tca threshold=0.9 meanKvBytes=0.25") == "tca 0.9")
+    #expect(name("tca meanMass") == "tca meanMass")
+  }
+
   @Test("Names of many parameters have room beside their marks, on several lines if need be")
   func longRowNames() {
     let name = "corpus=persuasion depths=[0.1,0.3,0.5,0.7,0.9] queryAware=false"

@@ -92,13 +92,13 @@ struct LabelPlacement {
     var cost = 10 * Double(avoided.overlapping(box)) + Double(number)
     for piece in place.leader?.pieces ?? [] {
       if names.overlapping(piece) > 0 { return nil }
-      cost += 3 * Double(marks.overlapping(piece) + leaders.overlapping(piece))
+      cost += 3 * Double(leaders.overlapping(piece))
     }
-    // It would be taken for another's.
-    let near = min(box.distance(to: x, y), 12) - 0.5
-    for mark in marks where box.distance(to: mark.middle, mark.centre) < near {
-      cost += 15
-      break
+    // It would be taken for another's: that stands as near, or that its line passes.
+    let near = place.leader == nil ? box.distance(to: x, y) + 4 : 10
+    for mark in marks where (mark.middle, mark.centre) != (x, y) {
+      if box.distance(to: mark.middle, mark.centre) < near { cost += 15 }
+      if place.leader?.pieces.contains(where: mark.overlaps) == true { cost += 25 }
     }
     return Candidate(place: place, cost: cost, box: box)
   }
