@@ -104,6 +104,69 @@ struct ChartTests {
     }
   }
 
+  @Test(
+    "Each series of each panel has its name, or a number that the key explains; no text covers a mark",
+    arguments: [2, 7, 10, 11, 15, 20], ["s", "composed of parts whose parameters make it long"])
+  func seriesNames(count: Int, name: String) {
+    let chart = ExampleCharts.tradeOff(panels: 3, named: name, series: count)
+    let naming = chart.naming
+    let numbers = naming.numbers
+    if count == 2, name == "s" { #expect(numbers.isEmpty) }
+    if count > 10 || name != "s" { #expect(!numbers.isEmpty) }
+    for (index, names) in naming.panels.enumerated() {
+      #expect(
+        Set(names.map(\.owner.point.name)) == Set(chart.panels[index].points.map(\.name)))
+      for one in names {
+        #expect(one.text == numbers[one.owner.point.name].map(String.init) ?? one.owner.point.name)
+      }
+    }
+    let canvas = SVGCanvas.drawing(of: chart)
+    expectRoom(canvas, "\(count) series")
+    let texts = canvas.texts.map(\.text)
+    for (name, number) in numbers {
+      #expect(texts.contains("\(number)") && texts.contains(name))
+    }
+    for (text, box) in canvas.texts {
+      #expect(!canvas.marks.contains(where: box.overlaps), "\"\(text)\" covers a mark")
+    }
+  }
+
+  @Test(
+    "A number goes without its parameter's name where it is the only one; budgets are no part of a series"
+  )
+  func shortNames() {
+    func name(_ label: String) -> String {
+      var results = ExampleResults.experiment(contexts: [512])
+      results.rows[2].planned.label = label
+      return ExperimentAnalysis(results).rows[2].seriesName
+    }
+    #expect(name("tca threshold=0.9 criterion=meanMass") == "tca 0.9 meanMass")
+    #expect(
+      name("tca threshold=0.9 blockSize=32 criterion=meanMass")
+        == "tca threshold=0.9 blockSize=32 meanMass")
+    #expect(name("tca threshold=0.9 joins=true") == "tca threshold=0.9 joins=true")
+    #expect(name("tca threshold=0.9 meanKvBytes=0.25") == "tca 0.9")
+    #expect(name("tca meanMass") == "tca meanMass")
+  }
+
+  @Test("Names of many parameters have room beside their marks, on several lines if need be")
+  func longRowNames() {
+    let name = "corpus=persuasion depths=[0.1,0.3,0.5,0.7,0.9] queryAware=false"
+    for count in [1, 2, 12] {
+      var chart = ExampleCharts.dots(named: name)
+      chart.strategies = (0..<count).map { .init(label: "s\($0)", style: ExampleCharts.style($0)) }
+      for panel in chart.panels.indices {
+        for row in chart.panels[panel].rows.indices {
+          chart.panels[panel].rows[row].marks.removeAll { $0.strategy >= count }
+        }
+      }
+      let canvas = SVGCanvas.drawing(of: chart)
+      expectRoom(canvas, "\(count) strategies")
+      let whole = canvas.texts.filter { $0.text.contains("queryAware=false 0") }
+      #expect(whole.count == (count == 12 ? 3 : 0), "\(canvas.texts.map(\.text))")
+    }
+  }
+
   @Test("The figures of a report keep their texts apart and inside")
   func reportGeometry() {
     let report = Report(of: ExampleResults.experiment(contexts: [512, 1024, 2048]))
@@ -155,12 +218,20 @@ struct ChartTests {
     }
     let marks = points.map { Box(around: $0.0, $0.1, reach: SeriesStyle.reach) }
     var placement = LabelPlacement(in: area, around: marks)
+    var leaders: [LabelPlacement.Leader] = []
     let boxes = points.enumerated().compactMap { number, point -> Box? in
       let text = "strategy \(number)"
       return placement.place(text, near: point.0, point.1).map {
-        SVGCanvas.box(of: text, $0.x, $0.y, $0.anchor)
+        let box = SVGCanvas.box(of: text, $0.x, $0.y, $0.anchor)
+        #expect(($0.leader == nil) == (box.distance(to: point.0, point.1) <= 12))
+        if let leader = $0.leader {
+          leaders.append(leader)
+          #expect(box.distance(to: leader.x2, leader.y2) < 1e-9)
+        }
+        return box
       }
     }
+    #expect(!leaders.isEmpty)
     #expect(boxes.count > 5)
     for (number, box) in boxes.enumerated() {
       #expect(area.holds(box) && !marks.contains(where: box.overlaps))

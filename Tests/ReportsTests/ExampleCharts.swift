@@ -19,8 +19,9 @@ enum ExampleCharts {
     SeriesStyle(colour: number < 7 ? number : nil, shape: number % 7)
   }
 
-  static func tradeOff(panels: Int, named name: String) -> TradeOffChart {
-    let points = (0..<30).map { number in
+  /// Two points for each series.
+  static func tradeOff(panels: Int, named name: String, series: Int = 15) -> TradeOffChart {
+    let points = (0..<2 * series).map { number in
       let loss = number == 0 ? 0 : 0.3 / Double(number)
       return TradeOffChart.Point(
         label: "\(name) \(number)", name: "\(name) \(number / 2)", style: style(number / 2),

@@ -1,3 +1,4 @@
+import JSON
 import Records
 import Testing
 
@@ -127,5 +128,76 @@ struct PooledSectionTests {
     #expect(table.texts[0][column - 1] == "tca threshold=0.9")
     #expect(table.texts[1][column - 1] == "full")
     #expect(table.texts[2][column] == NumberFormat.missing)
+  }
+
+  /// Passkeys with these parameters in place of the two texts.
+  private func passkeys(_ parameters: [[String: JSONValue]]) -> ExperimentResults {
+    var results = ExampleResults.experiment(contexts: [512])
+    let passkeys = Array(results.rows[4...7])
+    results.rows = parameters.enumerated().flatMap { number, parameters in
+      passkeys.map { row in
+        var row = row
+        row.planned.cell.identity += " \(number)"
+        row.planned.fullIdentity += " \(number)"
+        row.planned.cell.taskParameters = .object(parameters)
+        row.planned.cell.queryAware = parameters["queryAware"]?.booleanValue ?? true
+        return row
+      }
+    }
+    return results
+  }
+
+  private func names(_ parameters: [[String: JSONValue]]) -> [String] {
+    ExperimentAnalysis(passkeys(parameters)).pools.flatMap(\.names)
+  }
+
+  @Test(
+    "Tasks are told apart by the parameters in which they differ, by name where values alone say nothing"
+  )
+  func taskNames() {
+    #expect(
+      names([
+        ["depth": 0, "samples": 50, "seen": false], ["depth": 0.5, "samples": 50, "seen": false],
+        ["depth": 0.5, "samples": 50, "seen": true],
+      ]) == ["depth=0 seen=false", "depth=0.5 seen=false", "depth=0.5 seen=true"])
+    #expect(
+      names([["depth": 0, "corpus": "a"], ["depth": 1, "corpus": "a"]]) == ["depth=0", "depth=1"])
+    #expect(
+      names([["depth": 0, "corpus": "corpora/a.txt"], ["depth": 0, "corpus": "b"]]) == ["a", "b"])
+    #expect(
+      names([
+        ["depth": 0, "corpus": "x/a.txt"], ["depth": 1, "corpus": "x/a.txt"],
+        ["depth": 1, "corpus": "b c"],
+      ])
+        == ["corpus=a depth=0", "corpus=a depth=1", "corpus=b c depth=1"])
+    #expect(names([["depths": [0, 0.5]], ["samples": 2]]) == ["depths=[0,0.5]", "depths=null"])
+  }
+
+  @Test("Two pools of a kind have a column each, with what tells them apart and their own figures")
+  func kinds() throws {
+    var results = passkeys([
+      ["depth": 0, "queryAware": false], ["depth": 1, "queryAware": false],
+      ["depth": 0, "queryAware": true], ["depth": 1, "queryAware": true],
+    ])
+    // Who sees the question finds all.
+    for row in 8..<16 {
+      for unit in results.rows[row].units.indices { results.rows[row].units[unit].score = 1 }
+    }
+    let table = try #require(ExperimentAnalysis(results).summarySection.tables.first)
+    let headings = table.columns.map(\.heading)
+    let places = try ["passkey queryAware=false\nscore ↑", "passkey queryAware=true\nscore ↑"].map {
+      try #require(headings.firstIndex(of: $0), "\(headings)")
+    }
+    let streaming = try #require(table.texts.first { $0.contains("streaming-llm") })
+    #expect(streaming[places[0]] != "1.00" && streaming[places[1]] == "1.00")
+    #expect(streaming[places[0] + 1].hasPrefix("depth=0 "))
+    let long = Report(of: results)
+    for (renderer, name) in [
+      (MarkdownRenderer() as any ReportRenderer, "depth=1"), (LaTeXRenderer(), "depth=1"),
+      (TerminalRenderer(columns: 80), "depth=0"), (HTMLRenderer(), "depth=1"),
+    ] {
+      let text = renderer.files(of: long)[0].text
+      #expect(text.contains(name) && !text.contains("false 1"), "\(renderer.name)")
+    }
   }
 }

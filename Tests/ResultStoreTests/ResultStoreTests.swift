@@ -143,6 +143,28 @@ struct ResultStoreTests {
     #expect(try store.results(of: "example").rows[0].planned.cell.model == "smollm2")
   }
 
+  @Test("Strategies are called by their labels, then by the names that labels have in common")
+  func strategyNames() throws {
+    let store = try openStore()
+    _ = try begin(store)
+    let labels = Example.cells.map(\.label)
+    let names = try store.strategyNames(in: "example")
+    #expect(
+      Array(names.prefix(Set(labels).count))
+        == labels.reduce(into: []) { kept, label in
+          if !kept.contains(label) { kept.append(label) }
+        })
+    #expect(Set(names) == Set(labels + Example.cells.map(\.cell.strategy)))
+    #expect(Set(names).count == names.count)
+    var other = Example.cells[0]
+    other.label = "of another"
+    _ = try begin(store, name: "other", cells: [other])
+    #expect(try store.strategyNames(in: "other") == ["of another", other.cell.strategy])
+    #expect(try store.strategyNames().contains("of another"))
+    #expect(try store.strategyNames(in: "example") == names)
+    #expect(try store.strategyNames(in: "none") == [])
+  }
+
   @Test("The newest plan is the experiment's; figures of dropped cells stay in the tables")
   func newPlan() throws {
     let store = try openStore()

@@ -28,17 +28,30 @@ struct Pool: Sendable {
 
     /// `perplexity/continuation`
     var kind: String { taskProtocol.map { "\(task)/\($0)" } ?? task }
+
+    static let queryAwareName = ParameterDescription.queryAware.name
+
+    fileprivate var placeAndKind: [String] { [model, "\(contextLength)", kind] }
+
+    /// What may tell it from another of its place and kind.
+    fileprivate var distinguishing: [String: JSONValue] {
+      var parameters = parameters?.objectValue ?? [:]
+      parameters[Self.queryAwareName] = .boolean(queryAware)
+      return parameters
+    }
   }
 
   let key: Key
   /// By the cell of full, one a text or task, in the order of the rows.
   let tasks: [String]
-  /// What tells the texts or tasks apart, in the same order: `kjv`, `niah_multikey_1`.
+  /// What tells the texts or tasks apart, in the same order: `kjv`, `niah_multikey_1`, `samples=50 task=vt`.
   let names: [String]
   /// Of the strategies that have a cell for each task, in the order of the plan.
   let labels: [String]
   private let groups: [(key: String, elements: [AnalysedRow])]
   private let complete: [String: [AnalysedRow]]
+  /// What tells pools of its kind apart, by name: `scoredTokens=256`, `queryAware=false`.
+  private(set) var distinction: [String: String] = [:]
   /// What at least two strategies have; nil where bytes were not measured.
   private(set) var byteShare: ByteShare?
 
@@ -47,13 +60,8 @@ struct Pool: Sendable {
     let tasks = rows.map(\.row.planned.fullIdentity).uniqued
     let groups = rows.grouped(\.label)
     self.tasks = tasks
-    let words = tasks.map { task in
-      let row = rows.first { $0.row.planned.fullIdentity == task }
-      return tasks.count == 1 ? [Self.text(of: row)] : Self.words(row?.task ?? task)
-    }
-    // Of texts that differ in more the text alone, where that tells them apart.
-    let first = words.map { $0[0] }
-    names = Set(first).count == first.count ? first : words.map { $0.joined(separator: " ") }
+    names = Self.names(
+      of: tasks.compactMap { task in rows.first { $0.row.planned.fullIdentity == task } })
     self.groups = groups
     complete = Dictionary(
       uniqueKeysWithValues: groups.compactMap { label, rows in
@@ -68,18 +76,29 @@ struct Pool: Sendable {
     }
   }
 
-  /// The values of `perplexity/continuation corpus=corpora/kjv.txt joinLines=true`: `kjv` and `true`; at least one.
-  private static func words(_ task: String) -> [String] {
-    let values = task.split(separator: " ").dropFirst().map { word in
-      fileName(word.split(separator: "=", maxSplits: 1).last ?? word)
+  /// Of several the parameters in which they differ, by name as in the labels of strategies: `samples=50 task=vt`. Where
+  /// one tells them apart and its values are words, these say enough: `kjv` of `corpus=corpora/kjv.txt`. A task that
+  /// stands alone is called by its text, or else by its label.
+  private static func names(of rows: [AnalysedRow]) -> [String] {
+    if rows.count == 1 { return [text(of: rows[0]) ?? rows[0].task] }
+    let keys = TaskLabels.distinguishing(
+      rows.map { $0.cell.taskParameters.objectValue ?? [:] }
+    ).sorted()
+    let isSaidByValues =
+      keys.count == 1 && rows.allSatisfy { $0.cell.taskParameters[keys[0]]?.stringValue != nil }
+    return rows.map { row in
+      let words = keys.map { key in
+        let value = row.cell.taskParameters[key] ?? .null
+        let text = value.stringValue.map { fileName(Substring($0)) } ?? value.canonicalText
+        return isSaidByValues ? text : "\(key)=\(text)"
+      }
+      return words.isEmpty ? row.task : words.joined(separator: " ")
     }
-    return values.isEmpty ? [task] : values
   }
 
-  /// What a task that stands alone is about: its text, or itself.
-  private static func text(of row: AnalysedRow?) -> String {
-    let text = row?.cell.taskParameters["corpus"]?.stringValue.map { fileName(Substring($0)) }
-    return text ?? row?.task ?? ""
+  /// The text that a task is about.
+  private static func text(of row: AnalysedRow) -> String? {
+    row.cell.taskParameters["corpus"]?.stringValue.map { fileName(Substring($0)) }
   }
 
   /// Without folder and ending.
@@ -94,7 +113,17 @@ struct Pool: Sendable {
   /// `perplexity/continuation, 5 together`; of one task its own label.
   var title: String {
     guard isPool else { return groups.first?.elements[0].task ?? key.kind }
+    // Of whether the question was seen there are words.
+    let parameters = words(of: distinction.filter { $0.key != Key.queryAwareName })
     return "\(key.kind), \(tasks.count) together" + (key.queryAware ? "" : ", not query-aware")
+      + (parameters.isEmpty ? "" : ", \(parameters)")
+  }
+
+  /// `queryAware=false`; empty where there is nothing that tells pools of its kind apart.
+  var distinctionWords: String { words(of: distinction) }
+
+  private func words(of parameters: [String: String]) -> String {
+    parameters.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
   }
 
   /// One cell for each task; nil for a label that lacks one.
@@ -139,6 +168,21 @@ struct Pool: Sendable {
 extension Pool {
   /// Single tasks among them. What full attention only guesses at says nothing of a method and is left out.
   static func all(of rows: [AnalysedRow]) -> [Pool] {
-    rows.filter { !$0.row.units.isEmpty && !$0.isAtChance }.grouped(Key.init).map { Pool($0, $1) }
+    let pools = rows.filter { !$0.row.units.isEmpty && !$0.isAtChance }.grouped(Key.init)
+      .map { Pool($0, $1) }
+    // Only pools of one place are compared, since defaults may depend on the length.
+    var distinguishing: [String: Set<String>] = [:]
+    for keys in Dictionary(grouping: pools.map(\.key), by: \.placeAndKind).values {
+      distinguishing[keys[0].kind, default: []]
+        .formUnion(TaskLabels.distinguishing(keys.map(\.distinguishing)))
+    }
+    return pools.map { pool in
+      var pool = pool
+      for name in distinguishing[pool.key.kind] ?? [] {
+        let value = pool.key.distinguishing[name] ?? .null
+        pool.distinction[name] = value.stringValue ?? value.canonicalText
+      }
+      return pool
+    }
   }
 }

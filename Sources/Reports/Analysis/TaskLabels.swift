@@ -19,7 +19,7 @@ struct TaskLabels {
 
   /// Of the keys that tell the tasks apart those that are needed to, the one with the most values first: a text goes
   /// without whether its lines are joined.
-  private static func distinguishing(_ tasks: [[String: JSONValue]]) -> [String] {
+  static func distinguishing(_ tasks: [[String: JSONValue]]) -> [String] {
     func count(_ keys: [String]) -> Int {
       Set(tasks.map { task in keys.map { task[$0] ?? .null } }).count
     }

@@ -60,14 +60,19 @@ extension DotChart.Row {
 
 extension DotChart {
   private static let width = 940.0
-  private static let nameSpace = 150.0
   private static let slot = 11.0
 
   private var columns: Int { panels.count > 1 ? 2 : 1 }
   private var legend: [[Int]] {
-    lines(of: strategies.map { 26 + TextSize.width($0.label, size: 12) })
+    LegendLines.of(
+      strategies.map { 26 + TextSize.width($0.label, size: 12) }, within: Self.width - 28)
   }
   private var legendHeight: Double { 19 * Double(legend.count) + 8 }
+  /// Left of each panel, for the longest name; at most half of the panel, so that there is room for marks.
+  private var nameSpace: Double {
+    let widest = panels.flatMap(\.rows).map { TextSize.width($0.name, size: 12) }.max() ?? 0
+    return min(max(150, widest + 18), Self.width / Double(columns) / 2)
+  }
   private var rowHeight: Double { Self.slot * Double(strategies.count) + 12 }
 
   private func panelHeight(_ row: Int) -> Double {
@@ -97,21 +102,6 @@ extension DotChart {
     }
   }
 
-  /// Numbers of items of these widths, line by line.
-  private func lines(of widths: [Double]) -> [[Int]] {
-    var lines: [[Int]] = []
-    var used = Double.infinity
-    for (index, width) in widths.enumerated() {
-      if used + width > Self.width - 28 {
-        lines.append([])
-        used = 0
-      }
-      lines[lines.count - 1].append(index)
-      used += width
-    }
-    return lines
-  }
-
   private func drawLegend(on canvas: inout SVGCanvas) {
     for (number, line) in legend.enumerated() {
       var x = 20.0
@@ -131,7 +121,7 @@ extension DotChart {
   private func draw(_ panel: Panel, in box: Box, on canvas: inout SVGCanvas) {
     let marks = panel.rows.flatMap(\.marks)
     let plot = Box(
-      left: box.left + Self.nameSpace, top: box.top + 26, right: box.right - 20,
+      left: box.left + nameSpace, top: box.top + 26, right: box.right - 20,
       bottom: box.top + 26 + rowHeight * Double(panel.rows.count))
     let area = PlotArea(
       box: plot,
@@ -155,11 +145,20 @@ extension DotChart {
     }
   }
 
+  /// As many as have room beside the marks, else a shortened one.
+  private func nameLines(_ row: Row) -> [String] {
+    let lines = TextSize.lines(row.name, size: 12, within: nameSpace - 18)
+    return 15 * Double(lines.count) <= rowHeight
+      ? lines : [TextSize.shortened(row.name, size: 12, within: nameSpace - 18)]
+  }
+
   private func draw(_ row: Row, top: Double, _ area: PlotArea, on canvas: inout SVGCanvas) {
     if top > area.box.top { canvas.line(area.box.left, top, area.box.right, top, "grid") }
-    canvas.text(
-      TextSize.shortened(row.name, size: 12, within: Self.nameSpace - 18), area.box.left - 8,
-      top + rowHeight / 2 + 4, "ink", anchor: .end)
+    let lines = nameLines(row)
+    for (number, line) in lines.enumerated() {
+      let y = top + rowHeight / 2 + 4 + 14 * (Double(number) - Double(lines.count - 1) / 2)
+      canvas.text(line, area.box.left - 8, y, "ink", anchor: .end)
+    }
     for mark in row.marks {
       let strategy = strategies[mark.strategy]
       let y = top + 6 + Self.slot * (Double(mark.strategy) + 0.5)

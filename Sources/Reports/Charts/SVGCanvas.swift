@@ -30,8 +30,9 @@ public struct SVGCanvas {
 
   /// Title, chart and caption, one below the other.
   static func drawing(of chart: any Chart) -> SVGCanvas {
-    var canvas = SVGCanvas(width: chart.size.width)
-    let room = chart.size.width - 2 * margin
+    let size = chart.size
+    var canvas = SVGCanvas(width: size.width)
+    let room = size.width - 2 * margin
     var y = 24.0
     for line in TextSize.lines(chart.title, size: 17, within: room) {
       canvas.text(line, margin, y, "title ink", size: 17)
@@ -41,7 +42,7 @@ public struct SVGCanvas {
     canvas.elements.append("<g transform=\"translate(0 \(number(canvas.top)))\">")
     chart.draw(on: &canvas)
     canvas.elements.append("</g>")
-    y = canvas.top + chart.size.height + 16
+    y = canvas.top + size.height + 16
     canvas.top = 0
     for line in TextSize.lines(chart.caption, size: 11, within: room) {
       canvas.text(line, margin, y, "small soft", size: 11)

@@ -1,23 +1,36 @@
 extension TradeOffChart {
   private var columns: Int { panels.count > 1 ? 2 : 1 }
   private var rows: Int { max(1, (panels.count + columns - 1) / columns) }
+  static let width = 940.0
   private static let rowHeight = 376.0
 
-  public var size: ChartSize { ChartSize(width: 940, height: Double(rows) * Self.rowHeight) }
-
-  public func draw(on canvas: inout SVGCanvas) {
-    let width = size.width / Double(columns)
-    for (number, panel) in panels.enumerated() {
-      let (column, row) = (Double(number % columns), Double(number / columns))
-      draw(
-        panel,
-        in: Box(
-          left: column * width, top: row * Self.rowHeight, right: (column + 1) * width,
-          bottom: (row + 1) * Self.rowHeight), on: &canvas)
-    }
+  public var size: ChartSize {
+    ChartSize(
+      width: Self.width, height: Double(rows) * Self.rowHeight + keyHeight(naming.numbers))
   }
 
-  private func draw(_ panel: Panel, in box: Box, on canvas: inout SVGCanvas) {
+  public func draw(on canvas: inout SVGCanvas) {
+    let naming = naming
+    for index in panels.indices { draw(index, naming.panels[index], on: &canvas) }
+    drawKey(naming.numbers, top: Double(rows) * Self.rowHeight, on: &canvas)
+  }
+
+  /// Where everything of a panel stands but its names.
+  struct Layout {
+    let box: Box
+    let area: PlotArea
+    /// The important ones first.
+    let series: [[Placed]]
+    let stair: [(x: Double, y: Double)]
+  }
+
+  func layout(_ index: Int) -> Layout {
+    let width = Self.width / Double(columns)
+    let (column, row) = (Double(index % columns), Double(index / columns))
+    let box = Box(
+      left: column * width, top: row * Self.rowHeight, right: (column + 1) * width,
+      bottom: (row + 1) * Self.rowHeight)
+    let panel = panels[index]
     let points = panel.points
     let area = PlotArea(
       box: Box(
@@ -28,11 +41,19 @@ extension TradeOffChart {
       y: AxisScale(
         loss.kind, values: points.map(\.loss), intervals: points.compactMap(\.lossInterval),
         ticks: loss.ticks))
-    let plot = area.box
+    let series = Self.placed(points, area).groupedByNames { [$0.point.name] }.enumerated().sorted {
+      ($0.element[0].rank, $0.offset) < ($1.element[0].rank, $1.offset)
+    }.map(\.element)
+    return Layout(
+      box: box, area: area, series: series, stair: Self.stair(panel.frontier, area))
+  }
+
+  private func draw(_ index: Int, _ names: [Name], on canvas: inout SVGCanvas) {
+    let layout = layout(index)
+    let (box, area, plot) = (layout.box, layout.area, layout.area.box)
     canvas.text(
-      TextSize.shortened(panel.title, size: SVGCanvas.strongSize, within: plot.width), plot.left,
-      box.top + 16,
-      "ink strong", size: SVGCanvas.strongSize)
+      TextSize.shortened(panels[index].title, size: SVGCanvas.strongSize, within: plot.width),
+      plot.left, box.top + 16, "ink strong", size: SVGCanvas.strongSize)
     area.drawGrid(on: &canvas, xText: price.text, yText: loss.text)
     for (number, line) in TextSize.lines(price.label, size: 11, within: box.width - 24).enumerated()
     {
@@ -42,23 +63,19 @@ extension TradeOffChart {
     }
     canvas.sideText(
       TextSize.shortened(loss.label, size: 12, within: plot.height), box.left + 16, plot.centre)
-    let placed = Self.placed(points, area)
-    let stair = Self.stair(panel.frontier, area)
-    if stair.count > 1 { canvas.curve(stair, "frontier") }
-    let series = placed.groupedByNames { [$0.point.name] }.enumerated().sorted {
-      ($0.element[0].rank, $0.offset) < ($1.element[0].rank, $1.offset)
-    }.map(\.element)
-    for series in series where series.count > 1 {
+    if layout.stair.count > 1 { canvas.curve(layout.stair, "frontier") }
+    for series in layout.series where series.count > 1 {
       canvas.curve(series.map { ($0.x, $0.y) }, "thin \(series[0].point.style.name)")
     }
-    for one in placed.sorted(by: { $0.point.isDominated && !$1.point.isDominated }) {
+    let placed = layout.series.flatMap(\.self).sorted { $0.x < $1.x }
+    for one in placed.filter(\.point.isDominated) + placed.filter({ !$0.point.isDominated }) {
       draw(one, area, on: &canvas)
     }
-    drawNames(series, area, stair, on: &canvas)
+    drawNames(names, on: &canvas)
   }
 
   /// A point and where its mark stands.
-  private struct Placed {
+  struct Placed {
     var point: Point
     var x: Double
     var y: Double
@@ -119,57 +136,6 @@ extension TradeOffChart {
       canvas.mark(
         placed.style, placed.x, placed.y,
         isHollow: point.lossInterval == nil && !point.isReference)
-    }
-  }
-
-  /// Each name once, at the point of its series that has the most room; those that nothing makes needless first.
-  private func drawNames(
-    _ series: [[Placed]], _ area: PlotArea, _ stair: [(x: Double, y: Double)],
-    on canvas: inout SVGCanvas
-  ) {
-    let placed = series.joined()
-    let whiskers = placed.compactMap { one in
-      one.point.lossInterval.map {
-        Box(left: one.x - 1, top: area.up($0.high), right: one.x + 1, bottom: area.up($0.low))
-      }
-    }
-    let zero = area.up(0)
-    let lines =
-      Self.boxes(along: [(area.box.left, zero), (area.box.right, zero)])
-      + Self.boxes(along: stair) + series.flatMap { Self.boxes(along: $0.map { ($0.x, $0.y) }) }
-    var placement = LabelPlacement(
-      in: area.box, around: placed.map { Box(around: $0.x, $0.y, reach: SeriesStyle.reach) },
-      avoiding: whiskers + lines)
-    let ordered =
-      series.filter { $0.contains { !$0.point.isDominated } }
-      + series.filter { $0.allSatisfy(\.point.isDominated) }
-    for series in ordered {
-      let text = TextSize.shortened(series[0].point.name, size: 12, within: 190)
-      // At its cheapest point, unless that is needless or has no room.
-      let candidates =
-        series.filter { !$0.point.isDominated } + series.filter(\.point.isDominated)
-      for one in candidates {
-        guard let found = placement.place(text, near: one.x, one.y) else { continue }
-        canvas.group(strategy: one.point.label) {
-          $0.text(text, found.x, found.y, "name named \(one.style.name)", anchor: found.anchor)
-        }
-        break
-      }
-    }
-  }
-
-  /// Pieces of lines through these places, small enough to stand for a slanted one.
-  private static func boxes(along places: [(x: Double, y: Double)]) -> [Box] {
-    zip(places, places.dropFirst()).flatMap { one, next -> [Box] in
-      let isStraight = one.x == next.x || one.y == next.y
-      let count =
-        isStraight ? 1 : max(1, Int(max(abs(next.x - one.x), abs(next.y - one.y)) / 8))
-      return (0..<count).map { piece in
-        let (from, to) = (Double(piece) / Double(count), Double(piece + 1) / Double(count))
-        let x = [from, to].map { one.x + $0 * (next.x - one.x) }.sorted()
-        let y = [from, to].map { one.y + $0 * (next.y - one.y) }.sorted()
-        return Box(left: x[0] - 1, top: y[0] - 1, right: x[1] + 1, bottom: y[1] + 1)
-      }
     }
   }
 }

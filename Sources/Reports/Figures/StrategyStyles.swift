@@ -37,15 +37,23 @@ struct StrategyStyles {
 
 extension AnalysedRow {
   /// What its cells at other budgets have in common: `snapkv` of `snapkv meanKvBytes=0.25`, `full q4_0` of
-  /// `full cache=q4_0`, `minference + snapkv` of a composition of these.
+  /// `full cache=q4_0`, `tca threshold=0.9 blockSize=32 meanMass` of two numbers, `minference + snapkv` of a composition.
   var seriesName: String {
     var words = Self.words(of: label)
     guard words.first == cell.strategy else { return label }
     if let end = words.firstIndex(of: "matching") { words.removeSubrange(end...) }
-    let values = words.dropFirst().compactMap { word -> String? in
-      let parts = word.split(separator: "=", maxSplits: 1)
-      guard parts.count == 2 else { return word }
-      return CellBudget.forms.contains(String(parts[0])) ? nil : String(parts[1])
+    let parameters = words.dropFirst().compactMap { word -> (name: String, value: String)? in
+      let parts = word.split(separator: "=", maxSplits: 1).map(String.init)
+      guard parts.count == 2 else { return ("", word) }
+      return CellBudget.forms.contains(parts[0]) ? nil : (parts[0], parts[1])
+    }
+    // One number goes without the name of its parameter, several would not be told apart.
+    func needsName(_ parameter: (name: String, value: String)) -> Bool {
+      Double(parameter.value) != nil || ["true", "false"].contains(parameter.value)
+    }
+    let isNamed = parameters.count(where: needsName) > 1
+    let values = parameters.map {
+      isNamed && needsName($0) ? "\($0.name)=\($0.value)" : $0.value
     }
     let isMade = cell.parametersWithParts.count > 1
     return isMade && !values.isEmpty

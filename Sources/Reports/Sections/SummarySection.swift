@@ -7,6 +7,8 @@ private struct SummaryTask: Hashable {
   let kind: String
   /// What stands behind the kind: the task's own parameters, or how many tasks they are.
   let rest: String
+  /// What tells several that are taken together from others of their kind.
+  var distinction = ""
   /// By their labels; more than one where they are taken together.
   let tasks: [String]
   let isScored: Bool
@@ -89,7 +91,10 @@ private struct SummaryLine {
   }
 
   private func pool(_ task: SummaryTask) -> Pool? {
-    pools.first { $0.isPool && $0.key.kind == task.kind && $0.cells(of: label) != nil }
+    pools.first {
+      $0.isPool && $0.key.kind == task.kind && $0.distinctionWords == task.distinction
+        && $0.cells(of: label) != nil
+    }
   }
 
   /// The text at which the strategy loses most, and what.
@@ -151,8 +156,10 @@ extension ExperimentAnalysis {
           isScored: isScored)
       }
       return SummaryTask(
-        kind: pool.key.kind, rest: isScored ? "" : ", \(cells.count) texts",
-        tasks: cells.map(\.task), isScored: isScored)
+        kind: pool.key.kind,
+        rest: (isScored ? "" : ", \(cells.count) texts")
+          + (pool.distinctionWords.isEmpty ? "" : " \(pool.distinctionWords)"),
+        distinction: pool.distinctionWords, tasks: cells.map(\.task), isScored: isScored)
     }.uniqued
   }
 

@@ -34,6 +34,26 @@ extension ResultStore {
     }
   }
 
+  /// What the strategies of an experiment's newest plan, or of every one, are called: their labels in the order of the
+  /// plan, then the names that several labels have in common.
+  public func strategyNames(in experiment: String? = nil) throws(StoreError) -> [String] {
+    try read { database in
+      let rows = try Row.fetchAll(
+        database,
+        sql: """
+          SELECT label, strategy
+          FROM experiment_cell JOIN cell ON cell.id = cell_id
+          JOIN experiment ON experiment.id = experiment_id
+          WHERE ?1 IS NULL OR experiment.name = ?1
+          GROUP BY label, strategy ORDER BY min(experiment_id), min(position)
+          """, arguments: [experiment])
+      var known: Set<String> = []
+      return (rows.map { $0["label"] } + rows.map { $0["strategy"] }).filter {
+        known.insert($0).inserted
+      }
+    }
+  }
+
   /// Every run, oldest first.
   public func storedRuns() throws(StoreError) -> [StoredRun] {
     try read { try StoredRun.all(in: $0) }

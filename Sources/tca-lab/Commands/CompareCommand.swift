@@ -15,9 +15,10 @@ struct CompareCommand: ParsableCommand {
       """)
 
   @Argument(
-    help: "A: a strategy as reports label it, or a run's number.", completion: .strategies)
+    help: "A: a strategy as reports label it, or a run's number.", completion: .storedStrategies)
   var first: String
-  @Argument(help: "B: what is compared with it.", completion: .strategies) var second: String
+  @Argument(help: "B: what is compared with it.", completion: .storedStrategies)
+  var second: String
   @OptionGroup var database: DatabaseOptions
   @Option(
     help: ArgumentHelp(

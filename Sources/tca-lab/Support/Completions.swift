@@ -14,13 +14,14 @@ extension CompletionKind {
   private static func plain(_ words: @escaping @Sendable ([String], String) -> [String])
     -> CompletionKind
   {
-    .custom { line, _, word in
-      words(line, word).filter { offered in
-        offered.unicodeScalars.allSatisfy {
-          $0.properties.isAlphabetic || $0.properties.numericType != nil
-            || "-_./+,:@=".unicodeScalars.contains($0)
-        }
-      }
+    .custom { line, _, word in words(line, word).filter { isPlain($0) } }
+  }
+
+  /// - Parameter also: characters that mean nothing where bash expands what is offered.
+  private static func isPlain(_ text: String, also: String = "") -> Bool {
+    text.unicodeScalars.allSatisfy {
+      $0.properties.isAlphabetic || $0.properties.numericType != nil
+        || "-_./+,:@=".unicodeScalars.contains($0) || also.unicodeScalars.contains($0)
     }
   }
 
@@ -47,12 +48,41 @@ extension CompletionKind {
 
   /// Of the database that the command line names, or the standard one.
   static var experiments: CompletionKind {
-    plain { words, _ in
-      let place = words.firstIndex(of: "--db").map { $0 + 1 }
-      let path = place.flatMap { $0 < words.count ? words[$0] : nil }
-      let store = try? ResultStore(path: path ?? DatabaseOptions.standardPath, access: .reading)
-      return (try? store?.experimentNames()) ?? []
+    plain { line, _ in (try? store(of: line).experimentNames()) ?? [] }
+  }
+
+  /// Labels and names of the experiment that the command line names, or of all in the database.
+  static var storedStrategies: CompletionKind {
+    .custom { line, place, _ in
+      let experiment = value(of: "--experiment", in: line)
+      let names = (try? store(of: line).strategyNames(in: experiment)) ?? []
+      let offered = names.filter { isPlain($0, also: blanksAndBrackets) }
+      // Other shells quote what they insert. For bash the word does it, if it begins with a quote.
+      let isQuoted = line.indices.contains(place) && line[place].first.map("'\"".contains) == true
+      return CompletionShell.requesting == .bash && !isQuoted ? offered.map(escaped) : offered
     }
+  }
+
+  /// What labels hold besides plain characters.
+  private static let blanksAndBrackets = " ()"
+
+  /// With a backslash before what would end a word, and one before each of these: bash expands it once.
+  private static func escaped(_ label: String) -> String {
+    label.map { blanksAndBrackets.contains($0) ? "\\\\\\\($0)" : String($0) }.joined()
+  }
+
+  private static func store(of line: [String]) throws -> ResultStore {
+    try ResultStore(
+      path: value(of: "--db", in: line) ?? DatabaseOptions.standardPath, access: .reading)
+  }
+
+  /// What stands behind an option, as `--db x`, `--db=x` or, as bash parts it, `--db = x`.
+  private static func value(of option: String, in line: [String]) -> String? {
+    if let joined = line.first(where: { $0.hasPrefix(option + "=") }) {
+      return String(joined.dropFirst(option.count + 1))
+    }
+    let behind = line.drop { $0 != option }.dropFirst()
+    return behind.first == "=" ? behind.dropFirst().first : behind.first
   }
 
   private static var catalogueNames: [String] {
