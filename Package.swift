@@ -77,7 +77,7 @@ let package = Package(
     library(
       "Kernels", ["Tensors", "Threads", "COpenBLAS", "CPUCheck", "CLookup", "CMemory"],
       extra: nativeCode),
-    library("GGUF", ["CMappedFile", "Tensors", "Kernels"]),
+    library("GGUF", ["CMappedFile", "JSON", "Kernels", "Tensors"]),
     library("Tokenization"),
     library("Digests", ["COpenSSL"]),
     library("ProgramFiles", resources: [.copy("catalogue.json"), .copy("corpora")]),

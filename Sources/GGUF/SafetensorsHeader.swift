@@ -1,4 +1,4 @@
-import Foundation
+import JSON
 import Kernels
 
 /// The checked header of a safetensors file.
@@ -17,12 +17,17 @@ struct SafetensorsHeader {
   init(reading storage: any ByteStorage, file: String) throws(SafetensorsError) {
     let fileBytes = storage.bytes.byteCount
     let json = try Self.readText(storage, file)
-    let header = try Self.decode(json, file)
-    metadata = header.metadata
+    let header = try Self.parsed(json, file)
+    metadata = try Self.metadata(header, file)
 
     let dataStart = 8 + json.count
     var tensors: [SafetensorsFile.Tensor] = []
-    for (name, entry) in header.entries {
+    var names: Set<String> = []
+    for (name, value) in header.members where name != HeaderText.metadataKey.stringValue {
+      guard names.insert(name).inserted else {
+        throw Self.damaged(file, "tensor \(quoted(name))", "stands twice in the header")
+      }
+      let entry = try Self.entry(value, name, file)
       let range = try Self.range(of: entry, name, dataBytes: fileBytes - dataStart, file)
       tensors.append(
         SafetensorsFile.Tensor(
@@ -53,25 +58,85 @@ struct SafetensorsHeader {
     return (8..<8 + Int(length)).map { bytes.unsafeLoad(fromByteOffset: $0, as: UInt8.self) }
   }
 
-  private static func decode(
+  private static func parsed(
     _ json: [UInt8], _ file: String
-  ) throws(SafetensorsError) -> HeaderText {
-    // The format asks for an object from the first byte on; this also rules out other encodings
-    // than UTF-8.
-    guard json.first == UInt8(ascii: "{"), String(validating: json, as: UTF8.self) != nil else {
-      throw damaged(file, nil, "its header is no JSON object in UTF-8 (after the first 8 bytes)")
+  ) throws(SafetensorsError) -> JSONObject {
+    // The format asks for an object from the first byte on.
+    guard let first = json.first else {
+      throw damaged(file, nil, "has an empty header; allowed is a JSON object")
     }
-    let header: HeaderText
-    do {
-      header = try JSONDecoder().decode(HeaderText.self, from: Data(json))
+    guard first == UInt8(ascii: "{") else {
+      let text = String(decoding: json.prefix(16), as: UTF8.self)
+      throw damaged(
+        file, nil,
+        "its header begins with \(quoted(text)) at byte 8; allowed is a JSON object, \"{\" first")
+    }
+    do throws(JSONError) {
+      guard case .object(let members) = try JSONValue(parsing: json) else { return JSONObject() }
+      return members
     } catch {
-      throw damaged(file, subject(of: error), "its header cannot be read: \(text(of: error))")
+      var subject: String?
+      if case .key(let name)? = error.path.components.first,
+        name != HeaderText.metadataKey.stringValue
+      {
+        subject = "tensor \(quoted(name))"
+      }
+      throw damaged(
+        file, subject, "its header is no JSON at byte \(8 + error.offset): \(error.message)")
     }
-    if let key = repeatedKey(in: json) {
-      throw damaged(file, nil, "its header has the key \(quoted(key)) twice")
-    }
-    return header
   }
+
+  private static func metadata(
+    _ header: JSONObject, _ file: String
+  ) throws(SafetensorsError) -> [String: String] {
+    let key = HeaderText.metadataKey.stringValue
+    guard let value = header[key], !value.isNull else { return [:] }
+    guard let members = value.objectValue else {
+      throw damaged(file, nil, "has the \(key) \(shown(value)); allowed is an object of strings")
+    }
+    var metadata: [String: String] = [:]
+    for (name, value) in members {
+      guard let text = value.stringValue else {
+        throw damaged(
+          file, nil, "has \(shown(value)) for \(quoted(name)) in its \(key); allowed is a string")
+      }
+      metadata[name] = text
+    }
+    return metadata
+  }
+
+  private static func entry(
+    _ value: JSONValue, _ name: String, _ file: String
+  ) throws(SafetensorsError) -> HeaderText.Entry {
+    let subject = "tensor \(quoted(name))"
+    guard value.objectValue != nil else {
+      throw damaged(
+        file, subject, "is \(shown(value)); allowed is an object with dtype, shape and data_offsets"
+      )
+    }
+    func member<Kind>(
+      _ key: String, _ allowed: String, _ read: (JSONValue) -> Kind?
+    ) throws(SafetensorsError) -> Kind {
+      guard let member = value[key] else {
+        throw damaged(file, subject, "has no \(key); allowed is \(allowed)")
+      }
+      guard let read = read(member) else {
+        throw damaged(file, subject, "has the \(key) \(shown(member)); allowed is \(allowed)")
+      }
+      return read
+    }
+    func wholeNumbers(_ value: JSONValue) -> [Int]? {
+      guard let elements = value.arrayValue else { return nil }
+      let numbers = elements.compactMap(\.integerValue)
+      return numbers.count == elements.count ? numbers : nil
+    }
+    return HeaderText.Entry(
+      dtype: try member("dtype", "a string", \.stringValue),
+      shape: try member("shape", "a list of whole numbers", wholeNumbers),
+      dataOffsets: try member("data_offsets", "a list of two whole numbers", wholeNumbers))
+  }
+
+  private static func shown(_ value: JSONValue) -> String { quoted(value.shortText) }
 
   private static func range(
     of entry: HeaderText.Entry, _ name: String, dataBytes: Int, _ file: String
@@ -139,9 +204,9 @@ struct SafetensorsHeader {
 
 // MARK: - The header's JSON
 
-/// The header as JSON has it.
-struct HeaderText: Codable {
-  struct Entry: Codable {
+/// The header as it is written.
+struct HeaderText: Encodable {
+  struct Entry: Encodable {
     let dtype: String
     let shape: [Int]
     let dataOffsets: [Int]
@@ -164,22 +229,6 @@ struct HeaderText: Codable {
   let entries: [(name: String, entry: Entry)]
   let metadata: [String: String]
 
-  init(entries: [(name: String, entry: Entry)], metadata: [String: String]) {
-    self.entries = entries
-    self.metadata = metadata
-  }
-
-  init(from decoder: any Decoder) throws {
-    let container = try decoder.container(keyedBy: Key.self)
-    var entries: [(name: String, entry: Entry)] = []
-    for key in container.allKeys where key.stringValue != Self.metadataKey.stringValue {
-      entries.append((key.stringValue, try container.decode(Entry.self, forKey: key)))
-    }
-    self.entries = entries
-    metadata =
-      try container.decodeIfPresent([String: String].self, forKey: Self.metadataKey) ?? [:]
-  }
-
   func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: Key.self)
     if !metadata.isEmpty { try container.encode(metadata, forKey: Self.metadataKey) }
@@ -187,66 +236,4 @@ struct HeaderText: Codable {
       try container.encode(entry, forKey: Key(stringValue: name))
     }
   }
-}
-
-/// A key that occurs twice in an object of a valid JSON text: Foundation silently keeps one of
-/// them.
-private func repeatedKey(in json: [UInt8]) -> String? {
-  var open: [Set<String>] = []
-  var lastString = 0..<0
-  var index = 0
-  while index < json.count {
-    switch json[index] {
-    case UInt8(ascii: "\""):
-      let start = index
-      index += 1
-      while index < json.count, json[index] != UInt8(ascii: "\"") {
-        index += json[index] == UInt8(ascii: "\\") ? 2 : 1
-      }
-      lastString = start..<min(index + 1, json.count)
-    case UInt8(ascii: "{"), UInt8(ascii: "["): open.append([])
-    case UInt8(ascii: "}"), UInt8(ascii: "]"): _ = open.popLast()
-    case UInt8(ascii: ":"):
-      guard let innermost = open.indices.last else { return nil }
-      let key = decoded(json[lastString])
-      if !open[innermost].insert(key).inserted { return key }
-    default: break
-    }
-    index += 1
-  }
-  return nil
-}
-
-/// The text of a JSON string; escapes are resolved, so that they do not hide the same name.
-private func decoded(_ literal: ArraySlice<UInt8>) -> String {
-  let plain = String(decoding: literal.dropFirst().dropLast(), as: UTF8.self)
-  guard literal.contains(UInt8(ascii: "\\")) else { return plain }
-  return (try? JSONDecoder().decode(String.self, from: Data(literal))) ?? plain
-}
-
-private func context(of error: any Error) -> DecodingError.Context? {
-  switch error as? DecodingError {
-  case .typeMismatch(_, let context), .valueNotFound(_, let context), .keyNotFound(_, let context),
-    .dataCorrupted(let context):
-    context
-  default: nil
-  }
-}
-
-private func subject(of error: any Error) -> String? {
-  guard let first = context(of: error)?.codingPath.first?.stringValue else { return nil }
-  return "tensor \(quoted(first))"
-}
-
-private func text(of error: any Error) -> String {
-  guard let context = context(of: error) else { return "\(error)" }
-  let path = context.codingPath.map(\.stringValue).joined(separator: ".")
-  let detail: String
-  switch error as? DecodingError {
-  case .keyNotFound(let key, _): detail = "\"\(key.stringValue)\" is missing"
-  default:
-    let underlying = context.underlyingError.map { " (\($0))" } ?? ""
-    detail = context.debugDescription + underlying
-  }
-  return path.isEmpty ? detail : "\(detail) at \(quoted(path))"
 }

@@ -29,12 +29,15 @@ public struct JSONError: Error, Sendable, Hashable, CustomStringConvertible {
   /// What is wrong and what to do.
   public var message: String
   public var position: JSONPosition
+  /// The same in bytes from the beginning of the text.
+  public var offset: Int
   /// The value that was being read.
   public var path: JSONPath
 
-  public init(_ message: String, position: JSONPosition, path: JSONPath) {
+  init(_ message: String, offset: Int, in bytes: [UInt8], path: JSONPath) {
     self.message = message
-    self.position = position
+    position = JSONPosition(ofByte: offset, in: bytes)
+    self.offset = offset
     self.path = path
   }
 

@@ -198,8 +198,7 @@ struct JSONParser {
   }
 
   func failure(_ message: String, at offset: Int? = nil) -> JSONError {
-    JSONError(
-      message, position: JSONPosition(ofByte: offset ?? index, in: bytes), path: JSONPath(path))
+    JSONError(message, offset: offset ?? index, in: bytes, path: JSONPath(path))
   }
 
   private mutating func record(at offset: Int? = nil) {

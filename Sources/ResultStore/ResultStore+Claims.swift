@@ -10,7 +10,7 @@ extension ResultStore {
       let others = try Row.fetchAll(
         database,
         sql: """
-          SELECT DISTINCT run.id, run.process, experiment.name
+          SELECT DISTINCT run.id, run.identity, run.process, experiment.name
           FROM json_each(?) AS asked
           JOIN cell ON cell.identity = asked.value
           JOIN claim ON claim.cell_id = cell.id
@@ -19,7 +19,7 @@ extension ResultStore {
           WHERE run.ended_at IS NULL AND run.process IS NOT NULL
           """, arguments: [asked])
       for other in others {
-        if let process = RunningProcess.number(of: try other.value("process")) {
+        if let process = process(at: try other.value("identity"), try other.value("process")) {
           return ClaimHolder(
             experiment: try other.value("name"), run: try other.value("id"), process: process)
         }

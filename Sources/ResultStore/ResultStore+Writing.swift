@@ -22,11 +22,14 @@ extension ResultStore: ResultSink {
         database, sql: "SELECT id FROM experiment WHERE name = ?", arguments: [experiment.name]
       )?.databaseValue
       run["plan_id"] = try planID(of: cells, in: database).databaseValue
-      run["identity"] = UUID().uuidString.lowercased().databaseValue
+      let identity = UUID().uuidString.lowercased()
+      run["identity"] = identity.databaseValue
       run["machine"] = MachineIdentity.of(provenance).databaseValue
       run["process"] = RunningProcess.current?.description.databaseValue
       run["started_at"] = try startTime(in: database).databaseValue
       run["spec"] = experiment.spec.databaseValue
+      // Before anybody can see the run.
+      locks?.hold(identity)
       try database.insert(run, into: "run")
       return database.lastInsertedRowID
     }

@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import Records
 
 /// The result database: one SQLite file, strict tables, every call one transaction.
 ///
@@ -24,6 +25,8 @@ public final class ResultStore: Sendable {
   let opened: FileIdentity?
   /// What `path` means.
   private let file: String
+  /// Of the runs that this store began.
+  let locks: RunLocks?
 
   /// Opens a database.
   ///
@@ -43,17 +46,31 @@ public final class ResultStore: Sendable {
     case .reading:
       queue = try inspection.openForReading()
       opened = nil
+      locks = nil
     case .writing:
       queue = try inspection.openForWriting()
       opened = FileIdentity(inspection.file)
+      locks = RunLocks(besides: inspection.file)
     }
   }
 
   /// Closes the file and leaves all of it in one place; the store cannot be used afterwards.
   ///
-  /// Without this call nothing is lost: what is still in the file beside it is read from there.
+  /// Without this call nothing is lost: what is still in the file beside it is read from there. A run that has not ended
+  /// counts as given up.
   public func close() throws(StoreError) {
+    locks?.releaseAll()
     try translating { try queue.close() }
+  }
+
+  /// The process that is at work on a run, from the run's columns `identity` and `process`; nil where it has ended.
+  func process(at run: String, _ description: String) -> HoldingProcess? {
+    guard let number = RunningProcess.number(in: description) else { return nil }
+    if RunningProcess.isRunning(description) {
+      return HoldingProcess(number: number, isInSight: true)
+    }
+    return RunLocks.isHeld(run, besides: file)
+      ? HoldingProcess(number: number, isInSight: false) : nil
   }
 
   /// One transaction that changes something, or nothing if it throws.

@@ -136,6 +136,21 @@ struct FaultTests {
     }
   }
 
+  @Test(
+    "A limit that no model could run in asks for the unit that was forgotten",
+    arguments: [
+      ("8", "which is 8 bytes", "8GB"), ("512", "which is 512 bytes", "512MB"),
+      ("8MB", "which is 8 MB", "8GB"), ("1.5k", "which is 1500 bytes", "1.5GB"),
+    ])
+  func forgottenUnit(limit: String, meaning: String, suggestion: String) throws {
+    let result = try lab.run("run", "spec.json", "--memory-limit", limit)
+    #expect(result.status == 2)
+    #expect(
+      result.err.contains(
+        "--memory-limit is \"\(limit)\", \(meaning); no model runs in less than 16 MB: did you mean \"\(suggestion)\"?"
+      ), "\(result.err)")
+  }
+
   @Test("What is stored already needs no memory beside a cell that is not")
   func memoryOfTheRest() throws {
     let others = (1...4).map { #"{"name": "streaming-llm", "sinks": \#($0), "localWindow": 32}"# }

@@ -118,12 +118,14 @@ final class Lab {
   /// - Parameters:
   ///   - home: in place of `HOME`.
   ///   - path: in place of `PATH`.
+  ///   - inContainer: with process numbers of its own, see ``canStartContainers``.
   func start(
-    _ arguments: [String], home: String? = nil, path: String? = nil
+    _ arguments: [String], home: String? = nil, path: String? = nil, inContainer: Bool = false
   ) throws -> Running {
     let process = Process()
-    process.executableURL = Self.program
-    process.arguments = arguments
+    process.executableURL = inContainer ? Self.container : Self.program
+    process.arguments =
+      (inContainer ? Self.containerArguments + [Self.program.path] : []) + arguments
     process.currentDirectoryURL = folder
     var environment = ProcessInfo.processInfo.environment
     environment["XDG_CACHE_HOME"] = self.path("cache")
@@ -141,6 +143,20 @@ final class Lab {
     try process.run()
     return Running(process, out: streams[0], err: streams[1])
   }
+
+  /// Whether this user may start processes in a PID namespace of their own.
+  static let canStartContainers: Bool = {
+    let process = Process()
+    process.executableURL = container
+    process.arguments = containerArguments + ["true"]
+    process.standardError = FileHandle.nullDevice
+    guard (try? process.run()) != nil else { return false }
+    process.waitUntilExit()
+    return process.terminationStatus == 0
+  }()
+
+  private static let container = URL(fileURLWithPath: "/usr/bin/unshare")
+  private static let containerArguments = ["--pid", "--fork", "--kill-child", "--mount-proc", "--"]
 
   func run(_ arguments: String...) throws -> Result { try start(arguments).wait() }
 

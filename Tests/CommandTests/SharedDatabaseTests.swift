@@ -57,6 +57,27 @@ struct SharedDatabaseTests {
     #expect(!third.err.contains("on this database too"))
   }
 
+  @Test(
+    "Processes of two containers share the work like any two, killed or not",
+    .enabled(if: Lab.canStartContainers))
+  func containers() throws {
+    let first = try lab.start(["run", "spec.json", "--db", "a.sqlite"], inContainer: true)
+    #expect(first.waitForLog("full: "))
+    let second = try lab.start(["run", "spec.json", "--db", "a.sqlite"])
+    #expect(second.waitForLog("of another container is running \"tiny\""), "\(second.log)")
+    let results = try [first, second].map { try $0.wait() }
+    for result in results { #expect(result.status == 0, "\(result.err)") }
+    #expect(try storedTimes("a.sqlite") == [1])
+
+    let killed = try lab.start(["run", "spec.json", "--db", "b.sqlite"], inContainer: true)
+    #expect(killed.waitForLog("full: "))
+    killed.send(SIGKILL)
+    _ = try killed.wait()
+    let rest = try lab.run("run", "spec.json", "--db", "b.sqlite")
+    #expect(rest.status == 0, "\(rest.err)")
+    #expect(try storedTimes("b.sqlite") == [1])
+  }
+
   @Test("A stopped process keeps what it is at; the others wait for it, and an interrupt ends that")
   func stopped() throws {
     let first = try lab.start(["run", "spec.json", "--db", "a.sqlite"])

@@ -148,6 +148,7 @@ struct JSONParsingTests {
     #expect(
       broken?.description
         == "line 1, column 3 ($): the byte at offset 3 is not UTF-8; save the text as UTF-8")
+    #expect(broken?.offset == 3)
     let wide = #expect(throws: JSONError.self) {
       try JSONValue(parsing: [0xFF, 0xFE, 0x7B, 0, 0x7D, 0])
     }

@@ -38,6 +38,50 @@ struct StrategyArgumentTests {
   }
 
   @Test(
+    "A list is refused by its place, with the value, in parts and budgets too",
+    arguments: [
+      (#"{"name": "streaming-llm", "sinks": [1, 2]}"#, #"1:27 $.sinks: "[1,2]" is a list"#),
+      (
+        #"{"name": "full", "cache": ["f16", "q8_0"]}"#, #"1:18 $.cache: "["f16","q8_0"]" is a list"#
+      ),
+      (
+        #"{"name": "snapkv",\#n"budget": {"fraction": [0.1, 0.2]}}"#,
+        #"2:12 $.budget.fraction: "[0.1,0.2]" is a list"#
+      ),
+      (
+        #"{"name": "composed", "retention": {"name": "snapkv", "kernel": [3, 5]}}"#,
+        #"1:54 $.retention.kernel: "[3,5]" is a list"#
+      ),
+    ])
+  func lists(text: String, problem: String) throws {
+    let error = #expect(throws: SpecError.self) { try parse(text) }
+    let problems = try #require(error).problems.map { "\($0)" }
+    #expect(
+      problems == [
+        problem
+          + ": an axis of a spec's grid, and this is a single strategy; allowed: one value of it"
+      ])
+  }
+
+  @Test(
+    "A budget that needs a spec around it is refused by its place, with the value",
+    arguments: [
+      (
+        #"{"name": "streaming-llm", "budget": {"matching": "tca"}}"#,
+        #"1:27 $.budget: "{"matching":"tca"}" matches another strategy, and there is none here"#
+      ),
+      (
+        #"{"name": "snapkv", "budget": {"meanKvBytes": 0.25}}"#,
+        #"1:20 $.budget: "{"meanKvBytes":0.25}" is a mean over the decode steps of a task, and there is none here"#
+      ),
+    ])
+  func budgets(text: String, problem: String) throws {
+    let error = #expect(throws: SpecError.self) { try parse(text) }
+    let problems = try #require(error).problems.map { "\($0)" }
+    #expect(problems == [problem + "; allowed: fraction, tokens, bytes, density or mass"])
+  }
+
+  @Test(
     "Anything but one strategy with single values is refused, with a problem",
     arguments: [
       #"{"name": "full"}, {"name": "tca"}"#, #"{"name": "full"}],"x":[1"#, "[]", "", "{",

@@ -276,7 +276,7 @@ public final class ExperimentRunner {
       let identities = bench.cells.map(\.cell.identity)
       if let holder = try sink.claim(identities, run: run) {
         remark(
-          "\(bench.title): process \(holder.process) is at it (run \(holder.run) of \"\(holder.experiment)\"); left until it is free"
+          "\(bench.title): \(holder.process) is at it (run \(holder.run) of \"\(holder.experiment)\"); left until it is free"
         )
         return false
       }

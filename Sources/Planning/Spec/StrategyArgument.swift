@@ -28,6 +28,14 @@ public struct StrategyArgument {
       ])
     }
     var reader = SpecReader(document, environment)
+    let given = document.value["strategies"]?[0] ?? .null
+    // Before the reader looks for the strategy in a spec.
+    for (owner, path) in Self.owners(given) {
+      guard let budget = owner["budget"], budget["matching"] != nil else { continue }
+      reader.report(
+        path.appending("budget"), budget, Self.matchesAnother, allowed: Self.ownBudgets)
+    }
+    guard reader.problems.isEmpty else { throw Self.error(reader.sortedProblems) }
     let strategies = reader.readStrategies(document.value.objectValue ?? [:])
       .filter { $0.path != nil }
     guard reader.problems.isEmpty, let strategy = strategies.first, strategies.count == 1,
@@ -41,40 +49,58 @@ public struct StrategyArgument {
               message: "holds \(strategies.count) strategies; one is allowed")
           ] : reader.sortedProblems)
     }
-    guard strategy.grid.count == 1, (strategy.budgets?.count ?? 1) == 1 else {
-      throw Self.error([
-        SpecProblem(
-          path: .root, position: nil,
-          message:
-            "has a list for a parameter; a list is an axis of a spec's grid, here one value is allowed"
-        )
-      ])
+    for (name, values) in strategy.grid.values.merging(
+      ["budget": strategy.budgets?.map(\.jsonValue) ?? []], uniquingKeysWith: { own, _ in own })
+    where values.count > 1 {
+      let (path, value) = Self.axis(
+        of: values, Self.outer.appending(name), given[name] ?? .null)
+      reader.report(
+        path, value, "is a list: an axis of a spec's grid, and this is a single strategy",
+        allowed: "one value of it")
     }
+    guard reader.problems.isEmpty else { throw Self.error(reader.sortedProblems) }
     var members = strategy.grid.points[0]
     if let budget = strategy.budgets?.first { members["budget"] = budget.jsonValue }
-    let owners =
-      [(JSONValue.object(members), JSONPath.root)]
-      + members.map { ($0.value, JSONPath.root.appending($0.key)) }
-    for (owner, path) in owners {
+    for (owner, path) in Self.owners(.object(members)) {
       guard let budget = owner["budget"].flatMap(StatedBudget.init),
         budget.matchedName != nil || budget.isMeanOverSteps
       else { continue }
-      throw Self.error([
-        SpecProblem(
-          path: path.appending("budget"), position: nil,
-          message: budget.matchedName == nil
-            ? "is a mean over the decode steps of a task, and there is none here"
-            : "matches another strategy, and there is none here",
-          allowed: "fraction, tokens, bytes, density or mass")
-      ])
+      reader.report(
+        path.appending("budget"), budget.jsonValue,
+        budget.matchedName == nil
+          ? "is a mean over the decode steps of a task, and there is none here"
+          : Self.matchesAnother, allowed: Self.ownBudgets)
     }
+    guard reader.problems.isEmpty else { throw Self.error(reader.sortedProblems) }
     configured = try entry.configure(.object(members))
+  }
+
+  /// Where the strategy stands in the spec around it.
+  private static let outer = JSONPath.root.appending("strategies").appending(0)
+
+  private static let matchesAnother = "matches another strategy, and there is none here"
+  private static let ownBudgets = "fraction, tokens, bytes, density or mass"
+
+  /// What may have a budget: the strategy and its parts.
+  private static func owners(_ strategy: JSONValue) -> [(JSONValue, JSONPath)] {
+    [(strategy, outer)] + (strategy.objectValue ?? [:]).map { ($0.value, outer.appending($0.key)) }
+  }
+
+  /// The list that several values come from, in what was given: of a part's parameter where the parts differ in that.
+  private static func axis(
+    of values: [JSONValue], _ path: JSONPath, _ given: JSONValue
+  ) -> (JSONPath, JSONValue) {
+    guard let members = given.objectValue,
+      let key = members.keys.sorted().first(where: { key in Set(values.map { $0[key] }).count > 1 }
+      ),
+      let member = members[key]
+    else { return (path, given) }
+    return axis(of: values.map { $0[key] ?? .null }, path.appending(key), member)
   }
 
   /// Places as they are in the argument: without the spec around it.
   private static func error(_ problems: [SpecProblem]) -> SpecError {
-    let outer = JSONPath.root.appending("strategies").appending(0)
-    return SpecError(
+    SpecError(
       source: "--strategy",
       problems: problems.map { problem in
         var problem = problem

@@ -153,11 +153,28 @@ extension ResultSink {
 public struct ClaimHolder: Sendable, Hashable {
   public var experiment: String
   public var run: Int64
-  public var process: Int32
+  public var process: HoldingProcess
 
-  public init(experiment: String, run: Int64, process: Int32) {
+  public init(experiment: String, run: Int64, process: HoldingProcess) {
     self.experiment = experiment
     self.run = run
     self.process = process
+  }
+}
+
+/// A process that is at work on a run, as messages name it: "process 7", or "process 7 of another container".
+public struct HoldingProcess: Sendable, Hashable, CustomStringConvertible {
+  /// As its own container counts.
+  public var number: Int32
+  /// Whether the number means this process here too.
+  public var isInSight: Bool
+
+  public init(number: Int32, isInSight: Bool) {
+    self.number = number
+    self.isInSight = isInSight
+  }
+
+  public var description: String {
+    "process \(number)" + (isInSight ? "" : " of another container")
   }
 }

@@ -59,13 +59,16 @@ extension ResultStore {
     try read { try StoredRun.all(in: $0) }
   }
 
-  /// Runs that other processes of this machine are at, with the numbers of these processes.
-  public func runsInProgress() throws(StoreError) -> [(run: StoredRun, process: Int32)] {
+  /// Runs that processes of this machine are at, in whatever container, with these processes.
+  public func runsInProgress() throws(StoreError) -> [(run: StoredRun, process: HoldingProcess)] {
     try read { database in
       let open = try Row.fetchAll(
-        database, sql: "SELECT id, process FROM run WHERE ended_at IS NULL AND process IS NOT NULL")
+        database,
+        sql: """
+          SELECT id, identity, process FROM run WHERE ended_at IS NULL AND process IS NOT NULL
+          """)
       return try open.compactMap { row in
-        guard let process = RunningProcess.number(of: try row.value("process")),
+        guard let process = process(at: try row.value("identity"), try row.value("process")),
           let run = try StoredRun.all(
             in: database, where: "run.id = ?", arguments: [row.value("id", as: Int64.self)]
           ).first

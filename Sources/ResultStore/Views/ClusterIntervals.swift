@@ -1,14 +1,17 @@
 /// The 95 % interval of a cell's difference to its full cell, worked out inside the database: Student's t on the
 /// differences of windows.
 enum ClusterIntervals {
-  /// Definitions for a `WITH`, over a `scope` of cells: `difference` has, for a cell and its full cell, the `mean` over
+  /// Definitions for a `WITH`, over a `scope` of cells: `cluster` has, for a cell's windows or prompts, the number of
+  /// units, and the tokens and the loss of those with a loss, null without any; `difference` has, for a cell and its full cell, the `mean` over
   /// their common windows (nats a token) and the interval's `half_width`, null for fewer than 8 windows.
   static let tables = """
     cluster AS MATERIALIZED (
-      SELECT scope.cell_id, sample, sum(tokens) AS tokens, sum(negative_log_likelihood) AS loss
-      FROM scope CROSS JOIN newest_unit USING (cell_id)
-      WHERE negative_log_likelihood IS NOT NULL
-      GROUP BY scope.cell_id, sample
+      SELECT cell_id, sample, count(*) AS unit_count,
+        sum(tokens) FILTER (WHERE negative_log_likelihood IS NOT NULL) AS tokens,
+        sum(negative_log_likelihood) AS loss
+      FROM newest_unit
+      WHERE cell_id IN scope
+      GROUP BY cell_id, sample
     ),
     deviation AS (
       SELECT planned.cell_id, planned.full_cell_id,

@@ -7,27 +7,38 @@ enum ComparisonView {
     WITH scope (cell_id) AS MATERIALIZED (
       SELECT cell_id FROM experiment_cell UNION SELECT full_cell_id FROM experiment_cell
     ),
+    -- Grouped in the order of the primary key, so that no row of a head is sorted.
+    over_heads AS (
+      SELECT cell_id, setting, phase,
+    \(overHeads.map { "    \($0.expression) AS \($0.name)" }.joined(separator: ",\n"))
+      FROM head_measurement AS head
+      WHERE cell_id IN scope
+      GROUP BY cell_id, setting, phase, run_id
+      HAVING EXISTS (
+        SELECT 1 FROM newest_kind AS newest
+        WHERE newest.cell_id = head.cell_id AND newest.run_id = head.run_id
+          AND newest.kind = 'approximation')
+    ),
     head AS (
-      SELECT scope.cell_id,
-    \(list(ComparisonColumn.allCases) { column in column.overHeads })
-      FROM scope CROSS JOIN newest_head_measurement USING (cell_id)
-      GROUP BY scope.cell_id
+      SELECT cell_id,
+    \(list(ComparisonColumn.allCases) { column in column.overSettings })
+      FROM over_heads GROUP BY cell_id
     ),
     figure AS MATERIALIZED (
-      SELECT scope.cell_id,
+      SELECT cell_id,
     \(list(ComparisonColumn.allCases) { column in column.overMeasurements }),
-        max(CASE WHEN name = 'matchStatus' AND statistic = 'value' THEN value END) AS match_code
-      FROM scope CROSS JOIN newest_measurement USING (cell_id)
-      GROUP BY scope.cell_id
-    ),
-    scored AS (
-      SELECT scope.cell_id, count(DISTINCT sample) AS sample_count, count(*) AS unit_count,
-        CASE WHEN count(negative_log_likelihood) > 0 THEN 'window' ELSE 'prompt' END
-          AS cluster_kind
-      FROM scope CROSS JOIN newest_unit USING (cell_id)
-      GROUP BY scope.cell_id
+        max(value) FILTER (WHERE name = 'matchStatus' AND statistic = 'value') AS match_code
+      FROM newest_measurement
+      -- One pass over a cell's rows is quicker than a look for each name in the index: the plus sign.
+      WHERE cell_id IN scope AND +name IN (\(measurementNames))
+      GROUP BY cell_id
     ),
     \(ClusterIntervals.tables),
+    scored AS (
+      SELECT cell_id, count(*) AS sample_count, sum(unit_count) AS unit_count,
+        CASE WHEN count(loss) > 0 THEN 'window' ELSE 'prompt' END AS cluster_kind
+      FROM cluster GROUP BY cell_id
+    ),
     counted AS MATERIALIZED (
       SELECT newest_timing.* FROM scope CROSS JOIN newest_timing USING (cell_id)
     ),
@@ -76,6 +87,24 @@ enum ComparisonView {
 
   private static let matchWords = MatchStatus.allCases
     .map { "WHEN \(Int($0.code)) THEN '\($0.rawValue)'" }.joined(separator: " ")
+
+  /// What is worked out over the heads of one setting and phase: columns' names without `propagated_` and `decode_`.
+  fileprivate static let overHeads = [
+    (name: "relative_output_error", expression: "avg(relative_output_error)"),
+    (name: "worst_relative_output_error", expression: "max(worst_query_error)"),
+    (name: "dropped_mass", expression: "avg(dropped_mass)"),
+    (name: "worst_dropped_mass", expression: "max(dropped_mass_maximum)"),
+    (name: "output_cosine", expression: "avg(output_cosine)"),
+    (name: "worst_output_cosine", expression: "min(output_cosine)"),
+    (name: "bound_ratio", expression: "max(bound_ratio)"),
+    (name: "density", expression: "avg(density)"),
+    (name: "nominal_density", expression: "avg(nominal_density)"),
+    (name: "retained_fraction", expression: "avg(retained_fraction)"),
+  ]
+
+  private static let measurementNames =
+    Set(ComparisonColumn.allCases.compactMap(\.measurementName) + ["matchStatus"])
+    .sorted().map { "'\($0)'" }.joined(separator: ", ")
 
   private static let ratios = TimeFigure.allCases.compactMap(\.ratioColumn)
 
@@ -127,9 +156,9 @@ extension ComparisonColumn {
     case _ where isRatio:
       "figure.\(name.dropLast("_ratio".count)) / full_figure.\(name.dropLast("_ratio".count))"
     // What is stored stands in where no head was measured.
-    case _ where overHeads != nil && measurementName != nil:
+    case _ where overSettings != nil && measurementName != nil:
       "coalesce(head.\(name), figure.\(name))"
-    case _ where overHeads != nil: "head.\(name)"
+    case _ where overSettings != nil: "head.\(name)"
     default: "figure.\(name)"
     }
   }
@@ -139,11 +168,11 @@ extension ComparisonColumn {
     guard let measurementName else { return nil }
     let statistics = self == .logitKLP95 ? "'p95'" : "'value', 'mean'"
     return
-      "max(CASE WHEN name = '\(measurementName)' AND statistic IN (\(statistics)) THEN value END)"
+      "max(value) FILTER (WHERE name = '\(measurementName)' AND statistic IN (\(statistics)))"
   }
 
-  /// Over the rows of `newest_head_measurement` of a cell; nil for what does not come from heads.
-  fileprivate var overHeads: String? {
+  /// Over the rows of `over_heads` of a cell; nil for what does not come from heads.
+  fileprivate var overSettings: String? {
     var name = rawValue
     func hasPrefix(_ prefix: String) -> Bool {
       guard name.hasPrefix(prefix) else { return false }
@@ -152,24 +181,14 @@ extension ComparisonColumn {
     }
     let setting = hasPrefix("propagated_") ? "propagated" : "isolated"
     let phase = hasPrefix("decode_") ? "decode" : "prefill"
-    let isWorst = hasPrefix("worst_")
-    func rows(_ column: String) -> String {
-      "CASE WHEN setting = '\(setting)' AND phase = '\(phase)' THEN \(column) END"
-    }
-    switch name {
-    case "relative_output_error":
-      return isWorst ? "max(\(rows("worst_query_error")))" : "avg(\(rows(name)))"
-    case "dropped_mass":
-      return isWorst ? "max(\(rows("dropped_mass_maximum")))" : "avg(\(rows(name)))"
-    case "output_cosine":
-      return isWorst ? "min(\(rows(name)))" : "avg(\(rows(name)))"
+    guard ComparisonView.overHeads.contains(where: { $0.name == name }) else { return nil }
+    let figure = "max(\(name)) FILTER (WHERE setting = '\(setting)' AND phase = '\(phase)')"
+    return switch name {
+    case "bound_ratio": "max(bound_ratio)"
+    // Of the isolated setting, or of the other where there is only that.
     case "density", "nominal_density", "retained_fraction":
-      // Of the isolated setting, or of the other where there is only that.
-      return "coalesce(avg(\(rows(name))), avg(CASE WHEN phase = '\(phase)' THEN \(name) END))"
-    case "bound_ratio":
-      return "max(bound_ratio)"
-    default:
-      return nil
+      "coalesce(\(figure), max(\(name)) FILTER (WHERE phase = '\(phase)'))"
+    default: figure
     }
   }
 }

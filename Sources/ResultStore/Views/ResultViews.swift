@@ -55,10 +55,11 @@ enum ResultViews {
     FROM measurement
     JOIN run ON run.id = measurement.run_id
     WHERE NOT EXISTS (
-      SELECT 1 FROM measurement AS other JOIN run AS later ON later.id = other.run_id
+      -- Most rows are alone: for these no other run is looked up.
+      SELECT 1 FROM measurement AS other CROSS JOIN run AS later ON later.id = other.run_id
       WHERE other.cell_id = measurement.cell_id AND other.name = measurement.name
         AND other.statistic = measurement.statistic AND other.setting IS measurement.setting
-        AND other.phase IS measurement.phase
+        AND other.phase IS measurement.phase AND other.id <> measurement.id
         -- A run's own rows stand in the order in which it stored them.
         AND (later.started_at, later.identity, other.id)
           > (run.started_at, run.identity, measurement.id))
@@ -67,7 +68,7 @@ enum ResultViews {
   private static let newestHeadMeasurement = """
     SELECT head_measurement.*
     FROM newest_kind
-    JOIN head_measurement
+    CROSS JOIN head_measurement
       ON head_measurement.cell_id = newest_kind.cell_id
       AND head_measurement.run_id = newest_kind.run_id
     WHERE newest_kind.kind = 'approximation'

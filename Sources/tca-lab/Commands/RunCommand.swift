@@ -41,7 +41,7 @@ struct RunCommand: ParsableCommand {
     let store = try ResultStore(path: database.path, access: .writing)
     for (run, process) in try store.runsInProgress() {
       Log.line(
-        "note: process \(process) is running \"\(run.experiment)\" on this database too (run \(run.id), since \(run.startedAt)); they share the cells that both lack"
+        "note: \(process) is running \"\(run.experiment)\" on this database too (run \(run.id), since \(run.startedAt)); they share the cells that both lack"
       )
     }
     let plan = ExperimentPlan(file.checked)

@@ -13,8 +13,18 @@ extension MemoryLimit {
         "--memory-limit is \"\(argument)\"; allowed is a number above 0 with a unit, such as 8GB, 1.5TB or 500MiB"
       )
     }
-    self.init(bytes: Int(number * factor), source: "that --memory-limit allows")
+    let bytes = Int(number * factor)
+    guard bytes >= Self.leastBytes else {
+      let digits = word.dropLast(unit.count)
+      throw ValidationError(
+        "--memory-limit is \"\(argument)\", which is \(Self.text(bytes)); no model runs in less than \(Self.text(Self.leastBytes)): did you mean \"\(digits)\(number < 100 ? "GB" : "MB")\"?"
+      )
+    }
+    self.init(bytes: bytes, source: "that --memory-limit allows")
   }
+
+  /// Less than the smallest model takes: a unit has been forgotten.
+  private static let leastBytes = 16_000_000
 
   private static let units: [String: Double] = [
     "": 1, "b": 1, "k": 1e3, "kb": 1e3, "m": 1e6, "mb": 1e6, "g": 1e9, "gb": 1e9, "t": 1e12,
