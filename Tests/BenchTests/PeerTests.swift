@@ -1,4 +1,5 @@
 import Foundation
+import LabTestSupport
 import Testing
 
 @testable import Bench
@@ -78,8 +79,7 @@ struct PeerTests {
       .appendingPathComponent("llama-bench-\(UUID().uuidString)")
     defer { try? FileManager.default.removeItem(at: program) }
     func version(_ script: String) throws -> String {
-      try Data("#!/bin/sh\n\(script)\n".utf8).write(to: program)
-      try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: program.path)
+      try writeProgram("#!/bin/sh\n\(script)\n", to: program.path)
       return LlamaBench(path: program.path, threads: 1).version()
     }
     let lines = "printf 'loading\\nversion: 1 (abc)\\nbuilt with GNU\\n'"

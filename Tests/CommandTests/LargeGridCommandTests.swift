@@ -88,16 +88,14 @@ struct LargeGridCommandTests {
   private func fakeCluster(answer: String = "exit 0") throws -> String {
     try FileManager.default.createDirectory(
       atPath: lab.path("bin"), withIntermediateDirectories: true)
-    try lab.write(
+    try writeProgram(
       """
       #!/bin/bash
       printf '%s\\0' "$@" >> '\(lab.path("calls"))'
       printf '\\n' >> '\(lab.path("calls"))'
       echo "$((40 + $(wc -l < '\(lab.path("calls"))')));cluster"
       \(answer)
-      """, to: "bin/sbatch")
-    try FileManager.default.setAttributes(
-      [.posixPermissions: 0o755], ofItemAtPath: lab.path("bin/sbatch"))
+      """, to: lab.path("bin/sbatch"))
     return lab.path("bin") + ":/usr/bin:/bin"
   }
 

@@ -278,9 +278,8 @@ struct ModelCommandTests {
     "Pull can be interrupted while it downloads, and leaves nothing", .timeLimit(.minutes(1)),
     arguments: [SIGINT, SIGTERM])
   func interruptedPull(signal: Int32) throws {
-    try lab.write("#!/bin/sh\ntouch '\(lab.path("asked"))'\nexec sleep 600\n", to: "python3")
-    try FileManager.default.setAttributes(
-      [.posixPermissions: 0o755], ofItemAtPath: lab.path("python3"))
+    try writeProgram(
+      "#!/bin/sh\ntouch '\(lab.path("asked"))'\nexec sleep 600\n", to: lab.path("python3"))
     let pull = try lab.start(
       ["models", "pull", "smollm2-135m-instruct"], path: "\(lab.folder.path):/usr/bin:/bin")
     while pull.isRunning && !lab.exists("asked") { usleep(10_000) }
@@ -293,9 +292,8 @@ struct ModelCommandTests {
 
   @Test("Terms are not accepted by silence, nor by another word; nothing is fetched then")
   func terms() throws {
-    try lab.write("#!/bin/sh\ntouch '\(lab.path("asked"))'\nexit 1\n", to: "python3")
-    try FileManager.default.setAttributes(
-      [.posixPermissions: 0o755], ofItemAtPath: lab.path("python3"))
+    try writeProgram(
+      "#!/bin/sh\ntouch '\(lab.path("asked"))'\nexit 1\n", to: lab.path("python3"))
     func pull(_ arguments: [String]) throws -> Lab.Result {
       try lab.start(
         ["models", "pull", "gemma3-270m"] + arguments, path: "\(lab.folder.path):/usr/bin:/bin"

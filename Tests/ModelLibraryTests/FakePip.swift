@@ -55,7 +55,7 @@ final class FakePip {
   /// Lets pip run a shell script, which finds the folder for wheels in `$dest` and what it is to
   /// download in `$last`.
   func answer(_ script: String) throws {
-    try folder.write(
+    try writeProgram(
       """
       #!/bin/sh
       if [ "$1" != -m ]; then exec \(Self.realPython ?? "python3") "$@"; fi
@@ -66,9 +66,7 @@ final class FakePip {
       echo "$last" >> "\(folder.path("requirements"))"
       mkdir -p "$dest"
       \(script)
-      """, to: "python3")
-    try FileManager.default.setAttributes(
-      [.posixPermissions: 0o755], ofItemAtPath: folder.path("python3"))
+      """, to: folder.path("python3"))
   }
 
   /// Lets pip deliver a wheel with these files as a package; others stay what they are.

@@ -31,6 +31,20 @@ struct ParetoTests {
     }
   }
 
+  @Test("Of those that hold their ground, what loses least for its bytes gets a colour first")
+  func colours() throws {
+    var results = ExampleResults.experiment(contexts: [512])
+    withFewBytes(&results)
+    let analysis = ExperimentAnalysis(results)
+    let points = analysis.pools[0].paretoPoints
+    #expect(points.count == 4 && points.allSatisfy { $0.dominators.isEmpty })
+    let least = points.filter { $0.isLeast(among: points) && !$0.isFull }
+    #expect(least.map(\.label) == ["tca threshold=0.9"])
+    // After full, and before what stands above it in the plan.
+    let styles = StrategyStyles(analysis.rows, points)
+    #expect(styles.style(of: try #require(least.first).row).colour == 1)
+  }
+
   @Test("Where less memory is worse quality nobody is dominated")
   func front() {
     let found = dominated()

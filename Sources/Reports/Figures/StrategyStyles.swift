@@ -6,7 +6,8 @@ struct StrategyStyles {
   private let styles: [String: SeriesStyle]
 
   /// Full comes first, then what holds its ground somewhere: full in other formats, which all else is held against, then
-  /// the others by the number of places; then the rest in grey. Equal ones in the order of the plan.
+  /// the others by the number of places, and by that of the places where nothing cheaper loses less; then the rest in
+  /// grey. Equal ones in the order of the plan.
   init(_ rows: [AnalysedRow], _ points: [ParetoPoint]) {
     let standing = Dictionary(grouping: points.filter(\.dominators.isEmpty), by: \.row.seriesName)
     let reference = rows.first(where: \.row.isFull)
@@ -17,8 +18,13 @@ struct StrategyStyles {
       let count = points.isEmpty ? 1 : standing[name]?.count ?? 0
       return name == full ? .max : formats.contains(name) && count > 0 ? .max - 1 : count
     }
+    let best = Dictionary(
+      grouping: points.filter { $0.isLeast(among: points) }, by: \.row.seriesName)
+    func rank(_ name: String, _ offset: Int) -> (Int, Int, Int) {
+      (-places(name), -(best[name]?.count ?? 0), offset)
+    }
     let ordered = rows.grouped(\.seriesName).map(\.key).enumerated()
-      .sorted { (-places($0.element), $0.offset) < (-places($1.element), $1.offset) }
+      .sorted { rank($0.element, $0.offset) < rank($1.element, $1.offset) }
       .map(\.element)
     styles = Dictionary(
       uniqueKeysWithValues: ordered.enumerated().map { place, name in

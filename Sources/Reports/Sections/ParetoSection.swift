@@ -43,6 +43,14 @@ struct ParetoPoint {
   var dominators: [Dominator] = []
 
   var isFull: Bool { label == pool.full }
+
+  /// Whether no point of its pool that needs no more bytes loses less.
+  func isLeast(among points: [ParetoPoint]) -> Bool {
+    guard let loss = toFull?.loss else { return isFull }
+    return !points.contains {
+      $0.pool.key == pool.key && $0.bytes <= bytes && ($0.toFull?.loss ?? 0) < loss
+    }
+  }
 }
 
 /// A strategy that makes another one needless.
