@@ -48,7 +48,8 @@ struct ParetoPoint {
   func isLeast(among points: [ParetoPoint]) -> Bool {
     guard let loss = toFull?.loss else { return isFull }
     return !points.contains {
-      $0.pool.key == pool.key && $0.bytes <= bytes && ($0.toFull?.loss ?? 0) < loss
+      $0.pool.key == pool.key && ($0.share ?? $0.bytes) <= (share ?? bytes)
+        && ($0.toFull?.loss ?? 0) < loss
     }
   }
 }
