@@ -38,7 +38,7 @@ struct ParetoTests {
     let analysis = ExperimentAnalysis(results)
     let points = analysis.pools[0].paretoPoints
     #expect(points.count == 4 && points.allSatisfy { $0.dominators.isEmpty })
-    let least = points.filter { $0.isLeast(among: points) && !$0.isFull }
+    let least = points.filter { $0.isLeast && !$0.isFull }
     #expect(least.map(\.label) == ["tca threshold=0.9"])
     // After full, and before what stands above it in the plan.
     let styles = StrategyStyles(analysis.rows, points)

@@ -18,8 +18,7 @@ struct StrategyStyles {
       let count = points.isEmpty ? 1 : standing[name]?.count ?? 0
       return name == full ? .max : formats.contains(name) && count > 0 ? .max - 1 : count
     }
-    let best = Dictionary(
-      grouping: points.filter { $0.isLeast(among: points) }, by: \.row.seriesName)
+    let best = Dictionary(grouping: points.filter(\.isLeast), by: \.row.seriesName)
     func rank(_ name: String, _ offset: Int) -> (Int, Int, Int) {
       (-places(name), -(best[name]?.count ?? 0), offset)
     }

@@ -41,17 +41,11 @@ struct ParetoPoint {
   /// Decode attention, to full.
   let time: Spread?
   var dominators: [Dominator] = []
+  /// Whether none of its pool that needs no more bytes loses less.
+  var isLeast = false
 
   var isFull: Bool { label == pool.full }
-
-  /// Whether no point of its pool that needs no more bytes loses less.
-  func isLeast(among points: [ParetoPoint]) -> Bool {
-    guard let loss = toFull?.loss else { return isFull }
-    return !points.contains {
-      $0.pool.key == pool.key && ($0.share ?? $0.bytes) <= (share ?? bytes)
-        && ($0.toFull?.loss ?? 0) < loss
-    }
-  }
+  fileprivate var loss: Double? { isFull ? 0 : toFull?.loss }
 }
 
 /// A strategy that makes another one needless.
@@ -87,6 +81,11 @@ extension Pool {
     let prices = shares.count == points.count ? shares : points.map(\.bytes)
     return zip(points, prices).map { point, price in
       var point = point
+      if let loss = point.loss {
+        point.isLeast = !zip(points, prices).contains { other, otherPrice in
+          otherPrice <= price && other.loss.map { $0 < loss } ?? false
+        }
+      }
       for (other, otherPrice) in zip(points, prices)
       where other.label != point.label && other.row.cell.strategyRole != .oracle
         && otherPrice <= price
