@@ -23,6 +23,9 @@ public enum RowFormat: String, Sendable, Hashable, CaseIterable, Codable {
   case lloyd3
   /// The same with 2 bits.
   case lloyd2
+  /// Rows that are rotated, 8 bits a number with one half-float scale, the highest bits (4 of a key's, 2 of a value's) apart
+  /// from the others: a coarse look at all tokens reads little.
+  case nested
 
   /// One sentence for people.
   public var summary: String {
@@ -36,6 +39,8 @@ public enum RowFormat: String, Sendable, Hashable, CaseIterable, Codable {
       "KIVI in \(self == .kivi4 ? 4 : 2) bits: keys by channel in groups of 32 tokens, values by token, each group with minimum and step; at least the last 128 tokens exact."
     case .lloyd4, .lloyd3, .lloyd2:
       "Our own: rotated rows, \(self == .lloyd4 ? 4 : self == .lloyd3 ? 3 : 2) bits a number by the best codes for a Gaussian; the first tokens and the last 64 exact."
+    case .nested:
+      "Our own: rotated rows, 8 bits a number with one half-float scale, the highest bits apart, so that a coarse look reads little: for the strategy skim."
     }
   }
 
@@ -44,6 +49,7 @@ public enum RowFormat: String, Sendable, Hashable, CaseIterable, Codable {
     switch self {
     case .f32, .f16: 1
     case .q8_0, .q4_0, .q4_0_rotated, .kivi4, .kivi2, .lloyd4, .lloyd3, .lloyd2: 32
+    case .nested: 64
     }
   }
 
@@ -60,6 +66,7 @@ public enum RowFormat: String, Sendable, Hashable, CaseIterable, Codable {
     case .lloyd4: 2 + width / 2
     case .lloyd3: 2 + width / 8 * 3
     case .lloyd2: 2 + width / 4
+    case .nested: 2 + width
     }
   }
 
@@ -70,7 +77,7 @@ public enum RowFormat: String, Sendable, Hashable, CaseIterable, Codable {
   /// that are left over from whole 128.
   public var recentTokens: Int {
     switch self {
-    case .f32, .f16, .q8_0, .q4_0, .q4_0_rotated: 0
+    case .f32, .f16, .q8_0, .q4_0, .q4_0_rotated, .nested: 0
     case .kivi4, .kivi2: 128
     case .lloyd4, .lloyd3, .lloyd2: 64
     }
@@ -78,12 +85,20 @@ public enum RowFormat: String, Sendable, Hashable, CaseIterable, Codable {
 
   /// Whether the mean key of a prompt is taken off its keys, and of later ones, before they are quantised: it is half of a
   /// key's square and more, and says nothing, since the same number is added to all logits of a query.
-  public var centresKeys: Bool { self == .lloyd4 || self == .lloyd3 || self == .lloyd2 }
+  public var centresKeys: Bool {
+    switch self {
+    case .lloyd4, .lloyd3, .lloyd2, .nested: true
+    default: false
+    }
+  }
+
+  /// Whether the mean value of a prompt is taken off in the same way; it is added again to what a query makes of them.
+  public var centresValues: Bool { self == .nested }
 
   /// Positions below this one are always exact: attention sinks, whose keys are unlike all others.
   public var sinkTokens: Int {
     switch self {
-    case .f32, .f16, .q8_0, .q4_0, .q4_0_rotated, .kivi4, .kivi2: 0
+    case .f32, .f16, .q8_0, .q4_0, .q4_0_rotated, .kivi4, .kivi2, .nested: 0
     case .lloyd4, .lloyd3, .lloyd2: 4
     }
   }

@@ -93,8 +93,9 @@ public final class AttentionSession: LayerAttention {
     of strategy: any AttentionStrategy, _ shape: AttentionShape, future: FutureAttention?
   ) -> [any LayerWork] {
     var own = strategy.makeWork(shape: shape.global, future: future)[...]
+    let skims = own.contains { $0.exactAbove != nil }
     return shape.geometry.map { layer in
-      layer.window.map { WindowWork(window: $0) } ?? own.removeFirst()
+      layer.window.map { WindowWork(window: $0, skims: skims) } ?? own.removeFirst()
     }
   }
 
@@ -450,7 +451,8 @@ public final class AttentionSession: LayerAttention {
     }
     let counts = workspace.kernel.attend(
       queries: view.queries, blocks: blocks, firstPosition: view.firstQueryPosition, shape: shape,
-      heads: view.heads, output: &attended, firstOutputRow: piece.lowerBound,
+      heads: view.heads, exactAbove: view.phase == .decode ? work[layer].exactAbove : nil,
+      output: &attended, firstOutputRow: piece.lowerBound,
       logSumExp: &logSumExp)
     for head in pairs.indices { pairs[head] += counts[head] }
   }

@@ -46,12 +46,20 @@ public struct ConfiguredStrategy: Sendable {
     if let complaint = cache.complaint(headDimension: shape.headDimension) {
       throw ConfigurationError("cache", complaint)
     }
+    if strategy is any Skims, cache != CacheFormat(.nested) {
+      throw ConfigurationError(
+        "cache",
+        "\(cache.label), of which there is no coarse look: \(name) reads caches in nested; add \"cache\": \"nested\""
+      )
+    }
     let sized = forPrompt(of: promptTokens, shape: shape)
     try sized.checkRanges()
     if let composed = sized as? any HasParts {
       for part in composed.parts {
         do throws(ConfigurationError) {
-          try part.configured.check(promptTokens: promptTokens, shape: shape)
+          let own = part.configured
+          try ConfiguredStrategy(own.strategy, budget: own.budget, cache: cache)
+            .check(promptTokens: promptTokens, shape: shape)
         } catch {
           throw ConfigurationError("\(part.phase.rawValue).\(error.parameter)", error.message)
         }

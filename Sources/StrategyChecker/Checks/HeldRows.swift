@@ -56,7 +56,9 @@ struct HeldRows {
       changesWithAge = format.changesWithAge
       sinks = format.sinkTokens
       guard changesWithAge else {
-        let stored = format.stored(exact, headDimension: d)
+        let stored = format.stored(
+          exact, headDimension: d, asKeys: asKeys,
+          prompt: exact.copy(ofRows: 0..<prompt))
         states = [stored, stored, stored]
         return
       }
