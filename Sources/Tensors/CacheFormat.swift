@@ -70,8 +70,9 @@ public enum RowFormat: String, Sendable, Hashable, CaseIterable, Codable {
     }
   }
 
-  /// Whether tokens are held exactly at first, and quantised as they grow older.
-  public var changesWithAge: Bool { recentTokens > 0 }
+  /// Whether tokens are held exactly at first, and quantised as they grow older; or, in `nested`, those of a prompt until
+  /// all of it has attended.
+  public var changesWithAge: Bool { recentTokens > 0 || self == .nested }
 
   /// How many of the most recent tokens are exact at least; 0 where all are held alike. Of KIVI's keys it is those
   /// that are left over from whole 128.
@@ -138,7 +139,8 @@ public struct CacheFormat: Sendable, Hashable, Codable {
     guard
       let format = [keys, values].first(where: { headDimension % $0.blockNumbers != 0 })
     else { return nil }
+    let allowed = RowFormat.allCases.filter { headDimension % $0.blockNumbers == 0 }
     return
-      "\(format.rawValue) holds numbers in blocks of \(format.blockNumbers), and the head dimension, \(headDimension), is no multiple of that; allowed are f32 and f16"
+      "\(format.rawValue) holds numbers in blocks of \(format.blockNumbers), and the head dimension, \(headDimension), is no multiple of that; allowed are \(allowed.map(\.rawValue).joined(separator: ", "))"
   }
 }

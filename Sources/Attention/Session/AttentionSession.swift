@@ -120,7 +120,14 @@ public final class AttentionSession: LayerAttention {
   /// Whether the log-sum-exp is that of the dense logits: false if keys are seen at other positions
   /// or are quantised. Then it says nothing about the dense attention mass, so dropped mass and its
   /// bound are not measured.
-  public var logitsAreDense: Bool { cacheRelative == nil && coldFormat == nil }
+  public var logitsAreDense: Bool {
+    cacheRelative == nil && coldFormat == nil && !readsCoarsely
+  }
+
+  /// Whether decode queries read tokens of little weight by their highest bits alone.
+  public var readsCoarsely: Bool {
+    cache == CacheFormat(.nested) && work.contains { $0.exactAbove != nil }
+  }
 
   /// Bytes that the strategy keeps for cached tokens besides keys and values, and in queries by which
   /// it will score them anew.

@@ -40,26 +40,29 @@ public struct ConfiguredStrategy: Sendable {
     return .object(members)
   }
 
+  /// Throws if the cache's format makes it nothing but full attention: of a strategy that takes a coarse look where none
+  /// can be taken, whose figures would say nothing about it.
+  public func checkCache() throws(ConfigurationError) {
+    for configured in withParts where configured.strategy is any Skims && cache != CacheFormat(.nested) {
+      throw ConfigurationError(
+        "cache",
+        "\(cache.label), of which there is no coarse look: \(configured.name) needs \"cache\": \"nested\""
+      )
+    }
+  }
+
   /// Throws if a parameter is out of range, or if parameters contradict each other, the budget for
   /// a prompt of `promptTokens`, or the shape.
   public func check(promptTokens: Int, shape: AttentionShape) throws(ConfigurationError) {
     if let complaint = cache.complaint(headDimension: shape.headDimension) {
       throw ConfigurationError("cache", complaint)
     }
-    if strategy is any Skims, cache != CacheFormat(.nested) {
-      throw ConfigurationError(
-        "cache",
-        "\(cache.label), of which there is no coarse look: \(name) reads caches in nested; add \"cache\": \"nested\""
-      )
-    }
     let sized = forPrompt(of: promptTokens, shape: shape)
     try sized.checkRanges()
     if let composed = sized as? any HasParts {
       for part in composed.parts {
         do throws(ConfigurationError) {
-          let own = part.configured
-          try ConfiguredStrategy(own.strategy, budget: own.budget, cache: cache)
-            .check(promptTokens: promptTokens, shape: shape)
+          try part.configured.check(promptTokens: promptTokens, shape: shape)
         } catch {
           throw ConfigurationError("\(part.phase.rawValue).\(error.parameter)", error.message)
         }

@@ -60,9 +60,8 @@ package struct CellStrategy {
       cell: cell, configured, model: model, meanPromptTokens: stated.meanPromptTokens,
       matched: stated.matched)
     ready.mean = stated.mean
-    try ConfiguredStrategy(
-      ready.strategy(forPromptOf: samples[0].prompt.count), cache: configured.cache
-    ).check(promptTokens: samples[0].prompt.count, shape: model.model.shape)
+    try ConfiguredStrategy(ready.strategy(forPromptOf: samples[0].prompt.count))
+      .check(promptTokens: samples[0].prompt.count, shape: model.model.shape)
     if isSearched { try ready.searchBudget(samples, runner: runner) }
     return ready
   }

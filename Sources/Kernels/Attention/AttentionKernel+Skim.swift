@@ -5,7 +5,7 @@ extension AttentionKernel {
   /// Whether a query may skim: its heads see all that the caches hold, and the caches say little of a token in few bits.
   static func canSkim(_ heads: [KVHead], _ selections: [Selection], query: Int) -> Bool {
     heads.allSatisfy { head in
-      head.format == CacheFormat(.nested) && head.cold == nil && head.count > 0
+      head.isNested && head.cold == nil && head.count > 0
         && head.position(ofSlot: head.count - 1) <= query
     }
       && selections.allSatisfy { selection in
@@ -88,7 +88,7 @@ extension AttentionKernel {
   }
 
   /// Slots of one piece of work: half as many pieces as of a pass that reads all whole, since it takes half the time.
-  private static var skimmedSlots: Int { 2 * partSlots }
+  static var skimmedSlots: Int { 2 * partSlots }
 
   /// The logit, in units of log 2, of a token with that share of a head's attention.
   private static func limit(

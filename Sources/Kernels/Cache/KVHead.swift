@@ -86,6 +86,9 @@ public final class KVHead {
     }
   }
 
+  /// Whether keys and values can be read coarsely: in `nested`, once the prompt has attended.
+  var isNested: Bool { withMemory { $0.nested != nil && $1.nested != nil } }
+
   public func position(ofSlot slot: Int) -> Int {
     precondition(slot >= 0 && slot < count, "KVHead: slot \(slot) of \(count)")
     return Int(positionSlots[slot])

@@ -4,7 +4,8 @@ import Tensors
 /// Keys, or values, as ``NestedRows`` without the prompt's mean, the highest bits of 32 slots together and apart from the
 /// others, so that a coarse look at all tokens reads little (`CNested.h` has the layout).
 ///
-/// A row is rounded once, when it comes; when others leave, its codes move.
+/// A prompt is held as floats while it attends: its mean is known only once all of it has come. Later rows are rounded when
+/// they come. Each is rounded once; when others leave, its codes move.
 final class NestedGroups: TokenStorage {
   /// Slots of a group.
   static var rows: Int { Int(nested_rows) }
@@ -16,6 +17,8 @@ final class NestedGroups: TokenStorage {
   /// A slot in each place.
   private var fine: SlotArray<UInt8>
   private var centre: RowCentre?
+  /// A prompt that still attends.
+  private var prompt: RowStorage?
 
   init(_ kind: nested_kind, width: Int) {
     self.kind = kind
@@ -30,32 +33,56 @@ final class NestedGroups: TokenStorage {
 
   var allocatedBytes: Int {
     coarse.allocatedBytes + fine.allocatedBytes + (centre?.bytes ?? 0)
+      + (prompt?.allocatedBytes ?? 0)
   }
-  var heldBytes: Int { count * NestedRows.rowBytes(width: width) + (centre?.bytes ?? 0) }
+  var heldBytes: Int {
+    count * NestedRows.rowBytes(width: width) + (centre?.bytes ?? 0) + (prompt?.heldBytes ?? 0)
+  }
 
   func append(_ source: Matrix, rows: Range<Int>, column: Int, firstPosition: Int) {
     guard !rows.isEmpty else { return }
     if firstPosition == 0 {
       centre = RowCentre(source, rows: rows, column: column, width: width, sinks: 0)
-    }
-    let hadamard = Hadamard(width: width)
-    source.elements.withUnsafeBufferPointer { elements in
-      let first = elements.baseAddress! + (rows.lowerBound * source.columns + column)
-      add(rows.count) { row, codes in
-        var scale: Float = 0
-        func encode(_ rest: UnsafePointer<Float>) {
-          hadamard.withTurned(rest) {
-            scale = NestedRows.codes(of: $0, width: width, into: codes)
-          }
-        }
-        let numbers = first + row * source.columns
-        if let centre {
-          centre.withRest(of: 1, numbers, stride: width, encode)
-        } else {
-          encode(numbers)
-        }
-        return Float16(scale).bitPattern.littleEndian
+      let floats = RowStorage(FloatRows.self, width: width)
+      floats.append(source, rows: rows, column: column, firstPosition: 0)
+      prompt = floats
+    } else {
+      settle()
+      source.elements.withUnsafeBufferPointer { elements in
+        encode(
+          rows.count, elements.baseAddress! + (rows.lowerBound * source.columns + column),
+          stride: source.columns)
       }
+    }
+  }
+
+  func settle(seen: Int, slotAtOrAfter: (Int) -> Int) { settle() }
+
+  private func settle() {
+    guard let floats = prompt else { return }
+    prompt = nil
+    floats.withRows { rows in
+      guard let base = rows.base else { return }
+      encode(floats.count, base.assumingMemoryBound(to: Float.self), stride: width)
+    }
+  }
+
+  private func encode(_ count: Int, _ numbers: UnsafePointer<Float>, stride: Int) {
+    let hadamard = Hadamard(width: width)
+    add(count) { row, codes in
+      var scale: Float = 0
+      func encode(_ rest: UnsafePointer<Float>) {
+        hadamard.withTurned(rest) {
+          scale = NestedRows.codes(of: $0, width: width, into: codes)
+        }
+      }
+      let row = numbers + row * stride
+      if let centre {
+        centre.withRest(of: 1, row, stride: width, encode)
+      } else {
+        encode(row)
+      }
+      return Float16(scale).bitPattern.littleEndian
     }
   }
 
@@ -80,6 +107,9 @@ final class NestedGroups: TokenStorage {
   }
 
   func retain(_ slots: [Range<Int>], positions: ArraySlice<Int32>, keepsSlack: Bool) {
+    if let prompt {
+      return prompt.retain(slots, positions: positions, keepsSlack: keepsSlack)
+    }
     // Whole groups before the first gap stay in their place.
     let still = slots.first.map { $0.lowerBound == 0 ? $0.upperBound : 0 } ?? 0
     let whole = still / Self.rows
@@ -114,11 +144,15 @@ final class NestedGroups: TokenStorage {
     coarse.removeAll()
     fine.removeAll()
     centre = nil
+    prompt = nil
   }
 
   func withMemory<Result>(
     _ positions: UnsafePointer<Int32>?, _ body: (TokenMemory) -> Result
-  ) -> Result { withNested { body(.nested($0)) } }
+  ) -> Result {
+    if let prompt { return prompt.withRows { body(.rows($0)) } }
+    return withNested { body(.nested($0)) }
+  }
 
   private func withNested<Result>(_ body: (NestedMemory) -> Result) -> Result {
     coarse.withMemory { coarse in
