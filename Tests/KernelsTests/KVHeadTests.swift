@@ -279,7 +279,8 @@ private struct FormatModel {
       let key = self.row(
         format.keys, self.keys, position, settled, end: format.keys.old(of: settled, asKeys: true))
       let value = self.row(
-        format.values, self.values, position, settled, end: format.values.old(of: settled, asKeys: false))
+        format.values, self.values, position, settled,
+        end: format.values.old(of: settled, asKeys: false))
       if Array(keys.row(slot)) != key { wrong.append("key of \(position)") }
       if Array(values.row(slot)) != value { wrong.append("value of \(position)") }
     }

@@ -37,13 +37,16 @@ struct SkimTests {
       gone: 37..<301),
   ]
 
-  @Test("A query reads whole what its group finds heavy, and the rest by its highest bits", arguments: cases)
+  @Test(
+    "A query reads whole what its group finds heavy, and the rest by its highest bits",
+    arguments: cases)
   func rule(test: Case) throws {
     var numbers = TestNumbers(seed: test.prompt + test.group)
     let d = test.dimension
     let shape = AttentionShape(
       layers: 1, queryHeads: test.group * test.kvHeads, kvHeads: test.kvHeads, headDimension: d)
-    let heads = (0..<test.kvHeads).map { _ in KVHead(headDimension: d, format: CacheFormat(.nested)) }
+    let heads = (0..<test.kvHeads).map { _ in KVHead(headDimension: d, format: CacheFormat(.nested))
+    }
     let tokens = test.prompt + test.decoded
     var keys = numbers.matrix(tokens, d * test.kvHeads)
     let values = numbers.matrix(tokens, d * test.kvHeads)
@@ -52,7 +55,8 @@ struct SkimTests {
       for column in 0..<keys.columns { keys[row, column] += column % 5 == 0 ? 2 : 0.1 }
     }
     for (index, head) in heads.enumerated() {
-      head.append(keys: keys, values: values, rows: 0..<test.prompt, column: index * d, firstPosition: 0)
+      head.append(
+        keys: keys, values: values, rows: 0..<test.prompt, column: index * d, firstPosition: 0)
       if !test.gone.isEmpty {
         var kept = Selection(window: LocalWindow(width: test.prompt - test.gone.upperBound - 1))
         kept.keep(0..<test.gone.lowerBound)
@@ -152,7 +156,8 @@ private struct SkimReference {
         var codes = [UInt8](repeating: 0, count: d)
         let bits = codes.withUnsafeMutableBufferPointer { nested.load(slot, into: $0.baseAddress!) }
         return Row(
-          scale: Double(Float16(bitPattern: UInt16(littleEndian: bits))), codes: codes.map { Int($0) })
+          scale: Double(Float16(bitPattern: UInt16(littleEndian: bits))),
+          codes: codes.map { Int($0) })
       }
       return (rows, (0..<d).map { channel in nested.centre.map { Double($0[channel]) } ?? 0 })
     }

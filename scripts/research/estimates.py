@@ -383,6 +383,51 @@ class Window:
         return self.score(attend)
 
 
+    def skimmed(self, above, rest, bits=4):
+        """What the engine's `skim` does: tokens whose weight, as the highest `bits` of a nested key say it to a query in 8 bits,
+        is beyond `above` for any head of a group are read whole by all of them, of the others the highest bits of the values
+        (`rest` of them; "mean" and "nothing" as above). The newest 64 are read whole. Notes the share of the prompt that a head,
+        and that a group, reads whole."""
+
+        def middles(x, bits):
+            mean, codes, scale = nested_codes(x, self.prompt)
+            step = 2 ** (8 - bits)
+            return mean, (xp.floor((codes + 128) / step) * step + step / 2 - 128) * scale
+
+        shares = []
+
+        def attend(layer, q, k, v):
+            i, j = self.places(k.shape[1])
+            seen, young, group = (j <= i)[None], (j > i - 64)[None], q.shape[0] // k.shape[0]
+            turned = rotated(q)
+            step = xp.abs(turned).max(-1, keepdims=True) / 127
+            query = xp.rint(turned / step) * step
+            mean, whole = middles(k, 8)
+            shift = logits(q, mean)
+            exact = xp.where(seen, logits(query, whole) + shift, HIDDEN)
+            rank = xp.where(young, exact, xp.where(seen, logits(query, middles(k, bits)[1]) + shift, HIDDEN))
+            weights = softmax(rank)
+            own = weights > above
+            hot = xp.repeat(own.reshape(k.shape[0], group, *own.shape[1:]).any(1), group, 0)
+            shares.append([float((x & seen & ~young).mean()) for x in (own, hot)])
+            hot = (hot | young) & seen
+            top = xp.maximum(exact.max(-1, keepdims=True), rank.max(-1, keepdims=True))
+            near, far = xp.where(hot, xp.exp(exact - top), 0), xp.where(hot | ~seen, 0, xp.exp(rank - top))
+            values, mass = nested(v, self.prompt), far.sum(-1, keepdims=True)
+            if rest == "nothing":
+                return weighted(near, values) / near.sum(-1, keepdims=True)
+            if rest == "mean":
+                estimate = mass * xp.repeat(values[:, : self.prompt].mean(1), group, 0)[:, None]
+            else:
+                mean, coarse = middles(v, rest)
+                estimate = weighted(far, rotated(coarse) + mean)
+            return (weighted(near, values) + estimate) / (near.sum(-1, keepdims=True) + mass)
+
+        scores = self.score(attend)
+        self.shares = np.mean(shares, 0)
+        return scores
+
+
 def every(window, form):
     return window.score(lambda layer, q, k, v: dense(q, form(k, window.prompt), form(v, window.prompt), window.prompt))
 
@@ -408,6 +453,11 @@ ROWS = {
     "rank k3 1/8, rest v2": lambda w: w.selected(1 / 8, 3, 2, nested),
     "rank k4 1/16, rest v2": lambda w: w.selected(1 / 16, 4, 2, nested),
     "rank k4 1/32, rest v2": lambda w: w.selected(1 / 32, 4, 2, nested),
+    **{
+        f"skim {bits} bits 1/{2**power}, rest {rest if rest in ('mean', 'nothing') else f'v{rest}'}":
+        lambda w, power=power, rest=rest, bits=bits: w.skimmed(2.0**-power, rest, bits)
+        for bits in (4, 3) for power in range(8, 14) for rest in ("mean", 2, "nothing")
+    },
     "lloyd3": lambda w: w.aged(lambda layer, k, v: (lloyd_rows(k, w.prompt, 8), lloyd_rows(v, w.prompt, 8))),
     "axes 3": by_axes(3),
     "axes 2.5": by_axes(2.5),
@@ -438,7 +488,9 @@ def run(arguments):
     rows = arguments.rows or list(ROWS)
     with open(arguments.out, "w", newline="") as file:
         out = csv.writer(file)
-        out.writerow(["model", "text", "window", "context_length", "row", "difference", "divergence", "negative_log_likelihood"])
+        out.writerow(
+            ["model", "text", "window", "context_length", "row", "difference", "divergence", "negative_log_likelihood",
+             "whole_for_head", "whole_for_group"])
         for text in arguments.texts:
             ids = tokens(arguments.model, text)
             start = ids[:1] if model.gemma else ids[:0]  # its BOS begins each window
@@ -447,7 +499,8 @@ def run(arguments):
             for number in sorted({int(x) for x in np.linspace(0, count - 1, min(count, arguments.windows))}):
                 window = Window(model, np.concatenate([start, ids[number * length : (number + 1) * length]]))
                 for row in rows:
-                    figures = window.losses(ROWS[row](window))
+                    window.shares = []
+                    figures = [*window.losses(ROWS[row](window)), *window.shares]
                     out.writerow([arguments.model, text, number, arguments.length, row, *(f"{x:.6f}" for x in figures)])
                     file.flush()
                 print(arguments.model, text, number, file=sys.stderr, flush=True)

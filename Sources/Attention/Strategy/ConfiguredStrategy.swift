@@ -43,7 +43,8 @@ public struct ConfiguredStrategy: Sendable {
   /// Throws if the cache's format makes it nothing but full attention: of a strategy that takes a coarse look where none
   /// can be taken, whose figures would say nothing about it.
   public func checkCache() throws(ConfigurationError) {
-    for configured in withParts where configured.strategy is any Skims && cache != CacheFormat(.nested) {
+    for configured in withParts
+    where configured.strategy is any Skims && cache != CacheFormat(.nested) {
       throw ConfigurationError(
         "cache",
         "\(cache.label), of which there is no coarse look: \(configured.name) needs \"cache\": \"nested\""

@@ -11,7 +11,6 @@ enum BinaryLogits {
     sum > 0 ? Float((Double(maximum) + log2(sum)) * 0.693_147_180_559_945_3) : -.infinity
   }
 
-
   /// The largest of some logits, and what all weigh beside it.
   struct Mass {
     var maximum: Float

@@ -56,7 +56,9 @@ struct SkimPass {
       nested_fetch(&values, rows, Int32(count))
       let exactWeights = scratch.reserve((heads + 1) * padded)
       let width = width
-      for head in 0..<heads { (partials + head * (width + 2)).update(repeating: 0, count: width + 2) }
+      for head in 0..<heads {
+        (partials + head * (width + 2)).update(repeating: 0, count: width + 2)
+      }
       queries.withCodes {
         nested_refine(
           &keys, rows, Int32(count), $0, logits, Int32(stride), exactWeights, Int32(padded))

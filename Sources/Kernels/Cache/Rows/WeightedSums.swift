@@ -77,7 +77,8 @@ struct WeightedSums {
   /// The sums of `count` vectors in registers.
   @inline(__always)
   private func tile<let count: Int, let sixteens: Int, Codec: RowCodec>(
-    _: InlineArray<count, Void>.Type, _: InlineArray<sixteens, Void>.Type, _ codec: Codec.Type, _ columns: Columns,
+    _: InlineArray<count, Void>.Type, _: InlineArray<sixteens, Void>.Type, _ codec: Codec.Type,
+    _ columns: Columns,
     _ weights: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>
   ) {
     var sums = InlineArray<count, InlineArray<sixteens, SIMD16<Float>>>(
