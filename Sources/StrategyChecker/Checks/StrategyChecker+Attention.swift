@@ -206,6 +206,8 @@ extension StrategyChecker {
   private func checkDense(
     _ subject: CheckSubject, _ original: CheckSubject.Original, log: inout CheckLog
   ) {
+    // A coarse look rounds what it reads.
+    guard !original.session.readsCoarsely else { return }
     log.look(at: .everythingEqualsDense)
     var player = SequencePlayer(
       AttentionSession(
