@@ -38,9 +38,11 @@ INLINED float half_number(uint16_t bits) {
 #if NESTED_AVX2
   return _cvtsh_ss(bits);
 #else
-  _Float16 half;
-  memcpy(&half, &bits, sizeof half);
-  return (float)half;
+  const int exponent = bits >> 10 & 31, fraction = bits & 1023;
+  const float size = exponent == 31   ? (fraction ? __builtin_nanf("") : __builtin_inff())
+                     : exponent == 0 ? (float)fraction * 0x1p-24f
+                                     : (float)(1024 + fraction) * 0x1p-25f * (float)(1u << exponent);
+  return bits & 0x8000 ? -size : size;
 #endif
 }
 
@@ -569,7 +571,8 @@ int nested_quantise(const float *numbers, int count, float inverse, int8_t *step
   for (int lane = 0; lane < 8; lane++) sum += sums[lane];
 #endif
   for (; i < count; i++) {
-    steps[i] = (int8_t)__builtin_rintf(numbers[i] * inverse);
+    const float step = __builtin_rintf(numbers[i] * inverse);
+    steps[i] = step >= -127 && step <= 127 ? (int8_t)step : 0;
     sum += steps[i];
   }
   return sum;

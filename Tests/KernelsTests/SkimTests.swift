@@ -18,9 +18,11 @@ struct SkimTests {
     var queryScale: Float = 1
     /// Tokens that have left.
     var gone: Range<Int> = 0..<0
+    /// Tokens that leave once all have come.
+    var goneLater: Range<Int> = 0..<0
 
     var testDescription: String {
-      "\(group) heads of \(dimension), \(prompt) + \(decoded) tokens without \(gone), above \(exactAbove)"
+      "\(group) heads of \(dimension), \(prompt) + \(decoded) tokens without \(gone) and \(goneLater), above \(exactAbove)"
     }
   }
 
@@ -35,6 +37,15 @@ struct SkimTests {
     Case(
       group: 5, kvHeads: 2, dimension: 64, prompt: 600, decoded: 9, exactAbove: 1.0 / 512,
       gone: 37..<301),
+    // A window that has slid by a part of a group, by more than one; a hole after that.
+    Case(group: 3, dimension: 64, prompt: 1500, exactAbove: 1.0 / 512, goneLater: 0..<13),
+    Case(
+      group: 3, dimension: 192, prompt: 1400, decoded: 70, exactAbove: 1.0 / 1024,
+      goneLater: 0..<333),
+    Case(
+      group: 2, kvHeads: 2, dimension: 64, prompt: 1300, decoded: 4, exactAbove: 1.0 / 256,
+      gone: 0..<45, goneLater: 700..<705),
+    Case(group: 2, dimension: 64, prompt: 400, exactAbove: 1.0 / 256, queryScale: 0),
   ]
 
   @Test(
@@ -68,6 +79,13 @@ struct SkimTests {
           keys: keys, values: values, rows: position..<position + 1, column: index * d,
           firstPosition: position)
       }
+      // Step by step, as windows slide.
+      for position in test.goneLater {
+        let kept = head.positions.filter { $0 != position }.map { Int($0) }
+        var selection = Selection(window: .currentToken)
+        for position in kept { selection.keep(position..<position + 1) }
+        head.retain(selection, newestQuery: tokens - 1)
+      }
     }
     let queries = numbers.matrix(1, shape.queryHeads * d, scale: test.queryScale)
     var output = Matrix(rows: 1, columns: queries.columns)
@@ -90,9 +108,36 @@ struct SkimTests {
         let found = (0..<d).map { Double(output[0, (first + place) * d + $0]) }
         let error = zip(found, result.output).map { abs($0 - $1) }.max() ?? 0
         #expect(
-          error <= 1e-5, "head \(first + place): off by \(error), \(wanted.whole) read whole")
+          error <= 1e-5 + result.flip,
+          "head \(first + place): off by \(error), \(wanted.whole) read whole")
         #expect(abs(Double(sums[first + place]) - result.logSumExp) <= 1e-5)
       }
+    }
+  }
+
+  @Test("What is no number is not hidden", arguments: [true, false])
+  func notFinite(inKey: Bool) throws {
+    var numbers = TestNumbers(seed: 3)
+    let shape = AttentionShape(layers: 1, queryHeads: 2, kvHeads: 1, headDimension: 128)
+    let head = KVHead(headDimension: 128, format: CacheFormat(.nested))
+    var keys = numbers.matrix(320, 128)
+    var values = numbers.matrix(320, 128)
+    // The mean of a prompt with it would not be taken off.
+    if inKey { keys[310, 7] = .nan } else { values[310, 7] = .nan }
+    head.append(keys: keys, values: values, rows: 0..<300, column: 0, firstPosition: 0)
+    head.settle()
+    for row in 300..<320 {
+      head.append(keys: keys, values: values, rows: row..<row + 1, column: 0, firstPosition: row)
+    }
+    let kernel = AttentionKernel(workers: try WorkerPool(threadCount: 1))
+    for exactAbove in [0, 1.0 / 4096, 1] {
+      var output = Matrix(rows: 1, columns: 256)
+      var sums = [Float](repeating: 0, count: 2)
+      _ = kernel.attend(
+        queries: numbers.matrix(1, 256), rows: 0..<1, firstPosition: 319, shape: shape,
+        heads: [head], selections: [.everything, .everything], exactAbove: exactAbove,
+        output: &output, logSumExp: &sums)
+      #expect(output.elements.allSatisfy { $0.isNaN }, "above \(exactAbove)")
     }
   }
 
@@ -133,6 +178,7 @@ struct SkimTests {
 private struct SkimReference {
   let d: Int
   let scale: Double
+  let lead: Int
   let keys: (rows: [Row], centre: [Double])
   let values: (rows: [Row], centre: [Double])
 
@@ -149,14 +195,17 @@ private struct SkimReference {
   init(_ head: KVHead) {
     d = head.headDimension
     scale = head.scale
+    lead = head.nestedLead ?? 0
     let d = d
     func rows(_ memory: TokenMemory) -> (rows: [Row], centre: [Double]) {
       guard let nested = memory.nested else { return ([], []) }
       let rows = (0..<head.count).map { slot in
         var codes = [UInt8](repeating: 0, count: d)
-        let bits = codes.withUnsafeMutableBufferPointer { nested.load(slot, into: $0.baseAddress!) }
+        let bits = codes.withUnsafeMutableBufferPointer {
+          nested.load(place: slot + nested.lead, into: $0.baseAddress!)
+        }
         return Row(
-          scale: Double(Float16(bitPattern: UInt16(littleEndian: bits))),
+          scale: Double(Float16(bitPattern: bits)),
           codes: codes.map { Int($0) })
       }
       return (rows, (0..<d).map { channel in nested.centre.map { Double($0[channel]) } ?? 0 })
@@ -167,6 +216,8 @@ private struct SkimReference {
   struct Result {
     var output: [Double]
     var logSumExp: Double
+    /// What a weight that is rounded to the step beside it makes of a number of the output.
+    var flip: Double
   }
 
   func attend(
@@ -178,7 +229,7 @@ private struct SkimReference {
         query[first..<first + 64].reduce(0) { $0 + abs($1) }
       }
       let step = max(query.map(abs).max()! / 126.99, blocks.max()! / (2184 - 32))
-      return query.map { ($0 / step).rounded(.toNearestOrEven) * step }
+      return query.map { step > 0 ? ($0 / step).rounded(.toNearestOrEven) * step : 0 }
     }
     func logits(_ bits: Int) -> [[Double]] {
       zip(turned, coded).map { query, codes in
@@ -204,14 +255,17 @@ private struct SkimReference {
       let maximum = max(coarse.max()!, fine.max()!)
       var total = 0.0
       var output = [Double](repeating: 0, count: d)
-      for first in stride(from: 0, to: coarse.count, by: AttentionKernel.skimmedSlots) {
-        let part = first..<min(first + AttentionKernel.skimmedSlots, coarse.count)
+      var largestStep = 0.0
+      for start in stride(from: -lead, to: coarse.count, by: AttentionKernel.skimmedSlots) {
+        let first = max(0, start)
+        let part = first..<min(start + AttentionKernel.skimmedSlots, coarse.count)
         let products = part.map { slot in
           whole.contains(slot) ? 0 : exp(coarse[slot] - maximum) * values.rows[slot].scale
         }
         let most = products.max()!
         let steps = products.map { most > 0 ? ($0 * 126.99 / most).rounded(.toNearestOrEven) : 0 }
-        let step = steps.contains { $0 > 0 } ? products.reduce(0, +) / steps.reduce(0, +) : 0
+        let step = most / 126.99
+        largestStep = max(largestStep, step)
         for slot in part {
           let isWhole = whole.contains(slot)
           let weight = exp((isWhole ? fine[slot] : coarse[slot]) - maximum)
@@ -224,17 +278,23 @@ private struct SkimReference {
         }
       }
       output = turn(zip(output, values.centre).map { $0 / total + $1 })
-      return Result(output: output, logSumExp: maximum + log(total))
+      return Result(
+        output: output, logSumExp: maximum + log(total),
+        flip: 96 * largestStep * Double(d).squareRoot() / total)
     }
     return (results, whole.count, nearest)
   }
 
-  /// By the Hadamard matrix, entry by entry.
+  /// By the Hadamard matrix of the largest power of two that divides the width, entry by entry.
   private func turn(_ numbers: [Double]) -> [Double] {
-    (0..<d).map { row in
-      numbers.enumerated().reduce(0) {
-        $0 + ((row & $1.offset).nonzeroBitCount % 2 == 0 ? $1.element : -$1.element)
-      } / Double(d).squareRoot()
+    let size = d & -d
+    return (0..<d).map { row in
+      let first = row / size * size
+      let sum = (0..<size).reduce(0) { sum, column in
+        let sign = (row & column).nonzeroBitCount % 2 == 0 ? 1.0 : -1
+        return sum + sign * numbers[first + column]
+      }
+      return sum / Double(size).squareRoot()
     }
   }
 }

@@ -72,6 +72,14 @@ struct SpecRegistryTests {
     #expect(problems.first?.contains(#"skim needs "cache": "nested""#) == true, "\(problems)")
   }
 
+  @Test("Nor is there a coarse look at a cold tier")
+  func coarseAndCold() {
+    let problems = Self.problems(
+      #"{"name": "composed", "retention": {"name": "tca-plus"}, "decode": {"name": "skim"}, "cache": "nested"}"#
+    )
+    #expect(problems.contains { $0.contains("the cold tier of tca-plus") }, "\(problems)")
+  }
+
   private static func cells(_ strategies: String, _ tasks: String) throws -> [PlannedCell] {
     var environment = SpecSamples.environment
     environment.strategies = StrategyRegistry.builtIn.descriptions

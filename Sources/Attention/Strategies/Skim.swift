@@ -5,12 +5,14 @@ import Tensors
 /// evicted.
 ///
 /// In a cache of the format `nested` 4 bits of a key's 8 are enough to say which tokens have a share of a query head's
-/// attention above `exactAbove`, at most 1 / `exactAbove` of them. These are read whole, for all heads of their group. The
-/// others' weights follow from the same 4 bits, and their values are taken from 2 bits each. So every token counts, none is
-/// left out, and of a token in 128 channels some 98 of 260 bytes are read.
+/// attention above `exactAbove`: at most 1 / `exactAbove` of them, fewer where attention is spread out. These are read whole,
+/// for all heads of their group. The others' weights follow from the same 4 bits, and their values are taken from 2 bits
+/// each, with weights in steps of 1/127 of the largest in some thousand tokens. So every token counts, none is left out, and
+/// of a token in 128 channels that is not read whole 100 of 260 bytes are read.
 ///
-/// What the coarse look gets wrong is small where it is used: an error of a weight below `exactAbove` moves the output by no
-/// more than that share of a value, and such errors have no common direction. Found by experiment, see docs/findings.md.
+/// A token that is read coarsely has a small weight, so that what is wrong with it moves the output little. The limit is on
+/// the weight as the coarse look says it, and a noisy logit makes weights larger on average than they are: no bound is
+/// promised, and what it loses is measured (docs/findings.md).
 ///
 /// Queries are rounded to 8 bits. The prompt is dense. Layers with a window of their own read theirs whole.
 public struct Skim: Skims {
@@ -25,6 +27,4 @@ public struct Skim: Skims {
   public var exactAbove = 1.0 / 4096
 
   public init() {}
-
-  public func queriesDecodedTogether(from position: Int) -> Int { 1 }
 }

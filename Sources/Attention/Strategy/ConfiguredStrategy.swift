@@ -43,11 +43,18 @@ public struct ConfiguredStrategy: Sendable {
   /// Throws if the cache's format makes it nothing but full attention: of a strategy that takes a coarse look where none
   /// can be taken, whose figures would say nothing about it.
   public func checkCache() throws(ConfigurationError) {
-    for configured in withParts
-    where configured.strategy is any Skims && cache != CacheFormat(.nested) {
+    guard let skimming = withParts.first(where: { $0.strategy is any Skims }) else { return }
+    guard cache == CacheFormat(.nested) else {
       throw ConfigurationError(
         "cache",
-        "\(cache.label), of which there is no coarse look: \(configured.name) needs \"cache\": \"nested\""
+        "\(cache.label), of which there is no coarse look: \(skimming.name) needs \"cache\": \"nested\""
+      )
+    }
+    let tiered = withParts.first { ($0.strategy as? any HasColdTier)?.coldFormat != nil }
+    if let tiered {
+      throw ConfigurationError(
+        "decode",
+        "\(skimming.name) beside the cold tier of \(tiered.name), of which there is no coarse look; use it with a retention that has none"
       )
     }
   }

@@ -82,18 +82,21 @@ extension AttentionKernel {
   }
 
   /// The slots before `position` of every cache and its cold pages, cut into parts.
+  ///
+  /// - Parameter leads: by KV head, how many slots shorter the first part is.
   static func parts(
-    _ heads: [KVHead], before position: Int, slots: Int = partSlots
+    _ heads: [KVHead], before position: Int, slots: Int = partSlots, leads: [Int]? = nil
   ) -> [Part] {
     var parts: [Part] = []
-    func add(_ count: Int, of size: Int, isCold: Bool, _ kvHead: Int) {
-      for first in stride(from: 0, to: count, by: size) {
+    func add(_ count: Int, of size: Int, isCold: Bool, _ kvHead: Int, lead: Int = 0) {
+      for first in stride(from: -lead, to: count, by: size) {
         parts.append(
-          Part(kvHead: kvHead, range: first..<min(first + size, count), isCold: isCold))
+          Part(kvHead: kvHead, range: max(0, first)..<min(first + size, count), isCold: isCold))
       }
     }
     for (kvHead, head) in heads.enumerated() {
-      add(head.slot(atOrAfter: position), of: slots, isCold: false, kvHead)
+      add(
+        head.slot(atOrAfter: position), of: slots, isCold: false, kvHead, lead: leads?[kvHead] ?? 0)
       if let tier = head.cold { add(tier.pageCount, of: ColdPass.partPages, isCold: true, kvHead) }
     }
     return parts

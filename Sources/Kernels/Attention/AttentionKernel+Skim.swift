@@ -5,7 +5,7 @@ extension AttentionKernel {
   /// Whether a query may skim: its heads see all that the caches hold, and the caches say little of a token in few bits.
   static func canSkim(_ heads: [KVHead], _ selections: [Selection], query: Int) -> Bool {
     heads.allSatisfy { head in
-      head.isNested && head.cold == nil && head.count > 0
+      head.nestedLead != nil && head.cold == nil && head.count > 0
         && head.position(ofSlot: head.count - 1) <= query
     }
       && selections.allSatisfy { selection in
@@ -23,13 +23,13 @@ extension AttentionKernel {
     let (queryHeads, tokens) = (step.shape.queryHeads, step.tokens)
     let d = step.shape.headDimension
     let group = step.shape.queryHeadsPerKVHead
+    let leads = heads.map { $0.nestedLead ?? 0 }
     let parts = Self.parts(
-      heads, before: step.firstPosition + row + 1, slots: Self.skimmedSlots)
+      heads, before: step.firstPosition + row + 1, slots: Self.skimmedSlots, leads: leads)
     // Whole groups, and no power of two from one head's to the next one's.
-    let stride = (heads.map(\.count).max() ?? 0) / 32 * 32 + 32 + 16
+    let stride = (heads.map(\.count).max() ?? 0) / 32 * 32 + 64 + 16
     let partials = partialBuffer.reserve(parts.count * group * (d + 2) + 2 * queryHeads * stride)
     let logits = partials + parts.count * group * (d + 2)
-    while partScratch.count < workers.threadCount { partScratch.append(FloatBuffer()) }
     BareMemory.of(heads, []) { caches, _ in
       let queries = caches.enumerated().map { kvHead, cache in
         SkimQueries(
@@ -50,9 +50,14 @@ extension AttentionKernel {
               @Sendable func pass(_ item: Int, _ worker: Int) -> SkimPass {
                 let part = parts[item]
                 let cache = caches[part.kvHead]
-                let place = part.kvHead * group * stride + part.range.lowerBound
+                let places =
+                  part.range.lowerBound + leads[part.kvHead]..<part.range.upperBound
+                  + leads[part.kvHead]
+                let place =
+                  part.kvHead * group * stride
+                  + places.lowerBound / NestedGroups.rows * NestedGroups.rows
                 return SkimPass(
-                  keys: cache.keys.nested!, values: cache.values.nested!, slots: part.range,
+                  keys: cache.keys.nested!, values: cache.values.nested!, places: places,
                   queries: queries[part.kvHead],
                   logits: logits + place, weights: logits + (queryHeads * stride + place),
                   stride: stride, scratch: scratch[worker])
@@ -78,8 +83,10 @@ extension AttentionKernel {
             row: row, head: head, queryHeads: queryHeads, headDimension: d)
           let sum = Self.merge(
             parts, partials, ofHead: head, group: group, headDimension: d, into: output)
-          // Weights add up to 1.
-          caches[head / group].values.nested!.addCentre(times: 1, to: output)
+          // Weights add up to 1, if there are any.
+          if sum > -.infinity {
+            caches[head / group].values.nested!.addCentre(times: 1, to: output)
+          }
           Hadamard(width: d).turn(rows: 1, stride: d, output)
           buffers.logSumExp[head * tokens + row] = sum
         }

@@ -2,7 +2,7 @@ internal import CNested
 import Foundation
 import Tensors
 
-/// The query heads of one group at one position against a range of slots of their KV head, held in ``NestedGroups``, most
+/// The query heads of one group at one position against a range of their KV head's tokens, held in ``NestedGroups``, most
 /// of which are read only coarsely.
 ///
 /// First ``rank()`` gives every token a logit by the highest bits of its key. Once all ranges are ranked, ``attend(limits:)``
@@ -10,9 +10,10 @@ import Tensors
 struct SkimPass {
   let keys: NestedMemory
   let values: NestedMemory
-  let slots: Range<Int>
+  /// Places of the caches, those of tokens that are held; from a border of groups on, but for the first range.
+  let places: Range<Int>
   let queries: SkimQueries
-  /// Logits by their highest bits in units of log 2, from the first slot of the range on.
+  /// Logits by their highest bits in units of log 2, from the border of groups before the range on.
   let logits: UnsafeMutablePointer<Float>
   /// 2^(logit − the range's largest).
   let weights: UnsafeMutablePointer<Float>
@@ -22,17 +23,23 @@ struct SkimPass {
 
   private var width: Int { keys.width }
   private var heads: Int { queries.heads }
+  /// The border of groups before the range.
+  private var start: Int { places.lowerBound / NestedGroups.rows * NestedGroups.rows }
+  private var groups: Int {
+    (places.upperBound - start + NestedGroups.rows - 1) / NestedGroups.rows
+  }
+  /// Places of these groups.
+  private var padded: Int { groups * NestedGroups.rows }
 
-  /// The part's largest logit, and the sum of 2^(logit − that), by query head.
+  /// The range's largest logit, and the sum of 2^(logit − that), by query head.
   func rank(into ranked: UnsafeMutablePointer<BinaryLogits.Mass>) {
-    let groups = (slots.count + NestedGroups.rows - 1) / NestedGroups.rows
-    var keys = keys.from(slots.lowerBound)
+    var keys = keys.from(place: start)
     queries.withCodes { nested_rank(&keys, Int32(groups), $0, logits, Int32(stride)) }
     for head in 0..<heads {
       let line = logits + head * stride
-      for slot in slots.count..<groups * NestedGroups.rows { line[slot] = -.infinity }
-      ranked[head] = BinaryLogits.exponentiate(
-        line, count: groups * NestedGroups.rows, into: weights + head * stride)
+      for place in 0..<places.lowerBound - start { line[place] = -.infinity }
+      for place in places.upperBound - start..<padded { line[place] = -.infinity }
+      ranked[head] = BinaryLogits.exponentiate(line, count: padded, into: weights + head * stride)
     }
   }
 
@@ -46,19 +53,19 @@ struct SkimPass {
     limits: UnsafePointer<Float>, ranked: UnsafePointer<BinaryLogits.Mass>,
     into partials: UnsafeMutablePointer<Float>
   ) {
-    let padded = (slots.count + 31) / 32 * 32
+    let padded = padded
     withUnsafeTemporaryAllocation(of: Int32.self, capacity: padded) { rows in
       let rows = rows.baseAddress!  // a range is not empty
       let count = Int(
-        nested_select(logits, Int32(stride), Int32(heads), Int32(slots.count), limits, rows))
-      var (keys, values) = (keys.from(slots.lowerBound), values.from(slots.lowerBound))
+        nested_select(
+          logits, Int32(stride), Int32(heads), Int32(places.upperBound - start), limits, rows))
+      let isWhole = count == places.count
+      var (keys, values) = (keys.from(place: start), values.from(place: start))
       nested_fetch(&keys, rows, Int32(count))
       nested_fetch(&values, rows, Int32(count))
       let exactWeights = scratch.reserve((heads + 1) * padded)
       let width = width
-      for head in 0..<heads {
-        (partials + head * (width + 2)).update(repeating: 0, count: width + 2)
-      }
+      partials.update(repeating: 0, count: heads * (width + 2))
       queries.withCodes {
         nested_refine(
           &keys, rows, Int32(count), $0, logits, Int32(stride), exactWeights, Int32(padded))
@@ -66,10 +73,10 @@ struct SkimPass {
       for head in 0..<heads {
         let partial = partials + head * (width + 2)
         let line = exactWeights + head * padded
-        let whole = (count + 15) / 16 * 16
-        for index in count..<whole { line[index] = -.infinity }
-        let exact = BinaryLogits.exponentiate(line, count: whole)
-        partial[0] = max(exact.maximum, ranked[head].maximum)
+        let sixteens = (count + 15) / 16 * 16
+        for index in count..<sixteens { line[index] = -.infinity }
+        let exact = BinaryLogits.exponentiate(line, count: sixteens)
+        partial[0] = isWhole ? exact.maximum : max(exact.maximum, ranked[head].maximum)
         let factor = exact.maximum == -.infinity ? 0 : exp2(exact.maximum - partial[0])
         for index in 0..<count {
           line[index] *= factor
@@ -81,24 +88,22 @@ struct SkimPass {
       nested_add_rows(
         &values, rows, Int32(count), exactWeights, Int32(padded), Int32(heads), partials + 2,
         Int32(width + 2))
-      if count < slots.count {
-        addCoarse(ranked, padded, into: partials, scratch: exactWeights)
-      }
+      if !isWhole { addCoarse(ranked, padded, into: partials, scratch: exactWeights) }
     }
   }
 
   /// Adds the tokens that were not read whole, by the highest bits of their values.
   ///
-  /// Their weights times the scales of their rows are rounded to steps of 1/127 of the largest; the sum is corrected by what
-  /// rounding made of the weights.
+  /// Their weights times the scales of their rows are rounded to steps of 1/127 of the largest. What that takes from a value
+  /// falls on the mean value, which was taken off all.
   private func addCoarse(
     _ ranked: UnsafePointer<BinaryLogits.Mass>, _ padded: Int,
     into partials: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>
   ) {
     let scales = scratch + heads * padded
-    var values = values.from(slots.lowerBound)
-    nested_scales(&values, Int32(slots.count), scales)
-    for slot in slots.count..<padded { scales[slot] = 0 }
+    var values = values.from(place: start)
+    nested_scales(&values, Int32(places.upperBound - start), scales)
+    for place in places.upperBound - start..<padded { scales[place] = 0 }
     withUnsafeTemporaryAllocation(of: Int8.self, capacity: heads * padded) { steps in
       withUnsafeTemporaryAllocation(of: Int32.self, capacity: heads * width) { sums in
         let (steps, sums) = (steps.baseAddress!, sums.baseAddress!)
@@ -126,8 +131,7 @@ struct SkimPass {
     }
   }
 
-  /// - Returns: the sum of the weights; the step, corrected so that steps times it add up to the scaled weights; the sum of
-  ///   the steps.
+  /// - Returns: the sum of the weights; the step, NaN where a weight or a scale is; the sum of the steps.
   @inline(__always)
   private func quantise(
     _ weights: UnsafePointer<Float>, _ scales: UnsafePointer<Float>, count: Int,
@@ -147,14 +151,15 @@ struct SkimPass {
       i &+= 16
     }
     let most = largest.laneMaximum
-    // Too small for its inverse to be a number, it is none for a sum either.
-    guard most > .leastNormalMagnitude * 256 else {
+    // Too small for its inverse to be a number, it is nothing in a sum either. A difference, so that NaN and infinity show.
+    guard most > .leastNormalMagnitude * 256, (total.laneSum - total.laneSum) == 0 else {
       steps.update(repeating: 0, count: count)
-      return (mass.laneSum, 0, 0)
+      return (mass.laneSum, total.laneSum - total.laneSum, 0)
     }
     // Not beyond 127 in spite of rounding.
-    let sum = Float(nested_quantise(scaled, Int32(count), 126.99 / most, steps))
-    return (mass.laneSum, total.laneSum / sum, sum)
+    let step = most / 126.99
+    let sum = nested_quantise(scaled, Int32(count), 1 / step, steps)
+    return (mass.laneSum, step, Float(sum))
   }
 }
 

@@ -89,7 +89,7 @@ enum TokenMemory {
   case ageing(AgeingMemory)
   /// By channel, in groups of tokens.
   case groups(ChannelGroupMemory)
-  /// In groups of slots, upper and lower halves apart.
+  /// In groups of slots, the highest bits apart from the others.
   case nested(NestedMemory)
 
   var nested: NestedMemory? { if case .nested(let memory) = self { memory } else { nil } }

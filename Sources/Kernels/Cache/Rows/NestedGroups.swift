@@ -5,7 +5,7 @@ import Tensors
 /// others, so that a coarse look at all tokens reads little (`CNested.h` has the layout).
 ///
 /// A prompt is held as floats while it attends: its mean is known only once all of it has come. Later rows are rounded when
-/// they come. Each is rounded once; when others leave, its codes move.
+/// they come. Each is rounded once; when others between them leave, codes move.
 final class NestedGroups: TokenStorage {
   /// Slots of a group.
   static var rows: Int { Int(nested_rows) }
@@ -16,6 +16,8 @@ final class NestedGroups: TokenStorage {
   private var coarse: SlotArray<UInt8>
   /// A slot in each place.
   private var fine: SlotArray<UInt8>
+  /// Places of the first group, and as many of `fine`, whose tokens have left: less than a group.
+  private var lead = 0
   private var centre: RowCentre?
   /// A prompt that still attends.
   private var prompt: RowStorage?
@@ -29,7 +31,7 @@ final class NestedGroups: TokenStorage {
     fine = SlotArray(width: Int(nested_fine_bytes(kind, Int32(width))), filler: 0)
   }
 
-  private var count: Int { fine.count }
+  private var count: Int { fine.count - lead }
 
   var allocatedBytes: Int {
     coarse.allocatedBytes + fine.allocatedBytes + (centre?.bytes ?? 0)
@@ -82,13 +84,14 @@ final class NestedGroups: TokenStorage {
       } else {
         encode(row)
       }
-      return Float16(scale).bitPattern.littleEndian
+      return Float16(scale).bitPattern
     }
   }
 
-  /// Adds rows whose codes `write` gives; it returns their scales as they lie in memory.
+  /// Adds rows whose codes `write` gives; it returns the bits of their scales.
   private func add(_ added: Int, _ write: (_ row: Int, UnsafeMutablePointer<UInt8>) -> UInt16) {
-    let (first, width, kind) = (count, Int32(width), kind)
+    guard added > 0 else { return }
+    let (first, width, kind) = (fine.count, Int32(width), kind)
     let groups = (first + added + Self.rows - 1) / Self.rows - coarse.count
     let bytes = groups * coarse.width
     coarse.append(groups) { $0.update(repeating: 0, count: bytes) }
@@ -110,15 +113,19 @@ final class NestedGroups: TokenStorage {
     if let prompt {
       return prompt.retain(slots, positions: positions, keepsSlack: keepsSlack)
     }
+    guard slots.reduce(0, { $0 + $1.count }) < count else { return }
+    if slots.count == 1, slots[0].upperBound == count {
+      return dropFirst(slots[0].lowerBound, keepsSlack: keepsSlack)
+    }
     // Whole groups before the first gap stay in their place.
     let still = slots.first.map { $0.lowerBound == 0 ? $0.upperBound : 0 } ?? 0
-    let whole = still / Self.rows
-    let border = whole * Self.rows
-    let moved = slots.flatMap { $0.clamped(to: border..<max(border, $0.upperBound)) }
-    guard border + moved.count < count else { return }
+    let border = (still + lead) / Self.rows * Self.rows
+    let moved = slots.flatMap { run in
+      (run.lowerBound + lead..<run.upperBound + lead).clamped(to: border..<fine.count)
+    }
     let codes = codes(of: moved)
-    coarse.retain([0..<whole].filter { !$0.isEmpty }, keepsSlack: keepsSlack)
-    fine.retain([0..<border].filter { !$0.isEmpty }, keepsSlack: keepsSlack)
+    keep(0..<border, keepsSlack: keepsSlack)
+    if border == 0 { lead = 0 }
     add(moved.count) { row, target in
       codes.codes.withUnsafeBufferPointer {
         target.update(from: $0.baseAddress! + row * width, count: width)
@@ -127,13 +134,27 @@ final class NestedGroups: TokenStorage {
     }
   }
 
-  private func codes(of slots: [Int]) -> (codes: [UInt8], scales: [UInt16]) {
-    var codes = [UInt8](repeating: 0, count: slots.count * width)
+  /// A window that slides moves nothing.
+  private func dropFirst(_ dropped: Int, keepsSlack: Bool) {
+    let gone = (lead + dropped) / Self.rows * Self.rows
+    lead = (lead + dropped) % Self.rows
+    keep(gone..<fine.count, keepsSlack: keepsSlack)
+  }
+
+  /// Keeps places from one border of groups to another, or to the end.
+  private func keep(_ places: Range<Int>, keepsSlack: Bool) {
+    let groups = places.lowerBound / Self.rows..<(places.upperBound + Self.rows - 1) / Self.rows
+    coarse.retain([groups].filter { !$0.isEmpty }, keepsSlack: keepsSlack)
+    fine.retain([places].filter { !$0.isEmpty }, keepsSlack: keepsSlack)
+  }
+
+  private func codes(of places: [Int]) -> (codes: [UInt8], scales: [UInt16]) {
+    var codes = [UInt8](repeating: 0, count: places.count * width)
     var scales: [UInt16] = []
     codes.withUnsafeMutableBufferPointer { codes in
       withNested { memory in
-        for (row, slot) in slots.enumerated() {
-          scales.append(memory.load(slot, into: codes.baseAddress! + row * width))
+        for (row, place) in places.enumerated() {
+          scales.append(memory.load(place: place, into: codes.baseAddress! + row * width))
         }
       }
     }
@@ -143,6 +164,7 @@ final class NestedGroups: TokenStorage {
   func removeAll() {
     coarse.removeAll()
     fine.removeAll()
+    lead = 0
     centre = nil
     prompt = nil
   }
@@ -160,7 +182,7 @@ final class NestedGroups: TokenStorage {
         (centre?.turned ?? []).withUnsafeBufferPointer { turned in
           body(
             NestedMemory(
-              kind: kind, coarse: coarse, fine: fine, width: width,
+              kind: kind, coarse: coarse, fine: fine, lead: lead, width: width,
               centre: centre == nil ? nil : turned.baseAddress))
         }
       }
@@ -174,22 +196,24 @@ struct NestedMemory {
   /// Nil where there are none.
   let coarse: UnsafePointer<UInt8>?
   let fine: UnsafePointer<UInt8>?
+  /// Slot s lies in place s + `lead`, which is less than a group.
+  let lead: Int
   let width: Int
   /// What was taken off each row, turned as they are; nil for nothing.
   let centre: UnsafePointer<Float>?
 
-  /// The rows from a slot on, a multiple of 32.
-  func from(_ slot: Int) -> nested_memory {
-    let group = slot / NestedGroups.rows * Int(nested_coarse_bytes(kind, Int32(width)))
+  /// The rows from a place on, a multiple of 32.
+  func from(place: Int) -> nested_memory {
+    let group = place / NestedGroups.rows * Int(nested_coarse_bytes(kind, Int32(width)))
     return nested_memory(
       kind: kind, width: Int32(width), coarse: coarse.map { $0 + group },
-      fine: fine.map { $0 + slot * Int(nested_fine_bytes(kind, Int32(width))) })
+      fine: fine.map { $0 + place * Int(nested_fine_bytes(kind, Int32(width))) })
   }
 
-  /// The scale, as it lies in memory, and the codes of a row.
-  func load(_ slot: Int, into codes: UnsafeMutablePointer<UInt8>) -> UInt16 {
-    var memory = from(0)
-    return nested_load(&memory, Int32(slot), codes)
+  /// The bits of the scale, and the codes, of a row.
+  func load(place: Int, into codes: UnsafeMutablePointer<UInt8>) -> UInt16 {
+    var memory = from(place: 0)
+    return nested_load(&memory, Int32(place), codes)
   }
 
   /// See ``DotProducts``; the vectors are turned.
@@ -250,7 +274,7 @@ struct NestedMemory {
 
   private func decode(_ slots: Range<Int>, into scratch: UnsafeMutablePointer<Float>) {
     guard !slots.isEmpty else { return }
-    var memory = from(0)
-    nested_decode(&memory, Int32(slots.lowerBound), Int32(slots.count), scratch)
+    var memory = from(place: 0)
+    nested_decode(&memory, Int32(slots.lowerBound + lead), Int32(slots.count), scratch)
   }
 }

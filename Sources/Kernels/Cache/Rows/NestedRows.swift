@@ -32,8 +32,8 @@ enum NestedRows: RowCodec {
     for first in stride(from: 0, to: width, by: 32) {
       let magnitude = Magnitudes.largest(
         loadVector(numbers + first), loadVector(numbers + (first + 16)))
-      // NaN stays.
-      largest = magnitude <= largest ? largest : magnitude
+      // NaN comes, and stays.
+      if !(magnitude <= largest), !largest.isNaN { largest = magnitude }
     }
     let scale = Float(Float16(largest / 127.5))
     let inverse = scale == 0 ? 0 : 1 / scale

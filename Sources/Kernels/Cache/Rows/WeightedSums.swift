@@ -10,7 +10,7 @@ struct WeightedSums {
   let weightStride: Int
   let targetStride: Int
 
-  /// With rows of a cache, converted on their way into the registers where these are wide enough.
+  /// With rows of a cache, converted on their way into the registers; rows of floats on narrow ones by products of strips.
   ///
   /// - Parameter scratch: for ``RowMemory/pieceRows`` rows.
   @inline(__always)
