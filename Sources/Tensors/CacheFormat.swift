@@ -23,6 +23,9 @@ public enum RowFormat: String, Sendable, Hashable, CaseIterable, Codable {
   case lloyd3
   /// The same with 2 bits.
   case lloyd2
+  /// Rows that are rotated, 8 bits a number with one half-float scale, the highest bits (4 of a key's, 2 of a value's) apart
+  /// from the others: a coarse look at all tokens reads little.
+  case nested
 
   /// One sentence for people.
   public var summary: String {
@@ -36,6 +39,8 @@ public enum RowFormat: String, Sendable, Hashable, CaseIterable, Codable {
       "KIVI in \(self == .kivi4 ? 4 : 2) bits: keys by channel in groups of 32 tokens, values by token, each group with minimum and step; at least the last 128 tokens exact."
     case .lloyd4, .lloyd3, .lloyd2:
       "Our own: rotated rows, \(self == .lloyd4 ? 4 : self == .lloyd3 ? 3 : 2) bits a number by the best codes for a Gaussian; the first tokens and the last 64 exact."
+    case .nested:
+      "Our own: rotated rows, 8 bits a number with one half-float scale, the highest bits apart, so that a coarse look reads little: for the strategy skim."
     }
   }
 
@@ -44,6 +49,7 @@ public enum RowFormat: String, Sendable, Hashable, CaseIterable, Codable {
     switch self {
     case .f32, .f16: 1
     case .q8_0, .q4_0, .q4_0_rotated, .kivi4, .kivi2, .lloyd4, .lloyd3, .lloyd2: 32
+    case .nested: 64
     }
   }
 
@@ -60,17 +66,19 @@ public enum RowFormat: String, Sendable, Hashable, CaseIterable, Codable {
     case .lloyd4: 2 + width / 2
     case .lloyd3: 2 + width / 8 * 3
     case .lloyd2: 2 + width / 4
+    case .nested: 2 + width
     }
   }
 
-  /// Whether tokens are held exactly at first, and quantised as they grow older.
-  public var changesWithAge: Bool { recentTokens > 0 }
+  /// Whether tokens are held exactly at first, and quantised as they grow older; or, in `nested`, those of a prompt until
+  /// all of it has attended.
+  public var changesWithAge: Bool { recentTokens > 0 || self == .nested }
 
   /// How many of the most recent tokens are exact at least; 0 where all are held alike. Of KIVI's keys it is those
   /// that are left over from whole 128.
   public var recentTokens: Int {
     switch self {
-    case .f32, .f16, .q8_0, .q4_0, .q4_0_rotated: 0
+    case .f32, .f16, .q8_0, .q4_0, .q4_0_rotated, .nested: 0
     case .kivi4, .kivi2: 128
     case .lloyd4, .lloyd3, .lloyd2: 64
     }
@@ -78,12 +86,20 @@ public enum RowFormat: String, Sendable, Hashable, CaseIterable, Codable {
 
   /// Whether the mean key of a prompt is taken off its keys, and of later ones, before they are quantised: it is half of a
   /// key's square and more, and says nothing, since the same number is added to all logits of a query.
-  public var centresKeys: Bool { self == .lloyd4 || self == .lloyd3 || self == .lloyd2 }
+  public var centresKeys: Bool {
+    switch self {
+    case .lloyd4, .lloyd3, .lloyd2, .nested: true
+    default: false
+    }
+  }
+
+  /// Whether the mean value of a prompt is taken off in the same way; it is added again to what a query makes of them.
+  public var centresValues: Bool { self == .nested }
 
   /// Positions below this one are always exact: attention sinks, whose keys are unlike all others.
   public var sinkTokens: Int {
     switch self {
-    case .f32, .f16, .q8_0, .q4_0, .q4_0_rotated, .kivi4, .kivi2: 0
+    case .f32, .f16, .q8_0, .q4_0, .q4_0_rotated, .kivi4, .kivi2, .nested: 0
     case .lloyd4, .lloyd3, .lloyd2: 4
     }
   }
@@ -123,7 +139,8 @@ public struct CacheFormat: Sendable, Hashable, Codable {
     guard
       let format = [keys, values].first(where: { headDimension % $0.blockNumbers != 0 })
     else { return nil }
+    let allowed = RowFormat.allCases.filter { headDimension % $0.blockNumbers == 0 }
     return
-      "\(format.rawValue) holds numbers in blocks of \(format.blockNumbers), and the head dimension, \(headDimension), is no multiple of that; allowed are f32 and f16"
+      "\(format.rawValue) holds numbers in blocks of \(format.blockNumbers), and the head dimension, \(headDimension), is no multiple of that; allowed are \(allowed.map(\.rawValue).joined(separator: ", "))"
   }
 }

@@ -82,6 +82,7 @@ struct AttentionKernelTests {
     arguments: CacheFormat.tested,
     [32, 64, 96, 128, 256])
   func everyFormat(format: CacheFormat, dimension: Int) throws {
+    guard format.complaint(headDimension: dimension) == nil else { return }
     let kernel = try Self.kernel()
     var numbers = TestNumbers(seed: dimension)
     for (group, past, tokens, holes) in [

@@ -155,7 +155,8 @@ struct KVHeadTests {
     arguments: CacheFormat.tested, 0..<4)
   func everyFormat(format: CacheFormat, seed: Int) {
     var numbers = TestNumbers(seed: 100 + seed)
-    let d = [32, 64, 96, 128][seed]
+    let small = [32, 64, 96, 128][seed]
+    let d = format.complaint(headDimension: small) == nil ? small : 2 * small
     let head = KVHead(headDimension: d, format: format)
     let prompt = [1, 100, 300, 640][seed]
     let tokens = prompt + 150
@@ -197,11 +198,13 @@ struct KVHeadTests {
     let row = format.rowBytes(width: 64)
     // Of 1,000 tokens KIVI has 104 keys and 128 values as half floats, a Lloyd format four sinks and 64 others.
     let exact = format.isGrouped ? 104 + 128 : 2 * (format.sinkTokens + format.recentTokens)
-    // And the mean of its keys, as floats.
-    let expected = (2000 - exact) * row + exact * 128 + (format.centresKeys ? 64 * 4 : 0)
+    // And the means of its keys and values, as floats.
+    let means = (format.centresKeys ? 64 * 4 : 0) + (format.centresValues ? 64 * 4 : 0)
+    let expected = (2000 - exact) * row + exact * 128 + means
     #expect(head.logicalBytes == expected)
-    // Beside positions there are 4 bytes for each group of keys.
-    #expect(head.allocatedBytes == expected + 4000 + (format.isGrouped ? 32 * 4 : 0))
+    // Beside positions there are 4 bytes for each group of keys; or scales and highest bits, 4 and 2, of whole groups of 32.
+    let groups = format.isGrouped ? 32 * 4 : format == .nested ? 24 * (2 + 32 + 2 + 16) : 0
+    #expect(head.allocatedBytes == expected + 4000 + groups)
   }
 
   @Test("A group of keys leaves with the last of its tokens", arguments: [RowFormat.kivi4, .kivi2])
@@ -245,7 +248,7 @@ private struct FormatModel {
     func source(
       _ format: RowFormat, _ exact: Matrix, _ half: Matrix, firstHalf: Int
     ) -> Matrix {
-      guard format.changesWithAge else { return exact }
+      guard format.changesWithAge, format != .nested else { return exact }
       var result = Matrix(rows: (tokens + 127) / 128 * 128, columns: d)
       result.replaceRows(from: 0, with: half, rows: 0..<tokens)
       result.replaceRows(from: 0, with: exact, rows: 0..<max(0, firstHalf))
@@ -254,15 +257,15 @@ private struct FormatModel {
     self.keys = [
       keys, halves.0,
       format.keys.stored(
-        source(format.keys, keys, halves.0, firstHalf: format.keys.oldKeys(of: prompt)),
+        source(format.keys, keys, halves.0, firstHalf: format.keys.old(of: prompt, asKeys: true)),
         headDimension: d, asKeys: true, prompt: keys.copy(ofRows: 0..<prompt)),
     ]
     self.values = [
       values, halves.1,
       format.values.stored(
         source(
-          format.values, values, halves.1, firstHalf: prompt - format.values.recentTokens),
-        headDimension: d),
+          format.values, values, halves.1, firstHalf: format.values.old(of: prompt, asKeys: false)),
+        headDimension: d, prompt: values.copy(ofRows: 0..<prompt)),
     ]
   }
 
@@ -274,9 +277,10 @@ private struct FormatModel {
     var wrong: [String] = []
     for (slot, position) in positions.enumerated() {
       let key = self.row(
-        format.keys, self.keys, position, settled, end: format.keys.oldKeys(of: settled))
+        format.keys, self.keys, position, settled, end: format.keys.old(of: settled, asKeys: true))
       let value = self.row(
-        format.values, self.values, position, settled, end: settled - format.values.recentTokens)
+        format.values, self.values, position, settled,
+        end: format.values.old(of: settled, asKeys: false))
       if Array(keys.row(slot)) != key { wrong.append("key of \(position)") }
       if Array(values.row(slot)) != value { wrong.append("value of \(position)") }
     }
@@ -297,8 +301,10 @@ extension RowFormat {
   /// Keys that are held by channel, in groups of tokens.
   fileprivate var isGrouped: Bool { self == .kivi4 || self == .kivi2 }
 
-  /// Keys of positions below this are quantised after so many tokens, but for sinks.
-  fileprivate func oldKeys(of seen: Int) -> Int {
-    isGrouped ? seen / 128 * 128 : seen - recentTokens
+  /// Positions below this are quantised once so many tokens have attended, but for sinks.
+  fileprivate func old(of seen: Int, asKeys: Bool) -> Int {
+    // Its later tokens are rounded when they come.
+    if self == .nested { return seen == 0 ? 0 : .max }
+    return asKeys && isGrouped ? seen / 128 * 128 : seen - recentTokens
   }
 }

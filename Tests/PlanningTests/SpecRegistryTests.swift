@@ -29,11 +29,12 @@ struct SpecRegistryTests {
       "matching": "\"full\"", "meanKvBytes": "0.5",
     ]
     for description in StrategyRegistry.builtIn.descriptions where !description.hasParts {
-      #expect(Self.problems(#"{"name": "\#(description.name)"}"#) == [])
+      let strategy = #""name": "\#(description.name)"\#(Self.cache(for: description.name))"#
+      #expect(Self.problems("{\(strategy)}") == [])
       for form in description.budgets {
         let budget = #"{"\#(form.rawValue)": \#(sizes[form.rawValue] ?? "")}"#
         #expect(
-          Self.problems(#"{"name": "\#(description.name)", "budget": \#(budget)}"#) == [],
+          Self.problems(#"{\#(strategy), "budget": \#(budget)}"#) == [],
           "\(description.name) \(budget)")
       }
     }
@@ -49,7 +50,34 @@ struct SpecRegistryTests {
     }
     #expect(names.count > 2)
     let list = names.joined(separator: ", ")
-    #expect(Self.problems(#"{"name": "composed", "\#(phase.rawValue)": [\#(list)]}"#) == [])
+    let cache = phase == .decode ? Self.cache(for: "skim") : ""
+    #expect(
+      Self.problems(#"{"name": "composed", "\#(phase.rawValue)": [\#(list)]\#(cache)}"#) == [])
+  }
+
+  /// The only cache that a strategy reads as it should, where there is one.
+  private static func cache(for strategy: String) -> String {
+    strategy == "skim" ? #", "cache": "nested""# : ""
+  }
+
+  @Test(
+    "A coarse look where none can be taken is an error, not full attention under another name",
+    arguments: [
+      #"{"name": "skim"}"#, #"{"name": "skim", "cache": {"keys": "nested", "values": "q8_0"}}"#,
+      #"{"name": "composed", "decode": {"name": "skim"}, "cache": "q8_0"}"#,
+    ])
+  func coarse(strategy: String) {
+    let problems = Self.problems(strategy)
+    #expect(problems.count == 1)
+    #expect(problems.first?.contains(#"skim needs "cache": "nested""#) == true, "\(problems)")
+  }
+
+  @Test("Nor is there a coarse look at a cold tier")
+  func coarseAndCold() {
+    let problems = Self.problems(
+      #"{"name": "composed", "retention": {"name": "tca-plus"}, "decode": {"name": "skim"}, "cache": "nested"}"#
+    )
+    #expect(problems.contains { $0.contains("the cold tier of tca-plus") }, "\(problems)")
   }
 
   private static func cells(_ strategies: String, _ tasks: String) throws -> [PlannedCell] {

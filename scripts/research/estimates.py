@@ -287,10 +287,11 @@ def axes(x, prompt, bits, queries=None, exact=4):
 class Window:
     def __init__(self, model, ids):
         self.model, self.ids, self.prompt = model, np.asarray(ids), len(ids) - SCORED
-        self.keys, self.values, self.queries = {}, {}, {}
+        self.keys, self.values, self.queries, self.newest = {}, {}, {}, {}
 
         def keep(layer, q, k, v):
             self.keys[layer], self.values[layer] = k, v
+            self.newest[layer] = q[:, -64:].copy()
             z = q[:, 256:].reshape(k.shape[0], -1, q.shape[2])
             self.queries[layer] = xp.matmul(z.transpose(0, 2, 1), z) / z.shape[1]
             return dense(q, k, v, 0, None if model.is_global(layer) else model.window)
@@ -383,6 +384,82 @@ class Window:
         return self.score(attend)
 
 
+    def middles(self, x, bits):
+        """The mean that was taken off, and turned rows by the highest bits of `nested` codes, each for the middle of its cell."""
+        mean, codes, scale = nested_codes(x, self.prompt)
+        step = 2 ** (8 - bits)
+        return mean, (xp.floor((codes + 128) / step) * step + step / 2 - 128) * scale
+
+    def tiered(self, share, key_bits, value_bits, newest=64, sinks=4):
+        """After the prompt all but a `share` of its tokens lose their lower bits for good: what stays whole for a KV head are the
+        first tokens, the newest, and those of the largest mean weight in the prompt's last 64 queries, the largest of a group's
+        heads. Later tokens stay whole."""
+        kept = {}
+
+        def coarse(x, bits):
+            mean, rows = self.middles(x, bits)
+            return rotated(rows) + mean
+
+        def attend(layer, q, k, v):
+            i, j = self.places(k.shape[1])
+            if layer not in kept:
+                last, n = self.newest[layer], self.prompt
+                seen = xp.arange(n)[None] <= xp.arange(n - last.shape[1], n)[:, None]
+                weights = softmax(xp.where(seen[None], logits(last, k[:, :n]), HIDDEN)).mean(1)
+                weights = weights.reshape(k.shape[0], -1, n).max(1)
+                weights[:, :sinks] = weights[:, n - newest :] = 2
+                count = max(int(share * n), sinks + newest)
+                whole = xp.ones((k.shape[0], k.shape[1]), bool)
+                whole[:, :n] = weights >= xp.partition(weights, n - count, axis=-1)[:, n - count][:, None]
+                kept[layer] = whole[..., None]
+            whole = kept[layer]
+            keys = xp.where(whole, nested(k, self.prompt), coarse(k, key_bits))
+            values = xp.where(whole, nested(v, self.prompt), coarse(v, value_bits))
+            return weighted(softmax(xp.where((j <= i)[None], logits(q, keys), HIDDEN)), values)
+
+        return self.score(attend)
+
+    def skimmed(self, above, rest, bits=4):
+        """What the engine's `skim` does, but for the newest 64 tokens, which are read whole here, and the weights of others, which
+        it rounds: tokens whose weight, as the highest `bits` of a nested key say it to a query in 8 bits,
+        is beyond `above` for any head of a group are read whole by all of them, of the others the highest bits of the values
+        (`rest` of them; "mean" and "nothing" as above). Notes the share of the prompt that a head,
+        and that a group, reads whole."""
+
+        shares = []
+
+        def attend(layer, q, k, v):
+            i, j = self.places(k.shape[1])
+            seen, young, group = (j <= i)[None], (j > i - 64)[None], q.shape[0] // k.shape[0]
+            turned = rotated(q)
+            step = xp.abs(turned).max(-1, keepdims=True) / 127
+            query = xp.rint(turned / step) * step
+            mean, whole = self.middles(k, 8)
+            shift = logits(q, mean)
+            exact = xp.where(seen, logits(query, whole) + shift, HIDDEN)
+            rank = xp.where(young, exact, xp.where(seen, logits(query, self.middles(k, bits)[1]) + shift, HIDDEN))
+            weights = softmax(rank)
+            own = weights > above
+            hot = xp.repeat(own.reshape(k.shape[0], group, *own.shape[1:]).any(1), group, 0)
+            shares.append([float((x & seen & ~young).mean()) for x in (own, hot)])
+            hot = (hot | young) & seen
+            top = xp.maximum(exact.max(-1, keepdims=True), rank.max(-1, keepdims=True))
+            near, far = xp.where(hot, xp.exp(exact - top), 0), xp.where(hot | ~seen, 0, xp.exp(rank - top))
+            values, mass = nested(v, self.prompt), far.sum(-1, keepdims=True)
+            if rest == "nothing":
+                return weighted(near, values) / near.sum(-1, keepdims=True)
+            if rest == "mean":
+                estimate = mass * xp.repeat(values[:, : self.prompt].mean(1), group, 0)[:, None]
+            else:
+                mean, coarse = self.middles(v, rest)
+                estimate = weighted(far, rotated(coarse) + mean)
+            return (weighted(near, values) + estimate) / (near.sum(-1, keepdims=True) + mass)
+
+        scores = self.score(attend)
+        self.shares = np.mean(shares, 0)
+        return scores
+
+
 def every(window, form):
     return window.score(lambda layer, q, k, v: dense(q, form(k, window.prompt), form(v, window.prompt), window.prompt))
 
@@ -408,6 +485,16 @@ ROWS = {
     "rank k3 1/8, rest v2": lambda w: w.selected(1 / 8, 3, 2, nested),
     "rank k4 1/16, rest v2": lambda w: w.selected(1 / 16, 4, 2, nested),
     "rank k4 1/32, rest v2": lambda w: w.selected(1 / 32, 4, 2, nested),
+    **{
+        f"skim {bits} bits 1/{2**power}, rest {rest if rest in ('mean', 'nothing') else f'v{rest}'}":
+        lambda w, power=power, rest=rest, bits=bits: w.skimmed(2.0**-power, rest, bits)
+        for bits in (4, 3) for power in range(8, 14) for rest in ("mean", 2, "nothing")
+    },
+    **{
+        f"tiers k{keys} v{values}, whole {f'1/{part}' if part else 'newest'}":
+        lambda w, part=part, keys=keys, values=values: w.tiered(1 / part if part else 0, keys, values)
+        for keys, values in ((4, 2), (3, 2), (4, 3), (3, 3), (4, 4)) for part in (0, 32, 16, 8, 4)
+    },
     "lloyd3": lambda w: w.aged(lambda layer, k, v: (lloyd_rows(k, w.prompt, 8), lloyd_rows(v, w.prompt, 8))),
     "axes 3": by_axes(3),
     "axes 2.5": by_axes(2.5),
@@ -438,7 +525,9 @@ def run(arguments):
     rows = arguments.rows or list(ROWS)
     with open(arguments.out, "w", newline="") as file:
         out = csv.writer(file)
-        out.writerow(["model", "text", "window", "context_length", "row", "difference", "divergence", "negative_log_likelihood"])
+        out.writerow(
+            ["model", "text", "window", "context_length", "row", "difference", "divergence", "negative_log_likelihood",
+             "whole_for_head", "whole_for_group"])
         for text in arguments.texts:
             ids = tokens(arguments.model, text)
             start = ids[:1] if model.gemma else ids[:0]  # its BOS begins each window
@@ -447,7 +536,8 @@ def run(arguments):
             for number in sorted({int(x) for x in np.linspace(0, count - 1, min(count, arguments.windows))}):
                 window = Window(model, np.concatenate([start, ids[number * length : (number + 1) * length]]))
                 for row in rows:
-                    figures = window.losses(ROWS[row](window))
+                    window.shares = []
+                    figures = [*window.losses(ROWS[row](window)), *window.shares]
                     out.writerow([arguments.model, text, number, arguments.length, row, *(f"{x:.6f}" for x in figures)])
                     file.flush()
                 print(arguments.model, text, number, file=sys.stderr, flush=True)

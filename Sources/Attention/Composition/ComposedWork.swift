@@ -32,6 +32,8 @@ final class ComposedWork: LayerWork {
     part(in: .prefill)?.prefillGranularity ?? .wholePrompt
   }
 
+  var exactAbove: Double? { part(in: .decode)?.exactAbove }
+
   var coldFormat: ColdFormat? { part(in: .retention)?.coldFormat }
 
   func observe(_ layer: LayerView) {

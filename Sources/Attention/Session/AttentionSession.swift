@@ -93,8 +93,9 @@ public final class AttentionSession: LayerAttention {
     of strategy: any AttentionStrategy, _ shape: AttentionShape, future: FutureAttention?
   ) -> [any LayerWork] {
     var own = strategy.makeWork(shape: shape.global, future: future)[...]
+    let skims = own.contains { $0.exactAbove != nil }
     return shape.geometry.map { layer in
-      layer.window.map { WindowWork(window: $0) } ?? own.removeFirst()
+      layer.window.map { WindowWork(window: $0, skims: skims) } ?? own.removeFirst()
     }
   }
 
@@ -119,7 +120,14 @@ public final class AttentionSession: LayerAttention {
   /// Whether the log-sum-exp is that of the dense logits: false if keys are seen at other positions
   /// or are quantised. Then it says nothing about the dense attention mass, so dropped mass and its
   /// bound are not measured.
-  public var logitsAreDense: Bool { cacheRelative == nil && coldFormat == nil }
+  public var logitsAreDense: Bool {
+    cacheRelative == nil && coldFormat == nil && !readsCoarsely
+  }
+
+  /// Whether decode queries read tokens of little weight by their highest bits alone.
+  public var readsCoarsely: Bool {
+    cache == CacheFormat(.nested) && work.contains { $0.exactAbove != nil }
+  }
 
   /// Bytes that the strategy keeps for cached tokens besides keys and values, and in queries by which
   /// it will score them anew.
@@ -450,7 +458,8 @@ public final class AttentionSession: LayerAttention {
     }
     let counts = workspace.kernel.attend(
       queries: view.queries, blocks: blocks, firstPosition: view.firstQueryPosition, shape: shape,
-      heads: view.heads, output: &attended, firstOutputRow: piece.lowerBound,
+      heads: view.heads, exactAbove: view.phase == .decode ? work[layer].exactAbove : nil,
+      output: &attended, firstOutputRow: piece.lowerBound,
       logSumExp: &logSumExp)
     for head in pairs.indices { pairs[head] += counts[head] }
   }

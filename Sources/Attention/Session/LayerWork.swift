@@ -16,6 +16,8 @@ protocol LayerWork: AnyObject {
   var queriesForRetention: Int { get }
   var prefillGranularity: PrefillGranularity { get }
   var coldFormat: ColdFormat? { get }
+  /// See ``Skims``; nil to read all whole.
+  var exactAbove: Double? { get }
   var cacheBytes: Int { get }
   /// What it remembers, for inspection.
   var remembered: Any { get }
@@ -29,6 +31,7 @@ final class TypedWork<Strategy: AttentionStrategy>: LayerWork {
   private let prefill: (any SelectsInPrefill<Strategy.State>)?
   private let decode: (any SelectsInDecode<Strategy.State>)?
   private let retention: (any Retains<Strategy.State>)?
+  let exactAbove: Double?
   private let cold: (any HasColdTier<Strategy.State>)?
 
   init(_ strategy: Strategy, state: Strategy.State) {
@@ -38,6 +41,7 @@ final class TypedWork<Strategy: AttentionStrategy>: LayerWork {
     prefill = strategy as? any SelectsInPrefill<Strategy.State>
     decode = strategy as? any SelectsInDecode<Strategy.State>
     retention = strategy as? any Retains<Strategy.State>
+    exactAbove = (strategy as? any Skims)?.exactAbove
     cold = strategy as? any HasColdTier<Strategy.State>
   }
 

@@ -7,10 +7,14 @@ final class WindowWork: LayerWork {
   /// What the query after the newest one may still see.
   private let kept: Selection
   private let window: Int
+  let exactAbove: Double?
 
-  /// - Parameter window: a query at q sees the keys at k with q − k < window; at least 1.
-  init(window: Int) {
+  /// - Parameters:
+  ///   - window: a query at q sees the keys at k with q − k < window; at least 1.
+  ///   - skims: whether other layers are read coarsely: then this one is read in the same way, and all of it whole.
+  init(window: Int, skims: Bool) {
     self.window = window
+    exactAbove = skims ? 0 : nil
     attended = Selection(window: LocalWindow(width: window - 1))
     kept = Selection(window: LocalWindow(width: max(0, window - 2)))
   }

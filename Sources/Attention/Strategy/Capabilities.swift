@@ -24,6 +24,21 @@ public protocol SelectsInDecode<State>: AttentionStrategy {
     _ layer: LayerView, into selections: inout HeadSelections, state: inout State)
 }
 
+/// Reads most tokens only coarsely in decode, where the cache's format allows that (`nested`).
+///
+/// By default it selects everything: what it does is a matter of reading.
+public protocol Skims<State>: SelectsInDecode {
+  /// Tokens with a larger share of a query head's attention are read whole, from 0 (all) to 1; of the others the attention
+  /// goes by the highest bits of their keys, and so do their values.
+  var exactAbove: Double { get }
+}
+
+extension Skims {
+  public func selectForDecode(
+    _ layer: LayerView, into selections: inout HeadSelections, state: inout State
+  ) {}
+}
+
 /// Decides which tokens the KV cache keeps.
 public protocol Retains<State>: AttentionStrategy {
   /// Chooses what each KV head keeps: one selection per KV head, its window taken at the newest

@@ -40,6 +40,25 @@ public struct ConfiguredStrategy: Sendable {
     return .object(members)
   }
 
+  /// Throws if the cache's format makes it nothing but full attention: of a strategy that takes a coarse look where none
+  /// can be taken, whose figures would say nothing about it.
+  public func checkCache() throws(ConfigurationError) {
+    guard let skimming = withParts.first(where: { $0.strategy is any Skims }) else { return }
+    guard cache == CacheFormat(.nested) else {
+      throw ConfigurationError(
+        "cache",
+        "\(cache.label), of which there is no coarse look: \(skimming.name) needs \"cache\": \"nested\""
+      )
+    }
+    let tiered = withParts.first { ($0.strategy as? any HasColdTier)?.coldFormat != nil }
+    if let tiered {
+      throw ConfigurationError(
+        "decode",
+        "\(skimming.name) beside the cold tier of \(tiered.name), of which there is no coarse look; use it with a retention that has none"
+      )
+    }
+  }
+
   /// Throws if a parameter is out of range, or if parameters contradict each other, the budget for
   /// a prompt of `promptTokens`, or the shape.
   public func check(promptTokens: Int, shape: AttentionShape) throws(ConfigurationError) {

@@ -37,6 +37,7 @@ public struct StrategyRegistry: Sendable {
     StrategyEntry(OracleEviction.self),
     StrategyEntry(ComposedStrategy.self),
     StrategyEntry(TCAPlus.self),
+    StrategyEntry(Skim.self),
   ])
 
   public var descriptions: [StrategyDescription] { entries.map(\.description) }

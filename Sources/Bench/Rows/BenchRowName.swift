@@ -28,6 +28,9 @@ public enum BenchRowName: String, Sendable, Hashable, CaseIterable {
   case cacheLloyd4Decode8192 = "cache-lloyd4-decode-8192"
   case cacheLloyd3Decode8192 = "cache-lloyd3-decode-8192"
   case cacheLloyd2Decode8192 = "cache-lloyd2-decode-8192"
+  case cacheNestedDecode8192 = "cache-nested-decode-8192"
+  case skimDecode8192 = "skim-decode-8192"
+  case skimDecode32768 = "skim-decode-32768"
   case cacheQ8Append = "cache-q8_0-append"
   case cacheQ4Append = "cache-q4_0-append"
   case cacheQ8Prefill2048 = "cache-q8_0-prefill-2048"
@@ -49,7 +52,8 @@ public enum BenchRowName: String, Sendable, Hashable, CaseIterable {
     case .tcaAttention4096, .tcaAttention8192, .tcaSelection4096, .tcaSelection8192: "s"
     case .tcaDecode8192, .cacheQ8Decode8192, .cacheQ4Decode8192, .cacheRotatedDecode8192,
       .cacheKivi4Decode8192, .cacheKivi2Decode8192, .cacheLloyd4Decode8192,
-      .cacheLloyd3Decode8192, .cacheLloyd2Decode8192, .cacheQ8Append, .cacheQ4Append:
+      .cacheLloyd3Decode8192, .cacheLloyd2Decode8192, .cacheNestedDecode8192, .skimDecode8192,
+      .skimDecode32768, .cacheQ8Append, .cacheQ4Append:
       "s/token"
     case .memory8192, .memory32768: "MB"
     case .runnerOverhead, .qualityIsolated2048, .qualityPropagated2048: "s"
@@ -100,6 +104,9 @@ public enum BenchRowName: String, Sendable, Hashable, CaseIterable {
     case .cacheLloyd4Decode8192: Self.cacheDecode("lloyd4")
     case .cacheLloyd3Decode8192: Self.cacheDecode("lloyd3")
     case .cacheLloyd2Decode8192: Self.cacheDecode("lloyd2")
+    case .cacheNestedDecode8192: Self.cacheDecode("nested")
+    case .skimDecode8192: Self.skimDecode("8,192")
+    case .skimDecode32768: Self.skimDecode("32,768")
     case .cacheQ8Append: "quantising a token's keys and values to q8_0, all layers"
     case .cacheQ4Append: "quantising a token's keys and values to q4_0, all layers"
     case .cacheQ8Prefill2048: "prefill-2048 with a cache in q8_0"
@@ -118,13 +125,17 @@ public enum BenchRowName: String, Sendable, Hashable, CaseIterable {
     "attention of one token to 8,192 random ones in \(format), all layers of the model's heads"
   }
 
+  private static func skimDecode(_ tokens: String) -> String {
+    "attention of one token to \(tokens) random ones in nested under skim, all layers of the model's heads"
+  }
+
   /// Tokens of context that the model must have for it; 0 where no model is used.
   public var contextLength: Int {
     switch self {
     case .sgemm, .multiplyAdd, .bandwidth, .attentionDense8192, .cacheQ8Decode8192,
       .cacheQ4Decode8192, .cacheRotatedDecode8192, .cacheKivi4Decode8192, .cacheKivi2Decode8192,
-      .cacheLloyd4Decode8192, .cacheLloyd3Decode8192, .cacheLloyd2Decode8192, .cacheQ8Append,
-      .cacheQ4Append:
+      .cacheLloyd4Decode8192, .cacheLloyd3Decode8192, .cacheLloyd2Decode8192,
+      .cacheNestedDecode8192, .skimDecode8192, .skimDecode32768, .cacheQ8Append, .cacheQ4Append:
       0
     case .prefill512: 512
     case .prefill2048, .cacheQ8Prefill2048, .cacheQ4Prefill2048, .threadsPrefill2048,

@@ -159,6 +159,106 @@ lookup_bits(const void *map, const int32_t *places, int32_t first) {
 
 static inline int lookup_is_fast(void) { return 0; }
 
+#if defined(__AVX2__) && defined(__F16C__)
+#include <immintrin.h>
+
+static inline __attribute__((always_inline)) lookup_floats lookup_both(__m256 first, __m256 second) {
+  return __builtin_shufflevector(
+      first, second, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+
+static inline __attribute__((always_inline)) lookup_floats lookup_half_vector(const void *halves) {
+  const __m128i *eights = (const __m128i *)halves;
+  return lookup_both(
+      _mm256_cvtph_ps(_mm_loadu_si128(eights)), _mm256_cvtph_ps(_mm_loadu_si128(eights + 1)));
+}
+
+static inline __attribute__((always_inline)) lookup_floats lookup_scale(const void *half) {
+  int16_t bits;
+  __builtin_memcpy(&bits, half, sizeof bits);
+  const __m256 scale = _mm256_cvtph_ps(_mm_set1_epi16(bits));
+  return lookup_both(scale, scale);
+}
+
+static inline __attribute__((always_inline)) lookup_floats lookup_signed_bytes(const void *bytes) {
+  const __m128i all = _mm_loadu_si128((const __m128i *)bytes);
+  return lookup_both(
+      _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(all)),
+      _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(all, 8))));
+}
+
+/// The lane sums of eight vectors of eight.
+static inline __attribute__((always_inline)) __m256 lookup_eight_sums(const __m256 *vectors) {
+  __m256 sums[4];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 4; i++)
+    sums[i] = _mm256_add_ps(
+        _mm256_permute2f128_ps(vectors[2 * i], vectors[2 * i + 1], 0x20),
+        _mm256_permute2f128_ps(vectors[2 * i], vectors[2 * i + 1], 0x31));
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 2; i++)
+    sums[i] = _mm256_add_ps(
+        _mm256_shuffle_ps(sums[2 * i], sums[2 * i + 1], 0x44),
+        _mm256_shuffle_ps(sums[2 * i], sums[2 * i + 1], 0xee));
+  const __m256 mixed = _mm256_add_ps(
+      _mm256_shuffle_ps(sums[0], sums[1], 0x88), _mm256_shuffle_ps(sums[0], sums[1], 0xdd));
+  return _mm256_permutevar8x32_ps(mixed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+static inline __attribute__((always_inline)) lookup_floats lookup_lane_sums(const float *vectors) {
+  __m256 halves[16];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 16; i++)
+    halves[i] = _mm256_add_ps(
+        _mm256_loadu_ps(vectors + 16 * i), _mm256_loadu_ps(vectors + 16 * i + 8));
+  return lookup_both(lookup_eight_sums(halves), lookup_eight_sums(halves + 8));
+}
+
+/// Eight of `bits` bits each from the lowest of a word on, and eight from `start` on of another.
+static inline __attribute__((always_inline)) lookup_words
+lookup_codes(uint32_t first, uint32_t second, int bits, int start) {
+  const __m256i steps =
+      _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(bits));
+  return (lookup_words)lookup_both(
+      (__m256)_mm256_srlv_epi32(_mm256_set1_epi32((int)first), steps),
+      (__m256)_mm256_srlv_epi32(
+          _mm256_set1_epi32((int)second), _mm256_add_epi32(steps, _mm256_set1_epi32(start))));
+}
+
+static inline __attribute__((always_inline)) lookup_words lookup_four_bits(const void *codes) {
+  uint32_t words[2];
+  __builtin_memcpy(words, codes, sizeof words);
+  return lookup_codes(words[0], words[1], 4, 0);
+}
+
+static inline __attribute__((always_inline)) lookup_words lookup_three_bits(const void *codes) {
+  uint32_t first, second;
+  __builtin_memcpy(&first, codes, sizeof first);
+  __builtin_memcpy(&second, (const char *)codes + 2, sizeof second);
+  return lookup_codes(first, second, 3, 8);
+}
+
+static inline __attribute__((always_inline)) lookup_words lookup_two_bits(const void *codes) {
+  uint32_t word;
+  __builtin_memcpy(&word, codes, sizeof word);
+  return lookup_codes(word, word, 2, 16);
+}
+
+static inline __attribute__((always_inline)) lookup_floats
+lookup_entries(lookup_floats table, lookup_words indices) {
+  const __m256 low = __builtin_shufflevector(table, table, 0, 1, 2, 3, 4, 5, 6, 7);
+  const __m256 high = __builtin_shufflevector(table, table, 8, 9, 10, 11, 12, 13, 14, 15);
+  __m256i places[2];
+  __builtin_memcpy(places, &indices, sizeof places);
+  __m256 found[2];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 2; i++)
+    found[i] = _mm256_blendv_ps(
+        _mm256_permutevar8x32_ps(low, places[i]), _mm256_permutevar8x32_ps(high, places[i]),
+        (__m256)_mm256_slli_epi32(places[i], 28));
+  return lookup_both(found[0], found[1]);
+}
+#else
 static inline lookup_floats lookup_half_vector(const void *halves) {
   lookup_floats floats;
   for (int i = 0; i < 16; i++) floats[i] = lookup_half(((const uint16_t *)halves)[i]);
@@ -171,31 +271,23 @@ static inline lookup_floats lookup_scale(const void *half) {
   return (lookup_floats)(lookup_half(bits));
 }
 
-static inline lookup_floats lookup_steps(const void *half) {
-  lookup_floats steps;
-  for (int i = 0; i < 16; i++) steps[i] = (float)(i - 8);
-  return lookup_scale(half) * steps;
-}
-
 static inline lookup_floats lookup_signed_bytes(const void *bytes) {
   lookup_floats floats;
   for (int i = 0; i < 16; i++) floats[i] = ((const int8_t *)bytes)[i];
   return floats;
 }
 
-static inline lookup_floats lookup_line(float slope, float start) {
-  lookup_floats table;
-  for (int i = 0; i < 16; i++) table[i] = __builtin_fmaf(slope, (float)i, start);
-  return table;
+static inline lookup_floats lookup_lane_sums(const float *vectors) {
+  lookup_floats sums;
+  for (int i = 0; i < 16; i++) {
+    float lanes[16];
+    __builtin_memcpy(lanes, vectors + 16 * i, sizeof lanes);
+    for (int half = 8; half > 0; half /= 2)
+      for (int lane = 0; lane < half; lane++) lanes[lane] += lanes[lane + half];
+    sums[i] = lanes[0];
+  }
+  return sums;
 }
-
-static inline lookup_words lookup_bytes(const void *bytes) {
-  lookup_words words;
-  for (int i = 0; i < 16; i++) words[i] = ((const uint8_t *)bytes)[i];
-  return words;
-}
-
-static inline lookup_words lookup_upper_nibbles(lookup_words words) { return words >> 4; }
 
 static inline lookup_words lookup_codes(const void *codes, int bits) {
   uint64_t word = 0;
@@ -214,24 +306,33 @@ static inline lookup_floats lookup_entries(lookup_floats table, lookup_words ind
   for (int i = 0; i < 16; i++) entries[i] = table[indices[i] & 15];
   return entries;
 }
+#endif
+
+static inline lookup_floats lookup_steps(const void *half) {
+  lookup_floats steps;
+  for (int i = 0; i < 16; i++) steps[i] = (float)(i - 8);
+  return lookup_scale(half) * steps;
+}
+
+static inline lookup_floats lookup_line(float slope, float start) {
+  lookup_floats table;
+  for (int i = 0; i < 16; i++) table[i] = __builtin_fmaf(slope, (float)i, start);
+  return table;
+}
+
+static inline lookup_words lookup_bytes(const void *bytes) {
+  lookup_words words;
+  for (int i = 0; i < 16; i++) words[i] = ((const uint8_t *)bytes)[i];
+  return words;
+}
+
+static inline lookup_words lookup_upper_nibbles(lookup_words words) { return words >> 4; }
 
 static inline lookup_floats
 lookup_entries_of_two(lookup_floats table, lookup_floats second, lookup_words indices, uint16_t bits) {
   lookup_floats entries;
   for (int i = 0; i < 16; i++) entries[i] = (bits >> i & 1 ? second : table)[indices[i] & 15];
   return entries;
-}
-
-static inline lookup_floats lookup_lane_sums(const float *vectors) {
-  lookup_floats sums;
-  for (int i = 0; i < 16; i++) {
-    float lanes[16];
-    __builtin_memcpy(lanes, vectors + 16 * i, sizeof lanes);
-    for (int half = 8; half > 0; half /= 2)
-      for (int lane = 0; lane < half; lane++) lanes[lane] += lanes[lane + half];
-    sums[i] = lanes[0];
-  }
-  return sums;
 }
 
 static inline uint16_t lookup_bits(const void *map, const int32_t *places, int32_t first) {

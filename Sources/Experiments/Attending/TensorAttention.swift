@@ -42,6 +42,7 @@ public struct TensorAttention {
         "--queries-from", "\(prompt) is outside of the \(tokens) tokens; allowed are 1 to \(tokens)"
       )
     }
+    try configured.checkCache()
     try configured.assumingCalibrated(for: shape, contextLength: prompt)
       .check(promptTokens: prompt, shape: shape)
     let calibrated = try Self.calibrate(

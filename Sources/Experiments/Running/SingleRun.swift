@@ -46,6 +46,7 @@ public struct SingleRun {
   ) throws -> ConfiguredStrategy {
     let shape = model.model.shape
     let contextLength = model.model.contextLength
+    try strategy.configured.checkCache()
     try strategy.configured.assumingCalibrated(for: shape, contextLength: contextLength)
       .check(promptTokens: promptTokens, shape: shape)
     return try strategy.configured.calibrated(

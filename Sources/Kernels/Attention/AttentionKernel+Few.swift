@@ -8,9 +8,12 @@ extension AttentionKernel {
   /// A few queries, one at a time: each KV head's rows are read once for all query heads of its
   /// group, split over the workers by (KV head, range of slots or of cold pages); the parts are
   /// merged by their maxima and sums.
+  ///
+  /// - Parameter exactAbove: where caches allow it, tokens with a larger share of a head's attention are read whole, others
+  ///   coarsely; nil to read all whole.
   func attendFew(
     _ step: AttentionStep, _ buffers: AttentionBuffers, heads: [KVHead],
-    selections: [Selection], counts headCounts: inout [PairCounts]
+    selections: [Selection], exactAbove: Double?, counts headCounts: inout [PairCounts]
   ) {
     // Numbers rather than the shape: copying it counts references, in memory that all threads write.
     let (queryHeads, tokens) = (step.shape.queryHeads, step.tokens)
@@ -20,6 +23,14 @@ extension AttentionKernel {
     BareMemory.of(heads, selections) { caches, shown in
       for row in step.rows {
         let query = step.firstPosition + row
+        if let exactAbove, Self.canSkim(heads, selections, query: query) {
+          attendSkimming(step, row: row, buffers, heads: heads, exactAbove: exactAbove)
+          for head in 0..<queryHeads {
+            let seen = heads[head / group].count
+            headCounts[head] += PairCounts(nominal: seen, computed: seen)
+          }
+          continue
+        }
         let parts = Self.parts(heads, before: query + 1)
         let partials = partialBuffer.reserve(parts.count * group * (d + 2))
         var counts = [PairCounts](repeating: PairCounts(), count: parts.count * group)
@@ -64,23 +75,28 @@ extension AttentionKernel {
   }
 
   /// A range of slots, or of pages of the cold tier, of a KV head.
-  private struct Part {
+  struct Part {
     var kvHead: Int
     var range: Range<Int>
     var isCold: Bool
   }
 
   /// The slots before `position` of every cache and its cold pages, cut into parts.
-  private static func parts(_ heads: [KVHead], before position: Int) -> [Part] {
+  ///
+  /// - Parameter leads: by KV head, how many slots shorter the first part is.
+  static func parts(
+    _ heads: [KVHead], before position: Int, slots: Int = partSlots, leads: [Int]? = nil
+  ) -> [Part] {
     var parts: [Part] = []
-    func add(_ count: Int, of size: Int, isCold: Bool, _ kvHead: Int) {
-      for first in stride(from: 0, to: count, by: size) {
+    func add(_ count: Int, of size: Int, isCold: Bool, _ kvHead: Int, lead: Int = 0) {
+      for first in stride(from: -lead, to: count, by: size) {
         parts.append(
-          Part(kvHead: kvHead, range: first..<min(first + size, count), isCold: isCold))
+          Part(kvHead: kvHead, range: max(0, first)..<min(first + size, count), isCold: isCold))
       }
     }
     for (kvHead, head) in heads.enumerated() {
-      add(head.slot(atOrAfter: position), of: partSlots, isCold: false, kvHead)
+      add(
+        head.slot(atOrAfter: position), of: slots, isCold: false, kvHead, lead: leads?[kvHead] ?? 0)
       if let tier = head.cold { add(tier.pageCount, of: ColdPass.partPages, isCold: true, kvHead) }
     }
     return parts
@@ -90,7 +106,7 @@ extension AttentionKernel {
   /// the other.
   ///
   /// - Returns: the log-sum-exp.
-  private static func merge(
+  static func merge(
     _ parts: UnsafeBufferPointer<Part>, _ partials: UnsafePointer<Float>, ofHead head: Int,
     group: Int, headDimension d: Int, into target: UnsafeMutablePointer<Float>
   ) -> Float {

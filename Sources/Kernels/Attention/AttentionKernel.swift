@@ -43,23 +43,27 @@ public final class AttentionKernel {
   /// - Returns: the pairs that were selected and those that were computed, by query head.
   public func attend(
     queries: Matrix, rows: Range<Int>, firstPosition: Int, shape: AttentionShape,
-    heads: [KVHead], selections: [Selection], output: inout Matrix, firstOutputRow: Int = 0,
-    logSumExp: inout [Float]
+    heads: [KVHead], selections: [Selection], exactAbove: Double? = nil, output: inout Matrix,
+    firstOutputRow: Int = 0, logSumExp: inout [Float]
   ) -> [PairCounts] {
     attend(
       queries: queries, blocks: [QueryBlock(rows: rows, selections: selections)],
-      firstPosition: firstPosition, shape: shape, heads: heads, output: &output,
-      firstOutputRow: firstOutputRow, logSumExp: &logSumExp)
+      firstPosition: firstPosition, shape: shape, heads: heads, exactAbove: exactAbove,
+      output: &output, firstOutputRow: firstOutputRow, logSumExp: &logSumExp)
   }
 
   /// Attends for several blocks of rows at once, each with its own selections: shared keys are
   /// packed once, and all tiles are distributed together.
   ///
-  /// - Parameter blocks: ascending, disjoint.
+  /// - Parameters:
+  ///   - blocks: ascending, disjoint.
+  ///   - exactAbove: of a few queries that see all of caches in `nested`, tokens with a larger share of a query head's
+  ///     attention are read whole, of others only the highest bits; nil to read all whole.
   /// - Returns: the pairs that were selected and those that were computed, by query head.
   public func attend(
     queries: Matrix, blocks: [QueryBlock], firstPosition: Int, shape: AttentionShape,
-    heads: [KVHead], output: inout Matrix, firstOutputRow: Int = 0, logSumExp: inout [Float]
+    heads: [KVHead], exactAbove: Double? = nil, output: inout Matrix, firstOutputRow: Int = 0,
+    logSumExp: inout [Float]
   ) -> [PairCounts] {
     let d = shape.headDimension
     precondition(
@@ -98,13 +102,15 @@ public final class AttentionKernel {
           if heads.contains(where: { $0.cold != nil }) {
             for block in blocks {
               attendFew(
-                step(block), buffers, heads: heads, selections: block.selections, counts: &counts)
+                step(block), buffers, heads: heads, selections: block.selections,
+                exactAbove: exactAbove, counts: &counts)
             }
           } else if blocks.count > 1 {
             attendBlocks(blocks, step(only), buffers, heads: heads, counts: &counts)
           } else if only.rows.count <= Self.fewQueries {
             attendFew(
-              step(only), buffers, heads: heads, selections: only.selections, counts: &counts)
+              step(only), buffers, heads: heads, selections: only.selections,
+              exactAbove: exactAbove, counts: &counts)
           } else {
             attendTiled(
               step(only), buffers, heads: heads, selections: only.selections, counts: &counts)

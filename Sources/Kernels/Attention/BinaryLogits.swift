@@ -11,15 +11,20 @@ enum BinaryLogits {
     sum > 0 ? Float((Double(maximum) + log2(sum)) * 0.693_147_180_559_945_3) : -.infinity
   }
 
-  /// Replaces logits by 2^(logit − maximum).
+  /// The largest of some logits, and what all weigh beside it.
+  struct Mass {
+    var maximum: Float
+    /// Of 2^(logit − maximum).
+    var sum: Float
+  }
+
+  /// Writes 2^(logit − maximum).
   ///
   /// - Parameter count: whole 16s.
-  /// - Returns: the maximum and the sum of the replaced; −infinity and 0 where every logit is
-  ///   −infinity.
   @inline(__always)
   static func exponentiate(
-    _ line: UnsafeMutablePointer<Float>, count: Int
-  ) -> (maximum: Float, sum: Float) {
+    _ line: UnsafePointer<Float>, count: Int, into weights: UnsafeMutablePointer<Float>
+  ) -> Mass {
     var best = SIMD16<Float>(repeating: -.infinity)
     var i = 0
     while i < count {
@@ -31,11 +36,21 @@ enum BinaryLogits {
     var total = SIMD16<Float>.zero
     i = 0
     while i < count {
-      let weights = vectorExp2OfNegative(loadVector(line + i) - shift)
-      storeVector(weights, at: line + i)
-      total += weights
+      let exponentials = vectorExp2OfNegative(loadVector(line + i) - shift)
+      storeVector(exponentials, at: weights + i)
+      total += exponentials
       i &+= 16
     }
-    return (maximum, total.laneSum)
+    return Mass(maximum: maximum, sum: total.laneSum)
+  }
+
+  /// Replaces logits by 2^(logit − maximum).
+  ///
+  /// - Parameter count: whole 16s.
+  /// - Returns: the maximum and the sum of the replaced; −infinity and 0 where every logit is
+  ///   −infinity.
+  @inline(__always)
+  static func exponentiate(_ line: UnsafeMutablePointer<Float>, count: Int) -> Mass {
+    exponentiate(line, count: count, into: line)
   }
 }

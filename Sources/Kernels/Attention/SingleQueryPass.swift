@@ -52,8 +52,10 @@ struct SingleQueryPass {
       for index in 0..<group { counts[index].computed = multiplied }
       scores(shown: shown, needed: needed, into: logits, turning: decoded)
       for index in 0..<group {
-        (partials[index * (headDimension + 2)], partials[index * (headDimension + 2) + 1]) =
-          BinaryLogits.exponentiate(logits + index * Self.logitStride, count: 16 &* blocks)
+        let mass = BinaryLogits.exponentiate(
+          logits + index * Self.logitStride, count: 16 &* blocks)
+        partials[index * (headDimension + 2)] = mass.maximum
+        partials[index * (headDimension + 2) + 1] = mass.sum
       }
       accumulate(logits, needed: needed, decoded: decoded)
     }

@@ -13,7 +13,9 @@ extension RowFormat {
     _ matrix: Matrix, headDimension: Int, asKeys: Bool = false, prompt: Matrix? = nil
   ) -> Matrix {
     guard self != .f32 else { return matrix }
-    if asKeys, centresKeys { return centred(matrix, headDimension: headDimension, prompt: prompt) }
+    if asKeys ? centresKeys : centresValues {
+      return centred(matrix, headDimension: headDimension, prompt: prompt)
+    }
     return passed(matrix, headDimension: headDimension) {
       asKeys ? makeKeyStorage(width: headDimension) : RowStorage(codec, width: headDimension)
     }

@@ -1,3 +1,4 @@
+internal import CNested
 import Tensors
 
 /// The keys, or the values, of the tokens of a KV head in memory, by slot.
@@ -39,13 +40,18 @@ extension RowFormat {
     case .f32: FloatStorage(width: width)
     case .kivi4: ChannelGroups(FourBitCodes.self, width: width)
     case .kivi2: ChannelGroups(TwoBitCodes.self, width: width)
+    case .nested: NestedGroups(nested_keys, width: width)
     default: makeRowStorage(width: width, centred: centresKeys)
     }
   }
 
   /// Memory for the values of a head.
   func makeValueStorage(width: Int) -> any TokenStorage {
-    self == .f32 ? FloatStorage(width: width) : makeRowStorage(width: width)
+    switch self {
+    case .f32: FloatStorage(width: width)
+    case .nested: NestedGroups(nested_values, width: width)
+    default: makeRowStorage(width: width)
+    }
   }
 
   private func makeRowStorage(width: Int, centred: Bool = false) -> any TokenStorage {
@@ -69,6 +75,7 @@ extension RowFormat {
     case .lloyd4: LloydFourBitRows.self
     case .lloyd3: LloydThreeBitRows.self
     case .lloyd2: LloydTwoBitRows.self
+    case .nested: NestedRows.self
     }
   }
 }
@@ -82,6 +89,10 @@ enum TokenMemory {
   case ageing(AgeingMemory)
   /// By channel, in groups of tokens.
   case groups(ChannelGroupMemory)
+  /// In groups of slots, the highest bits apart from the others.
+  case nested(NestedMemory)
+
+  var nested: NestedMemory? { if case .nested(let memory) = self { memory } else { nil } }
 
   /// `products` of `vectors` with the rows of some slots; see ``DotProducts``.
   ///
@@ -98,6 +109,8 @@ enum TokenMemory {
         part.multiply(products, vectors: vectors, vector, rows: rows, into: target + offset)
       }
     case .groups(let memory):
+      memory.multiply(products, vectors: vectors, vector, slots: slots, into: target)
+    case .nested(let memory):
       memory.multiply(products, vectors: vectors, vector, slots: slots, into: target)
     }
   }
@@ -120,6 +133,7 @@ enum TokenMemory {
     case .ageing(let memory):
       memory.older.codec.isRotated ? Hadamard(width: memory.older.width) : nil
     case .groups: nil
+    case .nested(let memory): Hadamard(width: memory.width)
     }
   }
 
@@ -140,6 +154,8 @@ enum TokenMemory {
       memory.forEachPart(of: slots) { part, rows, offset in
         part.addWeighted(sums, rows: rows, weights + offset, into: target, scratch: scratch)
       }
+    case .nested(let memory):
+      memory.addWeighted(sums, slots: slots, weights, into: target, scratch: scratch)
     case .groups: preconditionFailure("TokenMemory.addWeighted: values are not held by channel")
     }
   }
@@ -163,6 +179,7 @@ enum TokenMemory {
     case .rows(let memory): return memory.floats(slots, decodedInto: scratch)
     case .ageing(let memory): return memory.floats(slots, decodedInto: scratch)
     case .groups(let memory): return memory.floats(slots, decodedInto: scratch)
+    case .nested(let memory): return memory.floats(slots, decodedInto: scratch)
     }
   }
 }

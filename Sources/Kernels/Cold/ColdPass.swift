@@ -74,8 +74,10 @@ struct ColdPass {
       }
       for index in 0..<group {
         counts[index].computed = seen * ColdTier.pageTokens
-        (partials[index * (d + 2)], partials[index * (d + 2) + 1]) = BinaryLogits.exponentiate(
+        let mass = BinaryLogits.exponentiate(
           logits + index * Self.logitStride, count: seen * ColdTier.pageTokens)
+        partials[index * (d + 2)] = mass.maximum
+        partials[index * (d + 2) + 1] = mass.sum
       }
       for index in 0..<seen {
         accumulate(

@@ -13,7 +13,9 @@ extension SpecEnvironment {
     { strategy, parameters, model in
       do {
         // An offline phase longer than the context is found here rather than in the middle of a run.
-        try registry.entry(named: strategy)?.configure(parameters)
+        let configured = try registry.entry(named: strategy)?.configure(parameters)
+        try configured?.checkCache()
+        try configured?
           .assumingCalibrated(for: model.shape, contextLength: model.contextLength)
           .check(promptTokens: model.contextLength, shape: model.shape)
         return []

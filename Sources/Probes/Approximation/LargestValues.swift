@@ -40,9 +40,10 @@ extension LargestValues.Head {
   fileprivate mutating func note(
     _ rows: Range<Int>, of values: Matrix, column: Int, _ phase: AttentionPhase, _ cache: KVHead
   ) -> [Float] {
-    let changes = cache.format.values.changesWithAge
+    let format = cache.format.values
+    let changes = format.changesWithAge
     var seen: [Float]
-    if changes {
+    if changes && (phase == .prefill || format.recentTokens > 0) {
       // They attended as they came, or as half floats, and may be held in few bits by now.
       let d = cache.headDimension
       seen = rows.map { row in

@@ -44,7 +44,7 @@ struct ParameterSets {
   /// Sets under which every query attends to everything and nothing leaves the cache.
   var covering: [Parameters] {
     if description.hasParts { return coveringParts }
-    if description.phases.isEmpty { return [base] }
+    if description.phases.isEmpty || leavesNothingOut { return [base] }
     var sets: [Parameters] = []
     let largest = values { large($0) }
     let hasSizes = description.parameters.contains(where: isSize)
@@ -60,6 +60,11 @@ struct ParameterSets {
       sets.append(all)
     }
     return sets + coveringBudgets.map { budgeted(base, $0) }
+  }
+
+  /// A coarse look leaves nothing out; where the cache allows none, it is dense.
+  private var leavesNothingOut: Bool {
+    (try? entry.configure(.object(base)))?.strategy is any Skims
   }
 
   // MARK: Values

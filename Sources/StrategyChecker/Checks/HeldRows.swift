@@ -6,7 +6,7 @@ import Tensors
 ///
 /// Most formats round a row when it comes. Others hold a prompt exactly while it attends; after it, what has the age
 /// (KIVI's keys of whole 128 tokens, else all but the newest and the sinks) is quantised, what else there is of the
-/// prompt and all that follows are half floats until their turn comes.
+/// prompt and all that follows are half floats until their turn comes; `nested` rounds what follows at once.
 struct HeldRows {
   private let keys: Rounded
   private let values: Rounded
@@ -20,12 +20,13 @@ struct HeldRows {
     ) { seen in
       switch format.keys {
       case .kivi4, .kivi2: seen / 128 * 128
+      case .nested: .max
       default: seen - format.keys.recentTokens
       }
     }
     self.values = Rounded(
       values, format.values, headDimension: d, prompt: prompt, asKeys: false
-    ) { $0 - format.values.recentTokens }
+    ) { format.values == .nested ? .max : $0 - format.values.recentTokens }
   }
 
   /// The rows to which the query at a position attends: row `token` of what is given.
@@ -63,7 +64,7 @@ struct HeldRows {
       let halves = format.storedExactly(exact, headDimension: d)
       var source = Matrix(rows: (exact.rows + 127) / 128 * 128, columns: exact.columns)
       source.replaceRows(from: 0, with: halves, rows: 0..<exact.rows)
-      source.replaceRows(from: 0, with: exact, rows: 0..<max(0, border(prompt)))
+      source.replaceRows(from: 0, with: exact, rows: 0..<min(exact.rows, max(0, border(prompt))))
       let stored = format.stored(
         source, headDimension: d, asKeys: asKeys, prompt: exact.copy(ofRows: 0..<prompt))
       states = [exact, halves, stored]

@@ -7,6 +7,9 @@ import Tensors
 extension StrategyChecker {
   /// Relative to the largest value row: what float arithmetic may differ by.
   private static let outputTolerance = 1e-5
+  /// Of a coarse look. Queries rounded to 8 bits move logits by some hundredths; a coarsely read value is off by an eighth
+  /// of its range, with a weight below a thousandth. That it is what it should be, the kernel's own tests say.
+  private static let coarseTolerance = 0.03
 
   /// False if the strategy broke its contract, or ranked by what is no number.
   func checkAnswers(
@@ -42,7 +45,8 @@ extension StrategyChecker {
   ) {
     log.look(at: .actsInItsPhases)
     let phases = subject.description.phases
-    log.declaredPhases.formUnion(phases)
+    // What is read coarsely is not left out.
+    log.declaredPhases.formUnion(subject.strategy is any Skims ? [] : phases)
     if phases.isEmpty && subject.description.role != .reference {
       log.fail(
         .actsInItsPhases,
@@ -142,7 +146,8 @@ extension StrategyChecker {
     // Other logits than the dense ones have another log-sum-exp and no bound. Those of a cold tier are those of the rows
     // that it gives back.
     let areDense = original.session.logitsAreDense
-    guard areDense || original.session.coldFormat != nil else { return }
+    let isCoarse = original.session.readsCoarsely
+    guard areDense || original.session.coldFormat != nil || isCoarse else { return }
     for invariant in [
       Invariant.equalsExactAttention, .boundHolds, .retainedMassIsAtMostOne,
     ] {
@@ -172,14 +177,17 @@ extension StrategyChecker {
           // Conditions are written so that NaN fails.
           let error = squares.squareRoot() / max(largest.euclidean[query], 1e-30)
           let sumError = abs(sum - wanted.logSumExp) / max(1, abs(wanted.logSumExp))
-          if !(error <= Self.outputTolerance && sumError <= Self.outputTolerance) {
+          let tolerance =
+            isCoarse && query >= subject.promptTokens
+            ? Self.coarseTolerance : Self.outputTolerance
+          if !(error <= tolerance && sumError <= tolerance) {
             log.fail(
               .equalsExactAttention,
               "\(place()): the output is off by \(error) of the largest value, the log-sum-exp by \(sumError); attended were \(attended.keys[layer][query][head].count) keys"
             )
           }
           // The bound and the mass are of dense logits.
-          guard cold.isEmpty else { continue }
+          guard cold.isEmpty, !isCoarse else { continue }
           let limit = (2 * wanted.droppedMass + 1e-5) * largest.absolute[query]
           if !(absolute <= limit) {
             log.fail(
@@ -200,6 +208,8 @@ extension StrategyChecker {
   private func checkDense(
     _ subject: CheckSubject, _ original: CheckSubject.Original, log: inout CheckLog
   ) {
+    // A coarse look rounds what it reads.
+    guard !original.session.readsCoarsely else { return }
     log.look(at: .everythingEqualsDense)
     var player = SequencePlayer(
       AttentionSession(

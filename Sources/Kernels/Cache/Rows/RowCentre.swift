@@ -1,6 +1,6 @@
 import Tensors
 
-/// What is taken off the rows of a head before they are coded, and added again: the mean of a prompt's keys.
+/// What is taken off the rows of a head before they are coded, and added again: the mean of a prompt's keys, or values.
 ///
 /// Exact rows stay as they are, so the product of a vector with it is added to those with coded rows.
 struct RowCentre {

@@ -10,7 +10,7 @@ struct WeightedSums {
   let weightStride: Int
   let targetStride: Int
 
-  /// With rows of a cache, converted on their way into the registers where these are wide enough.
+  /// With rows of a cache, converted on their way into the registers; rows of floats on narrow ones by products of strips.
   ///
   /// - Parameter scratch: for ``RowMemory/pieceRows`` rows.
   @inline(__always)
@@ -19,7 +19,12 @@ struct WeightedSums {
     into target: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>
   ) {
     let rowBytes = Codec.rowBytes(width: width)
-    guard VectorRegisters.areWide, width % 64 == 0 else {
+    // As many columns at a time as the registers hold sums of.
+    if VectorRegisters.areWide && width % 64 == 0 {
+      tiles(InlineArray<4, Void>.self, codec, rows: rows, of: memory, weights, into: target)
+    } else if Codec.self != FloatRows.self && width % 16 == 0 {
+      tiles(InlineArray<1, Void>.self, codec, rows: rows, of: memory, weights, into: target)
+    } else {
       // Rows of floats need no pieces.
       let size = Codec.self == FloatRows.self ? rows : RowMemory.pieceRows
       for first in stride(from: 0, to: rows, by: size) {
@@ -29,57 +34,67 @@ struct WeightedSums {
           turningBack: false)
         add(floats: piece, rows: count, weights + first, into: target)
       }
-      return
     }
-    for part in 0..<width / 64 {
+  }
+
+  /// 16 · `sixteens` columns at a time.
+  @inline(__always)
+  private func tiles<let sixteens: Int, Codec: RowCodec>(
+    _ size: InlineArray<sixteens, Void>.Type, _ codec: Codec.Type, rows: Int,
+    of memory: UnsafeRawPointer, _ weights: UnsafePointer<Float>,
+    into target: UnsafeMutablePointer<Float>
+  ) {
+    let rowBytes = Codec.rowBytes(width: width)
+    let parts = width / (16 &* sixteens)
+    for part in 0..<parts {
       let columns = Columns(
-        memory: memory, rows: rows, rowBytes: rowBytes, part: part,
-        partBytes: rowBytes / (width / 64))
+        memory: memory, rows: rows, rowBytes: rowBytes, part: part, partBytes: rowBytes / parts)
       var vector = 0
       while vector < vectors {
         let weights = weights + vector &* weightStride
-        let target = target + (vector &* targetStride &+ 64 &* part)
+        let target = target + (vector &* targetStride &+ 16 &* sixteens &* part)
         switch vectors &- vector {
-        case 1: tile(InlineArray<1, Void>.self, codec, columns, weights, into: target)
-        case 2: tile(InlineArray<2, Void>.self, codec, columns, weights, into: target)
-        case 3: tile(InlineArray<3, Void>.self, codec, columns, weights, into: target)
-        default: tile(InlineArray<4, Void>.self, codec, columns, weights, into: target)
+        case 1: tile(InlineArray<1, Void>.self, size, codec, columns, weights, into: target)
+        case 2: tile(InlineArray<2, Void>.self, size, codec, columns, weights, into: target)
+        case 3: tile(InlineArray<3, Void>.self, size, codec, columns, weights, into: target)
+        default: tile(InlineArray<4, Void>.self, size, codec, columns, weights, into: target)
         }
         vector &+= 4
       }
     }
   }
 
-  /// 64 columns of some rows.
+  /// Some columns of some rows.
   private struct Columns {
     let memory: UnsafeRawPointer
     let rows: Int
     let rowBytes: Int
-    /// Which 64 of a row's numbers.
+    /// Which of a row's parts.
     let part: Int
     let partBytes: Int
   }
 
   /// The sums of `count` vectors in registers.
   @inline(__always)
-  private func tile<let count: Int, Codec: RowCodec>(
-    _: InlineArray<count, Void>.Type, _ codec: Codec.Type, _ columns: Columns,
+  private func tile<let count: Int, let sixteens: Int, Codec: RowCodec>(
+    _: InlineArray<count, Void>.Type, _: InlineArray<sixteens, Void>.Type, _ codec: Codec.Type,
+    _ columns: Columns,
     _ weights: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>
   ) {
-    var sums = InlineArray<count, InlineArray<4, SIMD16<Float>>>(
+    var sums = InlineArray<count, InlineArray<sixteens, SIMD16<Float>>>(
       repeating: .init(repeating: .zero))
     var row = columns.memory
-    let first = 4 &* columns.part
+    let first = sixteens &* columns.part
     let offset = columns.part &* columns.partBytes
     for index in 0..<columns.rows {
       // The CPU's own prefetching stops at each page.
       prefetchLines(
         columns.partBytes, at: row + (CachedRows.ahead &* columns.rowBytes &+ offset))
-      var numbers = InlineArray<4, SIMD16<Float>>(repeating: .zero)
-      for i in 0..<4 { numbers[unchecked: i] = Codec.vector(row, first &+ i) }
+      var numbers = InlineArray<sixteens, SIMD16<Float>>(repeating: .zero)
+      for i in 0..<sixteens { numbers[unchecked: i] = Codec.vector(row, first &+ i) }
       for vector in 0..<count {
         let weight = SIMD16<Float>(repeating: weights[vector &* weightStride &+ index])
-        for i in 0..<4 {
+        for i in 0..<sixteens {
           sums[unchecked: vector][unchecked: i] = sums[unchecked: vector][unchecked: i]
             .addingProduct(weight, numbers[unchecked: i])
         }
@@ -87,7 +102,7 @@ struct WeightedSums {
       row += columns.rowBytes
     }
     for vector in 0..<count {
-      for i in 0..<4 {
+      for i in 0..<sixteens {
         let place = target + (vector &* targetStride &+ 16 &* i)
         storeVector(sums[unchecked: vector][unchecked: i] + loadVector(place), at: place)
       }
