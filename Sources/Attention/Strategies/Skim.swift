@@ -14,7 +14,8 @@ import Tensors
 /// the weight as the coarse look says it, and a noisy logit makes weights larger on average than they are: no bound is
 /// promised, and what it loses is measured (docs/findings.md).
 ///
-/// Queries are rounded to 8 bits. The prompt is dense. Layers with a window of their own read theirs whole.
+/// Queries are rounded to 8 bits. The prompt is dense. Layers with a window of their own read theirs whole, with such
+/// queries, too.
 public struct Skim: Skims {
   public static let about = StrategyFacts(
     "skim",

@@ -9,7 +9,7 @@ extension StrategyChecker {
   private static let outputTolerance = 1e-5
   /// Of a coarse look. Queries rounded to 8 bits move logits by some hundredths; a coarsely read value is off by an eighth
   /// of its range, with a weight below a thousandth. That it is what it should be, the kernel's own tests say.
-  private static let coarseTolerance = 0.03
+  static let coarseTolerance = 0.03
 
   /// False if the strategy broke its contract, or ranked by what is no number.
   func checkAnswers(
