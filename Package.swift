@@ -70,7 +70,8 @@ let package = Package(
       name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .target(name: "CPUCheck"),
     .target(name: "CLookup"),
-    .target(name: "CNested", cSettings: [.unsafeFlags(["-march=\(cpu)"])]),
+    .target(
+      name: "CNested", dependencies: ["CLookup"], cSettings: [.unsafeFlags(["-march=\(cpu)"])]),
     .target(name: "CMemory"),
     .target(name: "CMappedFile"),
     library("Tensors"),

@@ -1,5 +1,7 @@
 #include "CNested.h"
 
+#include "CLookup.h"
+
 #include <string.h>
 
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
@@ -34,22 +36,14 @@ INLINED const uint8_t *lowers(const nested_memory *memory, nested_kind kind, int
   return memory->fine + (int64_t)row * nested_fine_bytes(kind, memory->width);
 }
 
-INLINED float half_number(uint16_t bits) {
-#if NESTED_AVX2
-  return _cvtsh_ss(bits);
-#else
-  const int exponent = bits >> 10 & 31, fraction = bits & 1023;
-  const float size = exponent == 31   ? (fraction ? __builtin_nanf("") : __builtin_inff())
-                     : exponent == 0 ? (float)fraction * 0x1p-24f
-                                     : (float)(1024 + fraction) * 0x1p-25f * (float)(1u << exponent);
-  return bits & 0x8000 ? -size : size;
-#endif
-}
-
 INLINED float scale_of(const uint8_t *group, int row) {
   uint16_t bits;
   memcpy(&bits, group + 2 * row, sizeof bits);
-  return half_number(bits);
+  #if NESTED_AVX2
+  return _cvtsh_ss(bits);
+#else
+  return lookup_half(bits);
+#endif
 }
 
 /// Where bits of channel c lie that four channels share a byte for: the byte from the first of the row on, in steps of

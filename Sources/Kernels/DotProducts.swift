@@ -163,3 +163,14 @@ private struct KeptVectors<let vectors: Int, let length: Int> {
     }
   }
 }
+
+/// The products of two vectors added up by lane; `count` is whole 16s.
+func laneProducts(
+  _ first: UnsafePointer<Float>, _ second: UnsafePointer<Float>, count: Int
+) -> SIMD16<Float> {
+  var sum = SIMD16<Float>.zero
+  for i in stride(from: 0, to: count, by: 16) {
+    sum.addProduct(loadVector(first + i), loadVector(second + i))
+  }
+  return sum
+}

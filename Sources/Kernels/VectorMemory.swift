@@ -32,6 +32,13 @@ extension SIMD16<Float> {
     return two[0] + two[1]
   }
 
+  /// Each lane without its sign.
+  @inline(__always)
+  var magnitudes: SIMD16<Float> {
+    unsafeBitCast(
+      unsafeBitCast(self, to: SIMD16<UInt32>.self) & 0x7fff_ffff, to: SIMD16<Float>.self)
+  }
+
   /// The largest lane; any if one is NaN.
   @inline(__always)
   var laneMaximum: Float {

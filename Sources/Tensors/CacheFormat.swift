@@ -120,6 +120,7 @@ public struct CacheFormat: Sendable, Hashable, Codable {
 
   public static let f32 = CacheFormat(.f32)
   public static let f16 = CacheFormat(.f16)
+  public static let nested = CacheFormat(.nested)
 
   /// The formats of both, one if they are the same: `q8_0`, `q8_0/q4_0`.
   public var label: String {

@@ -369,19 +369,21 @@ class Window:
             hot = (rank >= xp.partition(rank, first, axis=-1)[..., first][..., None]) | (j > i - newest)[None]
             hot &= seen
             top = exact.max(-1, keepdims=True)
-            near = xp.where(hot, xp.exp(exact - top), 0)
-            if rest == "nothing":
-                return weighted(near, values) / near.sum(-1, keepdims=True)
-            far = xp.where(hot | ~seen, 0, xp.exp(rank - top))
-            mass = far.sum(-1, keepdims=True)
-            if rest == "mean":
-                mean = xp.repeat(values[:, : self.prompt].mean(1), q.shape[0] // k.shape[0], 0)[:, None]
-                estimate = mass * mean
-            else:
-                estimate = weighted(far, nested_high(v, self.prompt, rest))
-            return (weighted(near, values) + estimate) / (near.sum(-1, keepdims=True) + mass)
+            near, far = xp.where(hot, xp.exp(exact - top), 0), xp.where(hot | ~seen, 0, xp.exp(rank - top))
+            return self.estimated(near, far, values, rest, lambda: nested_high(v, self.prompt, rest))
 
         return self.score(attend)
+
+    def estimated(self, near, far, values, rest, coarse):
+        """What is read whole, by the weights `near`, and what stands for the others, whose weights are `far`."""
+        if rest == "nothing":
+            return weighted(near, values) / near.sum(-1, keepdims=True)
+        mass = far.sum(-1, keepdims=True)
+        if rest == "mean":
+            estimate = mass * xp.repeat(values[:, : self.prompt].mean(1), far.shape[0] // values.shape[0], 0)[:, None]
+        else:
+            estimate = weighted(far, coarse())
+        return (weighted(near, values) + estimate) / (near.sum(-1, keepdims=True) + mass)
 
 
     def middles(self, x, bits):
@@ -390,15 +392,15 @@ class Window:
         step = 2 ** (8 - bits)
         return mean, (xp.floor((codes + 128) / step) * step + step / 2 - 128) * scale
 
+    def coarse(self, x, bits):
+        mean, rows = self.middles(x, bits)
+        return rotated(rows) + mean
+
     def tiered(self, share, key_bits, value_bits, newest=64, sinks=4):
         """After the prompt all but a `share` of its tokens lose their lower bits for good: what stays whole for a KV head are the
         first tokens, the newest, and those of the largest mean weight in the prompt's last 64 queries, the largest of a group's
         heads. Later tokens stay whole."""
         kept = {}
-
-        def coarse(x, bits):
-            mean, rows = self.middles(x, bits)
-            return rotated(rows) + mean
 
         def attend(layer, q, k, v):
             i, j = self.places(k.shape[1])
@@ -413,8 +415,8 @@ class Window:
                 whole[:, :n] = weights >= xp.partition(weights, n - count, axis=-1)[:, n - count][:, None]
                 kept[layer] = whole[..., None]
             whole = kept[layer]
-            keys = xp.where(whole, nested(k, self.prompt), coarse(k, key_bits))
-            values = xp.where(whole, nested(v, self.prompt), coarse(v, value_bits))
+            keys = xp.where(whole, nested(k, self.prompt), self.coarse(k, key_bits))
+            values = xp.where(whole, nested(v, self.prompt), self.coarse(v, value_bits))
             return weighted(softmax(xp.where((j <= i)[None], logits(q, keys), HIDDEN)), values)
 
         return self.score(attend)
@@ -445,15 +447,7 @@ class Window:
             hot = (hot | young) & seen
             top = xp.maximum(exact.max(-1, keepdims=True), rank.max(-1, keepdims=True))
             near, far = xp.where(hot, xp.exp(exact - top), 0), xp.where(hot | ~seen, 0, xp.exp(rank - top))
-            values, mass = nested(v, self.prompt), far.sum(-1, keepdims=True)
-            if rest == "nothing":
-                return weighted(near, values) / near.sum(-1, keepdims=True)
-            if rest == "mean":
-                estimate = mass * xp.repeat(values[:, : self.prompt].mean(1), group, 0)[:, None]
-            else:
-                mean, coarse = self.middles(v, rest)
-                estimate = weighted(far, rotated(coarse) + mean)
-            return (weighted(near, values) + estimate) / (near.sum(-1, keepdims=True) + mass)
+            return self.estimated(near, far, nested(v, self.prompt), rest, lambda: self.coarse(v, rest))
 
         scores = self.score(attend)
         self.shares = np.mean(shares, 0)

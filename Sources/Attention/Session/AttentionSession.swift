@@ -126,7 +126,7 @@ public final class AttentionSession: LayerAttention {
 
   /// Whether decode queries read tokens of little weight by their highest bits alone.
   public var readsCoarsely: Bool {
-    cache == CacheFormat(.nested) && work.contains { $0.exactAbove != nil }
+    cache == .nested && work.contains { $0.exactAbove != nil }
   }
 
   /// Bytes that the strategy keeps for cached tokens besides keys and values, and in queries by which

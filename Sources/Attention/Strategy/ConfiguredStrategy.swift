@@ -44,7 +44,7 @@ public struct ConfiguredStrategy: Sendable {
   /// can be taken, whose figures would say nothing about it.
   public func checkCache() throws(ConfigurationError) {
     guard let skimming = withParts.first(where: { $0.strategy is any Skims }) else { return }
-    guard cache == CacheFormat(.nested) else {
+    guard cache == .nested else {
       throw ConfigurationError(
         "cache",
         "\(cache.label), of which there is no coarse look: \(skimming.name) needs \"cache\": \"nested\""

@@ -5,7 +5,7 @@ import Tensors
 
 extension BenchRun {
   /// A cache of some tokens, and whether decode queries skim it.
-  private struct Subject: Hashable {
+  private struct Subject: Equatable {
     var cache: RowFormat
     var tokens = 8192
     var skims = false

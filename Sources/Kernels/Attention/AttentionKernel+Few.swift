@@ -23,8 +23,9 @@ extension AttentionKernel {
     BareMemory.of(heads, selections) { caches, shown in
       for row in step.rows {
         let query = step.firstPosition + row
-        if let exactAbove, Self.canSkim(heads, selections, query: query) {
-          attendSkimming(step, row: row, buffers, heads: heads, exactAbove: exactAbove)
+        if let exactAbove, Self.canSkim(caches, heads, selections, query: query) {
+          attendSkimming(
+            step, row: row, buffers, heads: heads, caches: caches, exactAbove: exactAbove)
           for head in 0..<queryHeads {
             let seen = heads[head / group].count
             headCounts[head] += PairCounts(nominal: seen, computed: seen)

@@ -33,7 +33,7 @@ public enum OutputDifference {
         forVectors(output, reference, padding: 0) { o, r in
           let d = o - r
           difference.addProduct(d, d)
-          absolute += magnitude(d)
+          absolute += d.magnitudes
           ofOutput.addProduct(o, o)
           ofReference.addProduct(r, r)
           product.addProduct(o, r)
@@ -50,7 +50,7 @@ public enum OutputDifference {
   public static func absoluteSum(_ row: Span<Float>) -> Float {
     var total = SIMD16<Float>.zero
     row.withUnsafeBufferPointer { row in
-      forVectors(row, row, padding: 0) { value, _ in total += magnitude(value) }
+      forVectors(row, row, padding: 0) { value, _ in total += value.magnitudes }
     }
     return total.sum()
   }
@@ -136,12 +136,6 @@ public enum OutputDifference {
     guard !poison.sum().isNaN else { return (.nan, 0) }
     let value = best.max()
     return (value, row.firstIndex(of: value) ?? 0)
-  }
-
-  @inline(__always)
-  private static func magnitude(_ vector: SIMD16<Float>) -> SIMD16<Float> {
-    unsafeBitCast(
-      unsafeBitCast(vector, to: SIMD16<UInt32>.self) & 0x7fff_ffff, to: SIMD16<Float>.self)
   }
 
   /// Both rows sixteen at a time; what lies beyond their end reads `padding`.

@@ -5,7 +5,7 @@ import Tensors
 /// The query heads of one group at one position against a range of their KV head's tokens, held in ``NestedGroups``, most
 /// of which are read only coarsely.
 ///
-/// First ``rank()`` gives every token a logit by the highest bits of its key. Once all ranges are ranked, ``attend(limits:)``
+/// First ``rank(into:)`` gives every token a logit by the highest bits of its key. Once all ranges are ranked, ``attend(limits:ranked:into:)``
 /// reads whole the tokens whose weight any head of the group finds large, and of the others the highest bits of the value.
 struct SkimPass {
   let keys: NestedMemory
@@ -193,7 +193,10 @@ struct SkimQueries {
           sums[head] = nested_quantise(
             query, Int32(width), step > 0 ? 1 / step : 0, codes.baseAddress! + head * width)
           factors[head] = step * factor
-          shifts[head] = keys.centre.map { factor * Self.product(query, $0, width: width) } ?? 0
+          shifts[head] =
+            keys.centre.map {
+              factor * laneProducts(query, $0, count: width).laneSum
+            } ?? 0
         }
       }
     }
@@ -202,31 +205,18 @@ struct SkimQueries {
   /// The smallest step at which no number is beyond 127 of them, and none of 64 beyond 2,184 together, of which rounding
   /// takes half a step each.
   private static func step(of query: UnsafePointer<Float>, width: Int) -> Float {
-    let sign = SIMD16<UInt32>(repeating: 0x7fff_ffff)
     var largest = SIMD16<Float>.zero
     var most: Float = 0
     for block in stride(from: 0, to: width, by: 64) {
       var sum = SIMD16<Float>.zero
       for i in stride(from: block, to: block + 64, by: 16) {
-        let magnitude = unsafeBitCast(
-          unsafeBitCast(loadVector(query + i), to: SIMD16<UInt32>.self) & sign,
-          to: SIMD16<Float>.self)
+        let magnitude = loadVector(query + i).magnitudes
         largest = largest.orLarger(magnitude)
         sum += magnitude
       }
       most = max(most, sum.laneSum)
     }
     return max(largest.laneMaximum / 126.99, most / (2184 - 32))
-  }
-
-  private static func product(
-    _ first: UnsafePointer<Float>, _ second: UnsafePointer<Float>, width: Int
-  ) -> Float {
-    var sum = SIMD16<Float>.zero
-    for i in stride(from: 0, to: width, by: 16) {
-      sum.addProduct(loadVector(first + i), loadVector(second + i))
-    }
-    return sum.laneSum
   }
 
   func withCodes(_ body: (UnsafePointer<nested_queries>) -> Void) {

@@ -86,17 +86,6 @@ public final class KVHead {
     }
   }
 
-  /// In which place of a group slot 0 lies, where keys and values can be read coarsely: in `nested`, once the prompt has
-  /// attended.
-  var nestedLead: Int? {
-    withMemory { keys, values in
-      guard let keys = keys.nested, let values = values.nested, keys.lead == values.lead else {
-        return nil
-      }
-      return keys.lead
-    }
-  }
-
   public func position(ofSlot slot: Int) -> Int {
     precondition(slot >= 0 && slot < count, "KVHead: slot \(slot) of \(count)")
     return Int(positionSlots[slot])

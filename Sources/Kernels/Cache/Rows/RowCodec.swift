@@ -156,11 +156,8 @@ struct RowMemory {
       products, vectors: vectors, vector, rows: rows.count, of: row(rows.lowerBound), into: target)
     guard let centre else { return }
     for index in 0..<vectors {
-      var sum = SIMD16<Float>.zero
-      for first in stride(from: 0, to: width, by: 16) {
-        sum.addProduct(loadVector(vector + (index * width + first)), loadVector(centre + first))
-      }
-      let shift = products.scale * sum.sum()
+      let shift =
+        products.scale * laneProducts(vector + index * width, centre, count: width).sum()
       let line = target + index * products.targetStride
       for slot in 0..<rows.count { line[slot] += shift }
     }
