@@ -11,7 +11,7 @@ would let it. Written for one GPU (CuPy); with NumPy alone a window of 8,192 tok
 Needs numpy, gguf and, on a GPU, cupy; `tca-lab` on the PATH cuts the texts into tokens. Lengths include the scored
 tokens. Differences and divergences are against the float32 cache of the same window.
 """
-import argparse, collections, csv, json, math, pathlib, re, subprocess, sys, tempfile
+import argparse, collections, csv, fractions, json, math, pathlib, re, subprocess, sys, tempfile
 
 import numpy as np
 
@@ -281,6 +281,21 @@ def axes(x, prompt, bits, queries=None, exact=4):
     return out
 
 
+# MARK: scores of tokens (heads x tokens)
+
+
+def ranks(x):
+    return x.argsort(-1).argsort(-1)
+
+
+def neighbourly(x, width, pool="mean"):
+    """The mean, or the largest, of `width` tokens around each."""
+    side, n = width // 2, x.shape[-1]
+    padded = xp.pad(x, ((0, 0), (side, side)))
+    around = xp.stack([padded[:, a : a + n] for a in range(width)])
+    return around.mean(0) if pool == "mean" else around.max(0)
+
+
 # MARK: one window
 
 
@@ -396,30 +411,53 @@ class Window:
         mean, rows = self.middles(x, bits)
         return rotated(rows) + mean
 
-    def tiered(self, share, key_bits, value_bits, newest=64, sinks=4):
-        """After the prompt all but a `share` of its tokens lose their lower bits for good: what stays whole for a KV head are the
-        first tokens, the newest, and those of the largest mean weight in the prompt's last 64 queries, the largest of a group's
-        heads. Later tokens stay whole."""
+    def attended(self, layer, keys, heads="max"):
+        """The mean weight of each of the prompt's tokens in its last 64 queries, of a group's heads the largest or the mean."""
+        last, n = self.newest[layer], self.prompt
+        seen = xp.arange(n)[None] <= xp.arange(n - last.shape[1], n)[:, None]
+        weights = softmax(xp.where(seen[None], logits(last, keys[:, :n]), HIDDEN)).mean(1).reshape(keys.shape[0], -1, n)
+        return weights.max(1) if heads == "max" else weights.mean(1)
+
+    def tiered(self, share, key_bits, value_bits, gone=0.0, newest=64, sinks=4, pooled=(1, 1), heads="max", pool="mean"):
+        """After the prompt all but a `share` of its tokens lose their lower bits for good, and a share `gone` of them leave
+        altogether. What stays whole for a KV head are the first tokens, the newest, and those that are attended to most; what
+        leaves is attended to least, counting as many neighbours as `pooled` says for the one and the other. Later tokens stay whole."""
         kept = {}
 
         def attend(layer, q, k, v):
             i, j = self.places(k.shape[1])
             if layer not in kept:
-                last, n = self.newest[layer], self.prompt
-                seen = xp.arange(n)[None] <= xp.arange(n - last.shape[1], n)[:, None]
-                weights = softmax(xp.where(seen[None], logits(last, k[:, :n]), HIDDEN)).mean(1)
-                weights = weights.reshape(k.shape[0], -1, n).max(1)
-                weights[:, :sinks] = weights[:, n - newest :] = 2
+                n, weights = self.prompt, self.attended(layer, k, heads)
+                most, least = (neighbourly(weights, width, pool) for width in pooled)
+                most[:, :sinks] = most[:, n - newest :] = 2
                 count = max(int(share * n), sinks + newest)
-                whole = xp.ones((k.shape[0], k.shape[1]), bool)
-                whole[:, :n] = weights >= xp.partition(weights, n - count, axis=-1)[:, n - count][:, None]
-                kept[layer] = whole[..., None]
-            whole = kept[layer]
+                whole, there = xp.ones((2, k.shape[0], k.shape[1]), bool)
+                whole[:, :n] = ranks(most) >= n - count
+                least = xp.where(whole[:, :n], 2, least)
+                there[:, :n] = ranks(least) >= min(int(gone * n), n - count)
+                kept[layer] = whole[..., None], xp.repeat(there, q.shape[0] // k.shape[0], 0)[:, None]
+            whole, there = kept[layer]
             keys = xp.where(whole, nested(k, self.prompt), self.coarse(k, key_bits))
             values = xp.where(whole, nested(v, self.prompt), self.coarse(v, value_bits))
-            return weighted(softmax(xp.where((j <= i)[None], logits(q, keys), HIDDEN)), values)
+            return weighted(softmax(xp.where((j <= i)[None] & there, logits(q, keys), HIDDEN)), values)
 
         return self.score(attend)
+
+    def split(self, budget, part, newest=64, sinks=4):
+        """Which share of the prompt is whole, and which gone, for `tiers k4 v2` to hold the share `budget` of float16's bytes, mean
+        over the scored steps. Whole tokens get the `part` of the prompt's bytes (None: what the first and newest need, and a
+        sixteenth of the rest), and what is left over once all others are held coarse; who finds no room among these leaves."""
+        n, d, later = self.prompt, self.model.d, (SCORED + 1) / 2
+        whole, coarse = (2 * (2 + d)) / (4 * d), (2 + d / 2 + 2 + d / 4) / (4 * d)
+        budget = (budget * (n + later) - whole * later) / n
+        least = (sinks + newest) / n
+        chosen = part * budget / whole if part is not None else least + (budget / whole - least) / 16
+        share = max(chosen, (budget - coarse) / (whole - coarse), least)
+        return share, max(0, 1 - share - max(0, budget - share * whole) / coarse)
+
+    def tiered_in(self, budget, part, **how):
+        share, gone = self.split(budget, part)
+        return self.tiered(share, 4, 2, gone, **how)
 
     def skimmed(self, above, rest, bits=4):
         """What the engine's `skim` does, but for the newest 64 tokens, which are read whole here, and the weights of others, which
@@ -463,6 +501,10 @@ def by_axes(bits):
         lambda layer, k, v: (axes(k, w.prompt, bits, w.queries[layer]), axes(v, w.prompt, bits)))
 
 
+def fraction(name):
+    return 0 if name in ("newest", "least") else float(fractions.Fraction(name))
+
+
 plain = lambda x, prompt: q8_0(x)
 ROWS = {
     "q8_0": lambda w: w.stored(q8_0),
@@ -493,6 +535,35 @@ ROWS = {
     "axes 3": by_axes(3),
     "axes 2.5": by_axes(2.5),
     "axes 2": by_axes(2),
+}
+
+# Rows of `tiers` with tokens that leave, of which one is to be chosen: not run unless asked for.
+BUDGETS = (0.5, 0.375, 0.25, 0.198, 0.197, 0.15625, 0.125, 0.0625, 0.03125)
+HOW = {
+    "": {}, ", pooled": {"pooled": (7, 7)}, ", mean of heads": {"heads": "mean"},
+    ", pooled mean of heads": {"pooled": (7, 7), "heads": "mean"},
+    **{f", gone pooled {width}": {"pooled": (1, width)} for width in (7, 15, 31, 63)},
+    **{f", gone peaks {width}": {"pooled": (1, width), "pool": "max"} for width in (7, 15)},
+    **{f", gone pooled {width}, mean of heads": {"pooled": (1, width), "heads": "mean"} for width in (7, 31)},
+}
+SETTINGS = {
+    **{
+        f"tiers k4 v2, whole {whole}{f', gone {gone}' if gone != '0' else ''}{how}":
+        lambda w, whole=whole, gone=gone, how=how: w.tiered(fraction(whole), 4, 2, fraction(gone), **HOW[how])
+        for whole in ("newest", "1/64", "1/32", "1/16", "1/8", "1/4", "1/2", "3/4", "7/8")
+        for gone in ("0", "1/32", "1/16", "1/8", "1/4", "1/2", "3/4", "7/8") for how in HOW
+        if fraction(whole) + fraction(gone) <= 1
+    },
+    **{
+        f"tiers k4 v2 in {budget}, {part} of it whole{how}":
+        lambda w, budget=budget, part=part, how=how: w.tiered_in(budget, fraction(part), **HOW[how])
+        for budget in BUDGETS for part in ("least", "1/16", "1/8", "1/4", "3/8", "1/2", "3/4", "7/8", "1") for how in HOW
+    },
+    **{
+        f"tiers k4 v2 in {budget}{how}": lambda w, budget=budget, how=how: w.tiered_in(budget, None, **HOW[how])
+        for budget in BUDGETS for how in HOW
+    },
+    **ROWS,
 }
 
 
@@ -531,7 +602,7 @@ def run(arguments):
                 window = Window(model, np.concatenate([start, ids[number * length : (number + 1) * length]]))
                 for row in rows:
                     window.shares = []
-                    figures = [*window.losses(ROWS[row](window)), *window.shares]
+                    figures = [*window.losses(SETTINGS[row](window)), *window.shares]
                     out.writerow([arguments.model, text, number, arguments.length, row, *(f"{x:.6f}" for x in figures)])
                     file.flush()
                 print(arguments.model, text, number, file=sys.stderr, flush=True)
@@ -574,6 +645,22 @@ def summary(arguments):
             [model, length, row, sum(map(len, texts.values()))] + [f"{x:.6f}" for x in figures] + [worst])
 
 
+def means(arguments):
+    """By row: means over the windows that it has, and the standard error of the mean divergence over them."""
+    table = collections.defaultdict(list)
+    for name in arguments.files:
+        with open(name, newline="") as file:
+            for line in csv.DictReader(file):
+                table[line["model"], int(line["context_length"]), line["row"]].append(
+                    (float(line["difference"]), float(line["divergence"])))
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow(["model", "context_length", "row", "windows", "difference", "divergence", "divergence_error"])
+    for key, windows in table.items():
+        difference, divergence = np.array(windows).T
+        error = divergence.std(ddof=1) / math.sqrt(len(windows)) if len(windows) > 1 else math.nan
+        out.writerow([*key, len(windows), *(f"{x:.6f}" for x in (difference.mean(), divergence.mean(), error))])
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
@@ -583,11 +670,14 @@ if __name__ == "__main__":
     one.add_argument("--texts", nargs="+", required=True)
     one.add_argument("--windows", type=int, default=6, help="of a text, evenly spaced")
     one.add_argument("--length", type=int, default=8192)
-    one.add_argument("--rows", nargs="+", choices=list(ROWS))
+    one.add_argument("--rows", nargs="+", choices=list(SETTINGS), metavar="ROW")
     one.add_argument("--out", required=True)
     one.set_defaults(go=run)
     two = commands.add_parser("summary", help="the table of findings, from what run wrote")
     two.add_argument("files", nargs="+")
     two.set_defaults(go=summary)
+    three = commands.add_parser("means", help="means of one text's windows, from what run wrote")
+    three.add_argument("files", nargs="+")
+    three.set_defaults(go=means)
     given = parser.parse_args()
     given.go(given)
