@@ -29,11 +29,38 @@ INLINED const uint8_t *group_of(const nested_memory *memory, nested_kind kind, i
   return memory->coarse + (int64_t)(row / nested_rows) * nested_coarse_bytes(kind, memory->width);
 }
 
-INLINED const uint8_t *uppers(const uint8_t *group) { return group + 2 * nested_rows; }
+INLINED const uint8_t *uppers(const uint8_t *group) { return group + nested_head_bytes; }
 
-/// The other bits of a row.
-INLINED const uint8_t *lowers(const nested_memory *memory, nested_kind kind, int row) {
-  return memory->fine + (int64_t)row * nested_fine_bytes(kind, memory->width);
+/// Which rows of a group have all bits.
+INLINED uint32_t whole_of(const uint8_t *group) {
+  uint32_t whole;
+  memcpy(&whole, group + 2 * nested_rows, sizeof whole);
+  return whole;
+}
+
+/// The row of `fine` at which those of a group begin.
+INLINED uint32_t place_of(const uint8_t *group) {
+  uint32_t place;
+  memcpy(&place, group + 2 * nested_rows + 4, sizeof place);
+  return place;
+}
+
+INLINED int is_whole(const uint8_t *group, int row) {
+  return whole_of(group) >> (row % nested_rows) & 1;
+}
+
+/// The other bits of a row that has them.
+INLINED const uint8_t *lowers(
+    const nested_memory *memory, nested_kind kind, const uint8_t *group, int row) {
+  const uint32_t before = whole_of(group) & ((1u << (row % nested_rows)) - 1);
+  return memory->fine + (int64_t)(place_of(group) + (uint32_t)__builtin_popcount(before)) *
+                            nested_fine_bytes(kind, memory->width);
+}
+
+/// What is added to a code: 0 lies in the middle of all of them, and a code without its lower bits stands for the middle of
+/// those that have its higher ones.
+INLINED float middle_of(nested_kind kind, int whole) {
+  return whole ? -127.5f : kind == nested_keys ? -120.0f : -96.0f;
 }
 
 INLINED float scale_of(const uint8_t *group, int row) {
@@ -52,24 +79,34 @@ INLINED int shared_byte(int c, int step) { return (c / 64 * 16 + c % 16) * step;
 INLINED int shared_shift(int c) { return c % 64 / 16 * 2; }
 
 void nested_store(
-    nested_kind kind, int width, uint8_t *coarse, uint8_t *fine, int row, uint16_t scale,
-    const uint8_t *codes) {
+    nested_kind kind, int width, uint8_t *coarse, int row, uint16_t scale, const uint8_t *codes,
+    uint8_t *lower, int place) {
   uint8_t *group = coarse + (int64_t)(row / nested_rows) * nested_coarse_bytes(kind, width);
-  uint8_t *lower = fine + (int64_t)row * nested_fine_bytes(kind, width);
   row %= nested_rows;
   memcpy(group + 2 * row, &scale, sizeof scale);
-  uint8_t *upper = group + 2 * nested_rows;
+  if (row == 0) {
+    const uint32_t first = (uint32_t)place;
+    memcpy(group + 2 * nested_rows + 4, &first, sizeof first);
+  }
+  if (lower) {
+    const uint32_t whole = whole_of(group) | 1u << row;
+    memcpy(group + 2 * nested_rows, &whole, sizeof whole);
+  }
+  uint8_t *upper = group + nested_head_bytes;
   if (kind == nested_keys) {
     for (int c = 0; c < width; c++)
       upper[c / 2 * 32 + 2 * (row % 16) + c % 2] |= (uint8_t)(codes[c] >> 4 << row / 16 * 4);
   } else {
     upper += row / 2 * (width / 2) + row % 2;
+    for (int c = 0; c < width; c++)
+      upper[shared_byte(c, 2)] |= (uint8_t)(codes[c] >> 6 << shared_shift(c));
+  }
+  if (!lower) return;
+  if (kind == nested_values) {
     uint8_t *middle = lower + width / 2;
     memset(middle, 0, (size_t)width / 4);
-    for (int c = 0; c < width; c++) {
-      upper[shared_byte(c, 2)] |= (uint8_t)(codes[c] >> 6 << shared_shift(c));
+    for (int c = 0; c < width; c++)
       middle[shared_byte(c, 1)] |= (uint8_t)((codes[c] >> 4 & 3) << shared_shift(c));
-    }
   }
   for (int c = 0; c < width; c++) {
     uint8_t *pair = lower + c / 64 * 32 + c % 32;
@@ -110,10 +147,12 @@ INLINED void load_block(
 INLINED void load_codes(
     const nested_memory *memory, nested_kind kind, int row, uint8_t *codes) {
   const int width = memory->width;
-  const uint8_t *upper = uppers(group_of(memory, kind, row)), *lower = lowers(memory, kind, row);
+  const uint8_t *group = group_of(memory, kind, row), *upper = uppers(group);
   row %= nested_rows;
+  const int whole = is_whole(group, row);
+  const uint8_t *lower = whole ? lowers(memory, kind, group, row) : NULL;
 #if NESTED_AVX2
-  if (kind == nested_values) {
+  if (kind == nested_values && whole) {
     upper += row / 2 * (width / 2);
     for (int block = 0; block < width; block += 64)
       load_block(
@@ -122,11 +161,14 @@ INLINED void load_codes(
     return;
   }
 #endif
-  for (int block = 0; block < width; block += 64)
-    for (int j = 0; j < 32; j++) {
-      codes[block + j] = lower[block / 2 + j] & 15;
-      codes[block + 32 + j] = lower[block / 2 + j] >> 4;
-    }
+  if (whole)
+    for (int block = 0; block < width; block += 64)
+      for (int j = 0; j < 32; j++) {
+        codes[block + j] = lower[block / 2 + j] & 15;
+        codes[block + 32 + j] = lower[block / 2 + j] >> 4;
+      }
+  else
+    memset(codes, 0, (size_t)width);
   if (kind == nested_keys) {
     upper += 2 * (row % 16);
     const int shift = row / 16 * 4;
@@ -136,17 +178,20 @@ INLINED void load_codes(
     }
     return;
   }
-  const uint8_t *middle = lower + width / 2;
   upper += row / 2 * (width / 2) + row % 2;
-  for (int block = 0; block < width; block += 64) {
-    // Sixteen at a time, so that the compiler makes vectors of them.
+  // Sixteen at a time, so that the compiler makes vectors of them.
+  for (int block = 0; block < width; block += 64)
     for (int part = 0; part < 4; part++)
-      for (int j = 0; j < 16; j++) {
-        const int high = upper[block / 2 + 2 * j] >> (2 * part) & 3;
-        const int low = middle[block / 4 + j] >> (2 * part) & 3;
-        codes[block + 16 * part + j] |= (uint8_t)(high << 6 | low << 4);
-      }
-  }
+      for (int j = 0; j < 16; j++)
+        codes[block + 16 * part + j] |=
+            (uint8_t)((upper[block / 2 + 2 * j] >> (2 * part) & 3) << 6);
+  if (!whole) return;
+  const uint8_t *middle = lower + width / 2;
+  for (int block = 0; block < width; block += 64)
+    for (int part = 0; part < 4; part++)
+      for (int j = 0; j < 16; j++)
+        codes[block + 16 * part + j] |=
+            (uint8_t)((middle[block / 4 + j] >> (2 * part) & 3) << 4);
 }
 
 uint16_t nested_load(const nested_memory *memory, int row, uint8_t *codes) {
@@ -156,15 +201,35 @@ uint16_t nested_load(const nested_memory *memory, int row, uint8_t *codes) {
   return scale;
 }
 
+uint32_t nested_whole(const nested_memory *memory, int group) {
+  return whole_of(group_of(memory, memory->kind, group * nested_rows));
+}
+
+void nested_set_whole(nested_kind kind, int width, uint8_t *coarse, int group, uint32_t whole) {
+  coarse += (int64_t)group * nested_coarse_bytes(kind, width) + 2 * nested_rows;
+  memcpy(coarse, &whole, sizeof whole);
+}
+
+int nested_count(nested_kind kind, int width, uint8_t *coarse, int groups) {
+  uint32_t rows = 0;
+  for (int g = 0; g < groups; g++, coarse += nested_coarse_bytes(kind, width)) {
+    memcpy(coarse + 2 * nested_rows + 4, &rows, sizeof rows);
+    rows += (uint32_t)__builtin_popcount(whole_of(coarse));
+  }
+  return (int)rows;
+}
+
 INLINED void decode(
     const nested_memory *memory, nested_kind kind, int first, int count, float *numbers) {
   const int width = memory->width;
   uint8_t codes[width];
   for (int row = first; row < first + count; row++) {
     load_codes(memory, kind, row, codes);
-    const float scale = scale_of(group_of(memory, kind, row), row % nested_rows);
+    const uint8_t *group = group_of(memory, kind, row);
+    const float scale = scale_of(group, row % nested_rows);
+    const float middle = middle_of(kind, is_whole(group, row));
     float *target = numbers + (int64_t)(row - first) * width;
-    for (int c = 0; c < width; c++) target[c] = ((float)codes[c] - 127.5f) * scale;
+    for (int c = 0; c < width; c++) target[c] = ((float)codes[c] + middle) * scale;
   }
 }
 
@@ -448,9 +513,10 @@ INLINED void refine_row(
     const float *ranked, int rankedStride, float *logits, int stride) {
   int32_t sums[4];
   const int width = keys->width;
+  const uint8_t *group = group_of(keys, nested_keys, row);
   lower_products(
-      lowers(keys, nested_keys, row), width, all->codes + head * width, heads, sums);
-  const float scale = scale_of(group_of(keys, nested_keys, row), row % nested_rows);
+      lowers(keys, nested_keys, group, row), width, all->codes + head * width, heads, sums);
+  const float scale = scale_of(group, row % nested_rows);
   for (int h = 0; h < heads; h++)
     logits[(head + h) * stride] =
         ranked[(head + h) * rankedStride] +
@@ -460,7 +526,8 @@ INLINED void refine_row(
 void nested_fetch(const nested_memory *memory, const int32_t *rows, int count) {
   const int bytes = nested_fine_bytes(memory->kind, memory->width);
   for (int i = 0; i < count; i++) {
-    const uint8_t *row = memory->fine + (int64_t)rows[i] * bytes;
+    const uint8_t *row =
+        lowers(memory, memory->kind, group_of(memory, memory->kind, rows[i]), rows[i]);
     for (int line = 0; line < bytes; line += 64) __builtin_prefetch(row + line);
     __builtin_prefetch(row + bytes - 1);
   }
@@ -479,7 +546,8 @@ void nested_refine(
 }
 
 int nested_select(
-    const float *numbers, int stride, int heads, int count, const float *least, int32_t *places) {
+    const nested_memory *memory, const float *numbers, int stride, int heads, int count,
+    const float *least, int32_t *places) {
   int found = 0, i = 0;
 #if NESTED_AVX2
   for (; i + 8 <= count; i += 8) {
@@ -488,14 +556,15 @@ int nested_select(
       larger = _mm256_or_ps(
           larger, _mm256_cmp_ps(
                       _mm256_loadu_ps(numbers + h * stride + i), _mm256_set1_ps(least[h]), _CMP_GT_OQ));
-    for (int bits = _mm256_movemask_ps(larger); bits; bits &= bits - 1)
+    const uint32_t whole = whole_of(group_of(memory, memory->kind, i)) >> (i % nested_rows);
+    for (uint32_t bits = (uint32_t)_mm256_movemask_ps(larger) & whole; bits; bits &= bits - 1)
       places[found++] = i + __builtin_ctz(bits);
   }
 #endif
   for (; i < count; i++) {
     int larger = 0;
     for (int h = 0; h < heads; h++) larger |= numbers[h * stride + i] > least[h];
-    if (larger) places[found++] = i;
+    if (larger && is_whole(group_of(memory, memory->kind, i), i)) places[found++] = i;
   }
   return found;
 }

@@ -40,7 +40,7 @@ public enum RowFormat: String, Sendable, Hashable, CaseIterable, Codable {
     case .lloyd4, .lloyd3, .lloyd2:
       "Our own: rotated rows, \(self == .lloyd4 ? 4 : self == .lloyd3 ? 3 : 2) bits a number by the best codes for a Gaussian; the first tokens and the last 64 exact."
     case .nested:
-      "Our own: rotated rows, 8 bits a number with one half-float scale, the highest bits apart, so that a coarse look reads little: for the strategy skim."
+      "Our own: rotated rows, 8 bits a number with one half-float scale, the highest bits apart, so that a coarse look reads little: for the strategies skim and fade."
     }
   }
 
@@ -131,6 +131,23 @@ public struct CacheFormat: Sendable, Hashable, Codable {
   public func tokenBytes(headDimension: Int) -> Int {
     keys.rowBytes(width: headDimension) + values.rowBytes(width: headDimension)
   }
+
+  /// Bytes of a token of ``nested`` that has its highest bits alone, 4 of a key's number and 2 of a value's, each row with its
+  /// scale.
+  public static func coarseTokenBytes(headDimension: Int) -> Int {
+    2 + headDimension / 2 + 2 + headDimension / 4
+  }
+
+  /// Prompts of fewer tokens have no mean that is taken off: it would be that of little.
+  public static let leastCentred = 128
+
+  /// Bytes of the means that are taken off keys and values, as floats, of a KV head.
+  public func meanBytes(headDimension: Int) -> Int {
+    ((keys.centresKeys ? 1 : 0) + (values.centresValues ? 1 : 0)) * 4 * headDimension
+  }
+
+  /// Whether tokens after the prompt take fewer bytes as they grow older, of themselves.
+  public var bytesChangeWithAge: Bool { keys.recentTokens > 0 || values.recentTokens > 0 }
 
   /// Whether tokens are held exactly at first, and quantised as they grow older.
   public var changesWithAge: Bool { keys.changesWithAge || values.changesWithAge }

@@ -72,9 +72,10 @@ struct ShareTests {
     return [session.held(0).count, session.held(1).count]
   }
 
-  /// Those that keep a share of the tokens. tca-plus keeps the bytes of one, in two tiers.
+  /// Those that keep a share of the tokens. tca-plus and fade keep the bytes of one, in two tiers.
   private static let retaining = registry.descriptions.filter {
-    $0.phases.contains(.retention) && $0.budgets.contains(.fraction) && $0.name != "tca-plus"
+    $0.phases.contains(.retention) && $0.budgets.contains(.fraction)
+      && !["tca-plus", "fade"].contains($0.name)
   }.map(\.name)
 
   @Test("0.29 of 100 tokens are 29 in every strategy, however it is said", arguments: retaining)

@@ -27,7 +27,9 @@ struct MeanBudgetTests {
         tokens.isFinite ? .tokens(Share.tokens(tokens / 90, of: sample.prompt)) : .everything
       let steps = sample.steps == 0 ? [0] : Array(1...sample.steps)
       return steps.reduce(0) {
-        $0 + (strategy.tokensHeld(atStep: $1, afterPrompt: sample.prompt) ?? .nan)
+        $0
+          + (strategy.tokensHeld(atStep: $1, afterPrompt: sample.prompt, headDimension: 64)
+            ?? .nan)
       } / Double(steps.count)
     }
     return 7 * means.reduce(0, +) / 3

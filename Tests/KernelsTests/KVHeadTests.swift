@@ -202,8 +202,10 @@ struct KVHeadTests {
     let means = (format.centresKeys ? 64 * 4 : 0) + (format.centresValues ? 64 * 4 : 0)
     let expected = (2000 - exact) * row + exact * 128 + means
     #expect(head.logicalBytes == expected)
-    // Beside positions there are 4 bytes for each group of keys; or scales and highest bits, 4 and 2, of whole groups of 32.
-    let groups = format.isGrouped ? 32 * 4 : format == .nested ? 24 * (2 + 32 + 2 + 16) : 0
+    // Beside positions there are 4 bytes for each group of keys; or scales and highest bits, 4 and 2, of whole groups of 32,
+    // and 8 for each.
+    let groups =
+      format.isGrouped ? 32 * 4 : format == .nested ? 24 * (2 + 32 + 2 + 16) + 2 * 32 * 8 : 0
     #expect(head.allocatedBytes == expected + 4000 + groups)
   }
 

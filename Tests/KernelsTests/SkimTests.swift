@@ -20,9 +20,12 @@ struct SkimTests {
     var gone: Range<Int> = 0..<0
     /// Tokens that leave once all have come.
     var goneLater: [Range<Int>] = []
+    /// One token of so many keeps all its bits after the prompt; and of those after it once all have come.
+    var wholeOf = 1
+    var wholeOfLater = 1
 
     var testDescription: String {
-      "\(group) heads of \(dimension), \(prompt) + \(decoded) tokens without \(gone) and \(goneLater), above \(exactAbove)"
+      "\(group) heads of \(dimension), \(prompt) + \(decoded) tokens without \(gone) and \(goneLater), 1 of \(wholeOf) and of \(wholeOfLater) whole, above \(exactAbove)"
     }
   }
 
@@ -49,6 +52,20 @@ struct SkimTests {
       group: 2, kvHeads: 2, dimension: 64, prompt: 1300, decoded: 4, exactAbove: 1.0 / 256,
       goneLater: [0..<45, 50..<52, 700..<705]),
     Case(group: 2, dimension: 64, prompt: 400, exactAbove: 1.0 / 256, queryScale: 0),
+    // Tokens that gave up bits: after the prompt, later, on both sides of tokens that left, all of them.
+    Case(group: 3, kvHeads: 3, dimension: 64, prompt: 2500, exactAbove: 0, wholeOf: 7),
+    Case(
+      group: 3, kvHeads: 2, dimension: 64, prompt: 1024, decoded: 70, exactAbove: 1.0 / 512,
+      queryScale: 4, wholeOf: 3, wholeOfLater: 5),
+    Case(
+      group: 4, dimension: 256, prompt: 700, decoded: 40, exactAbove: 0, gone: 37..<301,
+      goneLater: [0..<45, 50..<52, 600..<605], wholeOf: 2, wholeOfLater: 4),
+    Case(
+      group: 3, dimension: 192, prompt: 500, decoded: 7, exactAbove: 0, goneLater: [0..<77],
+      wholeOf: 1000, wholeOfLater: 1000),
+    Case(
+      group: 7, dimension: 128, prompt: 300, decoded: 20, exactAbove: 0, queryScale: 6,
+      goneLater: [0..<13, 290..<300], wholeOfLater: 9),
   ]
 
   @Test(
@@ -76,11 +93,18 @@ struct SkimTests {
         kept.keep(0..<test.gone.lowerBound)
         head.retain(kept, newestQuery: test.prompt - 1)
       }
+      if test.wholeOf > 1 {
+        head.coarsen(except: Self.everySo(test.wholeOf, 0..<test.prompt), newestQuery: 1 << 20)
+      }
       head.settle()
       for position in test.prompt..<tokens {
         head.append(
           keys: keys, values: values, rows: position..<position + 1, column: index * d,
           firstPosition: position)
+      }
+      if test.wholeOfLater > 1 {
+        let later = Self.everySo(test.wholeOfLater, 0..<tokens)
+        head.coarsen(except: later, newestQuery: 1 << 20)
       }
       // Step by step, as windows slide.
       for position in test.goneLater.joined() {
@@ -101,6 +125,15 @@ struct SkimTests {
 
     for (index, head) in heads.enumerated() {
       let reference = SkimReference(head)
+      let coarse = head.positions.filter {
+        Int($0) % test.wholeOfLater != 0 || Int($0) < test.prompt && Int($0) % test.wholeOf != 0
+      }
+      #expect(head.coarsePositions == coarse)
+      let whole = head.positions.count - coarse.count
+      let marks = coarse.isEmpty ? 0 : (reference.lead + head.positions.count + 31) / 32 * 8
+      #expect(
+        head.logicalBytes == head.positions.count * (4 + d * 3 / 4) + whole * d * 5 / 4
+          + 2 * (marks + (test.prompt < 128 ? 0 : 4 * d)))
       let first = index * test.group
       let own = (first..<first + test.group).map { head in
         (0..<d).map { Double(queries[0, head * d + $0]) }
@@ -114,6 +147,69 @@ struct SkimTests {
           error <= 1e-5 + result.flip,
           "head \(first + place): off by \(error), \(wanted.whole) read whole")
         #expect(abs(Double(sums[first + place]) - result.logSumExp) <= 1e-5)
+      }
+    }
+  }
+
+  /// The tokens of a range whose positions are multiples of a number.
+  private static func everySo(_ step: Int, _ tokens: Range<Int>) -> Selection {
+    var selection = Selection(window: .currentToken)
+    for position in stride(from: tokens.lowerBound, to: tokens.upperBound, by: step) {
+      selection.keep(position..<position + 1)
+    }
+    return selection
+  }
+
+  @Test("Codes that lose their lower bits keep the others, and so do those beside them")
+  func codesStay() {
+    var numbers = TestNumbers(seed: 5)
+    for d in [64, 192] {
+      let keys = numbers.matrix(150, d)
+      let values = numbers.matrix(150, d)
+      func head(_ change: (KVHead) -> Void) -> SkimReference {
+        let head = KVHead(headDimension: d, format: CacheFormat(.nested))
+        head.append(keys: keys, values: values, rows: 0..<100, column: 0, firstPosition: 0)
+        head.settle()
+        for row in 100..<150 {
+          head.append(
+            keys: keys, values: values, rows: row..<row + 1, column: 0, firstPosition: row)
+        }
+        change(head)
+        return SkimReference(head)
+      }
+      let all = head { _ in }
+      let some = head {
+        $0.coarsen(except: Self.everySo(5, 0..<150), newestQuery: 1 << 20)
+        $0.coarsen(except: Self.everySo(3, 0..<150), newestQuery: 1 << 20)
+      }
+      for (all, some, bits) in [(all.keys, some.keys, 4), (all.values, some.values, 6)] {
+        for (token, (all, some)) in zip(all.rows, some.rows).enumerated() {
+          #expect(some.isWhole == (token % 15 == 0))
+          #expect(some.scale == all.scale)
+          let step = some.isWhole ? 1 : 1 << bits
+          #expect(some.codes == all.codes.map { $0 / step * step }, "token \(token) of \(d)")
+        }
+      }
+    }
+  }
+
+  @Test("A row that is decoded is what its bits say")
+  func decoding() {
+    var numbers = TestNumbers(seed: 6)
+    let head = KVHead(headDimension: 64, format: CacheFormat(.nested))
+    let rows = numbers.matrix(70, 64)
+    head.append(keys: rows, values: rows, column: 0, firstPosition: 0)
+    head.coarsen(except: Self.everySo(4, 0..<70), newestQuery: 1 << 20)
+    head.settle()
+    let reference = SkimReference(head)
+    for (found, wanted, bits) in [
+      (head.keys, reference.keys, 4), (head.values, reference.values, 2),
+    ] {
+      for slot in 0..<70 {
+        let row = wanted.rows[slot]
+        let numbers = reference.turn(
+          zip(row.numbers(bits: row.isWhole ? 8 : bits), wanted.centre).map { $0 + $1 })
+        for i in 0..<64 { #expect(abs(Double(found.row(slot)[i]) - numbers[i]) < 1e-5) }
       }
     }
   }
@@ -188,6 +284,7 @@ private struct SkimReference {
   struct Row {
     var scale: Double
     var codes: [Int]
+    var isWhole: Bool
 
     func numbers(bits: Int) -> [Double] {
       let step = Double(1 << (8 - bits))
@@ -209,7 +306,7 @@ private struct SkimReference {
         }
         return Row(
           scale: Double(Float16(bitPattern: bits)),
-          codes: codes.map { Int($0) })
+          codes: codes.map { Int($0) }, isWhole: nested.isWhole(place: slot + nested.lead))
       }
       return (rows, (0..<d).map { channel in nested.centre.map { Double($0[channel]) } ?? 0 })
     }
@@ -250,7 +347,7 @@ private struct SkimReference {
       let sum = line.reduce(0) { $0 + exp($1 - maximum) }
       for (slot, logit) in line.enumerated() {
         let share = exp(logit - maximum) / sum
-        if share > exactAbove { whole.insert(slot) }
+        if share > exactAbove, keys.rows[slot].isWhole { whole.insert(slot) }
         if exactAbove > 0 { nearest = min(nearest, abs(share / exactAbove - 1)) }
       }
     }
@@ -289,7 +386,7 @@ private struct SkimReference {
   }
 
   /// By the Hadamard matrix of the largest power of two that divides the width, entry by entry.
-  private func turn(_ numbers: [Double]) -> [Double] {
+  func turn(_ numbers: [Double]) -> [Double] {
     let size = d & -d
     return (0..<d).map { row in
       let first = row / size * size

@@ -50,26 +50,29 @@ struct SpecRegistryTests {
     }
     #expect(names.count > 2)
     let list = names.joined(separator: ", ")
-    let cache = phase == .decode ? Self.cache(for: "skim") : ""
+    let cache = phase == .prefill ? "" : Self.cache(for: "skim")
     #expect(
       Self.problems(#"{"name": "composed", "\#(phase.rawValue)": [\#(list)]\#(cache)}"#) == [])
   }
 
   /// The only cache that a strategy reads as it should, where there is one.
   private static func cache(for strategy: String) -> String {
-    strategy == "skim" ? #", "cache": "nested""# : ""
+    ["skim", "fade"].contains(strategy) ? #", "cache": "nested""# : ""
   }
 
   @Test(
     "A coarse look where none can be taken is an error, not full attention under another name",
     arguments: [
       #"{"name": "skim"}"#, #"{"name": "skim", "cache": {"keys": "nested", "values": "q8_0"}}"#,
-      #"{"name": "composed", "decode": {"name": "skim"}, "cache": "q8_0"}"#,
+      #"{"name": "composed", "decode": {"name": "skim"}, "cache": "q8_0"}"#, #"{"name": "fade"}"#,
+      #"{"name": "composed", "retention": {"name": "fade"}, "cache": "lloyd3"}"#,
     ])
   func coarse(strategy: String) {
     let problems = Self.problems(strategy)
     #expect(problems.count == 1)
-    #expect(problems.first?.contains(#"skim needs "cache": "nested""#) == true, "\(problems)")
+    let name = strategy.contains("skim") ? "skim" : "fade"
+    #expect(
+      problems.first?.contains("\(name) needs \"cache\": \"nested\"") == true, "\(problems)")
   }
 
   @Test("Nor is there a coarse look at a cold tier")
@@ -78,6 +81,11 @@ struct SpecRegistryTests {
       #"{"name": "composed", "retention": {"name": "tca-plus"}, "decode": {"name": "skim"}, "cache": "nested"}"#
     )
     #expect(problems.contains { $0.contains("the cold tier of tca-plus") }, "\(problems)")
+    // In another phase it has none.
+    let others = Self.problems(
+      #"{"name": "composed", "prefill": {"name": "tca-plus"}, "retention": {"name": "fade"}, "cache": "nested"}"#
+    )
+    #expect(others == [])
   }
 
   private static func cells(_ strategies: String, _ tasks: String) throws -> [PlannedCell] {

@@ -36,6 +36,8 @@ final class ComposedWork: LayerWork {
 
   var coldFormat: ColdFormat? { part(in: .retention)?.coldFormat }
 
+  var coarsens: Bool { part(in: .retention)?.coarsens ?? false }
+
   func observe(_ layer: LayerView) {
     for part in parts { part.work.observe(layer) }
   }
@@ -122,5 +124,9 @@ final class ComposedWork: LayerWork {
     {
       part.work.selectForColdTier(layer, into: &exact)
     }
+  }
+
+  func selectWhole(_ layer: LayerView, into whole: inout HeadSelections) {
+    part(in: .retention)?.selectWhole(layer, into: &whole)
   }
 }

@@ -69,7 +69,9 @@ public struct ScoredRetention<Method: Scorer>: Retains, Budgeted {
 
   public var queriesForRetention: Int { min(max(1, scorer.observedQueries), max(1, evictEvery)) }
 
-  public func tokensHeld(atStep step: Int, afterPrompt promptTokens: Int) -> Double? {
+  public func tokensHeld(
+    atStep step: Int, afterPrompt promptTokens: Int, headDimension: Int
+  ) -> Double? {
     let capacity = Retention.tokens(budget, retainedFraction, ofPrompt: promptTokens)
     if scorer.evictsInDecode {
       return Retention.sliding(capacity, atStep: step, afterPrompt: promptTokens)

@@ -59,6 +59,8 @@ public final class AttentionSession: LayerAttention {
     case retaining(newestQuery: Int)
     /// One selection per KV head of what is held exactly, its window taken at this query.
     case cooling(newestQuery: Int)
+    /// One selection per KV head of what keeps all its bits, its window taken at this query.
+    case coarsening(newestQuery: Int)
   }
 
   /// - Parameter cache: the format of all layers' caches; one that can hold rows of the head
@@ -121,12 +123,21 @@ public final class AttentionSession: LayerAttention {
   /// or are quantised. Then it says nothing about the dense attention mass, so dropped mass and its
   /// bound are not measured.
   public var logitsAreDense: Bool {
-    cacheRelative == nil && coldFormat == nil && !readsCoarsely
+    cacheRelative == nil && !holdsInFewerBits && !readsCoarsely
   }
 
+  /// Whether some tokens are held in fewer bits than others.
+  public var holdsInFewerBits: Bool { coldFormat != nil || holdsCoarsely }
+
+  /// Whether tokens may give up all but their highest bits.
+  private var holdsCoarsely: Bool { cache == .nested && work[shape.globalLayers[0]].coarsens }
+
   /// Whether decode queries read tokens of little weight by their highest bits alone.
-  public var readsCoarsely: Bool {
-    cache == .nested && work.contains { $0.exactAbove != nil }
+  public var readsCoarsely: Bool { readsWholeAbove != nil }
+
+  /// The share of a head's attention above which a token is read whole; nil where all are read so.
+  public var readsWholeAbove: Double? {
+    cache == .nested ? work[shape.globalLayers[0]].exactAbove : nil
   }
 
   /// Bytes that the strategy keeps for cached tokens besides keys and values, and in queries by which
@@ -465,21 +476,27 @@ public final class AttentionSession: LayerAttention {
   }
 
   private func compact(_ layer: Int, _ view: LayerView) {
+    let newest = view.newestQuery
     kept.fill(with: .everything)
     work[layer].selectForRetention(view, into: &kept)
-    note(layer, view, .retaining(newestQuery: view.newestQuery), &kept, heads: shape.kvHeads)
+    note(layer, view, .retaining(newestQuery: newest), &kept, heads: shape.kvHeads)
     exact = kept
     if let coldFormat, places[layer] != nil {
       work[layer].selectForColdTier(view, into: &exact)
-      note(layer, view, .cooling(newestQuery: view.newestQuery), &exact, heads: shape.kvHeads)
-      let newest = view.newestQuery
+      note(layer, view, .cooling(newestQuery: newest), &exact, heads: shape.kvHeads)
       forEach(view.heads, inParallel: true) { [kept, exact] index, head in
         head.cool(kept[index], except: exact[index], newestQuery: newest, format: coldFormat)
       }
+      kept = exact
     }
     for (head, cache) in view.heads.enumerated() {
-      cache.retain(
-        exact[head], newestQuery: view.newestQuery, keepsSlack: view.phase == .decode)
+      cache.retain(kept[head], newestQuery: newest, keepsSlack: view.phase == .decode)
+    }
+    guard holdsCoarsely, work[layer].coarsens else { return }
+    work[layer].selectWhole(view, into: &exact)
+    note(layer, view, .coarsening(newestQuery: newest), &exact, heads: shape.kvHeads)
+    forEach(view.heads, inParallel: true) { [exact] index, head in
+      head.coarsen(except: exact[index], newestQuery: newest)
     }
   }
 }

@@ -10,12 +10,15 @@ protocol LayerWork: AnyObject {
   func selectForDecode(_ layer: LayerView, into selections: inout HeadSelections)
   func selectForRetention(_ layer: LayerView, into kept: inout HeadSelections)
   func selectForColdTier(_ layer: LayerView, into exact: inout HeadSelections)
+  func selectWhole(_ layer: LayerView, into whole: inout HeadSelections)
   func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool
   func queriesDecodedTogether(from position: Int) -> Int
   /// How many of the newest queries a retention in decode is shown.
   var queriesForRetention: Int { get }
   var prefillGranularity: PrefillGranularity { get }
   var coldFormat: ColdFormat? { get }
+  /// Whether it has anything to say in ``selectWhole(_:into:)``.
+  var coarsens: Bool { get }
   /// See ``Skims``; nil to read all whole.
   var exactAbove: Double? { get }
   var cacheBytes: Int { get }
@@ -33,6 +36,7 @@ final class TypedWork<Strategy: AttentionStrategy>: LayerWork {
   private let retention: (any Retains<Strategy.State>)?
   let exactAbove: Double?
   private let cold: (any HasColdTier<Strategy.State>)?
+  private let coarse: (any Coarsens<Strategy.State>)?
 
   init(_ strategy: Strategy, state: Strategy.State) {
     self.strategy = strategy
@@ -43,6 +47,7 @@ final class TypedWork<Strategy: AttentionStrategy>: LayerWork {
     retention = strategy as? any Retains<Strategy.State>
     exactAbove = (strategy as? any Skims)?.exactAbove
     cold = strategy as? any HasColdTier<Strategy.State>
+    coarse = strategy as? any Coarsens<Strategy.State>
   }
 
   var cacheBytes: Int { state.cacheBytes }
@@ -52,6 +57,8 @@ final class TypedWork<Strategy: AttentionStrategy>: LayerWork {
   var prefillGranularity: PrefillGranularity { prefill?.prefillGranularity ?? .wholePrompt }
 
   var coldFormat: ColdFormat? { cold?.coldFormat }
+
+  var coarsens: Bool { coarse != nil }
 
   func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool {
     retention?.retentionIsDue(before: position, phase: phase, state: state) ?? false
@@ -81,6 +88,10 @@ final class TypedWork<Strategy: AttentionStrategy>: LayerWork {
 
   func selectForColdTier(_ layer: LayerView, into exact: inout HeadSelections) {
     cold?.selectForColdTier(layer, into: &exact, state: &state)
+  }
+
+  func selectWhole(_ layer: LayerView, into whole: inout HeadSelections) {
+    coarse?.selectWhole(layer, into: &whole, state: &state)
   }
 }
 

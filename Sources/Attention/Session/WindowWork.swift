@@ -35,6 +35,8 @@ final class WindowWork: LayerWork {
 
   func selectForColdTier(_ layer: LayerView, into exact: inout HeadSelections) {}
 
+  func selectWhole(_ layer: LayerView, into whole: inout HeadSelections) {}
+
   func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool { position >= window }
 
   /// One selection with a sliding window serves any number of steps.
@@ -43,6 +45,7 @@ final class WindowWork: LayerWork {
   var queriesForRetention: Int { 1 }
   var prefillGranularity: PrefillGranularity { .wholePrompt }
   var coldFormat: ColdFormat? { nil }
+  var coarsens: Bool { false }
   var cacheBytes: Int { 0 }
   var remembered: Any { () }
 }

@@ -86,7 +86,9 @@ public struct H2O: Retains, Budgeted {
 
   public func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool { true }
 
-  public func tokensHeld(atStep step: Int, afterPrompt promptTokens: Int) -> Double? {
+  public func tokensHeld(
+    atStep step: Int, afterPrompt promptTokens: Int, headDimension: Int
+  ) -> Double? {
     let sizes = sizes(ofPrompt: promptTokens)
     return Retention.sliding(
       sizes.heavy + sizes.recent, atStep: step, afterPrompt: promptTokens)

@@ -55,7 +55,9 @@ public struct OracleEviction: Retains, ReadsFuture, Budgeted {
 
   public func queriesDecodedTogether(from position: Int) -> Int { .max }
 
-  public func tokensHeld(atStep step: Int, afterPrompt promptTokens: Int) -> Double? {
+  public func tokensHeld(
+    atStep step: Int, afterPrompt promptTokens: Int, headDimension: Int
+  ) -> Double? {
     let kept = Retention.tokens(budget, retainedFraction, ofPrompt: promptTokens)
     return Double(min(promptTokens, kept) + step)
   }

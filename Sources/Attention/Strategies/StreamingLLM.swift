@@ -96,7 +96,9 @@ public struct StreamingLLM: SelectsInPrefill, SelectsInDecode, Retains, Budgeted
     position > kept.sinks + kept.window
   }
 
-  public func tokensHeld(atStep step: Int, afterPrompt promptTokens: Int) -> Double? {
+  public func tokensHeld(
+    atStep step: Int, afterPrompt promptTokens: Int, headDimension: Int
+  ) -> Double? {
     return Retention.sliding(
       kept.sinks + kept.window, atStep: step, afterPrompt: promptTokens)
   }

@@ -6,7 +6,7 @@ import Tensors
 ///
 /// A strategy says what it is (`about`), declares its parameters (``Parameter``), and conforms to
 /// the capabilities it has: ``SelectsInPrefill``, ``SelectsInDecode``, ``Retains``,
-/// ``HasColdTier``, ``Observes``, ``ReadsFuture``. Listing, validation, phases, reports and the
+/// ``HasColdTier``, ``Coarsens``, ``Skims``, ``Observes``, ``ReadsFuture``. Listing, validation, phases, reports and the
 /// checker all follow from that. A method that scores each cached token is shorter to write as a
 /// ``Scorer``.
 ///

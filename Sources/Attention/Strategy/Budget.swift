@@ -31,14 +31,19 @@ public protocol Budgeted: AttentionStrategy {
   var budget: Budget? { get set }
 
   /// The tokens that a KV head holds, on average over layers and KV heads, while the `step`-th token
-  /// after a prompt attends, its own included; with step 0 after the prompt and its compaction.
+  /// after a prompt attends, its own included; with step 0 after the prompt and its compaction. Where some are held in fewer
+  /// bits, as many as have their bytes.
   ///
   /// Nil, the default, where that depends on what the tokens are, or is more than a number of tokens.
-  func tokensHeld(atStep step: Int, afterPrompt promptTokens: Int) -> Double?
+  func tokensHeld(
+    atStep step: Int, afterPrompt promptTokens: Int, headDimension: Int
+  ) -> Double?
 }
 
 extension Budgeted {
-  public func tokensHeld(atStep step: Int, afterPrompt promptTokens: Int) -> Double? { nil }
+  public func tokensHeld(
+    atStep step: Int, afterPrompt promptTokens: Int, headDimension: Int
+  ) -> Double? { nil }
 }
 
 /// The one place where shares are rounded: 0.29 of 100 is 29, although the binary product is

@@ -77,6 +77,13 @@ public protocol HasColdTier<State>: Retains {
     _ layer: LayerView, into exact: inout HeadSelections, state: inout State)
 }
 
+/// Holds some of the retained tokens by their highest bits alone, where the cache's format allows that (`nested`).
+public protocol Coarsens<State>: Retains {
+  /// Chooses, right after `selectForRetention`, which of the retained tokens keep all their bits: one selection per KV head,
+  /// its window taken at the newest query. `whole` arrives as what that call kept. Bits that were given up do not come back.
+  func selectWhole(_ layer: LayerView, into whole: inout HeadSelections, state: inout State)
+}
+
 /// Is shown what enters the cache before anything is selected.
 public protocol Observes<State>: AttentionStrategy {
   /// Called with the whole prompt, and with each decode step.

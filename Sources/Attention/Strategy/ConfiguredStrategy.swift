@@ -40,21 +40,26 @@ public struct ConfiguredStrategy: Sendable {
     return .object(members)
   }
 
-  /// Throws if the cache's format makes it nothing but full attention: of a strategy that takes a coarse look where none
-  /// can be taken, whose figures would say nothing about it.
+  /// Throws if the cache's format makes it nothing but full attention: of a strategy that reads or holds tokens by their
+  /// highest bits where these do not lie apart, whose figures would say nothing about it.
   public func checkCache() throws(ConfigurationError) {
-    guard let skimming = withParts.first(where: { $0.strategy is any Skims }) else { return }
+    guard
+      let coarse = withParts.first(where: {
+        $0.strategy is any Skims || $0.strategy is any Coarsens
+      })
+    else { return }
     guard cache == .nested else {
       throw ConfigurationError(
         "cache",
-        "\(cache.label), of which there is no coarse look: \(skimming.name) needs \"cache\": \"nested\""
+        "\(cache.label), of which there is no coarse look: \(coarse.name) needs \"cache\": \"nested\""
       )
     }
-    let tiered = withParts.first { ($0.strategy as? any HasColdTier)?.coldFormat != nil }
-    if let tiered {
+    let parts = (strategy as? any HasParts)?.parts ?? []
+    let retaining = parts.first { $0.phase == .retention }?.configured ?? self
+    if (retaining.strategy as? any HasColdTier)?.coldFormat != nil {
       throw ConfigurationError(
         "decode",
-        "\(skimming.name) beside the cold tier of \(tiered.name), of which there is no coarse look; use it with a retention that has none"
+        "\(coarse.name) beside the cold tier of \(retaining.name), of which there is no coarse look; use it with a retention that has none"
       )
     }
   }

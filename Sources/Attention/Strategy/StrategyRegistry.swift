@@ -38,6 +38,7 @@ public struct StrategyRegistry: Sendable {
     StrategyEntry(ComposedStrategy.self),
     StrategyEntry(TCAPlus.self),
     StrategyEntry(Skim.self),
+    StrategyEntry(Fade.self),
   ])
 
   public var descriptions: [StrategyDescription] { entries.map(\.description) }

@@ -4,14 +4,19 @@ import Records
 import Tensors
 
 extension BenchRun {
-  /// A cache of some tokens, and whether decode queries skim it.
+  /// A cache of some tokens, and how decode queries read it.
   private struct Subject: Equatable {
     var cache: RowFormat
     var tokens = 8192
-    var skims = false
+    var reading = Reading.whole
 
-    var label: String { skims ? "skim in \(cache.rawValue)" : cache.rawValue }
+    var label: String {
+      reading == .whole ? cache.rawValue : "\(reading.rawValue) in \(cache.rawValue)"
+    }
   }
+
+  /// All of it; most of it by the highest bits; the same where only one token of 16 has all of its bits.
+  private enum Reading: String { case whole, skim, fade }
 
   /// What a decode row measures, and what it is held against.
   private struct DecodeRow {
@@ -27,10 +32,10 @@ extension BenchRun {
       self.target = target
     }
 
-    /// Our own method beside the quantised cache that it is to beat.
-    init(_ name: BenchRowName, skimming tokens: Int, target: Double) {
+    /// Our own methods beside the quantised cache that it is to beat.
+    init(_ name: BenchRowName, _ reading: Reading, _ tokens: Int, target: Double? = nil) {
       self.name = name
-      subject = Subject(cache: .nested, tokens: tokens, skims: true)
+      subject = Subject(cache: .nested, tokens: tokens, reading: reading)
       reference = Subject(cache: .q8_0, tokens: tokens)
       self.target = target
     }
@@ -43,8 +48,9 @@ extension BenchRun {
     DecodeRow(.cacheKivi2Decode8192, .kivi2), DecodeRow(.cacheLloyd4Decode8192, .lloyd4),
     DecodeRow(.cacheLloyd3Decode8192, .lloyd3), DecodeRow(.cacheLloyd2Decode8192, .lloyd2),
     DecodeRow(.cacheNestedDecode8192, .nested),
-    DecodeRow(.skimDecode8192, skimming: 8192, target: 0.4),
-    DecodeRow(.skimDecode32768, skimming: 32_768, target: 0.25),
+    DecodeRow(.skimDecode8192, .skim, 8192, target: 0.4),
+    DecodeRow(.skimDecode32768, .skim, 32_768, target: 0.25),
+    DecodeRow(.fadeDecode8192, .fade, 8192), DecodeRow(.fadeDecode32768, .fade, 32_768),
   ]
   private static let appendRows: [(BenchRowName, RowFormat)] = [
     (.cacheQ8Append, .q8_0), (.cacheQ4Append, .q4_0),
@@ -74,7 +80,9 @@ extension BenchRun {
     guard !subjects.isEmpty else { return [] }
     let names = subjects.map(\.label).joined(separator: ", ")
     tell("decoding at depth \(tokens) with caches in \(names)")
-    let runs = subjects.map { FilledCache(session($0), tokens: tokens) }
+    let runs = subjects.map {
+      FilledCache(session($0), tokens: tokens, wholeOf: $0.reading == .fade ? 16 : 1)
+    }
     for run in runs { run.step() }
     // Short turns, so that what slows the machine down hits all alike.
     for _ in 0..<max(20, 4 * repeats) {
@@ -102,9 +110,15 @@ extension BenchRun {
   }
 
   private func session(_ subject: Subject) -> AttentionSession {
-    guard subject.skims else { return makeFull(cache: CacheFormat(subject.cache)) }
+    let strategy: any AttentionStrategy
+    switch subject.reading {
+    case .whole: return makeFull(cache: CacheFormat(subject.cache))
+    case .skim: strategy = Skim()
+    // With its caches as they are.
+    case .fade: strategy = Fade { $0.budget = .everything }
+    }
     return AttentionSession(
-      Skim(), shape: model.model.shape, workspace: model.model.workspace,
+      strategy, shape: model.model.shape, workspace: model.model.workspace,
       cache: CacheFormat(subject.cache))
   }
 
@@ -144,7 +158,8 @@ private final class FilledCache {
   private(set) var attending: [Double] = []
   private(set) var appending: [Double] = []
 
-  init(_ session: AttentionSession, tokens: Int) {
+  /// - Parameter wholeOf: one token of so many has all its bits.
+  init(_ session: AttentionSession, tokens: Int, wholeOf: Int) {
     self.session = session
     position = tokens
     let shape = session.shape
@@ -159,6 +174,11 @@ private final class FilledCache {
       for (index, head) in heads.enumerated() {
         head.append(
           keys: held.0, values: held.1, column: index * shape.headDimension, firstPosition: 0)
+        if wholeOf > 1 {
+          var whole = Selection(window: .currentToken)
+          for token in stride(from: 0, to: tokens, by: wholeOf) { whole.keep(token..<token + 1) }
+          head.coarsen(except: whole, newestQuery: tokens - 1)
+        }
         head.settle()
       }
     }

@@ -31,6 +31,8 @@ public enum BenchRowName: String, Sendable, Hashable, CaseIterable {
   case cacheNestedDecode8192 = "cache-nested-decode-8192"
   case skimDecode8192 = "skim-decode-8192"
   case skimDecode32768 = "skim-decode-32768"
+  case fadeDecode8192 = "fade-decode-8192"
+  case fadeDecode32768 = "fade-decode-32768"
   case cacheQ8Append = "cache-q8_0-append"
   case cacheQ4Append = "cache-q4_0-append"
   case cacheQ8Prefill2048 = "cache-q8_0-prefill-2048"
@@ -53,7 +55,7 @@ public enum BenchRowName: String, Sendable, Hashable, CaseIterable {
     case .tcaDecode8192, .cacheQ8Decode8192, .cacheQ4Decode8192, .cacheRotatedDecode8192,
       .cacheKivi4Decode8192, .cacheKivi2Decode8192, .cacheLloyd4Decode8192,
       .cacheLloyd3Decode8192, .cacheLloyd2Decode8192, .cacheNestedDecode8192, .skimDecode8192,
-      .skimDecode32768, .cacheQ8Append, .cacheQ4Append:
+      .skimDecode32768, .fadeDecode8192, .fadeDecode32768, .cacheQ8Append, .cacheQ4Append:
       "s/token"
     case .memory8192, .memory32768: "MB"
     case .runnerOverhead, .qualityIsolated2048, .qualityPropagated2048: "s"
@@ -107,6 +109,8 @@ public enum BenchRowName: String, Sendable, Hashable, CaseIterable {
     case .cacheNestedDecode8192: Self.cacheDecode("nested")
     case .skimDecode8192: Self.skimDecode("8,192")
     case .skimDecode32768: Self.skimDecode("32,768")
+    case .fadeDecode8192: Self.fadeDecode("8,192")
+    case .fadeDecode32768: Self.fadeDecode("32,768")
     case .cacheQ8Append: "quantising a token's keys and values to q8_0, all layers"
     case .cacheQ4Append: "quantising a token's keys and values to q4_0, all layers"
     case .cacheQ8Prefill2048: "prefill-2048 with a cache in q8_0"
@@ -129,13 +133,18 @@ public enum BenchRowName: String, Sendable, Hashable, CaseIterable {
     "attention of one token to \(tokens) random ones in nested under skim, all layers of the model's heads"
   }
 
+  private static func fadeDecode(_ tokens: String) -> String {
+    "attention of one token to \(tokens) random ones in nested under fade, one of 16 with all its bits, all layers of the model's heads"
+  }
+
   /// Tokens of context that the model must have for it; 0 where no model is used.
   public var contextLength: Int {
     switch self {
     case .sgemm, .multiplyAdd, .bandwidth, .attentionDense8192, .cacheQ8Decode8192,
       .cacheQ4Decode8192, .cacheRotatedDecode8192, .cacheKivi4Decode8192, .cacheKivi2Decode8192,
       .cacheLloyd4Decode8192, .cacheLloyd3Decode8192, .cacheLloyd2Decode8192,
-      .cacheNestedDecode8192, .skimDecode8192, .skimDecode32768, .cacheQ8Append, .cacheQ4Append:
+      .cacheNestedDecode8192, .skimDecode8192, .skimDecode32768, .fadeDecode8192,
+      .fadeDecode32768, .cacheQ8Append, .cacheQ4Append:
       0
     case .prefill512: 512
     case .prefill2048, .cacheQ8Prefill2048, .cacheQ4Prefill2048, .threadsPrefill2048,

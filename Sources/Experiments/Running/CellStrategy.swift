@@ -112,8 +112,11 @@ package struct CellStrategy {
     let shape = model.model.shape.global
     func budgetOf(_ target: Double, _ cache: CacheFormat) -> MeanBudget {
       MeanBudget(
-        target: target, samples: lengths, bytesPerToken: shape.bytesPerToken(in: cache),
-        changesWithAge: cache.changesWithAge)
+        target: target, samples: lengths, headDimension: shape.headDimension,
+        bytesPerToken: shape.bytesPerToken(in: cache),
+        bytesChangeWithAge: cache.bytesChangeWithAge,
+        meanBytes: Double(
+          shape.layers * shape.kvHeads * cache.meanBytes(headDimension: shape.headDimension)))
     }
     if case .meanKvBytes(let share) = budget {
       return budgetOf(share * budgetOf(0, .f16).everything, configured.cache)
@@ -164,6 +167,7 @@ package struct CellStrategy {
       }
       var full = budget
       full.bytesPerToken = model.model.shape.global.bytesPerToken(in: .f16)
+      full.meanBytes = 0
       budget.target = share * full.everything
     }
     let status =

@@ -30,10 +30,13 @@ struct MeanBudget {
 
   var target: Double
   var samples: [Lengths]
-  /// Of a token in all global layers; where tokens are quantised as they grow older, of one that is.
+  var headDimension = 64
+  /// Of a token in all global layers; where tokens grow smaller as they grow older, of one that is older.
   var bytesPerToken: Double
   /// Whether the format is such, so that what is held has to be measured.
-  var changesWithAge = false
+  var bytesChangeWithAge = false
+  /// Beside all tokens of a prompt from ``CacheFormat/leastCentred`` on.
+  var meanBytes = 0.0
 
   private var meanPrompt: Double {
     samples.map { Double($0.prompt) }.mean ?? 1
@@ -41,13 +44,15 @@ struct MeanBudget {
   /// With a budget of as many tokens nothing leaves.
   private var mostTokens: Int { samples.reduce(1) { max($0, $1.prompt + $1.steps) } }
 
-  /// The mean of what a KV head holds, in bytes.
+  /// The mean of what global layers hold, in bytes, from the tokens of a KV head.
   private func mean(_ held: (Lengths, _ step: Int) -> Double) -> Double {
     let means = samples.map { sample -> Double in
-      guard sample.steps > 0 else { return held(sample, 0) }
-      return (1...sample.steps).reduce(0) { $0 + held(sample, $1) } / Double(sample.steps)
+      let beside = sample.prompt < CacheFormat.leastCentred ? 0 : meanBytes
+      guard sample.steps > 0 else { return bytesPerToken * held(sample, 0) + beside }
+      let sum = (1...sample.steps).reduce(0) { $0 + held(sample, $1) }
+      return bytesPerToken * sum / Double(sample.steps) + beside
     }
-    return bytesPerToken * (means.mean ?? 0)
+    return means.mean ?? 0
   }
 
   /// What is held where nothing leaves.
@@ -55,11 +60,16 @@ struct MeanBudget {
 
   /// From the token counts alone; nil where the use depends on more.
   func solved(for strategy: any Budgeted) -> Solution? {
-    guard !changesWithAge, strategy.tokensHeld(atStep: 1, afterPrompt: 1) != nil else { return nil }
+    guard !bytesChangeWithAge,
+      strategy.tokensHeld(atStep: 1, afterPrompt: 1, headDimension: headDimension) != nil
+    else { return nil }
     return solved { sample, tokens in
       var strategy = strategy
       strategy.budget = .tokens(Share.tokens(Double(tokens) / meanPrompt, of: sample.prompt))
-      return { strategy.tokensHeld(atStep: $0, afterPrompt: sample.prompt) ?? 0 }
+      return {
+        strategy.tokensHeld(
+          atStep: $0, afterPrompt: sample.prompt, headDimension: headDimension) ?? 0
+      }
     }
   }
 

@@ -47,7 +47,7 @@ struct SkimPass {
   /// was taken off, (heads x (width + 2)).
   ///
   /// - Parameters:
-  ///   - limits: a token with a larger logit is read whole, by query head.
+  ///   - limits: a token with a larger logit is read whole if it has all its bits, by query head.
   ///   - ranked: as ``rank(into:)`` gave them for this range.
   func attend(
     limits: UnsafePointer<Float>, ranked: UnsafePointer<BinaryLogits.Mass>,
@@ -56,11 +56,12 @@ struct SkimPass {
     let padded = padded
     withUnsafeTemporaryAllocation(of: Int32.self, capacity: padded) { rows in
       let rows = rows.baseAddress!  // a range is not empty
+      var (keys, values) = (keys.from(place: start), values.from(place: start))
       let count = Int(
         nested_select(
-          logits, Int32(stride), Int32(heads), Int32(places.upperBound - start), limits, rows))
+          &keys, logits, Int32(stride), Int32(heads), Int32(places.upperBound - start), limits,
+          rows))
       let isWhole = count == places.count
-      var (keys, values) = (keys.from(place: start), values.from(place: start))
       nested_fetch(&keys, rows, Int32(count))
       nested_fetch(&values, rows, Int32(count))
       let exactWeights = scratch.reserve((heads + 1) * padded)
@@ -103,6 +104,8 @@ struct SkimPass {
     let scales = scratch + heads * padded
     var values = values.from(place: start)
     nested_scales(&values, Int32(places.upperBound - start), scales)
+    // Nor do rows that have left say anything.
+    for place in 0..<places.lowerBound - start { scales[place] = 0 }
     for place in places.upperBound - start..<padded { scales[place] = 0 }
     withUnsafeTemporaryAllocation(of: Int8.self, capacity: heads * padded) { steps in
       withUnsafeTemporaryAllocation(of: Int32.self, capacity: heads * width) { sums in

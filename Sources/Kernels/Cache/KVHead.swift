@@ -197,6 +197,18 @@ public final class KVHead {
     valueStorage.retain(kept, positions: positions, keepsSlack: keepsSlack)
   }
 
+  /// In a cache of the format `nested`, keys and values of tokens that the query at `newestQuery` would not attend to under
+  /// `whole` give up all but their highest bits, for good; in others nothing happens.
+  public func coarsen(except whole: Selection, newestQuery: Int) {
+    guard format == .nested else { return }
+    let kept = keptSlots(whole, newestQuery: newestQuery)
+    keyStorage.coarsen(except: kept)
+    valueStorage.coarsen(except: kept)
+  }
+
+  /// Positions of tokens whose keys have given up all but their highest bits, ascending.
+  public var coarsePositions: [Int32] { keyStorage.coarseSlots.map { positionSlots[$0] } }
+
   /// The slots, as ascending runs, that `selection` keeps.
   private func keptSlots(_ selection: Selection, newestQuery: Int) -> [Range<Int>] {
     let windowSlot = slot(atOrAfter: selection.window.start(forQuery: newestQuery))

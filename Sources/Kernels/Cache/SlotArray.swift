@@ -37,10 +37,10 @@ struct SlotArray<Element> {
     elements.withUnsafeBufferPointer { body($0.baseAddress.map { $0 + first * width }) }
   }
 
-  /// Calls `body` with the memory of slot 0, of which there must be one.
-  mutating func withMutableMemory(_ body: (UnsafeMutablePointer<Element>) -> Void) {
+  /// The same, to be written to.
+  mutating func withMutableMemory(_ body: (UnsafeMutablePointer<Element>?) -> Void) {
     let start = first * width
-    elements.withUnsafeMutableBufferPointer { body($0.baseAddress! + start) }
+    elements.withUnsafeMutableBufferPointer { body($0.baseAddress.map { $0 + start }) }
   }
 
   /// Adds slots; `write` is given the memory of the first of them, to be filled.

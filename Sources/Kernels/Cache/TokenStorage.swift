@@ -17,6 +17,10 @@ protocol TokenStorage: AnyObject {
   ///
   /// - Parameter slotAtOrAfter: the first slot whose position is at least that.
   func settle(seen: Int, slotAtOrAfter: (_ position: Int) -> Int)
+  /// All slots but those in some ascending runs give up all but their highest bits, where the format allows that.
+  func coarsen(except whole: [Range<Int>])
+  /// Slots that have given them up, ascending.
+  var coarseSlots: [Int] { get }
   func removeAll()
   /// Rows of numbers that lie in memory as they are, shared; nil if they do not.
   func sharedRows(_ slots: Range<Int>, scale: Double) -> Rows?
@@ -30,6 +34,8 @@ protocol TokenStorage: AnyObject {
 
 extension TokenStorage {
   func settle(seen: Int, slotAtOrAfter: (Int) -> Int) {}
+  func coarsen(except whole: [Range<Int>]) {}
+  var coarseSlots: [Int] { [] }
   func sharedRows(_ slots: Range<Int>, scale: Double) -> Rows? { nil }
 }
 

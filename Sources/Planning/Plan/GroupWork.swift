@@ -83,7 +83,8 @@ public struct GroupWork: Sendable {
     }
     if budget.isMeanOverSteps {
       let isKnown =
-        budgeted.tokensHeld(atStep: 1, afterPrompt: 1) != nil && !strategy.cache.changesWithAge
+        budgeted.tokensHeld(atStep: 1, afterPrompt: 1, headDimension: 64) != nil
+        && !strategy.cache.bytesChangeWithAge
       // Mostly two or three times two samples.
       return isKnown ? 0 : 4
     }

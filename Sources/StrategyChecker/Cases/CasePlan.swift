@@ -92,12 +92,29 @@ struct CasePlan {
         headDimension: geometry.headDimension),
       promptTokens: promptTokens, tokens: promptTokens + Self.decodeTokens,
       seed: seed + promptTokens)
-    return parameters(sets).map { parameters in
-      CheckCase(
+    return parameters(sets).compactMap { parameters in
+      guard let format = format(for: parameters, cache) else { return nil }
+      let block = format.keys.blockNumbers
+      return CheckCase(
         seed: seed + promptTokens, layers: layers, queryHeads: geometry.queryHeads,
-        kvHeads: geometry.kvHeads, headDimension: geometry.headDimension,
+        kvHeads: geometry.kvHeads,
+        headDimension: (geometry.headDimension + block - 1) / block * block,
         ropeBase: geometry.ropeBase, promptTokens: promptTokens, decodeTokens: Self.decodeTokens,
-        cache: cache, parameters: .object(parameters), coversEverything: coversEverything)
+        cache: format, parameters: .object(parameters), coversEverything: coversEverything)
+    }
+  }
+
+  /// The format of a case, or the one that its strategy needs where cases have none of their own; nil for none that it can
+  /// be used with.
+  private func format(for parameters: ParameterSets.Parameters, _ cache: CacheFormat)
+    -> CacheFormat?
+  {
+    ([cache] + (cache == .f32 ? [.nested] : [])).first { format in
+      guard let configured = try? entry.configure(.object(parameters), cache: format) else {
+        // What is wrong with them is found where they are used.
+        return true
+      }
+      return (try? configured.checkCache()) != nil
     }
   }
 }

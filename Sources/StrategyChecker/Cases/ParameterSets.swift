@@ -62,9 +62,10 @@ struct ParameterSets {
     return sets + coveringBudgets.map { budgeted(base, $0) }
   }
 
-  /// A coarse look leaves nothing out; where the cache allows none, it is dense.
+  /// A coarse look leaves nothing out.
   private var leavesNothingOut: Bool {
-    (try? entry.configure(.object(base)))?.strategy is any Skims
+    let strategy = (try? entry.configure(.object(base)))?.strategy
+    return strategy is any Skims && !(strategy is any Coarsens)
   }
 
   // MARK: Values

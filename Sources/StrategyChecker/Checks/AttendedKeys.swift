@@ -14,21 +14,21 @@ struct AttendedKeys {
 
   /// The keys of every query: by layer, query position and query head, ascending.
   let keys: [[[[Int]]]]
-  /// Those that the cold tier held then: by layer, query position and KV head.
-  let cold: [[[Set<Int>]]]
+  /// Those that were held in fewer bits then, in the cold tier or where they were: by layer, query position and KV head.
+  let inFewerBits: [[[Set<Int>]]]
 
   init(_ decisions: [RecordedDecision], shape: AttentionShape, tokens: Int) {
     var keys = Array(
       repeating: Array(repeating: [[Int]](repeating: [], count: shape.queryHeads), count: tokens),
       count: shape.layers)
-    var cold = Array(
+    var inFewerBits = Array(
       repeating: Array(repeating: [Set<Int>](repeating: [], count: shape.kvHeads), count: tokens),
       count: shape.layers)
     for decision in decisions {
       guard case .attending(let queries) = decision.purpose else { continue }
-      let tiers = decision.cold.map { Set($0) }
+      let tiers = zip(decision.cold, decision.coarse).map { Set($0 + $1) }
       for query in queries {
-        cold[decision.layer][query] = tiers
+        inFewerBits[decision.layer][query] = tiers
         for head in 0..<shape.queryHeads {
           let selection = decision.selections[head]
           keys[decision.layer][query][head] = decision.held[shape.kvHead(of: head)].filter {
@@ -38,6 +38,6 @@ struct AttendedKeys {
       }
     }
     self.keys = keys
-    self.cold = cold
+    self.inFewerBits = inFewerBits
   }
 }

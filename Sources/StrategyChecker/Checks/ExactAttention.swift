@@ -13,12 +13,12 @@ struct ExactAttention {
   /// Keys and values as the cache holds them.
   private let rows: HeldRows
   private let changesWithAge: Bool
-  /// By KV head and position, the rows that a cold tier gives back.
-  private let coldRows: [[Int: (key: [Float], value: [Float])]]
+  /// By KV head and position, the rows of tokens in fewer bits as the cache gives them back.
+  private let rowsInFewerBits: [[Int: (key: [Float], value: [Float])]]
 
   /// - Parameters:
   ///   - rows: as the cache holds them.
-  ///   - heads: whose cold tiers hold some of them otherwise.
+  ///   - heads: which hold some of them in fewer bits.
   init(_ subject: CheckSubject, layer: Int, rows: HeldRows, heads: [KVHead] = []) {
     let sequence = subject.sequence
     shape = sequence.shape
@@ -27,8 +27,8 @@ struct ExactAttention {
     tokens = sequence.tokens
     self.rows = rows
     changesWithAge = subject.checkCase.cache.values.changesWithAge
-    coldRows = heads.map { head in
-      guard let tier = head.cold else { return [:] }
+    rowsInFewerBits = heads.map { head in
+      guard let tier = head.cold else { return Self.coarseRows(of: head) }
       let rows = ColdScores.rows(of: tier)
       let d = tier.headDimension
       return Dictionary(
@@ -40,6 +40,17 @@ struct ExactAttention {
           )
         })
     }
+  }
+
+  private static func coarseRows(of head: KVHead) -> [Int: (key: [Float], value: [Float])] {
+    let coarse = Set(head.coarsePositions)
+    guard !coarse.isEmpty else { return [:] }
+    let (keys, values) = (head.keys, head.values)
+    func numbers(_ row: Span<Float>) -> [Float] { (0..<row.count).map { row[$0] } }
+    return Dictionary(
+      uniqueKeysWithValues: head.positions.enumerated().filter { coarse.contains($1) }.map {
+        (Int($1), (numbers(keys.row($0)), numbers(values.row($0))))
+      })
   }
 
   /// What the query should have given, attending to some keys and to all.
@@ -54,7 +65,7 @@ struct ExactAttention {
     var droppedMass: Double { max(0, 1 - exp(logSumExp - denseLogSumExp)) }
   }
 
-  /// `attended` lists positions up to the query's, each once; those in `cold` are taken as the cold tier gives them back.
+  /// `attended` lists positions up to the query's, each once; those in `cold` are taken as the cache gives them back.
   func attend(
     head: Int, query: Int, to attended: [Int], cold: Set<Int> = []
   ) -> Outcome {
@@ -72,12 +83,12 @@ struct ExactAttention {
     }
     var heldLogits = logits
     for token in cold {
-      guard let key = coldRows[kvHead][token]?.key else { continue }
+      guard let key = rowsInFewerBits[kvHead][token]?.key else { continue }
       let product = (0..<d).reduce(0.0) { $0 + Double(q[$1]) * Double(key[$1]) }
       heldLogits[token] = product * scale
     }
     let sparse = mean(of: attended, heldLogits, column, query) { token in
-      cold.contains(token) ? coldRows[kvHead][token]?.value : nil
+      cold.contains(token) ? rowsInFewerBits[kvHead][token]?.value : nil
     }
     let dense = mean(of: Array(0...query), logits, column, query)
     return Outcome(

@@ -12,6 +12,8 @@ struct RecordedDecision {
   let held: [[Int]]
   /// Those of the cold tier.
   let cold: [[Int]]
+  /// Those that have given up all but their highest bits.
+  let coarse: [[Int]]
 
   init(_ view: LayerView, _ purpose: AttentionSession.Decision, _ selections: HeadSelections) {
     layer = view.layer
@@ -20,6 +22,7 @@ struct RecordedDecision {
     self.selections = selections.selections
     held = view.heads.map { $0.heldPositions.map { Int($0) } }
     cold = view.heads.map { $0.cold?.positions.map { Int($0) } ?? [] }
+    coarse = view.heads.map { $0.coarsePositions.map { Int($0) } }
   }
 }
 

@@ -69,13 +69,16 @@ extension StrategyChecker {
     }
     let format = subject.checkCase.cache
     let tokenBytes = format.tokenBytes(headDimension: subject.shape.headDimension)
+    let means =
+      subject.promptTokens < CacheFormat.leastCentred
+      ? 0 : format.meanBytes(headDimension: subject.shape.headDimension)
     check(
       original.transcript.afterPrompt.flatMap { heads in
         heads.map { head in
           // Where tokens grow smaller with age, a budget of tokens says nothing of bytes.
-          format.changesWithAge
+          format.bytesChangeWithAge
             ? Double(head.positions.count - head.coldCount)
-            : Double(head.logicalBytes) / Double(tokenBytes)
+            : Double(head.logicalBytes - means) / Double(tokenBytes)
         }
       }, "after the prompt")
     var kept: [Int: [Double]] = [:]

@@ -14,6 +14,7 @@ extension StrategyChecker {
       repeating: Array(repeating: [], count: shape.kvHeads), count: shape.layers)
     var cold = [[Set<Int>]](
       repeating: Array(repeating: [], count: shape.kvHeads), count: shape.layers)
+    var coarse = cold
     /// What the last retention of a layer kept, until its tiers are decided.
     var leaving: [Int: [Selection]] = [:]
     let hasTiers = original.decisions.contains {
@@ -41,8 +42,25 @@ extension StrategyChecker {
         )
         cold[layer] = decision.cold.map { Set($0) }
       }
+      for head in held[layer].indices {
+        coarse[layer][head].formIntersection(held[layer][head])
+        if Set(decision.coarse[head]) != coarse[layer][head] {
+          log.fail(
+            .cacheHoldsWhatWasKept,
+            "layer \(layer), KV head \(head): \(decision.coarse[head].count) tokens have their highest bits alone, \(coarse[layer][head].count) were to"
+          )
+          coarse[layer][head] = Set(decision.coarse[head])
+        }
+      }
       switch decision.purpose {
       case .attending: break
+      case .coarsening(let newest):
+        for head in held[layer].indices {
+          coarse[layer][head].formUnion(
+            held[layer][head].filter {
+              !AttendedKeys.shows(decision.selections[head], position: $0, query: newest)
+            })
+        }
       case .retaining(let newest):
         if hasTiers {
           // The cache follows with the decision on tiers.
@@ -97,6 +115,7 @@ extension StrategyChecker {
           )
           return
         }
+        let coarse = Set(head.coarsePositions)
         for (slot, position) in head.positions.enumerated() {
           let key = keys.row(slot)
           let value = values.row(slot)
@@ -104,6 +123,19 @@ extension StrategyChecker {
           let next = subject.sequence.tokens
           let keysHeld = subject.rows[layer].keys(of: Int(position), at: next)
           let valuesHeld = subject.rows[layer].values(of: Int(position), at: next)
+          let columns = index * d..<(index + 1) * d
+          if coarse.contains(position) {
+            if !Self.isCoarse(key, of: keysHeld, Int(position), columns)
+              || !Self.isCoarse(value, of: valuesHeld, Int(position), columns)
+            {
+              log.fail(
+                .cacheHoldsWhatWasKept,
+                "layer \(layer), KV head \(index): the coarse row of token \(position) is far from the one that was written"
+              )
+              return
+            }
+            continue
+          }
           for i in 0..<d {
             let column = index * d + i
             if key[i] != keysHeld[Int(position), column]
@@ -119,6 +151,23 @@ extension StrategyChecker {
         }
       }
     }
+  }
+
+  /// Whether a row of few bits is closer to what was written than the rows of all tokens are to one another: that it is what
+  /// it should be, the kernel's own tests say.
+  private static func isCoarse(
+    _ row: Span<Float>, of written: Matrix, _ token: Int, _ columns: Range<Int>
+  ) -> Bool {
+    let means = columns.map { column in
+      (0..<written.rows).reduce(0) { $0 + Double(written[$1, column]) } / Double(written.rows)
+    }
+    var (error, size) = (0.0, 0.0)
+    for (i, column) in columns.enumerated() {
+      let number = Double(written[token, column])
+      error += (Double(row[i]) - number) * (Double(row[i]) - number)
+      size += (number - means[i]) * (number - means[i])
+    }
+    return error <= 0.5 * size + 1e-12
   }
 
   /// A token whose cold row differs by more than half a step and what rounding to half floats adds from what the exact

@@ -21,7 +21,7 @@ extension StrategyChecker {
     var long = SequencePlayer(
       AttentionSession(
         subject.configured.forPrompt(of: 2 * n, shape: subject.shape), shape: subject.shape,
-        workspace: workspace), sequence)
+        workspace: workspace, cache: subject.checkCase.cache), sequence)
     long.step(2 * n)
     for (after, what) in [
       (sizes(long.session), "a prompt of \(2 * n)"),

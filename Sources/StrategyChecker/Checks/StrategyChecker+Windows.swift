@@ -44,10 +44,11 @@ extension StrategyChecker {
 
   private static func isClose(_ found: Matrix, _ wanted: Matrix, exactRows: Int) -> Bool {
     let largest = wanted.elements.reduce(0) { max($0, abs($1)) }
+    let tolerance = Float(coarseTolerance(readsWholeAbove: 0))
     return wanted.elements.indices.allSatisfy { index in
       index < exactRows * wanted.columns
         ? found.elements[index] == wanted.elements[index]
-        : abs(found.elements[index] - wanted.elements[index]) <= Float(coarseTolerance) * largest
+        : abs(found.elements[index] - wanted.elements[index]) <= tolerance * largest
     }
   }
 }

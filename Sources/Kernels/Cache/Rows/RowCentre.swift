@@ -4,9 +4,6 @@ import Tensors
 ///
 /// Exact rows stay as they are, so the product of a vector with it is added to those with coded rows.
 struct RowCentre {
-  /// Prompts of fewer tokens have none: their mean would be that of little.
-  static let leastTokens = 128
-
   /// Turned as the rows are: a Hadamard matrix of it.
   let turned: [Float]
   private let plain: [Float]
@@ -15,7 +12,7 @@ struct RowCentre {
 
   /// The mean of a prompt's rows but for the sinks; nil for a short one.
   init?(_ source: Matrix, rows: Range<Int>, column: Int, width: Int, sinks: Int) {
-    guard rows.count >= Self.leastTokens else { return nil }
+    guard rows.count >= CacheFormat.leastCentred else { return nil }
     var sums = [Double](repeating: 0, count: width)
     for row in rows.dropFirst(sinks) {
       for i in 0..<width { sums[i] += Double(source[row, column + i]) }
