@@ -174,7 +174,8 @@ final class NestedGroups: TokenStorage {
   private func dropFirst(_ dropped: Int, keepsSlack: Bool) {
     let gone = (lead + dropped) / Self.rows * Self.rows
     lead = (lead + dropped) % Self.rows
-    keep(gone..<places, keepsSlack: keepsSlack)
+    // Most steps end no group.
+    if gone > 0 { keep(gone..<places, keepsSlack: keepsSlack) }
   }
 
   /// Keeps places from one border of groups to another, or to the end.
