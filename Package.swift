@@ -154,7 +154,7 @@ let package = Package(
     tests("Synthesis"),
     tests("Tasks", ["LabTestSupport"]),
     tests("Planning"),
-    tests("Experiments", ["LabTestSupport", "ResultStore"]),
+    tests("Experiments", ["LabTestSupport", "ResultStore", grdb]),
     tests("ResultStore"),
     tests("Reports", ["LabTestSupport", customDump]),
     tests("Bench", ["LabTestSupport", customDump]),

@@ -75,12 +75,17 @@ extension ResultStore: ResultSink {
     try time(after: String.fetchOne(database, sql: "SELECT max(started_at) FROM run"))
   }
 
-  private func time(after newest: String?) -> String {
-    let time = timestamp()
-    guard let newest, newest >= time,
-      let newestDate = try? Date(newest, strategy: Self.timeFormat)
-    else { return time }
-    return newestDate.addingTimeInterval(0.001).formatted(Self.timeFormat)
+  private func time(after newest: String?) throws -> String {
+    var time = timestamp()
+    guard let newest, newest >= time else { return time }
+    guard let newestDate = try? Date(newest, strategy: Self.timeFormat) else {
+      throw UnreadableValue(column: "started_at", value: newest)
+    }
+    // A date that was read may be written as the millisecond before.
+    for step in 1... where newest >= time {
+      time = newestDate.addingTimeInterval(0.001 * Double(step)).formatted(Self.timeFormat)
+    }
+    return time
   }
 
   public func storedKinds(of identities: [String]) throws -> [String: Set<ResultKind>] {
@@ -90,7 +95,11 @@ extension ResultStore: ResultSink {
         database,
         sql: """
           SELECT cell.identity,
-            (SELECT group_concat(DISTINCT kind) FROM cell_kind WHERE cell_id = cell.id)
+            (SELECT group_concat(DISTINCT kind) FROM cell_kind
+              WHERE cell_id = cell.id AND NOT EXISTS (
+                SELECT 1 FROM current_failure AS failure
+                WHERE failure.cell_id = cell.id AND (failure.kinds IS NULL
+                  OR cell_kind.kind IN (SELECT value FROM json_each(failure.kinds)))))
           FROM json_each(?) AS asked JOIN cell ON cell.identity = asked.value
           """, arguments: [JSONValue.array(identities.map(JSONValue.string))])
       var stored: [String: Set<ResultKind>] = [:]

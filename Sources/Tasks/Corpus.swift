@@ -20,7 +20,7 @@ public struct Corpus: Sendable, Hashable {
 
   /// Whether the lines of a text are joined where nothing is said: those of any but the shipped
   /// `code`.
-  static func joinsLines(named name: String) -> Bool { !unwrappedNames.contains(name) }
+  public static func joinsLines(named name: String) -> Bool { !unwrappedNames.contains(name) }
   /// What strategies are calibrated on by default.
   public static let calibrationDefault = "emma"
   /// What tasks read by default.

@@ -1,3 +1,5 @@
+import Foundation
+import GRDB
 import LabTestSupport
 import Records
 import Testing
@@ -59,6 +61,67 @@ struct RunFailureTests {
       try shelf.model(named: "tiny", contextLength: 128)
     }
     #expect(error?.change == "was replaced after the run was planned")
+  }
+
+  @Test(
+    "Nothing is stored of a text that was written to after the plan was made",
+    arguments: [
+      "novel.txt", "calibration.txt",
+    ])
+  func changedText(name: String) throws {
+    let lab = try RunLab()
+    let novel = try String(contentsOfFile: lab.folder.path("novel.txt"), encoding: .utf8)
+    try lab.folder.write(novel, to: "calibration.txt")
+    let tca = RunLab.tca.replacing("novel.txt", with: "calibration.txt")
+    let run = try lab.run(
+      RunLab.spec(strategies: [tca], tasks: [RunLab.perplexity("prefill")])
+    ) { event in
+      guard case .began = event else { return }
+      try? lab.folder.write(novel + " And more.", to: name)
+    }
+    let reasons = try lab.results().rows.compactMap(\.failure?.reason)
+    #expect(run.summary.failed == reasons.count && reasons.count == (name == "novel.txt" ? 2 : 1))
+    for reason in reasons { #expect(reason.hasPrefix("the text \"\(name)\" is not the one")) }
+  }
+
+  @Test("No calibration is stored of a model that was written to meanwhile")
+  func calibrationOfChangedModel() throws {
+    let lab = try RunLab()
+    let path = lab.folder.path("model.gguf")
+    let run = try lab.run(
+      RunLab.spec(strategies: [RunLab.tca], tasks: [RunLab.perplexity("prefill")])
+    ) { event in
+      guard case .note(let text) = event, text.hasPrefix("calibrating"),
+        let file = FileHandle(forUpdatingAtPath: path)
+      else { return }
+      // Its last weight.
+      let end = try? file.seekToEnd()
+      try? file.seek(toOffset: (end ?? 1) - 1)
+      let last = try? file.read(upToCount: 1)
+      try? file.seek(toOffset: (end ?? 1) - 1)
+      try? file.write(contentsOf: Data([(last?.first ?? 0) ^ 1]))
+      try? file.close()
+    }
+    #expect(run.summary.failed == 2)
+    #expect(try lab.results().calibrations.isEmpty)
+  }
+
+  @Test("Times that were taken without full attention are taken again with it")
+  func timesWithoutFull() throws {
+    let lab = try RunLab()
+    let spec = RunLab.spec(strategies: [RunLab.streaming], tasks: [RunLab.perplexity("prefill")])
+    _ = try lab.run(spec)
+    try DatabaseQueue(path: lab.folder.path("results.sqlite")).write {
+      try $0.execute(
+        sql: """
+          DELETE FROM cell_kind WHERE kind = 'latency'
+            AND cell_id = (SELECT id FROM cell WHERE strategy = 'full')
+          """)
+    }
+    #expect(try lab.run(spec).summary.finished == 1)
+    let groups = try lab.results().timingGroups
+    #expect(try Set(#require(groups.last).group.samples.map(\.identity)).count == 2)
+    #expect(try lab.run(spec).summary == RunSummary(finished: 0, skipped: 2))
   }
 
   @Test("A task that cannot be put fails its own cells only")

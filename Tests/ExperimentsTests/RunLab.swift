@@ -100,10 +100,13 @@ final class RunLab {
 
   /// Runs a spec into a database of the folder.
   ///
-  /// - Parameter interruptedAt: the checkpoint, counted from 1, at which the run is told to stop.
+  /// - Parameters:
+  ///   - interruptedAt: the checkpoint, counted from 1, at which the run is told to stop.
+  ///   - beforeEvent: what somebody else does once the plan is made, before each thing that the run tells.
   func run(
     _ spec: String, into database: String = "results.sqlite", isFresh: Bool = false,
-    interruptedAt: Int? = nil, workspace: Workspace? = nil
+    interruptedAt: Int? = nil, workspace: Workspace? = nil,
+    beforeEvent: @escaping (RunEvent) -> Void = { _ in }
   ) throws -> Run {
     let checked = try check(spec)
     let workspace = workspace ?? self.workspace
@@ -123,7 +126,10 @@ final class RunLab {
         checkpoints += 1
         return checkpoints == interruptedAt
       },
-      report: { events.append($0) })
+      report: {
+        beforeEvent($0)
+        events.append($0)
+      })
     let summary = try runner.runAll(provenance: Self.provenance)
     try store.close()
     return Run(summary: summary, events: events, checkpoints: checkpoints)

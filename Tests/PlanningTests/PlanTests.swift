@@ -1,3 +1,4 @@
+import JSON
 import Planning
 import Records
 import Testing
@@ -145,6 +146,40 @@ struct PlanTests {
     #expect(cells.map(\.cell.cache) == ["f32", "f16", "f16", "f32", "f32", "f16"])
     #expect(cells[4].matchedIdentity == cells[3].cell.identity)
     #expect(cells[5].matchedIdentity == cells[2].cell.identity)
+  }
+
+  @Test("A dense pass in fewer bits makes other cells of those that are measured against it")
+  func referenceCaches() throws {
+    func identity(of label: String, full: String) throws -> String? {
+      try SpecSamples.plan(
+        SpecSamples.spec(
+          strategies:
+            #"{"name": "full", "cache": \#(full)}, {"name": "tca", "cache": "q8_0"}"#,
+          tasks: #"{"name": "perplexity"}"#)
+      ).cells.first { $0.label == label }?.cell.identity
+    }
+    let usual = try #require(try identity(of: "tca", full: #""f16""#))
+    #expect(try identity(of: "tca", full: #"["q8_0", "f16"]"#) == usual)
+    #expect(try identity(of: "tca", full: #""f32""#) == usual)
+    #expect(try identity(of: "tca", full: #""q8_0""#) != usual)
+    #expect(
+      try identity(of: "full cache=q8_0", full: #"["f16", "q8_0"]"#)
+        != identity(of: "full", full: #""q8_0""#))
+  }
+
+  @Test(
+    "A text whose lines are not joined is another than the same bytes joined, where nothing else says so"
+  )
+  func linesOfTexts() {
+    func parameters(_ corpus: String, _ others: [String: JSONValue] = [:]) -> JSONValue {
+      CellIdentity.parameters(
+        others.merging(["corpus": .string(corpus)]) { $1 }, textParameters: ["corpus"],
+        textDigests: ["code": "d", "code.txt": "d"])
+    }
+    #expect(parameters("code.txt") == ["corpus": ["sha256": "d"]])
+    #expect(parameters("code") != parameters("code.txt"))
+    #expect(
+      parameters("code", ["joinLines": false]) == parameters("code.txt", ["joinLines": false]))
   }
 
   @Test("Keys and values have formats of their own, and one for both is the same as that for each")
@@ -304,6 +339,17 @@ struct PlanTests {
           "streaming-llm sinks=0 matching density of tca",
           "streaming-llm sinks=4 matching kvBytes of tca",
           "streaming-llm sinks=4 matching density of tca",
+        ]
+      ),
+      // By a label, one cell of them alone.
+      (
+        #"{"name": "tca", "threshold": [0.5, 0.9]}, {"name": "streaming-llm", "sinks": [0, 4], "budget": {"matching": ["tca threshold=0.9", "full"]}}"#,
+        [
+          "tca threshold=0.5", "tca threshold=0.9",
+          "streaming-llm sinks=0 matching tca threshold=0.9",
+          "streaming-llm sinks=0 matching full",
+          "streaming-llm sinks=4 matching tca threshold=0.9",
+          "streaming-llm sinks=4 matching full",
         ]
       ),
       (

@@ -89,11 +89,19 @@ struct SpecBudgetTests {
       ),
       (
         #"{"matching": 3}"#,
-        #"$.strategies[1].budget.matching: "3" is a number; allowed: the name of a strategy"#
+        #"$.strategies[1].budget.matching: "3" is a number; allowed: the name of a strategy, or the label of a variant"#
       ),
       (
         #"{"matching": "tcaa"}"#,
         #"$.strategies[1].budget.matching: "tcaa" is no strategy; allowed: full, tca; did you mean "tca"?"#
+      ),
+      (
+        #"{"matching": "tca threshold=0.6"}"#,
+        #"$.strategies[1].budget.matching: "tca threshold=0.6" is the label of no variant of tca in this spec; allowed: tca; did you mean "tca"?"#
+      ),
+      (
+        #"{"matching": ""}"#,
+        #"$.strategies[1].budget.matching: "" is no strategy; allowed: full, tca"#
       ),
       (
         #"{"matching": "picker"}"#,

@@ -247,6 +247,46 @@ struct ResultStoreTests {
         == ["2027-01-15T08:00:00.000Z", "2027-01-15T08:00:00.001Z"])
   }
 
+  @Test("Runs in an hour that a clock repeats start one after the other")
+  func repeatedHour() throws {
+    let store = try ResultStore(
+      path: folder.file(), access: .writing,
+      now: { Date(timeIntervalSince1970: 1_800_000_000.116) })
+    for _ in 0..<300 { _ = try begin(store) }
+    let times = try store.storedRuns().map(\.startedAt)
+    #expect(Set(times).count == 300 && times == times.sorted())
+  }
+
+  @Test("A kind that failed when it was measured again is asked for again, others are not")
+  func failedAgain() throws {
+    let store = try openStore()
+    let cell = Example.cells[0]
+    var results = Example.results(cell)
+    results.kinds = [.quality, .memory]
+    try store.store(results, run: begin(store))
+    let later = try begin(store)
+    try store.storeFailure(of: cell.cell.identity, kinds: [.quality], reason: "no", run: later)
+    #expect(try store.storedKinds(of: [cell.cell.identity]) == [cell.cell.identity: [.memory]])
+    results.kinds = [.quality]
+    try store.store(results, run: begin(store))
+    #expect(
+      try store.storedKinds(of: [cell.cell.identity]) == [cell.cell.identity: [.quality, .memory]])
+  }
+
+  @Test("A run whose plan was left out does not stand for its experiment")
+  func runWithoutPlan() throws {
+    let store = try openStore()
+    _ = try store.beginRun(
+      of: Example.record, cells: Example.cells, provenance: Example.provenance)
+    let cut = try begin(store, name: Example.record.name)
+    try DatabaseQueue(path: folder.file()).write {
+      try $0.execute(sql: "UPDATE run SET plan_id = NULL WHERE id = ?", arguments: [cut])
+      #expect(
+        try Int.fetchOne($0, sql: "SELECT count(*) FROM experiment_cell") == Example.cells.count)
+    }
+    #expect(try store.results(of: Example.record.name).rows.count == Example.cells.count)
+  }
+
   @Test("The newest calibration is the one stored last, whatever the clock says")
   func clockOfCalibrations() throws {
     var calibration = CalibrationRecord(

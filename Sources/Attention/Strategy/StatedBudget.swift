@@ -20,7 +20,8 @@ public enum StatedBudget: Sendable, Hashable {
   case density(Double)
   /// The smallest set whose attention mass is at least this.
   case mass(Double)
-  /// The measured use of another strategy at the same model, context length, task and protocol.
+  /// The measured use of another strategy at the same model, context length, task and protocol: of all variants of a
+  /// name, or of the one with a label.
   ///
   /// Without a word for it, what is matched depends on the task: the mean over decode steps where
   /// tokens are decoded, else what is kept after the prefill; see ``whereTokensAreDecoded(_:)``.
@@ -55,9 +56,20 @@ public enum StatedBudget: Sendable, Hashable {
     }
   }
 
-  /// The strategy whose use it matches.
+  /// What a spec writes of the strategy whose use it matches: its name, or the label of one variant of it.
+  public var matchedText: String? {
+    if case .matching(let text, _) = self { text } else { nil }
+  }
+
+  /// The strategy whose use it matches, with which a label begins.
   public var matchedName: String? {
-    if case .matching(let name, _) = self { name } else { nil }
+    matchedText.map { String($0.prefix { $0 != " " }) }
+  }
+
+  /// The same with the name alone where it matches the variant of a label.
+  public var matchingName: StatedBudget {
+    guard case .matching(_, let use) = self, let matchedName else { return self }
+    return .matching(matchedName, of: use)
   }
 
   public var form: BudgetForm {

@@ -37,6 +37,7 @@ final class CalibrationStore {
       "calibrating \(type(of: strategy).about.name) on \(request.tokens) tokens of \(offline.corpus)"
     )
     let record = try offline.run(afterLayer: afterLayer)
+    try model.requireUnchanged()
     try SinkError.wrapping { try sink.store(record) }
     known[offline.identity] = record
     return record
@@ -57,7 +58,10 @@ public struct OfflinePhase {
     _ request: CalibrationRequest, of strategy: any CalibratedStrategy, model: LoadedModel,
     corpus: Corpus
   ) throws {
-    try self.init(request, of: strategy, model: model, corpusDigest: corpus.digest) {
+    try self.init(
+      request, of: strategy, model: model, corpusDigest: corpus.digest,
+      joinsLines: Corpus.joinsLines(named: corpus.name)
+    ) {
       let tokens = model.tokenizer.encode(corpus.running)
       guard tokens.count >= request.tokens else {
         throw ConfigurationError(
@@ -71,25 +75,27 @@ public struct OfflinePhase {
 
   /// - Parameters:
   ///   - corpusDigest: of the text or whatever stands for it.
+  ///   - joinsLines: whether its lines are joined, as those of nearly all texts are.
   ///   - tokens: the `request.tokens` first tokens of it, made when the phase is run.
   init(
     _ request: CalibrationRequest, of strategy: any CalibratedStrategy, model: any RunModel,
-    corpusDigest: String, tokens: @escaping () throws -> [Int32]
+    corpusDigest: String, joinsLines: Bool = true, tokens: @escaping () throws -> [Int32]
   ) throws {
     self.request = request
     self.strategy = strategy
     self.model = model
     self.corpusDigest = corpusDigest
     self.tokens = tokens
-    identity = SHA256Digest.of(
-      JSONValue.object([
-        "numericsVersion": .integer(NumericsVersion.current),
-        "strategy": .string(type(of: strategy).about.name),
-        "model": .string(try model.digest),
-        "corpus": .string(corpusDigest),
-        "tokens": .integer(request.tokens),
-        "options": request.options,
-      ]).canonicalText)
+    var deciding: [String: JSONValue] = [
+      "numericsVersion": .integer(NumericsVersion.current),
+      "strategy": .string(type(of: strategy).about.name),
+      "model": .string(try model.digest),
+      "corpus": .string(corpusDigest),
+      "tokens": .integer(request.tokens),
+      "options": request.options,
+    ]
+    if !joinsLines { deciding["joinLines"] = .boolean(false) }
+    identity = SHA256Digest.of(JSONValue.object(deciding).canonicalText)
   }
 
   /// The text's name, for people.

@@ -211,6 +211,7 @@ enum RunError: Error, CustomStringConvertible {
   case matchedCellFailed(label: String, reason: String)
   case needsMoreMemory(bytes: Int, limit: MemoryLimit)
   case notANumber(name: String)
+  case textChanged(String)
 
   var description: String {
     switch self {
@@ -224,6 +225,8 @@ enum RunError: Error, CustomStringConvertible {
       "needs about \(MemoryLimit.text(bytes)), more than the \(limit); use a shorter context or a smaller model, or allow more with --memory-limit"
     case .notANumber(let name):
       "\(name) came out as \"nan\", which is no figure: it was computed wrongly; nothing of the cell is stored"
+    case .textChanged(let word):
+      "the text \"\(word)\" is not the one that the run was planned with: it was written to since; leave it alone and run again"
     }
   }
 }

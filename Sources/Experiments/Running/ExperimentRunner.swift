@@ -24,6 +24,8 @@ public struct RunRequest: Sendable {
   public var isFresh: Bool
   /// What relative paths of the spec are relative to.
   public var folder: URL
+  /// Of the texts that the plan is made with, by their words in the spec.
+  public var textDigests: [String: String]
   /// Cells that would take more are refused; nil for no limit.
   public var memoryLimit: MemoryLimit?
   /// The bytes that each of some cells will take at most, by identity, as far as they are known, where only what is
@@ -42,6 +44,7 @@ public struct RunRequest: Sendable {
     self.groups = groups ?? CellGroup.groups(of: plan.cells)
     strategies = plan.strategies
     models = plan.models
+    textDigests = plan.textDigests
     self.metrics = metrics
     self.warmups = warmups
     self.repeats = repeats
@@ -111,12 +114,7 @@ public final class ExperimentRunner {
     self.machine = machine
     self.isInterrupted = isInterrupted
     self.report = report
-    wanted = request.cells.reduce(into: [:]) { wanted, cell in
-      wanted[cell.cell.identity, default: []].formUnion(request.metrics)
-      for reference in cell.references {
-        wanted[reference, default: []].formUnion(cell.kindsNeeded(of: reference))
-      }
-    }
+    wanted = PlannedCell.wantedKinds(of: request.cells, metrics: request.metrics)
     labels = Dictionary(
       request.cells.map { ($0.cell.identity, $0.label) }, uniquingKeysWith: { first, _ in first })
     progress = RunProgress()
@@ -145,6 +143,10 @@ public final class ExperimentRunner {
       try sink.endRun(run, as: .interrupted)
     }
     return summary
+  }
+
+  func wants(_ kind: ResultKind, of cell: PlannedCell) -> Bool {
+    (wanted[cell.cell.identity] ?? request.metrics).contains(kind)
   }
 
   /// The kinds that a cell still lacks.
@@ -218,9 +220,28 @@ public final class ExperimentRunner {
               place: "layer \(layer + 1) of \(model.model.shape.layers)", group: model.name))
           try checkpoint()
         })
+      try requireUnchanged(text: request.corpus)
       return record.evidence
     } remark: {
       self.remark($0)
+    }
+  }
+
+  /// Throws where a text of a task is no longer the one that was planned with, after it was read.
+  func requireUnchanged(textsOf cell: CellRecord) throws {
+    guard let task = TaskRegistry.builtIn.description(named: cell.task),
+      let values = cell.taskParameters.objectValue
+    else { return }
+    for name in task.textParameters {
+      try TaskDescription.textWord(of: name, in: values, paths: task.textPaths)
+        .map(requireUnchanged(text:))
+    }
+  }
+
+  private func requireUnchanged(text word: String) throws {
+    guard let planned = request.textDigests[word] else { return }
+    guard try Corpus(named: word, folder: request.folder).digest == planned else {
+      throw RunError.textChanged(word)
     }
   }
 

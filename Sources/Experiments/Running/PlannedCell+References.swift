@@ -4,6 +4,19 @@ import Planning
 import Records
 
 extension PlannedCell {
+  /// The kinds that are measured of each cell of a plan, by identity: those that the spec asks for, and what the budgets of
+  /// other cells need.
+  public static func wantedKinds(
+    of cells: [PlannedCell], metrics: Set<ResultKind>
+  ) -> [String: Set<ResultKind>] {
+    cells.reduce(into: [:]) { wanted, cell in
+      wanted[cell.cell.identity, default: []].formUnion(metrics)
+      for reference in cell.references {
+        wanted[reference, default: []].formUnion(cell.kindsNeeded(of: reference))
+      }
+    }
+  }
+
   /// What its budget, or those of its parts, need to be known of another cell: the bytes of its cache are a figure of
   /// memory, its density one of approximation.
   func kindsNeeded(of identity: String) -> Set<ResultKind> {

@@ -39,6 +39,7 @@ final class RunningGroup {
       named: cell.task, parameters: cell.taskParameters, folder: runner.request.folder)
     samples = try model.samples(
       of: task, contextLength: cell.contextLength, seed: cell.seed)
+    try runner.requireUnchanged(textsOf: cell)
     progress.plan(
       runner.work(of: bench), over: samples.map(\.length), layers: model.model.shape.layers)
     let decoder = model.model
@@ -176,12 +177,16 @@ final class RunningGroup {
   /// order drawn for it, so that neither a drifting machine nor a neighbour hits one more than another. The two runs of
   /// `full` say what a ratio of equal times looks like.
   func runTiming() throws {
-    let open = bench.cells.filter {
-      runner.missing($0).contains(.latency) && runner.failure(of: $0.cell.identity) == nil
-        && isWorthwhile($0)
-    }
-    guard !open.isEmpty else { return }
     let isFull = { (cell: PlannedCell) in cell.cell.identity == cell.fullIdentity }
+    // Times that were taken without `full` are ratios to nothing: they are taken again with it.
+    let isFullOpen = bench.cells.contains {
+      isFull($0) && runner.missing($0).contains(.latency)
+        && runner.failure(of: $0.cell.identity) == nil
+    }
+    let open = bench.cells.filter {
+      runner.missing($0).contains(.latency) || isFullOpen && runner.wants(.latency, of: $0)
+    }.filter { runner.failure(of: $0.cell.identity) == nil && isWorthwhile($0) }
+    guard !open.isEmpty else { return }
     let reference = bench.cells.filter { isFull($0) && !open.contains($0) }
     let strategies = try (reference + open).compactMap { cell in
       try attempting(cell) { try strategy(for: cell) }

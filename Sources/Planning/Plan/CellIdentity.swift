@@ -1,11 +1,14 @@
 import Digests
 import JSON
 import Records
+import Tasks
+import Tensors
 
 /// What tells one cell from another: the SHA-256 of the canonical JSON of all that decides its results.
 ///
 /// Inside: the model's digest, context length, strategy and task with every parameter (texts as their digests), budget,
-/// seed and ``NumericsVersion``; a matched budget holds the identity of its reference. Outside: names of experiments,
+/// seed and ``NumericsVersion``; a matched budget holds the identity of its reference; where the dense pass that divergences
+/// and errors are measured against holds its cache in fewer than 16 bits, that format. Outside: names of experiments,
 /// models and files, metrics, repeats, threads, the machine, and parameters that change timings only.
 public enum CellIdentity {
   /// Parameters that change timings but no result.
@@ -29,7 +32,12 @@ public enum CellIdentity {
       if let word = TaskDescription.textWord(of: name, in: values, paths: textPaths),
         let digest = textDigests[word]
       {
-        result[name] = .object(["sha256": .string(digest)])
+        var text: [String: JSONValue] = ["sha256": .string(digest)]
+        // A task that does not say what becomes of lines goes by the text's name.
+        if values["joinLines"] == nil, !Corpus.joinsLines(named: word) {
+          text["joinLines"] = .boolean(false)
+        }
+        result[name] = .object(text)
       }
     }
     return .object(result)
@@ -47,15 +55,20 @@ public enum CellIdentity {
   /// - Parameters:
   ///   - strategy, task: as ``text(name:_:)`` gives them.
   ///   - budget: as the spec states it; `matching` replaced by the identity of the reference.
+  ///   - referenceCache: that of the dense pass. Its 16 bits go without saying, and its 32, between which figures do not tell.
   static func of(
-    modelDigest: String, contextLength: Int, strategy: String, budget: JSONValue?, task: String,
-    seed: Int
+    modelDigest: String, contextLength: Int, strategy: String, budget: JSONValue?,
+    referenceCache: CacheFormat?, task: String, seed: Int
   ) -> String {
+    let reference =
+      referenceCache == nil || referenceCache == .f16 || referenceCache == .f32
+      ? nil : referenceCache?.jsonValue.canonicalText
     // The keys in the order of their bytes, as canonical JSON has them.
-    SHA256Digest.of(
+    return SHA256Digest.of(
       "{" + (budget.map { "\"budget\":\($0.canonicalText)," } ?? "")
         + "\"contextLength\":\(contextLength),\"model\":\(JSONValue.string(modelDigest).canonicalText)"
-        + ",\"numericsVersion\":\(NumericsVersion.current),\"seed\":\(seed)"
+        + ",\"numericsVersion\":\(NumericsVersion.current)"
+        + (reference.map { ",\"referenceCache\":\($0)" } ?? "") + ",\"seed\":\(seed)"
         + ",\"strategy\":\(strategy),\"task\":\(task)}")
   }
 

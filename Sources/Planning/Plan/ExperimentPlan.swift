@@ -13,6 +13,8 @@ public struct ExperimentPlan: Sendable {
   public let strategies: [String: ConfiguredStrategy]
   /// What is known of the models that could be read.
   public let models: [ModelFacts]
+  /// SHA-256 of the texts that it is made with, by their words in the spec.
+  public let textDigests: [String: String]
 
   /// Plans the models that could be read; see `CheckedSpec.missingModels`.
   public init(_ checked: CheckedSpec) {
@@ -50,6 +52,7 @@ public struct ExperimentPlan: Sendable {
       }
     }
     models = checked.models
+    textDigests = checked.textDigests
     self.cells = cells
     self.strategies = strategies
   }
@@ -164,6 +167,9 @@ private struct CellPlace {
       CellIdentity.parameters(
         taskParameters, textParameters: task.textParameters, textPaths: task.textPaths,
         textDigests: textDigests.ofTasks))
+    let references = variants.indices.filter { variants[$0].described.role == .reference }
+    let full = references.first { variants[$0].configured?.cache == .f16 } ?? references.first
+    let referenceCache = full.flatMap { variants[$0].configured?.cache }
     var identities: [String] = []
     for (planned, text) in zip(variants, texts) {
       let variant = planned.variant
@@ -175,10 +181,8 @@ private struct CellPlace {
             ?? planned.identityText(
               matching: variant.partReferences.mapValues { identities[$0] }, textDigests),
           budget: variant.budget.map { PlannedVariant.identified($0, by: reference) },
-          task: taskText, seed: seed))
+          referenceCache: referenceCache, task: taskText, seed: seed))
     }
-    let references = variants.indices.filter { variants[$0].described.role == .reference }
-    let full = references.first { variants[$0].configured?.cache == .f16 } ?? references.first
     var deciding = taskParameters
     for name in CellIdentity.timingParameters { deciding[name] = nil }
     let decodeTokens =

@@ -63,6 +63,8 @@ struct StrategyVariant: Sendable, Hashable {
     let ordered = entries.filter { $0.name == "full" } + entries.filter { $0.name != "full" }
     var variants: [StrategyVariant] = []
     var seen: Set<StrategyVariant> = []
+    // What a budget names is there, whole, before the first variant that matches it.
+    var matches: [String: [Int]] = [:]
     for (entry, isMatched) in emission(of: ordered) {
       for parameters in entry.grid.points {
         for budget in entry.budgets?.map(Optional.some) ?? [nil] {
@@ -70,7 +72,7 @@ struct StrategyVariant: Sendable, Hashable {
             description: entry.description, parameters: parameters, budget: budget, reference: nil,
             partDescriptions: entry.partDescriptions)
           guard variant.isMatched == isMatched else { continue }
-          for variant in variant.withReferences(among: variants)
+          for variant in variant.withReferences(among: variants, &matches)
           where seen.insert(variant).inserted {
             variants.append(variant)
           }
@@ -86,10 +88,13 @@ struct StrategyVariant: Sendable, Hashable {
   }
 
   /// One variant for each choice of a reference for each budget that matches; itself where none does.
-  private func withReferences(among variants: [StrategyVariant]) -> [StrategyVariant] {
+  private func withReferences(
+    among variants: [StrategyVariant], _ matches: inout [String: [Int]]
+  ) -> [StrategyVariant] {
     func references(_ budget: StatedBudget?) -> [Int?] {
-      guard let name = budget?.matchedName else { return [nil] }
-      let named = variants.indices.filter { variants[$0].description.name == name }
+      guard let text = budget?.matchedText else { return [nil] }
+      let named = matches[text] ?? Self.indices(of: text, among: variants)
+      matches[text] = named
       // Of the same cache, if there is one.
       let alike = named.filter {
         variants[$0].parameters[CacheAxis.name] == parameters[CacheAxis.name]
@@ -98,8 +103,8 @@ struct StrategyVariant: Sendable, Hashable {
     }
     let own = references(budget).map { reference in
       StrategyVariant(
-        description: description, parameters: parameters, budget: budget, reference: reference,
-        partDescriptions: partDescriptions)
+        description: description, parameters: parameters, budget: budget?.matchingName,
+        reference: reference, partDescriptions: partDescriptions)
     }
     return description.parameters.reduce(own) { variants, parameter in
       variants.flatMap { variant in
@@ -110,6 +115,14 @@ struct StrategyVariant: Sendable, Hashable {
         }
       }
     }
+  }
+
+  /// The variants that a `matching` budget means: those of a strategy's name, or the one of a label.
+  private static func indices(of text: String, among variants: [StrategyVariant]) -> [Int] {
+    let name = StatedBudget.matching(text, of: nil).matchedName
+    let named = variants.indices.filter { variants[$0].description.name == name }
+    if text == name { return named }
+    return zip(named, labelled(named.map { variants[$0] })).filter { $1.label == text }.map(\.0)
   }
 
   /// Entries in the order in which their variants appear: first those with sizes of their own, then, marked, those

@@ -153,7 +153,9 @@ extension SpecReader {
     var budgets: [StatedBudget] = []
     for (value, place) in axis(name, at: path.appending("matching")) {
       guard let name = value.stringValue else {
-        report(place, value, "is \(value.kindName)", allowed: "the name of a strategy")
+        report(
+          place, value, "is \(value.kindName)",
+          allowed: "the name of a strategy, or the label of a variant")
         continue
       }
       budgets += uses.map { .matching(name, of: $0) }
@@ -172,8 +174,8 @@ extension SpecReader {
 
   // MARK: Who matches whom
 
-  /// Refuses names that the spec does not have, strategies that match each other in a ring, and the matching of a
-  /// matched strategy.
+  /// Refuses names and labels that the spec does not have, strategies that match each other in a ring, and the
+  /// matching of a matched strategy.
   mutating func checkMatching(of entries: [SpecStrategy], spec: [JSONValue]) {
     // A misspelt name has been reported; a budget that names it, rightly or so, is no second mistake.
     let written = spec.compactMap { $0["name"]?.stringValue }
@@ -186,9 +188,15 @@ extension SpecReader {
     var matched: [String: Set<String>] = [:]
     for entry in entries { matched[entry.name, default: []].formUnion(entry.matchedNames) }
 
+    // Of a spec with other mistakes, or of a grid that will be refused, nobody knows the labels.
+    let count = entries.reduce(0) {
+      Self.added($0, Self.product([$1.grid.count, $1.budgets?.count ?? 1]))
+    }
+    let hasLabels = problems.isEmpty && count <= Self.maximumCells
     for entry in entries {
       guard let path = entry.path else { continue }
-      for (name, place) in matchedPlaces(of: entry, at: path) {
+      for (budget, place) in matchedPlaces(of: entry, at: path) {
+        guard let name = budget.matchedName, let text = budget.matchedText else { continue }
         if !names.contains(name) {
           let exists = environment.strategies.contains { $0.name == name }
           report(
@@ -205,21 +213,30 @@ extension SpecReader {
           report(
             place, .string(name), "is matched to \"\(next)\" itself; match \"\(next)\"",
             allowed: "a strategy with a size of its own")
+        } else if hasLabels, text != name {
+          let labels = StrategyVariant.all(of: entries.filter { $0.name == name }).map(\.label)
+          if !labels.contains(text) {
+            report(
+              place, .string(text), "is the label of no variant of \(name) in this spec",
+              allowed: ([name] + labels).reduce(into: []) { list, label in
+                if !list.contains(label) { list.append(label) }
+              }.joined(separator: ", "), among: labels)
+          }
         }
       }
     }
   }
 
-  /// Every name that an entry's budgets, and those of its parts, match, with its place in the text.
+  /// Everything that an entry's budgets, and those of its parts, match, with its place in the text.
   private func matchedPlaces(
     of entry: SpecStrategy, at path: JSONPath
-  ) -> [(name: String, path: JSONPath)] {
+  ) -> [(budget: StatedBudget, path: JSONPath)] {
     let parts = entry.description.parameters.filter { $0.partPhase != nil }
       .flatMap { elements(at: path.appending($0.name)) }
     return ([path] + parts.map(\.path)).flatMap { owner in
       elements(at: owner.appending("budget")).flatMap { budget in
         elements(at: budget.path.appending("matching")).compactMap { element in
-          element.value.stringValue.map { ($0, element.path) }
+          element.value.stringValue.map { (.matching($0, of: nil), element.path) }
         }
       }
     }

@@ -15,7 +15,6 @@ extension SpecReader {
     var entries = elements.enumerated().compactMap { index, element in
       readStrategy(element, at: path.appending(index), among: names, cache: cache)
     }
-    checkMatching(of: entries, spec: elements)
     if !entries.contains(where: { $0.description.role == .reference }),
       let full = environment.strategies.first(where: { $0.role == .reference })
     {
@@ -25,6 +24,7 @@ extension SpecReader {
       entries.insert(
         SpecStrategy(description: full, grid: grid, budgets: nil, path: nil), at: 0)
     }
+    checkMatching(of: entries, spec: elements)
     return entries
   }
 

@@ -25,14 +25,14 @@ extension SpecReader {
     return false
   }
 
-  private static func product(_ factors: [Int]) -> Int {
+  static func product(_ factors: [Int]) -> Int {
     factors.reduce(1) { product, factor in
       let (result, overflow) = product.multipliedReportingOverflow(by: factor)
       return overflow ? .max : result
     }
   }
 
-  private static func added(_ left: Int, _ right: Int) -> Int {
+  static func added(_ left: Int, _ right: Int) -> Int {
     let (sum, overflow) = left.addingReportingOverflow(right)
     return overflow ? .max : sum
   }

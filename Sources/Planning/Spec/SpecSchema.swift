@@ -292,7 +292,8 @@ public enum SpecSchema {
       (
         "matching",
         budget(
-          "matching", ["type": "string"], "the measured use of another strategy of this spec",
+          "matching", ["type": "string"],
+          "the measured use of another strategy of this spec, by its name, or of a variant of it, by its label",
           use: ["enum": .array(StatedBudget.MatchedUse.allCases.map { .string($0.rawValue) })])
       ),
     ]

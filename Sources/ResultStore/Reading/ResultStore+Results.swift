@@ -85,14 +85,14 @@ extension ResultStore {
     try read { database in
       guard
         let run = try StoredRun.all(
-          in: database, where: "experiment.name = ?", arguments: [name]
+          in: database, where: "experiment.name = ? AND run.plan_id IS NOT NULL", arguments: [name]
         ).last
       else {
         let names = try String.fetchAll(
           database,
           sql: """
             SELECT DISTINCT experiment.name FROM run JOIN experiment ON experiment.id = experiment_id
-            ORDER BY 1
+            WHERE plan_id IS NOT NULL ORDER BY 1
             """)
         let near = NearestWord.to(name, among: names).map { " Did you mean \"\($0)\"?" } ?? ""
         let shown = names.prefix(20).map { "\"\($0)\"" }.joined(separator: ", ")

@@ -36,7 +36,9 @@ enum ResultViews {
     FROM run
     JOIN plan_cell ON plan_cell.plan_id = run.plan_id
     WHERE NOT EXISTS (
-      SELECT 1 FROM run AS later WHERE later.experiment_id = run.experiment_id AND \(isNewer))
+      -- A run whose plan was left out of its file says nothing of others' plans.
+      SELECT 1 FROM run AS later WHERE later.experiment_id = run.experiment_id
+        AND later.plan_id IS NOT NULL AND \(isNewer))
     """
 
   private static let newestKind = """

@@ -37,9 +37,9 @@ struct PlanCommand: ParsableCommand {
     } catch let error as StoreError where error.problem == .missing {
       // Nothing has been run yet.
     }
-    let metrics = file.checked.spec.metrics
+    let wanted = PlannedCell.wantedKinds(of: plan.cells, metrics: file.checked.spec.metrics)
     let missing = { (cell: PlannedCell) in
-      metrics.subtracting(stored[cell.cell.identity] ?? [])
+      (wanted[cell.cell.identity] ?? []).subtracting(stored[cell.cell.identity] ?? [])
     }
     let isAllDone = plan.cells.allSatisfy { missing($0).isEmpty }
     let rates =
