@@ -152,11 +152,38 @@ struct StatisticsTests {
     for (found, expected) in zip(corrected, expected) {
       #expect(abs(found.pValue - expected) < 1e-15)
     }
-    let rests: [Double] = [3, 1, 2, 4]
+    // The first that is not below its share is the third in their order; the fourth is held to the same.
+    let rests: [Double] = [3, 2, 2, 4]
     #expect(corrected.map(\.level) == rests.map { 1 - 0.05 / $0 })
     #expect(Holm.corrected([0.7, 0.8]).map(\.pValue) == [1, 1])
     #expect(Holm.corrected([]).isEmpty)
     #expect(Holm.corrected([0.04]) == [.init(pValue: 0.04, level: 0.95)])
+  }
+
+  @Test("A corrected interval leaves 0 out exactly where the corrected probability is at most 0.05")
+  func holmIntervals() throws {
+    var noise = NormalNoise(seed: 7)
+    var decided = 0
+    var held = 0
+    for draw in 0..<400 {
+      // Up to six contrasts over five texts, some with a difference and some without.
+      var contrasts: [PairedDifference] = []
+      for _ in 0...draw % 6 {
+        let shift = 2 * noise.next()
+        let texts = (0..<5).map { _ in
+          PairedCluster(first: 0, second: shift + noise.next(), unitCount: 1)
+        }
+        contrasts.append(
+          try #require(PairedDifference(.negativeLogLikelihood, texts, kind: .text)))
+      }
+      let pValues = try contrasts.map { try #require($0.pValue) }
+      for (contrast, corrected) in zip(contrasts, Holm.corrected(pValues)) {
+        let interval = try #require(contrast.interval(level: corrected.level))
+        #expect(interval.contains(0) == (corrected.pValue > 0.05), "\(pValues)")
+        if corrected.pValue <= 0.05 { decided += 1 } else { held += 1 }
+      }
+    }
+    #expect(decided > 100 && held > 100)
   }
 
   @Test("Quantiles are numpy's")
