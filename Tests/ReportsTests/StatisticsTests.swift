@@ -313,17 +313,15 @@ struct StatisticsTests {
   @Test("Ratios of times are formed repetition by repetition, without warm-ups")
   func ratios() throws {
     let results = ExampleResults.experiment()
-    let group = results.timingGroups[0].group
+    let group = IndexedGroup(results.timingGroups[0], origin: nil)
+    let cells = results.rows.map(\.planned.cell.identity)
     let spread = try #require(
-      Spread(
-        ratioOf: .timeToFirstToken, of: results.rows[1].planned.cell.identity,
-        to: results.rows[0].planned.cell.identity, in: group))
+      Spread(ratios: group.ratios(.timeToFirstToken, of: cells[1], to: cells[0])))
     #expect(spread.count == 8)
     // 1.09 to 1.125 in steps of 0.005.
     #expect(abs(spread.median - 1.1075) < 1e-12)
     #expect(abs(spread.lowerQuartile - 1.09875) < 1e-12)
     #expect(try #require(spread.interval).contains(spread.median))
-    #expect(
-      Spread(ratioOf: .selectionTime, of: "x", to: "y", in: group) == nil)
+    #expect(group.ratios(.selectionTime, of: "x", to: "y").isEmpty)
   }
 }

@@ -24,7 +24,7 @@ public struct ExperimentAnalysis: Sendable {
       uniquingKeysWith: { first, _ in first }
     )
     let atChance = Set(fullRows.filter(\.value.isAtChance).keys)
-    let timings = CellTiming.newest(in: results)
+    let timings = CellTiming.all(in: results)
     rows = results.rows.enumerated()
       .map { (position: $0.offset, row: $0.element, label: labels.label(of: $0.element)) }
       .sorted { left, right in
@@ -74,16 +74,16 @@ public struct AnalysedRow: Sendable {
   public let difference: PairedDifference?
   /// What its quality is compared by; nil where that has to be looked up unit by unit.
   let clusters: CellClusters?
-  /// In its newest timing group.
+  /// Nil where it was not timed.
   let timing: CellTiming?
-  /// Of that group.
+  /// Of its newest timing group.
   public let times: [TimeFigure: Spread]
   /// To full, repetition by repetition; of full itself that of its second run in each round to the first.
   public let ratios: [TimeFigure: Spread]
 
   /// - Parameters:
   ///   - full: what the row is compared with; nil where the results lack it.
-  ///   - timing: the cell in its newest timing group.
+  ///   - timing: nil where the cell was not timed.
   init(
     _ row: ComparisonRow, task: String, full: ComparisonRow?, isAtChance: Bool, timing: CellTiming?
   ) {
@@ -102,7 +102,9 @@ public struct AnalysedRow: Sendable {
       ratios[figure] =
         row.isFull
         ? timing.selfRatio(figure)
-        : timing.ratio(figure, to: timing.group.samples(of: row.planned.fullIdentity))
+        : Spread(
+          ratios: timing.group.ratios(
+            figure, of: row.planned.cell.identity, to: row.planned.fullIdentity))
     }
     self.times = times
     self.ratios = ratios

@@ -150,18 +150,18 @@ struct Pool: Sendable {
     return values.count == cells.count ? values.mean : nil
   }
 
-  /// Second over first, over the repeats of all tasks, each inside its timing group; nil where these come from several
-  /// machines or builds.
+  /// Second over first, over the repeats of all tasks, each inside the newest timing group that holds both; nil where
+  /// these come from several machines or builds.
   func timeRatio(_ figure: TimeFigure, of second: String, to first: String) -> Spread? {
-    guard let above = complete[second], let below = complete[first],
-      TimingOrigin.isOne(of: above.map(\.timing))
-    else { return nil }
-    return Spread(
-      ratios: zip(above, below).flatMap { above, below -> [Double] in
-        guard let own = above.timing, let other = below.timing, own.group.id == other.group.id
-        else { return [] }
-        return Spread.ratios(of: figure, own.samples, to: other.samples)
-      })
+    guard let above = complete[second], let below = complete[first] else { return nil }
+    var groups: [IndexedGroup] = []
+    var ratios: [[Double]] = []
+    for (own, other) in zip(above, below) {
+      let group = own.timingGroup(with: other)
+      if let group { groups.append(group) }
+      ratios.append(group?.ratios(figure, of: own.cell.identity, to: other.cell.identity) ?? [])
+    }
+    return TimingOrigin.isOne(of: groups) ? Spread(pooling: ratios) : nil
   }
 }
 

@@ -4,11 +4,11 @@ import Records
 struct ComparedPair {
   let first: AnalysedRow
   let second: AnalysedRow
-  /// The newest timing group that holds counted samples of both; nil where there is none.
-  let group: TimingGroup?
+  /// The newest timing group that holds counted repetitions of both; nil where there is none.
+  let group: IndexedGroup?
   let difference: PairedDifference?
 
-  init(_ first: AnalysedRow, _ second: AnalysedRow, group: TimingGroup? = nil) {
+  init(_ first: AnalysedRow, _ second: AnalysedRow, group: IndexedGroup? = nil) {
     self.first = first
     self.second = second
     self.group = group
