@@ -25,6 +25,7 @@ public struct ExperimentAnalysis: Sendable {
     )
     let atChance = Set(fullRows.filter(\.value.isAtChance).keys)
     let timings = CellTiming.all(in: results)
+    let poolKeys = Pool.Key.all(of: results.rows.map(\.planned.cell))
     rows = results.rows.enumerated()
       .map { (position: $0.offset, row: $0.element, label: labels.label(of: $0.element)) }
       .sorted { left, right in
@@ -38,7 +39,7 @@ public struct ExperimentAnalysis: Sendable {
       }
       .map {
         AnalysedRow(
-          $0.row, task: $0.label, full: fullRows[$0.row.fullCell],
+          $0.row, task: $0.label, poolKey: poolKeys[$0.position], full: fullRows[$0.row.fullCell],
           isAtChance: atChance.contains($0.row.fullCell),
           timing: timings[$0.row.planned.cell.identity])
       }
@@ -66,6 +67,8 @@ public struct AnalysedRow: Sendable {
   public let row: ComparisonRow
   /// With the protocol, and with parameters where the experiment has the task more than once.
   public let task: String
+  /// Of the cells that it is taken together with.
+  let poolKey: Pool.Key
   /// The label of the cell that it is compared with; nil where the results lack it.
   let fullLabel: String?
   /// True where full attention scores no better than guessing: differences mean nothing.
@@ -85,10 +88,12 @@ public struct AnalysedRow: Sendable {
   ///   - full: what the row is compared with; nil where the results lack it.
   ///   - timing: nil where the cell was not timed.
   init(
-    _ row: ComparisonRow, task: String, full: ComparisonRow?, isAtChance: Bool, timing: CellTiming?
+    _ row: ComparisonRow, task: String, poolKey: Pool.Key, full: ComparisonRow?, isAtChance: Bool,
+    timing: CellTiming?
   ) {
     self.row = row
     self.task = task
+    self.poolKey = poolKey
     self.isAtChance = isAtChance
     fullLabel = full?.planned.label
     self.timing = timing

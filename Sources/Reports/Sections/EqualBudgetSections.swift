@@ -74,7 +74,7 @@ extension ExperimentAnalysis {
           .map { (control, $0) }
       }
     let single = pairs.map { ([$0], $0.method.place) }
-    let pooled = pairs.grouped { ControlledPair(Pool.Key($0.method), $0.control, $0.method) }
+    let pooled = pairs.grouped { ControlledPair($0.method.poolKey, $0.control, $0.method) }
       .filter { $0.elements.count > 1 }
       .map {
         ($0.elements, "\($0.key.method), \($0.key.pool.model), \($0.elements.count) tasks together")
