@@ -11,6 +11,8 @@ public struct ExperimentAnalysis: Sendable {
   let pooledStrategies: [PooledStrategy]
   /// The contrasts that the spec names, at each place.
   let primaryContrasts: [TestedContrast]
+  /// Cells that are held to one budget, by what it limits.
+  let budgetGroups: [BudgetedUse: [BudgetGroup]]
   let background: ReportBackground
 
   public init(_ results: ExperimentResults, background: ReportBackground = ReportBackground()) {
@@ -46,6 +48,7 @@ public struct ExperimentAnalysis: Sendable {
     pools = Pool.all(of: rows)
     pooledStrategies = pools.filter(\.isPool).flatMap(\.pooledStrategies)
     primaryContrasts = Self.tested(results.experiment.primary, in: pools)
+    budgetGroups = BudgetGroup.all(of: rows)
   }
 
   /// The place of each name's first appearance.

@@ -39,12 +39,12 @@ extension ExperimentAnalysis {
       else { return nil }
       return (row, blind, seen)
     }
-    return both.indices.flatMap { first in
-      both[(first + 1)...].compactMap { other -> String? in
-        let one = both[first]
-        guard one.row.row.planned.fullIdentity == other.row.row.planned.fullIdentity,
-          (one.blind - other.blind) * (one.seen - other.seen) < 0
-        else { return nil }
+    let tasks = Dictionary(grouping: both.indices) { both[$0].row.row.planned.fullIdentity }
+    return both.indices.flatMap { first -> [String] in
+      let one = both[first]
+      let later = (tasks[one.row.row.planned.fullIdentity] ?? []).filter { $0 > first }
+      return later.map { both[$0] }.compactMap { other -> String? in
+        guard (one.blind - other.blind) * (one.seen - other.seen) < 0 else { return nil }
         let (better, worse) = one.blind > other.blind ? (one, other) : (other, one)
         return
           "the order of methods flips with what the selection sees: \(better.row.label) before \(worse.row.label) where the question "
