@@ -6,7 +6,8 @@ extension ExperimentAnalysis {
   /// sees it; what is left of the answers; and the turns one by one.
   var questionSection: ReportSection {
     let asked = rows.filter { !$0.cell.queryAware && $0.row[.score] != nil }
-    let turns = asked.map(\.turnCount).max() ?? 1
+    // Those that were scored: what a cell's parameters say is not to be trusted for a size.
+    let turns = Set(asked.filter { $0.turnCount > 1 }.flatMap { $0.row.units.map(\.index) })
     let aware = aware
     let table = ReportTable(
       asked,
@@ -16,7 +17,7 @@ extension ExperimentAnalysis {
           .init("question seen", .higher) { .number(aware[$0.questionKey], .fixed(3)) },
           .figure("answer tokens lost", .lostAnswerTokens, .fixed(3)),
         ]
-        + (turns < 2 ? 0..<0 : 0..<turns).map { turn in
+        + turns.sorted().map { turn in
           .init("turn \(turn + 1)", .higher) { .number($0.score(ofTurn: turn), .fixed(3)) }
         })
     return ReportSection(
