@@ -90,7 +90,9 @@ struct PooledSectionTests {
         var row = row
         row.planned.cell.identity += " \(number)"
         row.planned.fullIdentity += " \(number)"
-        row.planned.cell.taskParameters = ["corpus": .integer(number)]
+        row.planned.cell.taskParameters = [
+          "samples": 8, "scoredTokens": 256, "corpus": .integer(number),
+        ]
         // The last corpus: nobody finds anything.
         if number == 2 {
           for unit in row.units.indices { row.units[unit].score = 0 }
@@ -157,27 +159,27 @@ struct PooledSectionTests {
   func taskNames() {
     #expect(
       names([
-        ["depth": 0, "samples": 50, "seen": false], ["depth": 0.5, "samples": 50, "seen": false],
-        ["depth": 0.5, "samples": 50, "seen": true],
-      ]) == ["depth=0 seen=false", "depth=0.5 seen=false", "depth=0.5 seen=true"])
+        ["folder": "a", "samples": 50, "task": 1], ["folder": "b", "samples": 50, "task": 1],
+        ["folder": "b", "samples": 50, "task": 2],
+      ]) == ["folder=a task=1", "folder=b task=1", "folder=b task=2"])
     #expect(
-      names([["depth": 0, "corpus": "a"], ["depth": 1, "corpus": "a"]]) == ["depth=0", "depth=1"])
+      names([["task": 0, "corpus": "a"], ["task": 1, "corpus": "a"]]) == ["task=0", "task=1"])
     #expect(
       names([["depth": 0, "corpus": "corpora/a.txt"], ["depth": 0, "corpus": "b"]]) == ["a", "b"])
     #expect(
       names([
-        ["depth": 0, "corpus": "x/a.txt"], ["depth": 1, "corpus": "x/a.txt"],
-        ["depth": 1, "corpus": "b c"],
+        ["task": 0, "corpus": "x/a.txt"], ["task": 1, "corpus": "x/a.txt"],
+        ["task": 1, "corpus": "b c"],
       ])
-        == ["corpus=a depth=0", "corpus=a depth=1", "corpus=b c depth=1"])
-    #expect(names([["depths": [0, 0.5]], ["samples": 2]]) == ["depths=[0,0.5]", "depths=null"])
+        == ["corpus=a task=0", "corpus=a task=1", "corpus=b c task=1"])
+    #expect(names([["dataset": [0, 0.5]], [:]]) == ["dataset=[0,0.5]", "dataset=null"])
   }
 
   @Test("Two pools of a kind have a column each, with what tells them apart and their own figures")
   func kinds() throws {
     var results = passkeys([
-      ["depth": 0, "queryAware": false], ["depth": 1, "queryAware": false],
-      ["depth": 0, "queryAware": true], ["depth": 1, "queryAware": true],
+      ["task": 0, "queryAware": false], ["task": 1, "queryAware": false],
+      ["task": 0, "queryAware": true], ["task": 1, "queryAware": true],
     ])
     // Who sees the question finds all.
     for row in 8..<16 {
@@ -190,11 +192,11 @@ struct PooledSectionTests {
     }
     let streaming = try #require(table.texts.first { $0.contains("streaming-llm") })
     #expect(streaming[places[0]] != "1.00" && streaming[places[1]] == "1.00")
-    #expect(streaming[places[0] + 1].hasPrefix("depth=0 "))
+    #expect(streaming[places[0] + 1].hasPrefix("task=0 "))
     let long = Report(of: results)
     for (renderer, name) in [
-      (MarkdownRenderer() as any ReportRenderer, "depth=1"), (LaTeXRenderer(), "depth=1"),
-      (TerminalRenderer(columns: 80), "depth=0"), (HTMLRenderer(), "depth=1"),
+      (MarkdownRenderer() as any ReportRenderer, "task=1"), (LaTeXRenderer(), "task=1"),
+      (TerminalRenderer(columns: 80), "task=0"), (HTMLRenderer(), "task=1"),
     ] {
       let text = renderer.files(of: long)[0].text
       #expect(text.contains(name) && !text.contains("false 1"), "\(renderer.name)")

@@ -7,13 +7,15 @@ import Testing
 @Suite("Questions in reports")
 struct QuestionSectionTests {
   /// Scores by strategy: where the question comes after the selection, and where the selection sees it.
+  /// - Parameter statedTurns: what cells say, if not the turns that were scored.
   private func analysis(
-    _ scores: [(strategy: String, blind: Double, seen: Double)], turns: Int? = nil
+    _ scores: [(strategy: String, blind: Double, seen: Double)], turns: Int? = nil,
+    statedTurns: Int? = nil
   ) -> ExperimentAnalysis {
     var rows: [ComparisonRow] = []
     for isAware in [false, true] {
       var parameters: [String: JSONValue] = ["samples": 2, "queryAware": .boolean(isAware)]
-      if let turns { parameters["turns"] = .integer(turns) }
+      if let stated = statedTurns ?? turns { parameters["turns"] = .integer(stated) }
       for (strategy, blind, seen) in scores {
         let identity = "\(strategy) \(isAware)"
         let cell = CellRecord(
@@ -62,6 +64,9 @@ struct QuestionSectionTests {
         "answer tokens lost ↓", "turn 1 ↑", "turn 2 ↑",
       ])
     #expect(table.rows.count == 2)
+    // A number in a file asks for no more columns than there are figures.
+    let absurd = analysis([("full", 1, 1), ("a", 0.5, 0.75)], turns: 2, statedTurns: Int.max)
+    #expect(absurd.questionSection.tables == section.tables)
     #expect(
       table.rows[1].suffix(5).map(\.plainText) == ["0.500", "0.750", "0.500", "0.250", "0.500"])
   }

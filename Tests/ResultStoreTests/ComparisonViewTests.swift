@@ -49,7 +49,7 @@ struct ComparisonViewTests {
     var reference = view.rows
     for index in reference.indices {
       let planned = reference[index].planned
-      let group = view.newestGroups[planned.cell.identity]?.group
+      let group = view.newestGroup(of: planned.cell.identity)?.group
       let results = Example.results(planned)
       reference[index].figures =
         FigureSummary(
@@ -177,7 +177,7 @@ struct ComparisonViewTests {
     let after = results.rows[3]
     #expect(after[.timeToFirstToken]! > 5 * before[.timeToFirstToken]!)
     #expect(abs(after[.timeToFirstTokenRatio]! - before[.timeToFirstTokenRatio]!) < 1e-12)
-    #expect(results.newestGroups[after.planned.cell.identity]?.run == run)
+    #expect(results.newestGroup(of: after.planned.cell.identity)?.run == run)
     // A group without full gives times but no ratio.
     var lone = Example.timingGroup(context: 512, task: 0)
     lone.samples.removeAll { $0.identity == after.planned.fullIdentity }
@@ -235,5 +235,14 @@ struct ComparisonViewTests {
       try Int.fetchOne($0, sql: "SELECT count(*) FROM head_summary")
     }
     #expect(count == 24 * 2 * 2 * 6)
+  }
+}
+
+extension ExperimentResults {
+  /// The newest in which a cell has counted samples.
+  fileprivate func newestGroup(of identity: String) -> StoredTimingGroup? {
+    timingGroups.last { stored in
+      stored.group.samples.contains { $0.identity == identity && !$0.isWarmup }
+    }
   }
 }

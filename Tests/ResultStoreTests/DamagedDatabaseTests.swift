@@ -301,6 +301,30 @@ struct DamagedDatabaseTests {
       error?.detail == "the file is damaged (column strategy_parameters holds \"{oops\")")
   }
 
+  @Test(
+    "Whole numbers that no model and no text has are reported with their row: reports take them for sizes and sums",
+    arguments: [
+      ("head_measurement", "layer", "9223372036854775807", "layer 9223372036854775807"),
+      ("head_measurement", "layer", "-1", "layer -1"),
+      ("head_measurement", "query_head", "4000000000", "query_head 4000000000"),
+      ("sample", "number", "-1", "sample -1"), ("unit", "number", "-1", "number -1"),
+      ("unit", "tokens", "9223372036854775807", "tokens 9223372036854775807"),
+      ("unit", "tokens", "0", "tokens 0"),
+      ("unit", "top_one_agreements", "65", "top_one_agreements 65"),
+    ])
+  func absurdNumbers(table: String, column: String, value: String, words: String) throws {
+    try fill()
+    // Where rows would become alike only the first is changed.
+    try DatabaseQueue(path: folder.file()).write {
+      try $0.execute(sql: "UPDATE OR IGNORE \(table) SET \(column) = \(value)")
+    }
+    let store = try ResultStore(path: folder.file(), access: .reading)
+    let error = #expect(throws: StoreError.self) { try store.results(of: "example") }
+    #expect(error?.problem == .damaged)
+    let detail = error?.detail ?? ""
+    #expect(detail.contains("holds \"cell ") && detail.contains(words), "\(detail)")
+  }
+
   /// What SQLite itself would refuse in a strict table: it takes a damaged schema to store it.
   @Test(
     "A value of another kind in any column is read or an error, never a crash",

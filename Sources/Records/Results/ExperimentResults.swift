@@ -20,15 +20,6 @@ public struct ExperimentResults: Codable, Sendable, Hashable {
     self.timingGroups = timingGroups
     self.calibrations = calibrations
   }
-
-  /// By a cell's identity the newest group in which it has counted samples.
-  public var newestGroups: [String: StoredTimingGroup] {
-    var newest: [String: StoredTimingGroup] = [:]
-    for stored in timingGroups {
-      for sample in stored.group.samples where !sample.isWarmup { newest[sample.identity] = stored }
-    }
-    return newest
-  }
 }
 
 /// One cell of an experiment with everything that is known of it besides times.

@@ -87,6 +87,14 @@ public struct HeadMeasurement: Codable, Sendable, Hashable {
   }
 }
 
+extension HeadMeasurement {
+  /// Whether a model can have such a head: maps have a row for each layer and a column for each head up to the largest.
+  public var isSound: Bool { Self.places ~= layer && Self.places ~= queryHead }
+
+  /// More layers, or heads in one, no model has.
+  private static let places = 0..<1024
+}
+
 /// The unit of storage: a segment of 64 consecutive scored tokens, or a prompt of a task.
 ///
 /// Sums are stored, so that any two strategies can be paired later. Statistics count samples, not units: segments of one
@@ -125,6 +133,15 @@ public struct ScoredUnit: Codable, Sendable, Hashable {
     self.score = score
     self.answer = answer
     self.expected = expected
+  }
+}
+
+extension ScoredUnit {
+  /// Whether a text or a list of questions can have such a unit: 32 bits, so that sums over those of a file have room.
+  public var isSound: Bool {
+    let most = Int(Int32.max)
+    return 0...most ~= sample && 0...most ~= index && 1...most ~= tokens
+      && topOneAgreements.map { 0...tokens ~= $0 } ?? true
   }
 }
 

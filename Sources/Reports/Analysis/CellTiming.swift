@@ -1,25 +1,32 @@
 import Records
 
-/// One cell's counted repetitions in a timing group, and the group.
+/// The timing groups in which one cell has counted repetitions.
 struct CellTiming: Sendable {
-  let group: IndexedGroup
-  let samples: [TimingSample]
+  private let identity: String
+  /// Oldest first, at least one.
+  private var groups: [IndexedGroup]
 
-  /// Of each cell, by identity, in the newest group in which it has counted samples.
-  static func newest(in results: ExperimentResults) -> [String: CellTiming] {
+  /// Of each cell, by identity.
+  static func all(in results: ExperimentResults) -> [String: CellTiming] {
     let origins = Dictionary(
       results.runs.map { ($0.id, TimingOrigin($0.provenance)) }, uniquingKeysWith: { $1 })
-    let groups = results.timingGroups.map { IndexedGroup($0, origin: origins[$0.run]) }
-    return groups.reduce(into: [:]) { timings, group in
-      for (identity, samples) in group.byCell {
-        timings[identity] = CellTiming(group: group, samples: samples)
+    return results.timingGroups.reduce(into: [:]) { timings, stored in
+      let group = IndexedGroup(stored, origin: origins[stored.run])
+      for identity in group.byCell.keys {
+        timings[identity, default: CellTiming(identity: identity, groups: [])].groups.append(group)
       }
     }
   }
 
-  /// To another cell's of the same group, repetition by repetition.
-  func ratio(_ figure: TimeFigure, to others: [TimingSample]) -> Spread? {
-    Spread(ratios: Spread.ratios(of: figure, samples, to: others))
+  /// The newest.
+  var group: IndexedGroup { groups[groups.count - 1] }
+
+  /// The counted repetitions of that group.
+  var samples: [TimingSample] { group.samples(of: identity) }
+
+  /// The newest in which another cell has counted repetitions too.
+  fileprivate func newestGroup(with other: CellTiming) -> IndexedGroup? {
+    groups.last { !$0.samples(of: other.identity).isEmpty }
   }
 
   /// Of full: its second run in each round to its first.
@@ -28,9 +35,16 @@ struct CellTiming: Sendable {
   }
 }
 
+extension AnalysedRow {
+  /// The newest timing group that holds both; nil where they were never timed together. A strategy that is added later is
+  /// timed with full alone: full's newest group says nothing of those before it.
+  func timingGroup(with other: AnalysedRow) -> IndexedGroup? {
+    timing.flatMap { own in other.timing.flatMap { own.newestGroup(with: $0) } }
+  }
+}
+
 /// A timing group whose samples are found by their cell.
 final class IndexedGroup: Sendable {
-  let id: Int64
   /// Nil where the results lack its run.
   let origin: TimingOrigin?
   /// What other processes took of the cores meanwhile; nil where nobody looked.
@@ -43,7 +57,6 @@ final class IndexedGroup: Sendable {
   let unsteady: [(name: String, ratio: Spread)]
 
   init(_ stored: StoredTimingGroup, origin: TimingOrigin?) {
-    id = stored.id
     self.origin = origin
     othersShare = stored.group.measurements.values.joined()
       .filter { $0.name == MetricCatalogue.othersCoreShare.name }.compactMap(\.value).max()
@@ -59,6 +72,11 @@ final class IndexedGroup: Sendable {
   }
 
   func samples(of identity: String) -> [TimingSample] { byCell[identity] ?? [] }
+
+  /// One cell's times over another's, repetition by repetition.
+  func ratios(_ figure: TimeFigure, of identity: String, to other: String) -> [Double] {
+    Spread.ratios(of: figure, samples(of: identity), to: samples(of: other))
+  }
 
   /// What claims rest on: full has to be as fast as itself in these.
   private static let checkedFigures: [(figure: TimeFigure, name: String)] = [

@@ -11,6 +11,8 @@ public struct ExperimentAnalysis: Sendable {
   let pooledStrategies: [PooledStrategy]
   /// The contrasts that the spec names, at each place.
   let primaryContrasts: [TestedContrast]
+  /// Cells that are held to one budget, by what it limits.
+  let budgetGroups: [BudgetedUse: [BudgetGroup]]
   let background: ReportBackground
 
   public init(_ results: ExperimentResults, background: ReportBackground = ReportBackground()) {
@@ -24,7 +26,8 @@ public struct ExperimentAnalysis: Sendable {
       uniquingKeysWith: { first, _ in first }
     )
     let atChance = Set(fullRows.filter(\.value.isAtChance).keys)
-    let timings = CellTiming.newest(in: results)
+    let timings = CellTiming.all(in: results)
+    let poolKeys = Pool.Key.all(of: results.rows.map(\.planned.cell))
     rows = results.rows.enumerated()
       .map { (position: $0.offset, row: $0.element, label: labels.label(of: $0.element)) }
       .sorted { left, right in
@@ -38,13 +41,14 @@ public struct ExperimentAnalysis: Sendable {
       }
       .map {
         AnalysedRow(
-          $0.row, task: $0.label, full: fullRows[$0.row.fullCell],
+          $0.row, task: $0.label, poolKey: poolKeys[$0.position], full: fullRows[$0.row.fullCell],
           isAtChance: atChance.contains($0.row.fullCell),
           timing: timings[$0.row.planned.cell.identity])
       }
     pools = Pool.all(of: rows)
     pooledStrategies = pools.filter(\.isPool).flatMap(\.pooledStrategies)
     primaryContrasts = Self.tested(results.experiment.primary, in: pools)
+    budgetGroups = BudgetGroup.all(of: rows)
   }
 
   /// The place of each name's first appearance.
@@ -66,6 +70,8 @@ public struct AnalysedRow: Sendable {
   public let row: ComparisonRow
   /// With the protocol, and with parameters where the experiment has the task more than once.
   public let task: String
+  /// Of the cells that it is taken together with.
+  let poolKey: Pool.Key
   /// The label of the cell that it is compared with; nil where the results lack it.
   let fullLabel: String?
   /// True where full attention scores no better than guessing: differences mean nothing.
@@ -74,21 +80,23 @@ public struct AnalysedRow: Sendable {
   public let difference: PairedDifference?
   /// What its quality is compared by; nil where that has to be looked up unit by unit.
   let clusters: CellClusters?
-  /// In its newest timing group.
+  /// Nil where it was not timed.
   let timing: CellTiming?
-  /// Of that group.
+  /// Of its newest timing group.
   public let times: [TimeFigure: Spread]
   /// To full, repetition by repetition; of full itself that of its second run in each round to the first.
   public let ratios: [TimeFigure: Spread]
 
   /// - Parameters:
   ///   - full: what the row is compared with; nil where the results lack it.
-  ///   - timing: the cell in its newest timing group.
+  ///   - timing: nil where the cell was not timed.
   init(
-    _ row: ComparisonRow, task: String, full: ComparisonRow?, isAtChance: Bool, timing: CellTiming?
+    _ row: ComparisonRow, task: String, poolKey: Pool.Key, full: ComparisonRow?, isAtChance: Bool,
+    timing: CellTiming?
   ) {
     self.row = row
     self.task = task
+    self.poolKey = poolKey
     self.isAtChance = isAtChance
     fullLabel = full?.planned.label
     self.timing = timing
@@ -102,7 +110,9 @@ public struct AnalysedRow: Sendable {
       ratios[figure] =
         row.isFull
         ? timing.selfRatio(figure)
-        : timing.ratio(figure, to: timing.group.samples(of: row.planned.fullIdentity))
+        : Spread(
+          ratios: timing.group.ratios(
+            figure, of: row.planned.cell.identity, to: row.planned.fullIdentity))
     }
     self.times = times
     self.ratios = ratios

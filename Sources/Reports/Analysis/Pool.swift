@@ -4,65 +4,36 @@ import Records
 /// One model, context length and kind of task: the place where strategies are compared. The texts of a perplexity task,
 /// or the tasks of a family, are taken together.
 struct Pool: Sendable {
-  struct Key: Hashable, Sendable {
-    var model: String
-    var contextLength: Int
-    var task: String
-    var taskProtocol: String?
-    var queryAware: Bool
-    /// What the cells of a likelihood have in common besides their text; tasks with scores differ as they like.
-    var parameters: JSONValue?
-
-    init(_ row: AnalysedRow) {
-      model = row.cell.model
-      contextLength = row.cell.contextLength
-      task = row.cell.task
-      taskProtocol = row.cell.taskProtocol
-      queryAware = row.cell.queryAware
-      if PairedDifference.figure(of: row.row.units) == .negativeLogLikelihood {
-        let common = (row.cell.taskParameters.objectValue ?? [:])
-          .filter { !["corpus", "joinLines"].contains($0.key) }
-        parameters = .object(common)
-      }
-    }
-
-    /// `perplexity/continuation`
-    var kind: String { taskProtocol.map { "\(task)/\($0)" } ?? task }
-
-    static let queryAwareName = ParameterDescription.queryAware.name
-
-    fileprivate var placeAndKind: [String] { [model, "\(contextLength)", kind] }
-
-    /// What may tell it from another of its place and kind.
-    fileprivate var distinguishing: [String: JSONValue] {
-      var parameters = parameters?.objectValue ?? [:]
-      parameters[Self.queryAwareName] = .boolean(queryAware)
-      return parameters
-    }
-  }
-
   let key: Key
   /// By the cell of full, one a text or task, in the order of the rows.
   let tasks: [String]
-  /// What tells the texts or tasks apart, in the same order: `kjv`, `niah_multikey_1`, `samples=50 task=vt`.
+  /// What tells the texts or tasks apart, in the same order: `kjv`, `niah_multikey_1`, `corpus=kjv task=vt`.
   let names: [String]
   /// Of the strategies that have a cell for each task, in the order of the plan.
   let labels: [String]
-  private let groups: [(key: String, elements: [AnalysedRow])]
+  /// Of the first task.
+  private let taskLabel: String
   private let complete: [String: [AnalysedRow]]
-  /// What tells pools of its kind apart, by name: `scoredTokens=256`, `queryAware=false`.
+  /// By the cells that budgets match.
+  private let matchedLabels: [String: String]
+  /// What tells pools of its kind apart, by name: `scoredTokens` 256, `queryAware` false.
   private(set) var distinction: [String: String] = [:]
   /// What at least two strategies have; nil where bytes were not measured.
   private(set) var byteShare: ByteShare?
 
+  /// - Parameter rows: at least one.
   init(_ key: Key, _ rows: [AnalysedRow]) {
     self.key = key
-    let tasks = rows.map(\.row.planned.fullIdentity).uniqued
+    let places = rows.grouped(\.row.planned.fullIdentity)
+    let tasks = places.map(\.key)
     let groups = rows.grouped(\.label)
     self.tasks = tasks
-    names = Self.names(
-      of: tasks.compactMap { task in rows.first { $0.row.planned.fullIdentity == task } })
-    self.groups = groups
+    names = Self.names(of: places.map { $0.elements[0] })
+    taskLabel = rows[0].task
+    let matched = Set(rows.compactMap(\.row.planned.matchedIdentity))
+    matchedLabels = Dictionary(
+      rows.filter { matched.contains($0.cell.identity) }.map { ($0.cell.identity, $0.label) },
+      uniquingKeysWith: { first, _ in first })
     complete = Dictionary(
       uniqueKeysWithValues: groups.compactMap { label, rows in
         let cells = Dictionary(
@@ -76,7 +47,7 @@ struct Pool: Sendable {
     }
   }
 
-  /// Of several the parameters in which they differ, by name as in the labels of strategies: `samples=50 task=vt`. Where
+  /// Of several the parameters in which they differ, by name as in the labels of strategies: `corpus=kjv task=vt`. Where
   /// one tells them apart and its values are words, these say enough: `kjv` of `corpus=corpora/kjv.txt`. A task that
   /// stands alone is called by its text, or else by its label.
   private static func names(of rows: [AnalysedRow]) -> [String] {
@@ -112,19 +83,15 @@ struct Pool: Sendable {
 
   /// `perplexity/continuation, 5 together`; of one task its own label.
   var title: String {
-    guard isPool else { return groups.first?.elements[0].task ?? key.kind }
+    guard isPool else { return taskLabel }
     // Of whether the question was seen there are words.
-    let parameters = words(of: distinction.filter { $0.key != Key.queryAwareName })
+    let parameters = Key.words(of: distinction.filter { $0.key != Key.queryAwareName })
     return "\(key.kind), \(tasks.count) together" + (key.queryAware ? "" : ", not query-aware")
       + (parameters.isEmpty ? "" : ", \(parameters)")
   }
 
   /// `queryAware=false`; empty where there is nothing that tells pools of its kind apart.
-  var distinctionWords: String { words(of: distinction) }
-
-  private func words(of parameters: [String: String]) -> String {
-    parameters.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
-  }
+  var distinctionWords: String { Key.words(of: distinction) }
 
   /// One cell for each task; nil for a label that lacks one.
   func cells(of label: String) -> [AnalysedRow]? { complete[label] }
@@ -139,8 +106,7 @@ struct Pool: Sendable {
 
   /// The label of the cells whose use the label's budget matches.
   func reference(of label: String) -> String? {
-    guard let identity = complete[label]?[0].row.planned.matchedIdentity else { return nil }
-    return groups.first { $0.elements.contains { $0.cell.identity == identity } }?.key
+    complete[label]?[0].row.planned.matchedIdentity.flatMap { matchedLabels[$0] }
   }
 
   /// The mean of a figure over the tasks; nil unless all have one.
@@ -150,38 +116,30 @@ struct Pool: Sendable {
     return values.count == cells.count ? values.mean : nil
   }
 
-  /// Second over first, over the repeats of all tasks, each inside its timing group; nil where these come from several
-  /// machines or builds.
+  /// Second over first, over the repeats of all tasks, each inside the newest timing group that holds both; nil where
+  /// these come from several machines or builds.
   func timeRatio(_ figure: TimeFigure, of second: String, to first: String) -> Spread? {
-    guard let above = complete[second], let below = complete[first],
-      TimingOrigin.isOne(of: above.map(\.timing))
-    else { return nil }
-    return Spread(
-      ratios: zip(above, below).flatMap { above, below -> [Double] in
-        guard let own = above.timing, let other = below.timing, own.group.id == other.group.id
-        else { return [] }
-        return Spread.ratios(of: figure, own.samples, to: other.samples)
-      })
+    guard let above = complete[second], let below = complete[first] else { return nil }
+    var groups: [IndexedGroup] = []
+    var ratios: [[Double]] = []
+    for (own, other) in zip(above, below) {
+      let group = own.timingGroup(with: other)
+      if let group { groups.append(group) }
+      ratios.append(group?.ratios(figure, of: own.cell.identity, to: other.cell.identity) ?? [])
+    }
+    return TimingOrigin.isOne(of: groups) ? Spread(pooling: ratios) : nil
   }
 }
 
 extension Pool {
   /// Single tasks among them. What full attention only guesses at says nothing of a method and is left out.
   static func all(of rows: [AnalysedRow]) -> [Pool] {
-    let pools = rows.filter { !$0.row.units.isEmpty && !$0.isAtChance }.grouped(Key.init)
+    let pools = rows.filter { !$0.row.units.isEmpty && !$0.isAtChance }.grouped(\.poolKey)
       .map { Pool($0, $1) }
-    // Only pools of one place are compared, since defaults may depend on the length.
-    var distinguishing: [String: Set<String>] = [:]
-    for keys in Dictionary(grouping: pools.map(\.key), by: \.placeAndKind).values {
-      distinguishing[keys[0].kind, default: []]
-        .formUnion(TaskLabels.distinguishing(keys.map(\.distinguishing)))
-    }
+    let distinctions = Key.distinctions(of: pools.map(\.key))
     return pools.map { pool in
       var pool = pool
-      for name in distinguishing[pool.key.kind] ?? [] {
-        let value = pool.key.distinguishing[name] ?? .null
-        pool.distinction[name] = value.stringValue ?? value.canonicalText
-      }
+      pool.distinction = distinctions[pool.key] ?? [:]
       return pool
     }
   }

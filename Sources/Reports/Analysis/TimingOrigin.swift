@@ -12,8 +12,8 @@ struct TimingOrigin: Sendable, Hashable {
       separator: ", ")
   }
 
-  /// Whether all of these times may be taken together.
-  static func isOne(of timings: some Sequence<CellTiming?>) -> Bool {
-    Set(timings.compactMap { $0?.group.origin }).count <= 1
+  /// Whether the times of all these groups may be taken together.
+  static func isOne(of groups: [IndexedGroup]) -> Bool {
+    Set(groups.compactMap(\.origin)).count <= 1
   }
 }

@@ -4,11 +4,11 @@ import Records
 struct ComparedPair {
   let first: AnalysedRow
   let second: AnalysedRow
-  /// The newest timing group that holds counted samples of both; nil where there is none.
-  let group: TimingGroup?
+  /// The newest timing group that holds counted repetitions of both; nil where there is none.
+  let group: IndexedGroup?
   let difference: PairedDifference?
 
-  init(_ first: AnalysedRow, _ second: AnalysedRow, group: TimingGroup? = nil) {
+  init(_ first: AnalysedRow, _ second: AnalysedRow, group: IndexedGroup? = nil) {
     self.first = first
     self.second = second
     self.group = group
@@ -30,24 +30,29 @@ struct ComparedPair {
 /// The texts, or tasks of a family, on which the same two meet, taken together.
 struct PooledPair {
   let pool: Pool.Key
+  /// `joinLines=false`: what tells the pool from others of its kind; empty where nothing does.
+  let distinction: String
   let pairs: [ComparedPair]
   let difference: PairedDifference
 
   /// `perplexity/continuation, 5 together`
-  var title: String { "\(pool.kind), \(pairs.count) together" }
+  var title: String {
+    "\(pool.kind), \(pairs.count) together" + (distinction.isEmpty ? "" : ", \(distinction)")
+  }
 
   /// Of all pairs that meet on more than one text or task; where full attention only guesses is left out.
   static func all(of pairs: [ComparedPair]) -> [PooledPair] {
-    pairs.filter { $0.difference != nil && !$0.first.isAtChance }
-      .grouped {
-        Key(pool: Pool.Key($0.first), labels: [$0.first.label, $0.second.label])
+    let pools = pairs.filter { $0.difference != nil && !$0.first.isAtChance }
+      .grouped { Key(pool: $0.first.poolKey, labels: [$0.first.label, $0.second.label]) }
+      .filter { $0.elements.count > 1 }
+    let distinctions = Pool.Key.distinctions(of: pools.map { $0.key.pool })
+    return pools.compactMap { key, pairs in
+      PairedDifference(from: pairs.map(\.first), to: pairs.map(\.second)).map {
+        PooledPair(
+          pool: key.pool, distinction: Pool.Key.words(of: distinctions[key.pool] ?? [:]),
+          pairs: pairs, difference: $0)
       }
-      .compactMap { key, pairs in
-        guard pairs.count > 1 else { return nil }
-        return PairedDifference(from: pairs.map(\.first), to: pairs.map(\.second)).map {
-          PooledPair(pool: key.pool, pairs: pairs, difference: $0)
-        }
-      }
+    }
   }
 
   private struct Key: Hashable {

@@ -41,13 +41,7 @@ public struct PairComparison {
       let pairs = rows.filter { isMeant($0.row, by: first) }.flatMap { row in
         (others[[row.cell.model, row.row.planned.fullIdentity]] ?? [])
           .filter { $0.cell.identity != row.cell.identity }
-          .map { other in
-            ComparedPair(
-              row, other,
-              group: results.timingGroups.last {
-                $0.counts(row.cell.identity) && $0.counts(other.cell.identity)
-              }?.group)
-          }
+          .map { ComparedPair(row, $0, group: row.timingGroup(with: $0)) }
       }
       return pairs.isEmpty
         ? nil
@@ -144,12 +138,5 @@ public struct PairComparison {
           return "\(experiment)\(verdict.place)\(strategies): \(verdict.sentence)."
         }
       }, isAnswer: true)
-  }
-}
-
-extension StoredTimingGroup {
-  /// True where a cell has counted samples in the group.
-  fileprivate func counts(_ identity: String) -> Bool {
-    group.samples.contains { $0.identity == identity && !$0.isWarmup }
   }
 }

@@ -141,8 +141,9 @@ struct PairTables {
     /// Nil where one of the two was not timed.
     init?(_ pair: ComparedPair, _ name: String, _ figure: TimeFigure) {
       func spread(_ analysed: AnalysedRow) -> Spread? {
-        pair.group.flatMap { Spread(figure, of: analysed.cell.identity, in: $0) }
-          ?? analysed.times[figure]
+        pair.group.flatMap {
+          Spread($0.samples(of: analysed.cell.identity).compactMap(figure.value))
+        } ?? analysed.times[figure]
       }
       guard let first = spread(pair.first), let second = spread(pair.second) else { return nil }
       self.pair = pair
@@ -151,7 +152,8 @@ struct PairTables {
       self.second = second
       ratio = pair.group.flatMap {
         Spread(
-          ratioOf: figure, of: pair.second.cell.identity, to: pair.first.cell.identity, in: $0)
+          ratios: $0.ratios(
+            figure, of: pair.second.cell.identity, to: pair.first.cell.identity))
       }
     }
 

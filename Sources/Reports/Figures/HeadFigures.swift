@@ -58,7 +58,7 @@ extension ExperimentAnalysis {
     _ row: AnalysedRow, _ value: (HeadMeasurement) -> Double?
   ) -> HeatmapChart.Panel {
     let heads = row.row.heads.filter {
-      $0.setting == .isolated && $0.phase == .prefill && $0.layer >= 0 && $0.queryHead >= 0
+      $0.setting == .isolated && $0.phase == .prefill && $0.isSound
     }
     let layers = (heads.map(\.layer).max() ?? -1) + 1
     let width = (heads.map(\.queryHead).max() ?? -1) + 1

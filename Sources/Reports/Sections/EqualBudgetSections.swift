@@ -21,7 +21,7 @@ extension ExperimentAnalysis {
           use.explanation
             + " Difference to full and to the reference (the strategy whose use is matched): paired, on "
             + "the same windows or prompts, in nats a token or as score. Of one budget the best comes first."
-        ], tables: [ReportTable(budgetGroups(of: use).flatMap(\.budgetedRows), columns)])
+        ], tables: [ReportTable((budgetGroups[use] ?? []).flatMap(\.budgetedRows), columns)])
     }
   }
 
@@ -37,35 +37,10 @@ extension ExperimentAnalysis {
     ]
   }
 
-  /// The cells of one model, context length and task that have one budget, the best first.
-  private func budgetGroups(of use: BudgetedUse) -> [BudgetGroup] {
-    let budgeted = rows.flatMap { row in
-      row.budgets.filter { $0.use == use }.map { (row: row, budget: $0) }
-    }
-    return budgeted.grouped { row, budget in
-      [
-        row.cell.model, row.row.planned.fullIdentity, budget.text,
-        budget.isMatched ? row.row.planned.matchedIdentity : nil,
-      ]
-    }.compactMap { key, members in
-      let reference = key[3].flatMap { identity in
-        rows.first { $0.cell.identity == identity && $0.cell.model == key[0] }
-      }
-      let all = (reference.map { [$0] } ?? []) + members.map(\.row)
-      // One cell alone is no comparison.
-      guard all.count > 1 else { return nil }
-      let best = all.enumerated()
-        .sorted { ($0.element.loss, $0.offset) < ($1.element.loss, $1.offset) }.map(\.element)
-      return BudgetGroup(
-        budget: reference.map { "as \($0.label)" } ?? members[0].budget.text, reference: reference,
-        rows: best)
-    }
-  }
-
   /// Methods that lose more than a control at the same budget, beyond chance: at single tasks, and over the texts or
   /// tasks of a family together.
   var worseThanControl: [String] {
-    let pairs = BudgetedUse.allCases.flatMap(budgetGroups)
+    let pairs = BudgetedUse.allCases.flatMap { budgetGroups[$0] ?? [] }
       .flatMap { group -> [(control: AnalysedRow, method: AnalysedRow)] in
         guard let control = group.rows.first(where: { $0.cell.strategyRole == .control }) else {
           return []
@@ -74,7 +49,7 @@ extension ExperimentAnalysis {
           .map { (control, $0) }
       }
     let single = pairs.map { ([$0], $0.method.place) }
-    let pooled = pairs.grouped { ControlledPair(Pool.Key($0.method), $0.control, $0.method) }
+    let pooled = pairs.grouped { ControlledPair($0.method.poolKey, $0.control, $0.method) }
       .filter { $0.elements.count > 1 }
       .map {
         ($0.elements, "\($0.key.method), \($0.key.pool.model), \($0.elements.count) tasks together")
@@ -104,7 +79,7 @@ private struct ControlledPair: Hashable {
 }
 
 /// What a budget limits.
-enum BudgetedUse: CaseIterable {
+enum BudgetedUse: CaseIterable, Sendable {
   case meanKvBytes, kvBytes, density
 
   var title: String {
@@ -162,13 +137,59 @@ struct CellBudget: Hashable {
   }
 }
 
-private struct BudgetGroup {
+/// The cells of one model, context length and task that have one budget.
+struct BudgetGroup: Sendable {
   let budget: String
   let reference: AnalysedRow?
   /// The best first.
   let rows: [AnalysedRow]
 
-  var budgetedRows: [BudgetedRow] { rows.map { BudgetedRow(analysed: $0, group: self) } }
+  fileprivate var budgetedRows: [BudgetedRow] {
+    rows.map { BudgetedRow(analysed: $0, group: self) }
+  }
+
+  /// By what their budgets limit.
+  static func all(of rows: [AnalysedRow]) -> [BudgetedUse: [BudgetGroup]] {
+    let matched = Set(rows.compactMap(\.row.planned.matchedIdentity))
+    let references = Dictionary(
+      rows.filter { matched.contains($0.cell.identity) }
+        .map { ([$0.cell.model, $0.cell.identity], $0) },
+      uniquingKeysWith: { first, _ in first })
+    let places = rows.flatMap { row in row.budgets.map { (row: row, budget: $0) } }
+      .grouped { row, budget in BudgetedPlace(row, budget) }
+    var groups: [BudgetedUse: [BudgetGroup]] = [:]
+    for (place, members) in places {
+      let reference = place.matched.flatMap { references[[place.model, $0]] }
+      let all = (reference.map { [$0] } ?? []) + members.map(\.row)
+      // One cell alone is no comparison.
+      guard all.count > 1 else { continue }
+      let best = all.enumerated()
+        .sorted { ($0.element.loss, $0.offset) < ($1.element.loss, $1.offset) }.map(\.element)
+      groups[place.use, default: []].append(
+        BudgetGroup(
+          budget: reference.map { "as \($0.label)" } ?? place.budget, reference: reference,
+          rows: best))
+    }
+    return groups
+  }
+}
+
+/// What the cells of a group have in common.
+private struct BudgetedPlace: Hashable {
+  let use: BudgetedUse
+  let model: String
+  let full: String
+  let budget: String
+  /// The cell whose use is matched.
+  let matched: String?
+
+  init(_ row: AnalysedRow, _ budget: CellBudget) {
+    use = budget.use
+    model = row.cell.model
+    full = row.row.planned.fullIdentity
+    self.budget = budget.text
+    matched = budget.isMatched ? row.row.planned.matchedIdentity : nil
+  }
 }
 
 private struct BudgetedRow {

@@ -155,7 +155,9 @@ private struct GrowthLine {
 
   /// Nil for times of several machines or builds.
   func fit(_ figure: GrowthFigure) -> PowerFit? {
-    if figure.time != nil, !TimingOrigin.isOne(of: rows.map(\.timing)) { return nil }
+    if figure.time != nil, !TimingOrigin.isOne(of: rows.compactMap { $0.timing?.group }) {
+      return nil
+    }
     return PowerFit(
       rows.compactMap { row in
         figure.cell(row).shownValue.map { (Double(row.cell.contextLength), $0) }

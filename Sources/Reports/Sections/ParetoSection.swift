@@ -4,7 +4,7 @@ import Records
 ///
 /// One strategy *dominates* another where it holds no more bytes, its likelihood is better beyond the interval (its score
 /// by the exact test), and it takes no longer: the other's time is not below its own by the interval of the ratio. Where
-/// the two were not timed together for 8 repeats, time stays open, and that is said.
+/// the two were not timed together for 8 repeats, of several texts of each, time stays open, and that is said.
 extension ExperimentAnalysis {
   func paretoSection(_ points: [ParetoPoint]) -> ReportSection {
     let columns: [ColumnRule<ParetoPoint>] = [

@@ -6,7 +6,8 @@ extension ExperimentAnalysis {
   /// sees it; what is left of the answers; and the turns one by one.
   var questionSection: ReportSection {
     let asked = rows.filter { !$0.cell.queryAware && $0.row[.score] != nil }
-    let turns = asked.map(\.turnCount).max() ?? 1
+    // Those that were scored: what a cell's parameters say is not to be trusted for a size.
+    let turns = Set(asked.filter { $0.turnCount > 1 }.flatMap { $0.row.units.map(\.index) })
     let aware = aware
     let table = ReportTable(
       asked,
@@ -16,7 +17,7 @@ extension ExperimentAnalysis {
           .init("question seen", .higher) { .number(aware[$0.questionKey], .fixed(3)) },
           .figure("answer tokens lost", .lostAnswerTokens, .fixed(3)),
         ]
-        + (turns < 2 ? 0..<0 : 0..<turns).map { turn in
+        + turns.sorted().map { turn in
           .init("turn \(turn + 1)", .higher) { .number($0.score(ofTurn: turn), .fixed(3)) }
         })
     return ReportSection(
@@ -39,12 +40,12 @@ extension ExperimentAnalysis {
       else { return nil }
       return (row, blind, seen)
     }
-    return both.indices.flatMap { first in
-      both[(first + 1)...].compactMap { other -> String? in
-        let one = both[first]
-        guard one.row.row.planned.fullIdentity == other.row.row.planned.fullIdentity,
-          (one.blind - other.blind) * (one.seen - other.seen) < 0
-        else { return nil }
+    let tasks = Dictionary(grouping: both.indices) { both[$0].row.row.planned.fullIdentity }
+    return both.indices.flatMap { first -> [String] in
+      let one = both[first]
+      let later = (tasks[one.row.row.planned.fullIdentity] ?? []).filter { $0 > first }
+      return later.map { both[$0] }.compactMap { other -> String? in
+        guard (one.blind - other.blind) * (one.seen - other.seen) < 0 else { return nil }
         let (better, worse) = one.blind > other.blind ? (one, other) : (other, one)
         return
           "the order of methods flips with what the selection sees: \(better.row.label) before \(worse.row.label) where the question "

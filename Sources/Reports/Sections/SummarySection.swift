@@ -107,13 +107,12 @@ extension ExperimentAnalysis {
   /// The main comparison for a quick look: a line for each strategy at each length.
   var summarySection: ReportSection {
     let tasks = summaryTasks
+    let places = Dictionary(grouping: pools) { [$0.key.model, "\($0.key.contextLength)"] }
     let lines = rows.groupedByNames { [$0.cell.model, "\($0.cell.contextLength)", $0.label] }
-      .map { [pools] rows in
-        SummaryLine(
-          rows: rows,
-          pools: pools.filter {
-            $0.key.model == rows[0].cell.model && $0.key.contextLength == rows[0].cell.contextLength
-          })
+      .map { rows in
+        let cell = rows[0].cell
+        return SummaryLine(
+          rows: rows, pools: places[[cell.model, "\(cell.contextLength)"]] ?? [])
       }
     func figure(
       _ name: String, _ column: ComparisonColumn, _ format: NumberFormat
@@ -146,20 +145,26 @@ extension ExperimentAnalysis {
 
   /// The tasks in the order of the rows, those that any pool takes together as one.
   private var summaryTasks: [SummaryTask] {
-    rows.map { row -> SummaryTask in
-      let isScored = rows.contains { $0.task == row.task && $0.row[.score] != nil }
-      let pool = pools.first { $0.isPool && $0.tasks.contains(row.row.planned.fullIdentity) }
-      guard let pool, let full = pool.full, let cells = pool.cells(of: full) else {
-        let kind = row.cell.taskProtocol.map { "\(row.cell.task)/\($0)" } ?? row.cell.task
-        return SummaryTask(
-          kind: kind, rest: String(row.task.dropFirst(kind.count)), tasks: [row.task],
-          isScored: isScored)
-      }
-      return SummaryTask(
+    let scored = Set(rows.filter { $0.row[.score] != nil }.map(\.task))
+    // By the cell of full.
+    var pooled: [String: SummaryTask] = [:]
+    for pool in pools where pool.isPool {
+      guard let full = pool.full, let cells = pool.cells(of: full) else { continue }
+      let isScored = cells.contains { scored.contains($0.task) }
+      let task = SummaryTask(
         kind: pool.key.kind,
         rest: (isScored ? "" : ", \(cells.count) texts")
           + (pool.distinctionWords.isEmpty ? "" : " \(pool.distinctionWords)"),
         distinction: pool.distinctionWords, tasks: cells.map(\.task), isScored: isScored)
+      for place in pool.tasks where pooled[place] == nil { pooled[place] = task }
+    }
+    return rows.grouped(\.row.planned.fullIdentity).map { place, rows -> SummaryTask in
+      if let task = pooled[place] { return task }
+      let row = rows[0]
+      let kind = row.cell.taskProtocol.map { "\(row.cell.task)/\($0)" } ?? row.cell.task
+      return SummaryTask(
+        kind: kind, rest: String(row.task.dropFirst(kind.count)), tasks: [row.task],
+        isScored: scored.contains(row.task))
     }.uniqued
   }
 

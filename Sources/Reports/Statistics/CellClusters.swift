@@ -35,14 +35,13 @@ struct CellClusters: Sendable {
   /// Nil unless both have the same units in the same order; then they have to be paired one by one.
   func paired(
     with other: CellClusters?, of figure: PairedDifference.Figure
-  ) -> (clusters: [PairedCluster], unpaired: Int)? {
+  ) -> [PairedCluster]? {
     guard let other, other.figure == figure, self.figure == figure, other.places == places else {
       return nil
     }
-    let clusters = zip(sums, other.sums).map {
+    return zip(sums, other.sums).map {
       PairedCluster(
         first: $0.value / $0.weight, second: $1.value / $1.weight, unitCount: $0.unitCount)
     }
-    return (clusters, 0)
   }
 }

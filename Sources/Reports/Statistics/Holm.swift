@@ -4,7 +4,8 @@ enum Holm {
   struct Corrected: Hashable {
     /// The probability to hold against 0.05.
     var pValue: Double
-    /// The level of the interval that goes with it: 1 − 0.05 / (contrasts that are not smaller).
+    /// The level of the interval that goes with it, 1 − 0.05 / (contrasts that are not smaller): it holds 0 where the
+    /// probability is above 0.05, and only there.
     var level: Double
   }
 
@@ -14,10 +15,13 @@ enum Holm {
     let order = pValues.indices.sorted { (pValues[$0], $0) < (pValues[$1], $1) }
     var result = pValues.map { Corrected(pValue: $0, level: 0.95) }
     var largest = 0.0
+    var level = 0.95
     for (place, index) in order.enumerated() {
       let rest = Double(pValues.count - place)
+      // The test ends at the first that is not below its share: those after it are held to the same.
+      if largest <= 0.05 { level = 1 - 0.05 / rest }
       largest = max(largest, min(1, rest * pValues[index]))
-      result[index] = Corrected(pValue: largest, level: 1 - 0.05 / rest)
+      result[index] = Corrected(pValue: largest, level: level)
     }
     return result
   }

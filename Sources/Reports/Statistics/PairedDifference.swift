@@ -50,11 +50,9 @@ public struct PairedDifference: Codable, Sendable, Hashable {
   public var unitCount: Int
   /// Windows of the text that has the fewest; nil unless clusters are texts.
   public var leastWindows: Int?
-  /// Units that only one of the two has, left out.
-  public var unpairedCount: Int
 
   /// From clusters with a value on both sides; nil without any.
-  init?(_ figure: Figure, _ clusters: [PairedCluster], kind: ClusterKind, unpaired: Int = 0) {
+  init?(_ figure: Figure, _ clusters: [PairedCluster], kind: ClusterKind) {
     guard !clusters.isEmpty else { return nil }
     let count = Double(clusters.count)
     let differences = clusters.map { $0.second - $0.first }
@@ -70,7 +68,6 @@ public struct PairedDifference: Codable, Sendable, Hashable {
     same = clusters.count - up - down
     unitCount = clusters.reduce(0) { $0 + $1.unitCount }
     leastWindows = kind == .text ? clusters.map(\.windowCount).min() : nil
-    unpairedCount = unpaired
     if figure == .score {
       let isSolvedOrNot = clusters.allSatisfy { $0.first.isZeroOrOne && $0.second.isZeroOrOne }
       pValue =
@@ -85,9 +82,9 @@ public struct PairedDifference: Codable, Sendable, Hashable {
 
   /// Of two cells: a cluster is a window, or a prompt. Nil where no units are in common.
   public init?(of figure: Figure, from first: [ScoredUnit], to second: [ScoredUnit]) {
-    let (clusters, unpaired) = PairedCluster.all(of: figure, from: first, to: second)
     self.init(
-      figure, clusters, kind: figure == .score ? .prompt : .window, unpaired: unpaired)
+      figure, PairedCluster.all(of: figure, from: first, to: second),
+      kind: figure == .score ? .prompt : .window)
   }
 
   /// Of the same cells of two strategies, one a text or a task: for likelihoods each text is a cluster; prompts stay
@@ -98,15 +95,12 @@ public struct PairedDifference: Codable, Sendable, Hashable {
       first.clusters?.paired(with: second.clusters, of: figure)
         ?? PairedCluster.all(of: figure, from: first.row.units, to: second.row.units)
     }
-    let unpaired = cells.reduce(0) { $0 + $1.unpaired }
     if figure == .score || cells.count == 1 {
-      self.init(
-        figure, cells.flatMap(\.clusters), kind: figure == .score ? .prompt : .window,
-        unpaired: unpaired)
+      self.init(figure, Array(cells.joined()), kind: figure == .score ? .prompt : .window)
     } else {
-      let texts = cells.compactMap { PairedCluster(meanOf: $0.clusters) }
+      let texts = cells.compactMap(PairedCluster.init(meanOf:))
       guard texts.count == cells.count else { return nil }
-      self.init(figure, texts, kind: .text, unpaired: unpaired)
+      self.init(figure, texts, kind: .text)
     }
   }
 
@@ -194,11 +188,10 @@ struct PairedCluster: Hashable {
     self.windowCount = windowCount
   }
 
-  /// One for each sample (a window or a prompt) in which the two have units in common, over these units; and how many
-  /// units only one of them has.
+  /// One for each sample (a window or a prompt) in which the two have units in common, over these units.
   static func all(
     of figure: PairedDifference.Figure, from first: [ScoredUnit], to second: [ScoredUnit]
-  ) -> (clusters: [PairedCluster], unpaired: Int) {
+  ) -> [PairedCluster] {
     var partners = Partners(second)
     var places: [Int: Int] = [:]
     var sums: [(sample: Int, first: Double, second: Double, weight: Double, units: Int)] = []
@@ -218,12 +211,10 @@ struct PairedCluster: Hashable {
       sums[place].weight += figure == .score ? 1 : Double(unit.tokens)
       sums[place].units += 1
     }
-    let clusters = sums.map {
+    return sums.map {
       PairedCluster(
         first: $0.first / $0.weight, second: $0.second / $0.weight, unitCount: $0.units)
     }
-    let paired = sums.reduce(0) { $0 + $1.units }
-    return (clusters, first.count + second.count - 2 * paired)
   }
 }
 

@@ -7,7 +7,7 @@ public struct Spread: Codable, Sendable, Hashable {
   public var lowerQuartile: Double
   public var upperQuartile: Double
   public var count: Int
-  /// Of a ratio, 95 %; nil for fewer than 8 repeats, and for times that stand alone.
+  /// Of a ratio, 95 %; nil for fewer than 8 repeats of a group, and for times that stand alone.
   public var interval: Interval?
 
   /// Nil without values.
@@ -21,26 +21,15 @@ public struct Spread: Codable, Sendable, Hashable {
   }
 
   /// Of positive ratios, one a repeat, with the interval of signed ranks over their logarithms.
-  init?(ratios: [Double]) {
+  init?(ratios: [Double]) { self.init(pooling: [ratios]) }
+
+  /// Of several groups' ratios together. Three repeats of each of five texts are no fifteen repeats: there is an interval
+  /// where every group has as many as one takes.
+  init?(pooling groups: [[Double]]) {
+    let ratios = Array(groups.joined())
     self.init(ratios)
+    guard groups.allSatisfy({ $0.count >= SignedRank.leastValues }) else { return }
     interval = SignedRank.interval(ratios.map { log($0) })?.map { exp($0) }
-  }
-
-  /// A figure of a cell over the counted repetitions of a group.
-  public init?(_ figure: TimeFigure, of identity: String, in group: TimingGroup) {
-    self.init(
-      group.samples.filter { $0.identity == identity && !$0.isWarmup }
-        .compactMap(figure.value))
-  }
-
-  /// The ratios of one cell to another inside a group, repetition by repetition.
-  public init?(
-    ratioOf figure: TimeFigure, of identity: String, to other: String, in group: TimingGroup
-  ) {
-    self.init(
-      ratios: Self.ratios(
-        of: figure, group.samples.filter { $0.identity == identity },
-        to: group.samples.filter { $0.identity == other }))
   }
 
   /// Of counted samples of equal repetitions; without those in which either is no positive time.

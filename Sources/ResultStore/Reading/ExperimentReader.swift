@@ -12,11 +12,12 @@ struct ExperimentReader {
   private var scope: Scope { Scope(run: run.id, isRunAlone: isRunAlone) }
 
   func results() throws -> ExperimentResults {
-    let figures = try self.figures()
-    let kinds = try self.kinds()
+    // First what is checked: the view's figures are sums of the same rows.
     let heads = try heads()
     let units = try units()
     let kept = try kept()
+    let figures = try self.figures()
+    let kinds = try self.kinds()
     let failures = try failures()
     let groups = try timingGroups()
     let rows = try plannedCells().map { cell, position, planned in
@@ -101,7 +102,17 @@ struct ExperimentReader {
       """
       SELECT head.* FROM experiment_cell JOIN newest_head_measurement AS head USING (cell_id)
       ORDER BY head.cell_id, setting, phase DESC, layer, query_head
-      """, HeadMeasurement.init(row:))
+      """
+    ) { row in
+      let head = try HeadMeasurement(row: row)
+      guard head.isSound else {
+        let cell: Int64 = try row.value("cell_id")
+        throw UnreadableValue(
+          column: "layer or query_head",
+          value: "cell \(cell), layer \(head.layer), query_head \(head.queryHead)")
+      }
+      return head
+    }
   }
 
   private func units() throws -> [Int64: [ScoredUnit]] {
@@ -112,7 +123,18 @@ struct ExperimentReader {
         CAST(expected AS BLOB) AS expected
       FROM experiment_cell JOIN newest_unit USING (cell_id)
       ORDER BY cell_id, sample, number
-      """, ScoredUnit.init(row:))
+      """
+    ) { row in
+      let unit = try ScoredUnit(row: row)
+      guard unit.isSound else {
+        let cell: Int64 = try row.value("cell_id")
+        throw UnreadableValue(
+          column: "sample, number, tokens or top_one_agreements",
+          value: "cell \(cell), sample \(unit.sample), number \(unit.index), "
+            + "tokens \(unit.tokens), top_one_agreements \(unit.topOneAgreements ?? 0)")
+      }
+      return unit
+    }
   }
 
   private func kept() throws -> [Int64: [KeptTokens]] {
