@@ -42,7 +42,12 @@ public final class MappedFile: ByteStorage {
   /// Maps a whole file. Throws if it cannot be opened, is not a regular file, or cannot be mapped.
   public init(path: String) throws(MappedFileError) {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw MappedFileError(path: path, problem: lastError()) }
+    guard descriptor >= 0 else {
+      let isMissing = errno == ENOENT || errno == ENOTDIR
+      throw MappedFileError(
+        path: path,
+        problem: isMissing ? "there is no such file" : "cannot be read: \(lastError())")
+    }
     do throws(MappedFileError) {
       let status = try fileStatus(of: descriptor, path: path)
       guard status.st_mode & S_IFMT == S_IFREG else {
@@ -108,7 +113,7 @@ public final class MappedFile: ByteStorage {
 /// Why a file cannot be read as memory.
 public struct MappedFileError: Error, Equatable, CustomStringConvertible {
   public let path: String
-  /// Such as "No such file or directory".
+  /// Such as "there is no such file".
   public let problem: String
 
   public var description: String { "\(path): \(problem)" }

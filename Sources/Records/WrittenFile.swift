@@ -27,6 +27,24 @@ public enum WrittenFile {
     }
   }
 
+  /// Makes a folder for what is to be written, and those above it, where they are missing.
+  public static func makeFolder(_ path: String) throws(WrittenFileError) {
+    do {
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    } catch {
+      throw WrittenFileError(path, FileProblem.text(of: error))
+    }
+  }
+
+  /// Removes a file that is no longer wanted.
+  public static func remove(_ path: String) throws(WrittenFileError) {
+    do {
+      try FileManager.default.removeItem(atPath: path)
+    } catch {
+      throw WrittenFileError(path, FileProblem.text(of: error))
+    }
+  }
+
   /// For before the work: throws where nothing can be written to a path.
   public static func requireWritable(_ path: String) throws(WrittenFileError) {
     guard stream(path) == nil else { return }

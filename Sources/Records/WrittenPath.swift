@@ -12,6 +12,7 @@ public enum WrittenPath {
   public static func file(
     _ written: String, in folder: String = ""
   ) throws(WrittenPathError) -> String {
+    try refuseURL(written)
     let last = written.split(separator: "/", omittingEmptySubsequences: false).last ?? ""
     if !written.isEmpty, last.isEmpty || last == "." || last == ".." {
       throw WrittenPathError(
@@ -28,10 +29,7 @@ public enum WrittenPath {
     if written.utf8.contains(0) {
       throw WrittenPathError(written, "holds a NUL, which no path can")
     }
-    if written.lowercased().hasPrefix("file:") {
-      throw WrittenPathError(
-        written, "begins like a URL; give a path, or \"./\(written)\" for a file of that very name")
-    }
+    try refuseURL(written)
     if written.hasPrefix("~") {
       guard written == "~" || written.hasPrefix("~/") else {
         throw WrittenPathError(
@@ -43,6 +41,21 @@ public enum WrittenPath {
     }
     if folder.isEmpty || written.hasPrefix("/") { return written }
     return folder.hasSuffix("/") ? folder + written : folder + "/" + written
+  }
+
+  /// Of `file:` SQLite and browsers take the rest for a path; of any other scheme, as in `https://`, nothing here fetches what
+  /// it names.
+  private static func refuseURL(_ written: String) throws(WrittenPathError) {
+    if written.lowercased().hasPrefix("file:") {
+      throw WrittenPathError(
+        written, "begins like a URL; give a path, or \"./\(written)\" for a file of that very name")
+    }
+    if written.contains(/^[A-Za-z][A-Za-z0-9+.\-]*:\/\//) {
+      throw WrittenPathError(
+        written,
+        "is a URL, and nothing is fetched here; download it and give the path, or \"./\(written)\" for a file of that very name"
+      )
+    }
   }
 
   /// What a path leads to, the symbolic links at its end followed: that may not exist. A chain without an end is left at

@@ -33,12 +33,11 @@ public enum TextFile {
     } catch {
       throw TextError(file: written, problem: error.problem)
     }
-    var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-      throw TextError(file: path, problem: "there is no such file")
-    }
-    guard !isFolder.boolValue else {
-      throw TextError(file: path, problem: "is a folder; a text file is needed")
+    switch PathTarget(of: path) {
+    case .file: break
+    case .folder: throw TextError(file: path, problem: "is a folder; a text file is needed")
+    case .nothing: throw TextError(file: path, problem: "there is no such file")
+    case .hidden(let reason): throw TextError(file: path, problem: "cannot be read: \(reason)")
     }
     do {
       // A handle reads pipes too, such as a shell's process substitution.

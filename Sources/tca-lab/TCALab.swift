@@ -20,7 +20,8 @@ struct TCALab: ParsableCommand {
       Results go to stdout, the log and progress to stderr.
       Exit codes: 0 done; 1 some cell failed, or compare --fail-if holds;
       2 the command line or the spec; 3 a model, tensor or text file that is
-      missing, damaged or unsupported; 4 the database; 130 and 143 interrupted.
+      missing, damaged or unsupported, or an output that cannot be written;
+      4 the database; 130 and 143 interrupted.
       """,
     version: versionText,
     subcommands: [

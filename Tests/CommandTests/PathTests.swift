@@ -44,7 +44,7 @@ struct PathTests {
 
   @Test(
     "A URL, a folder's spelling and another user's home are refused by name in every command",
-    arguments: ["file:", "FILE:", "~nobody/", "/"])
+    arguments: ["file:", "FILE:", "https://", "s3://", "~nobody/", "/"])
   func refused(spelling: String) throws {
     func spelt(_ name: String) -> String {
       spelling == "/" ? name + spelling : spelling + name
@@ -82,7 +82,9 @@ struct PathTests {
     func corpus(_ name: String) -> String {
       #"{"name": "perplexity", "corpus": "\#(name)", "protocol": "continuation"}"#
     }
-    for (name, reason) in [("file:novel.txt", "a URL"), ("novel.txt/", "a file is needed")] {
+    for (name, reason) in [
+      ("file:novel.txt", "a URL"), ("http://a/b", "is a URL"), ("novel.txt/", "a file is needed"),
+    ] {
       try lab.writeSpec(
         strategies: [Lab.streaming], tasks: [corpus(name)], model: "file:model.gguf")
       let result = try lab.run("validate", "spec.json")

@@ -97,7 +97,47 @@ struct ResultCommandTests {
     #expect(try lab.run("export", "tiny", "--output", "out").status == 2)
     try lab.write("x", to: "file")
     let file = try lab.run("export", "tiny", "--output", "file")
-    #expect(file.status == 2 && file.err.contains("\"file\""), "\(file.err)")
+    #expect(file.status == 3 && file.err.contains("\"file\" cannot be written"), "\(file.err)")
+  }
+
+  @Test("An output that cannot be written has code 3, whatever the command")
+  func unwritable() throws {
+    try measure("leaderboard")
+    try lab.write("x", to: "file")
+    for command in [
+      ["report", "leaderboard", "--output", "file/x"],
+      ["report", "--leaderboard", "--output", "file/x.md"],
+      ["export", "leaderboard", "--output", "file/x"],
+    ] {
+      let result = try lab.start(command).wait()
+      #expect(result.status == 3, "\(command): \(result.err)")
+      #expect(result.err.contains("cannot be written: "), "\(command): \(result.err)")
+    }
+    let run = try lab.run("run", "spec.json", "--db", "file/x.sqlite")
+    #expect(run.status == 4, "\(run.err)")
+  }
+
+  @Test("An experiment that is named twice is reported once; what is printed can be pasted")
+  func once() throws {
+    try measure("tiny")
+    let report = try lab.run("report", "tiny", "tiny", "--format", "csv", "--output", "a folder")
+    #expect(report.status == 0, "\(report.err)")
+    #expect(report.err.components(separatedBy: "written to").count == 2, "\(report.err)")
+    let export = try lab.run("export", "tiny", "--output", "a folder/b")
+    #expect(export.err.contains("jupyter notebook 'a folder/b/notebook.ipynb'"), "\(export.err)")
+  }
+
+  @Test("A strategy that is not there is answered with the nearest label")
+  func unknownStrategy() throws {
+    try measure("tiny")
+    for (name, near) in [
+      ("TOVA", "tova"), ("tova meanKvBytes=0.51", "tova meanKvBytes=0.5"),
+    ] {
+      let result = try lab.run("compare", name, "full")
+      #expect(result.status == 2 && result.out.isEmpty)
+      #expect(
+        result.err.contains("Did you mean \"\(near)\" by \"\(name)\"?"), "\(result.err)")
+    }
   }
 
   @Test("An experiment that is not there is answered with those that are, and the nearest")

@@ -36,10 +36,13 @@ struct MappedFileTests {
       #expect(try content(of: MappedFile(path: path)) == [])
       #expect(message { try MappedFile(path: folder) } == "\(folder): not a regular file")
       let missing = folder + "/none"
-      #expect(message { try MappedFile(path: missing) } == "\(missing): No such file or directory")
-      #expect(message { try GGUFFile(path: missing) } == "\(missing): No such file or directory")
+      #expect(message { try MappedFile(path: missing) } == "\(missing): there is no such file")
+      #expect(message { try GGUFFile(path: missing) } == "\(missing): there is no such file")
       #expect(
-        message { try SafetensorsFile(path: missing) } == "\(missing): No such file or directory")
+        message { try SafetensorsFile(path: missing) } == "\(missing): there is no such file")
+      let long = folder + "/" + String(repeating: "a", count: 300)
+      #expect(
+        message { try MappedFile(path: long) } == "\(long): cannot be read: File name too long")
     }
   }
 

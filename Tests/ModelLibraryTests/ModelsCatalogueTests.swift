@@ -109,6 +109,10 @@ struct ModelsCatalogueTests {
       problem { _ = try catalogue.resolve("/no/such.gguf") }?.description
         == "/no/such.gguf: there is no such file")
     #expect(problem { _ = try catalogue.resolve("absent.gguf") }?.reason == .missingFile)
+    let long = folder.path(String(repeating: "a", count: 300))
+    #expect(
+      problem { _ = try catalogue.resolve(long) }?.description
+        == "\(long): cannot be read: File name too long")
     let unknown = problem { _ = try catalogue.resolve("tiny-modle") }
     #expect(unknown?.isUnknownName == true)
     #expect(

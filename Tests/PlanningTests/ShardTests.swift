@@ -23,7 +23,7 @@ struct ShardTests {
     environment.strategies = StrategyRegistry.builtIn.descriptions
     environment.tasks = TaskRegistry.builtIn.descriptions
     environment.catalogueModels += ["gemma3-270m"]
-    environment.isFile = { _ in true }
+    environment.target = { _ in .file }
     environment.textDigest = { "digest of \($0)" }
     environment.strategyProblems = SpecEnvironment.problems(in: .builtIn)
     let facts = environment.modelFacts

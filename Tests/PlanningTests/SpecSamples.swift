@@ -71,7 +71,7 @@ enum SpecSamples {
     SpecEnvironment(
       strategies: strategies, tasks: tasks, catalogueModels: ["smollm2-135m-instruct"],
       shippedTexts: ["emma", "persuasion"], folder: "/specs", cores: 4,
-      isFile: { $0 == "/specs/tiny.gguf" || $0 == "/specs/copy.gguf" },
+      target: { ["/specs/tiny.gguf", "/specs/copy.gguf"].contains($0) ? .file : .nothing },
       textDigest: { word in
         switch word {
         case "emma": "digest-of-emma"

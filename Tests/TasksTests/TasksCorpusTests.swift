@@ -104,6 +104,8 @@ struct TasksCorpusTests {
       }
     }
     #expect(problem("none.txt") == "\(folder.path("none.txt")): there is no such file")
+    let long = String(repeating: "a", count: 300)
+    #expect(problem(long) == "\(folder.path(long)): cannot be read: File name too long")
     #expect(problem(".") == ".: names a folder by its end \".\"; a file is needed")
     try FileManager.default.createDirectory(
       atPath: folder.path("texts"), withIntermediateDirectories: false)

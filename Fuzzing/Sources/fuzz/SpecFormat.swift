@@ -45,7 +45,8 @@ enum SpecFormat: FuzzedFormat {
   private static nonisolated(unsafe) let environment = SpecEnvironment(
     strategies: StrategyRegistry.builtIn.descriptions, tasks: TaskRegistry.builtIn.descriptions,
     catalogueModels: ["smollm2-135m-instruct", "gemma3-270m"], shippedTexts: Corpus.shippedNames,
-    folder: "/nowhere", cores: 2, isFile: { $0.hasSuffix(".gguf") },
+    folder: "/nowhere", cores: 2,
+    target: { $0.hasSuffix(".gguf") ? .file : .nothing },
     textDigest: {
       guard Corpus.shippedNames.contains($0) else { throw Refusal() }
       return "digest of \($0)"

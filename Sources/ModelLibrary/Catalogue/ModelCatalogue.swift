@@ -60,15 +60,18 @@ public struct ModelCatalogue: Sendable, Hashable {
     } catch {
       throw ModelLibraryError(.missingFile, "\(error)")
     }
-    var isFolder: ObjCBool = false
-    if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) {
-      guard isFolder.boolValue else { return path }
+    switch PathTarget(of: path) {
+    case .file: return path
+    case .folder:
       throw ModelLibraryError(.missingFile, "\(nameOrPath): is a folder; a GGUF file is needed")
-    }
-    if nameOrPath.contains("/") || nameOrPath.lowercased().hasSuffix(".gguf") {
+    case .hidden(let reason):
+      throw ModelLibraryError(.missingFile, "\(nameOrPath): cannot be read: \(reason)")
+    case .nothing:
+      guard nameOrPath.contains("/") || nameOrPath.lowercased().hasSuffix(".gguf") else {
+        throw unknown(nameOrPath)
+      }
       throw ModelLibraryError(.missingFile, "\(nameOrPath): there is no such file")
     }
-    throw unknown(nameOrPath)
   }
 
   /// The model of that name. Throws `unknownName`.

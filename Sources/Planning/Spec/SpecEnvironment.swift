@@ -1,5 +1,4 @@
 import Attention
-import Foundation
 import JSON
 import Records
 import Synthesis
@@ -19,8 +18,8 @@ public struct SpecEnvironment {
   public var folder: String
   /// The default of `threads`.
   public var cores: Int
-  /// Whether a path leads to a file.
-  public var isFile: (_ path: String) -> Bool
+  /// What stands where a path leads.
+  public var target: (_ path: String) -> PathTarget
   /// The SHA-256 of a text, named by a shipped text's name or by a path relative to `folder`; throws an error
   /// whose description says why it cannot be read.
   public var textDigest: (_ word: String) throws -> String
@@ -38,7 +37,7 @@ public struct SpecEnvironment {
   public init(
     strategies: [StrategyDescription], tasks: [TaskDescription], catalogueModels: [String],
     shippedTexts: [String], folder: String, cores: Int,
-    isFile: @escaping (String) -> Bool = SpecEnvironment.leadsToFile,
+    target: @escaping (String) -> PathTarget = { PathTarget(of: $0) },
     textDigest: @escaping (String) throws -> String,
     modelFacts: @escaping (ModelReference) -> ModelFacts?,
     strategyProblems: @escaping (String, JSONValue, ModelFacts) -> [ConfigurationError] = {
@@ -53,19 +52,12 @@ public struct SpecEnvironment {
     self.shippedTexts = shippedTexts
     self.folder = folder
     self.cores = cores
-    self.isFile = isFile
+    self.target = target
     self.textDigest = textDigest
     self.modelFacts = modelFacts
     self.strategyProblems = strategyProblems
     self.taskProblems = taskProblems
     self.fileProblems = fileProblems
-  }
-
-  /// True for anything on disk that is no folder.
-  public static func leadsToFile(_ path: String) -> Bool {
-    var isFolder: ObjCBool = false
-    return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
-      && !isFolder.boolValue
   }
 
   /// A file's path in the spec, as the program opens it.

@@ -16,6 +16,8 @@ extension SpecReader {
     guard let elements = list(value, at: path, allowed: allowed) else { return [] }
     var models: [(reference: ModelReference, path: JSONPath)] = []
     for (index, element) in elements.enumerated() {
+      // Of the same entry once more that has been said.
+      if elements[..<index].contains(element) { continue }
       let place = path.appending(index)
       guard let reference = readModel(element, at: place) else { continue }
       if models.contains(where: { $0.reference.name == reference.name }) {
@@ -78,8 +80,12 @@ extension SpecReader {
     if let word = value.stringValue {
       do {
         let resolved = try environment.resolve(word)
-        if environment.isFile(resolved) { return ModelReference(name: name, path: resolved) }
-        problem = resolved == word ? "is no file" : "is no file: looked for \(resolved)"
+        switch environment.target(resolved) {
+        case .file: return ModelReference(name: name, path: resolved)
+        case .hidden(let reason): problem = "cannot be read: \(reason)"
+        case .folder, .nothing:
+          problem = resolved == word ? "is no file" : "is no file: looked for \(resolved)"
+        }
       } catch {
         problem = error.problem
       }

@@ -144,22 +144,17 @@ struct BenchCommand: ParsableCommand {
 
   private func write(_ text: String, to path: String) throws {
     let path = try WrittenPath.file(path)
-    do {
-      try FileManager.default.createDirectory(
-        at: URL(fileURLWithPath: path).deletingLastPathComponent(),
-        withIntermediateDirectories: true)
-      try WrittenFile.write(Data(text.utf8), to: path)
-    } catch let error as WrittenFileError {
-      throw error
-    } catch {
-      throw Failure(.modelOrFile, "\"\(path)\" cannot be written: \(FileProblem.text(of: error))")
-    }
+    try WrittenFile.makeFolder(URL(fileURLWithPath: path).deletingLastPathComponent().path)
+    try WrittenFile.write(Data(text.utf8), to: path)
   }
 
   private func hold(_ rows: [BenchRow], to thresholds: RatioThresholds) throws {
     let outcome = thresholds.check(rows)
     for missing in outcome.unmeasured { Log.line("not checked, since not measured: \(missing)") }
-    Log.line("\(outcome.checked) ratios checked, \(outcome.fallen.count) do not hold")
+    let fallen = outcome.fallen.count
+    Log.line(
+      "\(outcome.checked.counting("ratio")) checked, \(fallen) \(fallen == 1 ? "does" : "do") not hold"
+    )
     guard outcome.checked > 0 else {
       throw Failure(
         .usage,

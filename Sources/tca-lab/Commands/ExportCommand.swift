@@ -30,8 +30,7 @@ struct ExportCommand: ParsableCommand {
     let files = export.files
     try folder.write(files, of: name, overwrites: overwrite)
     try Output.text(files.map { "\(folder.path)/\($0.name)" }.joined(separator: "\n"))
-    Log.line(
-      "written to \(folder.path); draw it: jupyter notebook \(folder.path)/\(ExperimentExport.notebookName)"
-    )
+    let notebook = "\(folder.path)/\(ExperimentExport.notebookName)"
+    Log.line("written to \(folder.path); draw it: jupyter notebook \(notebook.shellWord)")
   }
 }

@@ -39,6 +39,13 @@ struct ReportCommand: ParsableCommand {
   private static let standardFormats = "markdown,csv,html"
   private static let known = ReportFormats.all.map(\.name).joined(separator: ", ")
 
+  /// Each experiment once, however often it is named.
+  private var named: [String] {
+    names.reduce(into: []) { list, name in
+      if !list.contains(name) { list.append(name) }
+    }
+  }
+
   private var formats: [any ReportRenderer] {
     get throws {
       try format.split(separator: ",", omittingEmptySubsequences: false).map { word in
@@ -67,8 +74,8 @@ struct ReportCommand: ParsableCommand {
     if output == "-" && formats.count != 1 {
       throw ValidationError("--output - takes one format: --format html, for one")
     }
-    if output != nil && names.count != 1 {
-      throw ValidationError("--output takes one experiment; \(names.count) are named")
+    if output != nil && named.count != 1 {
+      throw ValidationError("--output takes one experiment; \(named.count) are named")
     }
   }
 
@@ -84,7 +91,7 @@ struct ReportCommand: ParsableCommand {
       Log.line("written to \(path)")
       return
     }
-    let wanted = try names.isEmpty ? store.experimentNames() : names
+    let wanted = try named.isEmpty ? store.experimentNames() : named
     guard !wanted.isEmpty else {
       throw Failure(
         .database, "\(database.path) holds no experiment; run one: tca-lab run SPEC")
@@ -112,20 +119,12 @@ struct ReportCommand: ParsableCommand {
   /// The names of the files that were written: each once, though several formats share the figures.
   private static func write(_ files: [ReportFile], to folder: String) throws -> [String] {
     var written: [String] = []
-    do {
-      try FileManager.default.createDirectory(
-        atPath: folder, withIntermediateDirectories: true)
-      for file in files where !written.contains(file.name) {
-        try WrittenFile.write(
-          Data(file.text.utf8),
-          to: URL(fileURLWithPath: folder).appendingPathComponent(file.name).path)
-        written.append(file.name)
-      }
-    } catch let error as WrittenFileError {
-      throw Failure(.usage, "\(error)")
-    } catch {
-      throw Failure(
-        .usage, "the report cannot be written to \"\(folder)\": \(FileProblem.text(of: error))")
+    try WrittenFile.makeFolder(folder)
+    for file in files where !written.contains(file.name) {
+      try WrittenFile.write(
+        Data(file.text.utf8),
+        to: URL(fileURLWithPath: folder).appendingPathComponent(file.name).path)
+      written.append(file.name)
     }
     return written
   }

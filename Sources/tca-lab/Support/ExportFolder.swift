@@ -32,7 +32,8 @@ struct ExportFolder {
   /// Writes the files and the manifest; files of an earlier export that there are no more go.
   ///
   /// - Parameter overwrites: whatever is in the way.
-  /// - Throws: a failure that names what is in the way; then nothing was written.
+  /// - Throws: a failure that names what is in the way; then nothing was written. A `WrittenFileError` where the disk does
+  ///   not take the files.
   func write(_ files: [ReportFile], of experiment: String, overwrites: Bool) throws {
     let (owner, digests) = earlier
     if !overwrites {
@@ -54,25 +55,18 @@ struct ExportFolder {
         )
       }
     }
-    do {
-      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-      for file in files { try WrittenFile.write(Data(file.text.utf8), to: url(file.name).path) }
-      let written = Dictionary(
-        files.map { ($0.name, SHA256Digest.of($0.text)) }, uniquingKeysWith: { $1 })
-      for (name, digest) in digests where written[name] == nil && Self.isPlain(name) {
-        if digest == self.digest(of: name) { try FileManager.default.removeItem(at: url(name)) }
-      }
-      let manifest: JSONValue = [
-        "experiment": .string(experiment), "files": .object(written.mapValues(JSONValue.string)),
-      ]
-      try WrittenFile.write(
-        Data((manifest.prettyText + "\n").utf8), to: url(Self.manifestName).path)
-    } catch let error as WrittenFileError {
-      throw Failure(.usage, "\(error)")
-    } catch {
-      throw Failure(
-        .usage, "the export cannot be written to \"\(path)\": \(FileProblem.text(of: error))")
+    try WrittenFile.makeFolder(path)
+    for file in files { try WrittenFile.write(Data(file.text.utf8), to: url(file.name).path) }
+    let written = Dictionary(
+      files.map { ($0.name, SHA256Digest.of($0.text)) }, uniquingKeysWith: { $1 })
+    for (name, digest) in digests where written[name] == nil && Self.isPlain(name) {
+      if digest == self.digest(of: name) { try WrittenFile.remove(url(name).path) }
     }
+    let manifest: JSONValue = [
+      "experiment": .string(experiment), "files": .object(written.mapValues(JSONValue.string)),
+    ]
+    try WrittenFile.write(
+      Data((manifest.prettyText + "\n").utf8), to: url(Self.manifestName).path)
   }
 
   /// There, and neither what was left there nor what is to be written.

@@ -7,7 +7,8 @@ enum ExitStatus: Int32 {
   case someCellFailed = 1
   /// The command line, or anything that the spec says.
   case usage = 2
-  /// A model, tensor or text file that is named directly and is missing, damaged or unsupported.
+  /// A model, tensor or text file that is named directly and is missing, damaged or unsupported; an output, stdout too, that
+  /// cannot be written.
   case modelOrFile = 3
   case database = 4
   case interrupted = 130

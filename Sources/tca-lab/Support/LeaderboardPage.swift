@@ -48,15 +48,7 @@ struct LeaderboardPage {
         )
       }
     }
-    do {
-      try FileManager.default.createDirectory(
-        at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-      try WrittenFile.write(Data(text.utf8), to: path)
-    } catch let error as WrittenFileError {
-      throw Failure(.usage, "\(error)")
-    } catch {
-      throw Failure(
-        .usage, "the leaderboard cannot be written to \"\(path)\": \(FileProblem.text(of: error))")
-    }
+    try WrittenFile.makeFolder(url.deletingLastPathComponent().path)
+    try WrittenFile.write(Data(text.utf8), to: path)
   }
 }

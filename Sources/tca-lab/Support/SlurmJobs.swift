@@ -56,13 +56,9 @@ struct SlurmJobs {
   /// Writes both scripts into the shared folder.
   func writeScripts() throws {
     do {
-      try FileManager.default.createDirectory(
-        at: URL(fileURLWithPath: sharedFolder), withIntermediateDirectories: true)
+      try WrittenFile.makeFolder(sharedFolder)
     } catch {
-      throw Failure(
-        .usage,
-        "the folder \"\(sharedFolder)\" cannot be made: \(FileProblem.text(of: error)); name another with --folder"
-      )
+      throw Failure(.modelOrFile, "\(error); name another folder with --folder")
     }
     for (name, text) in [
       (Self.arrayScriptName, arrayScript), (Self.mergeScriptName, mergeScript),
