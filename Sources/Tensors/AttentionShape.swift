@@ -53,6 +53,12 @@ public struct AttentionShape: Sendable, Hashable {
 
   public var queryHeadsPerKVHead: Int { queryHeads / kvHeads }
 
+  /// Bytes of the keys and values of one token in all heads of all layers; of formats that change with age those of a
+  /// token that is quantised.
+  public func tokenBytes(in cache: CacheFormat) -> Int {
+    layers * kvHeads * cache.tokenBytes(headDimension: headDimension)
+  }
+
   /// Columns of the queries and of the attention output of all heads.
   public var queryColumns: Int { queryHeads * headDimension }
 

@@ -54,6 +54,30 @@ struct RunProgressTests {
     }
   }
 
+  @Test("What is no cell's own is told when it ends, with the time that it took")
+  func ended() throws {
+    let lab = try RunLab()
+    let start = ContinuousClock.now
+    let run = try lab.run(
+      RunLab.spec(
+        contexts: "256",
+        strategies: [
+          RunLab.tca,
+          #"{"name": "xattention", "blockSize": 16, "densityScope": "model", "budget": {"density": 0.5}}"#,
+        ], tasks: [RunLab.perplexity("continuation", samples: 2)]))
+    let passed = ContinuousClock.now - start
+    let ended = run.events.compactMap { event -> (what: String, seconds: Double)? in
+      if case .ended(let what, let seconds) = event { (what, seconds) } else { nil }
+    }
+    #expect(
+      ended.map(\.what) == [
+        "loading", "calibration of tca", "density of xattention", "dense pass", "timing, 2 repeats",
+      ])
+    #expect(ended.allSatisfy { $0.seconds > 0 })
+    let sum = ended.reduce(0) { $0 + $1.seconds }
+    #expect(Duration.seconds(sum) < passed)
+  }
+
   @Test("A step says first what changes most")
   func line() {
     let step = RunStep(

@@ -70,6 +70,7 @@ public struct ConfiguredStrategy: Sendable {
     if let complaint = cache.complaint(headDimension: shape.headDimension) {
       throw ConfigurationError("cache", complaint)
     }
+    try checkBytes(for: shape.global)
     let sized = forPrompt(of: promptTokens, shape: shape)
     try sized.checkRanges()
     if let composed = sized as? any HasParts {
@@ -82,6 +83,23 @@ public struct ConfiguredStrategy: Sendable {
       }
     }
     try sized.check(for: shape.global)
+  }
+
+  /// Throws for a budget of bytes, the strategy's or a part's, in which no token fits: every head keeps one at least, so that
+  /// more would be held than the budget says.
+  private func checkBytes(for shape: AttentionShape) throws(ConfigurationError) {
+    let parts = (strategy as? any HasParts)?.parts ?? []
+    let budgets: [(String, StatedBudget?)] =
+      [("budget", budget)]
+      + parts.map { ("\($0.phase.rawValue).budget", $0.configured.budget) }
+    let least = shape.tokenBytes(in: cache)
+    for (place, budget) in budgets {
+      guard case .bytes(let bytes)? = budget, bytes < least else { continue }
+      throw ConfigurationError(
+        place,
+        "\"\(bytes)\" bytes are less than one token, which takes \(least) in all heads of the global layers with \(cache.label); allowed: at least \(least)"
+      )
+    }
   }
 
   /// The strategy with a budget for one prompt, its parts with theirs.

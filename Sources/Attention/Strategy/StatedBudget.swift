@@ -138,10 +138,7 @@ public enum StatedBudget: Sendable, Hashable {
     case .fraction(1): return .everything
     case .fraction(let fraction): return .tokens(Share.tokens(fraction, of: promptTokens))
     case .tokens(let count): return .tokens(count)
-    case .bytes(let bytes):
-      let bytesPerToken =
-        shape.layers * shape.kvHeads * cache.tokenBytes(headDimension: shape.headDimension)
-      return .tokens(max(1, bytes / bytesPerToken))
+    case .bytes(let bytes): return .tokens(max(1, bytes / shape.tokenBytes(in: cache)))
     case .density(let density): return .density(density, promptTokens: promptTokens)
     case .mass(let mass): return .mass(mass)
     case .meanKvBytes, .matching(_, of: .meanKvBytes?):

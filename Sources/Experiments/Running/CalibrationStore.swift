@@ -21,9 +21,14 @@ final class CalibrationStore {
   }
 
   /// The stored calibration, or a new one, which is stored.
+  ///
+  /// - Parameters:
+  ///   - onNewPass: told what begins, where none is stored.
+  ///   - onEnd: told what it was, and the seconds that it took.
   func calibration(
     _ request: CalibrationRequest, of strategy: any CalibratedStrategy, model: any RunModel,
-    isFresh: Bool, onNewPass: (String) -> Void, afterLayer: ((Int) throws -> Void)? = nil
+    isFresh: Bool, onNewPass: (String) -> Void, onEnd: (String, Double) -> Void,
+    afterLayer: ((Int) throws -> Void)? = nil
   ) throws -> CalibrationRecord {
     let offline = try model.offlinePhase(request, of: strategy, folder: folder)
     if let record = known[offline.identity] { return record }
@@ -33,10 +38,11 @@ final class CalibrationStore {
       known[offline.identity] = record
       return record
     }
-    onNewPass(
-      "calibrating \(type(of: strategy).about.name) on \(request.tokens) tokens of \(offline.corpus)"
-    )
+    let name = type(of: strategy).about.name
+    onNewPass("calibrating \(name) on \(request.tokens) tokens of \(offline.corpus)")
+    let start = ContinuousClock.now
     let record = try offline.run(afterLayer: afterLayer)
+    onEnd("calibration of \(name)", (ContinuousClock.now - start).seconds)
     try model.requireUnchanged()
     try SinkError.wrapping { try sink.store(record) }
     known[offline.identity] = record

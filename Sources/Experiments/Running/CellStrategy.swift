@@ -54,38 +54,49 @@ package struct CellStrategy {
     }
     let sized = try stated.strategy(forPromptOf: samples[0].prompt.count)
     let calibrated = try runner.calibrate(planned, sized: sized, model: model)
-    let configured = try levelled(
-      calibrated, stated, samples, model: model, checkpoint: runner.checkpoint)
+    let configured = try levelled(calibrated, stated, samples, model: model, runner: runner)
     var ready = CellStrategy(
       cell: cell, configured, model: model, meanPromptTokens: stated.meanPromptTokens,
       matched: stated.matched)
     ready.mean = stated.mean
     try ConfiguredStrategy(ready.strategy(forPromptOf: samples[0].prompt.count))
       .check(promptTokens: samples[0].prompt.count, shape: model.model.shape)
-    if isSearched { try ready.searchBudget(samples, runner: runner) }
+    if isSearched {
+      try runner.timing("budget of \(cell.label)") {
+        try ready.searchBudget(samples, runner: runner)
+      }
+    }
     return ready
   }
 
   /// With the level at which the first two samples have the density that the mean over layers is to hold.
   private static func levelled(
     _ calibrated: ConfiguredStrategy, _ stated: CellStrategy, _ samples: [TaskSample],
-    model: any RunModel, checkpoint: @escaping () throws -> Void
+    model: any RunModel, runner: ExperimentRunner
   ) throws -> ConfiguredStrategy {
     var sized = CellStrategy(
       cell: stated.cell, calibrated, model: model, meanPromptTokens: stated.meanPromptTokens,
       matched: stated.matched)
     sized.mean = stated.mean
     let prompts = samples.prefix(2).map(\.prompt)
-    return try calibrated.levelled(
+    let start = ContinuousClock.now
+    var passes = 0
+    let levelled = try calibrated.levelled(
       sized: sized.strategy(forPromptOf: prompts[0].count), shape: model.model.shape,
       workspace: model.model.workspace, prompts: prompts.map(\.count)
     ) { index, attention in
-      try checkpoint()
+      passes += 1
+      try runner.checkpoint()
       let prompt = prompts[index]
       _ = try model.model.forward(
         prompt, firstPosition: 0, phase: .prefill, attention: attention,
-        keeping: prompt.count - 1..<prompt.count, afterLayer: { _ in try checkpoint() })
+        keeping: prompt.count - 1..<prompt.count, afterLayer: { _ in try runner.checkpoint() })
     }
+    if passes > 0 {
+      let seconds = (ContinuousClock.now - start).seconds
+      runner.report(.ended("density of \(stated.cell.label)", seconds: seconds))
+    }
+    return levelled
   }
 
   /// The mean that a budget asks for, and whose budget it is: the strategy's or a part's.
@@ -113,7 +124,7 @@ package struct CellStrategy {
     func budgetOf(_ target: Double, _ cache: CacheFormat) -> MeanBudget {
       MeanBudget(
         target: target, samples: lengths, headDimension: shape.headDimension,
-        bytesPerToken: shape.bytesPerToken(in: cache),
+        bytesPerToken: Double(shape.tokenBytes(in: cache)),
         bytesChangeWithAge: cache.bytesChangeWithAge,
         meanBytes: Double(
           shape.layers * shape.kvHeads * cache.meanBytes(headDimension: shape.headDimension)))
@@ -166,7 +177,7 @@ package struct CellStrategy {
         MeanBudget.Lengths(prompt: $0.prompt, steps: $1)
       }
       var full = budget
-      full.bytesPerToken = model.model.shape.global.bytesPerToken(in: .f16)
+      full.bytesPerToken = Double(model.model.shape.global.tokenBytes(in: .f16))
       full.meanBytes = 0
       budget.target = share * full.everything
     }
@@ -238,12 +249,5 @@ extension PlannedCell {
       throw RunError.matchedCellHasNoResult
     }
     return reference
-  }
-}
-
-extension AttentionShape {
-  /// Bytes of the keys and values of one token in all layers.
-  fileprivate func bytesPerToken(in cache: CacheFormat) -> Double {
-    Double(layers * kvHeads * cache.tokenBytes(headDimension: headDimension))
   }
 }

@@ -68,6 +68,8 @@ public enum RunEvent {
   case skipped(PlannedCell)
   case began(String)
   case finished(PlannedCell, String)
+  /// Work that is no cell's own, or comes before it, is done; with what it was, and the seconds that it took.
+  case ended(String, seconds: Double)
   case failed(PlannedCell, reason: String)
   case note(String)
   /// Where it is, the share of all work that is done, in 0…1, and the seconds that the rest will take at the
@@ -212,7 +214,7 @@ public final class ExperimentRunner {
       calibrated, request in
       let record = try calibrations.calibration(
         request, of: calibrated, model: model, isFresh: self.request.isFresh,
-        onNewPass: { report(.note($0)) },
+        onNewPass: { report(.note($0)) }, onEnd: { report(.ended($0, seconds: $1)) },
         afterLayer: { [self] layer in
           tell(
             RunStep(
@@ -243,6 +245,15 @@ public final class ExperimentRunner {
     guard try Corpus(named: word, folder: request.folder).digest == planned else {
       throw RunError.textChanged(word)
     }
+  }
+
+  /// Does work that is no cell's own, or comes before it, and tells what it took: with these lines those of a log add up to
+  /// the time that a run takes.
+  func timing<Value>(_ what: String, _ body: () throws -> Value) rethrows -> Value {
+    let start = ContinuousClock.now
+    let value = try body()
+    report(.ended(what, seconds: (ContinuousClock.now - start).seconds))
+    return value
   }
 
   func tell(_ step: RunStep) {

@@ -1,4 +1,5 @@
 import Foundation
+import Records
 
 /// The most memory that a cell may take, and who says so.
 public struct MemoryLimit: Sendable, Hashable, CustomStringConvertible {
@@ -49,7 +50,7 @@ public struct MemoryLimit: Sendable, Hashable, CustomStringConvertible {
   /// Such as "1.5 GB".
   public static func text(_ bytes: Int) -> String {
     bytes < 1_000_000
-      ? "\(bytes) bytes"
+      ? bytes.counting("byte")
       : bytes < 1_000_000_000
         ? "\(bytes / 1_000_000) MB" : String(format: "%.1f GB", Double(bytes) / 1e9)
   }

@@ -27,6 +27,7 @@ final class RunningGroup {
     self.runner = runner
     let cell = bench.cell
     runner.report(.began(bench.title))
+    let start = ContinuousClock.now
     progress = GroupProgress(of: bench.title, in: runner)
     model = try runner.models.model(named: cell.model, contextLength: cell.contextLength)
     let (all, global) = (model.model.shape.layers, model.model.shape.globalLayers.count)
@@ -50,6 +51,7 @@ final class RunningGroup {
     }
     futures = FutureShelf(
       model: decoder, samples: samples, makeFull: makeFull, checkpoint: runner.checkpoint)
+    runner.report(.ended("loading", seconds: (ContinuousClock.now - start).seconds))
   }
 
   // MARK: Quality
@@ -86,8 +88,13 @@ final class RunningGroup {
     }
     let subjects = try open.compactMap { cell in try attempting(cell) { try subject(cell) } }
     guard !subjects.isEmpty else { return }
-    if pass.needsDense(for: subjects) { progress.beginDensePass() }
-    let dense = try pass.dense(beside: subjects)
+    let dense: QualityPass.Dense
+    if pass.needsDense(for: subjects) {
+      progress.beginDensePass()
+      dense = try runner.timing("dense pass") { try pass.dense(beside: subjects) }
+    } else {
+      dense = try pass.dense(beside: subjects)
+    }
     for subject in subjects {
       let cell = subject.strategy.cell
       try attempting(cell) {
@@ -100,11 +107,11 @@ final class RunningGroup {
         if subject.kinds.contains(.memory) {
           results.measurements += subject.strategy.matchFigures(own.memory)
         }
-        let seconds = watch.lap().seconds + (known?.seconds ?? 0)
         // A timing group finds the peak as it goes; without one, where a probe stood beside, it takes a pass.
         if subject.kinds.contains(.memory) && !runner.missing(cell).contains(.latency) {
           results.measurements += try own.peak ?? peak(of: subject.strategy)
         }
+        let seconds = watch.lap().seconds + (known?.seconds ?? 0)
         try model.requireUnchanged()
         try runner.store(results, of: cell, seconds: seconds)
       }
@@ -132,7 +139,8 @@ final class RunningGroup {
       ?? attempting(full) {
         progress.begin("\(full.label), turns")
         let subject = QualityPass.Subject(try strategy(for: full), [.quality])
-        return try pass.meanScore(of: pass.own(of: subject))
+        let own = try runner.timing("\(full.label), turns") { try pass.own(of: subject) }
+        return pass.meanScore(of: own)
       } ?? nil
     guard let score, score < Self.leastScoreOfTurns else { return }
     isFullAlone = true
@@ -198,6 +206,7 @@ final class RunningGroup {
     var group = TimingGroup(threads: model.model.workspace.workers.threadCount, samples: [])
     let warmups = runner.request.warmups
     let othersShare = try runner.alone {
+      let start = ContinuousClock.now
       let load = MachineLoad()
       for repetition in 0..<warmups + runner.request.repeats {
         let isWarmup = repetition < warmups
@@ -222,6 +231,9 @@ final class RunningGroup {
           progress.settle()
         }
       }
+      let repeats = runner.request.repeats.counting("repeat")
+      runner.report(
+        .ended("timing, \(repeats)", seconds: (ContinuousClock.now - start).seconds))
       return load?.othersShare
     }
     progress.tell()

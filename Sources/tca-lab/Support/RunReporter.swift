@@ -27,6 +27,7 @@ final class RunReporter {
       if skipped <= Self.mostNamed { line("  done before: \(name(cell))") }
     case .began(let title): line(title)
     case .finished(let cell, let time): line("  \(cell.label): \(time)")
+    case .ended(let what, let seconds): line("  \(what): \(String(format: "%.1f s", seconds))")
     case .failed(let cell, let reason): Log.error("  FAILED \(name(cell)): \(reason)")
     case .note(let text): line("  \(text)")
     case .progress(let step, let done, let remaining): show(step, done, remaining)
@@ -69,7 +70,7 @@ final class RunReporter {
     let seconds = Double((ContinuousClock.now - start).components.seconds)
     let ending = summary.isInterrupted ? "interrupted" : "finished"
     Log.line(
-      "\(ending) after \(Self.duration(seconds)): \(summary.finished) cells run, \(summary.skipped) done before, \(summary.failed) failed"
+      "\(ending) after \(Self.duration(seconds)): \(summary.finished.counting("cell")) run, \(summary.skipped) done before, \(summary.failed) failed"
     )
     if summary.isInterrupted {
       let words = CommandLine.arguments.dropFirst().map(\.shellWord)
