@@ -21,6 +21,28 @@ public struct JSONDocument: Sendable {
   public func position(of path: JSONPath) -> JSONPosition? {
     offsets[path].map { JSONPosition(ofByte: $0, in: bytes) }
   }
+
+  /// How the text writes a number that is a ``JSONValue/number(_:)``, of which the value may be the nearest alone; nil
+  /// where something else stands.
+  public func numberText(at path: JSONPath) -> String? {
+    guard let offset = offsets[path] else { return nil }
+    var parser = JSONParser(bytes, recordsOffsets: false)
+    parser.index = offset
+    do {
+      if case .key? = path.components.last {
+        _ = try parser.parseString()
+        try parser.skipSpace()
+        // The colon.
+        parser.index += 1
+        try parser.skipSpace()
+      }
+      let start = parser.index
+      guard case .number = try parser.parseValue() else { return nil }
+      return String(decoding: bytes[start..<parser.index], as: UTF8.self)
+    } catch {
+      return nil
+    }
+  }
 }
 
 extension JSONValue {

@@ -8,8 +8,10 @@ extension ParameterKind {
       guard let number = value.doubleValue else { return "is \(value.kindName)" }
       guard let whole = value.integerValue else {
         if number.rounded() != number { return "is not a whole number" }
-        let bound = number < 0 ? minimum : maximum
-        return bound == nil ? "does not fit 64 bits" : "is out of range"
+        if (number < 0 ? minimum : maximum) != nil { return "is out of range" }
+        return number < 0
+          ? "is below \(Int.min), the least whole number here"
+          : "is above \(Int.max), the greatest whole number here"
       }
       return whole < minimum ?? .min || whole > maximum ?? .max ? "is out of range" : nil
     case .number(let minimum, let maximum):

@@ -1,6 +1,7 @@
 import Digests
 import Foundation
 import ProgramFiles
+import Records
 
 /// A long text that tasks cut their samples from and strategies are calibrated on.
 public struct Corpus: Sendable, Hashable {
@@ -47,13 +48,45 @@ public struct Corpus: Sendable, Hashable {
     guard shippedNames.contains(name) else {
       return try TextFile.bytes(at: name, in: folder.path)
     }
-    let path: String
+    return try TextFile.bytes(at: shippedPath(of: name))
+  }
+
+  private static func shippedPath(of name: String) throws(TextError) -> String {
     do {
-      path = try ProgramResources.path(of: "corpora/\(name).txt")
+      return try ProgramResources.path(of: "corpora/\(name).txt")
     } catch {
       throw TextError(file: name, problem: error.description)
     }
-    return try TextFile.bytes(at: path)
+  }
+
+  /// The size of a text; nil where it cannot be looked up, which reading it tells.
+  static func byteCount(of name: String, folder: URL) -> Int? {
+    let found: String?
+    if shippedNames.contains(name) {
+      found = try? shippedPath(of: name)
+    } else {
+      found = try? WrittenPath.file(name, in: folder.path)
+    }
+    guard let path = found else { return nil }
+    let attributes = try? FileManager.default.attributesOfItem(
+      atPath: WrittenPath.target(of: path))
+    return (attributes?[.size] as? NSNumber)?.intValue
+  }
+
+  /// The most tokens that a text can have in any vocabulary, and its bytes, where these are fewer than are needed; nil
+  /// where they may be enough.
+  ///
+  /// A token is at least one byte; what is beyond ASCII may become three times as long where a vocabulary brings text into
+  /// normalization form C; and a vocabulary may put one space before a text.
+  static func mostTokens(
+    of name: String, folder: URL, ifBelow needed: Int
+  ) -> (tokens: Int, bytes: Int)? {
+    // Long texts are not read for this.
+    guard let size = byteCount(of: name, folder: folder), size < needed,
+      let bytes = try? bytes(of: name, folder: folder)
+    else { return nil }
+    let tokens = 1 + bytes.reduce(0) { $0 + ($1 < 0x80 ? 1 : 3) }
+    return tokens < needed ? (tokens: tokens, bytes: bytes.count) : nil
   }
 
   /// The text with hard-wrapped lines joined: a single line break becomes a space, two stay, three

@@ -30,6 +30,13 @@ public protocol ExperimentTask: Sendable {
   /// text only has to be readable.
   static func fileProblems(of configuration: Configuration, folder: URL) -> [ConfigurationError]
 
+  /// Why the text that the configuration names is too short for a context length, as far as that is
+  /// certain before it is cut into tokens (``Corpus/mostTokens(of:folder:ifBelow:)``); relative paths
+  /// start at `folder`. None by default.
+  static func textProblems(
+    of configuration: Configuration, contextLength: Int, folder: URL
+  ) -> [ConfigurationError]
+
   /// Parameters in one spelling, so that what means the same at a context length has one identity.
   /// Unchanged by default.
   static func canonical(
@@ -55,6 +62,10 @@ extension ExperimentTask {
 
   public static func fileProblems(
     of configuration: Configuration, folder: URL
+  ) -> [ConfigurationError] { [] }
+
+  public static func textProblems(
+    of configuration: Configuration, contextLength: Int, folder: URL
   ) -> [ConfigurationError] { [] }
 
   public static func canonical(

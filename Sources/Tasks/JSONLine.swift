@@ -64,7 +64,7 @@ struct JSONLine {
 
   /// A list of texts, at least one; a text alone counts as a list of it.
   func texts(_ key: String) throws(TextError) -> [String] {
-    let allowed = "a list of texts, at least one"
+    let allowed = "a text, or a list of texts, at least one"
     let value = try required(key, allowed)
     if let text = value.stringValue { return [text] }
     let texts = (value.arrayValue ?? []).compactMap(\.stringValue)

@@ -21,6 +21,16 @@ struct PasskeyPrompt {
   private static let triedEnds = 24
   private static let triedStarts = 16
 
+  private static func needle(_ key: String) -> String { "\n\n\(finalLine) \(key).\n\n" }
+  private static let end = "\n\n\(finalLine)"
+
+  /// The tokens that a text has to have, at least, for a prompt of `tokenCount`: what stands around the haystack has no
+  /// more than one for each byte, a BOS token and a space before it.
+  static func leastTextTokens(forPromptOf tokenCount: Int) -> Int {
+    let frame = needle("12345").utf8.count + end.utf8.count + 2
+    return max(tokenCount - frame, 1) + 2 * triedEnds
+  }
+
   /// - Parameters:
   ///   - tokenCount: of the prompt.
   ///   - depth: of the key in the haystack's tokens, 0…1.
@@ -30,8 +40,8 @@ struct PasskeyPrompt {
     using generator: inout SeededGenerator
   ) throws(TaskError) {
     key = String(10_000 + generator.index(below: 90_000))
-    let needle = "\n\n\(Self.finalLine) \(key).\n\n"
-    let end = "\n\n\(Self.finalLine)"
+    let needle = Self.needle(key)
+    let end = Self.end
     let frame = haystack.tokenizer.encode(needle + end).count
     let wanted = tokenCount - frame
     // The last haystack ends a little before the text does.

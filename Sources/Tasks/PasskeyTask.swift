@@ -67,6 +67,21 @@ public struct PasskeyTask: ExperimentTask {
     return problems
   }
 
+  public static func textProblems(
+    of configuration: Configuration, contextLength: Int, folder: URL
+  ) -> [ConfigurationError] {
+    let needed = PasskeyPrompt.leastTextTokens(forPromptOf: contextLength - answerTokens)
+    guard
+      let most = Corpus.mostTokens(of: configuration.corpus, folder: folder, ifBelow: needed)
+    else { return [] }
+    return [
+      ConfigurationError(
+        "corpus",
+        "\"\(configuration.corpus)\" is too short for a prompt of \(contextLength - answerTokens) tokens: its \(most.bytes.counting("byte")) are no more than \(most.tokens.counting("token")), and it needs \(needed); use a longer text or a shorter context"
+      )
+    ]
+  }
+
   public static func expectedLength(
     of configuration: Configuration, contextLength: Int
   ) -> SampleLength {

@@ -72,6 +72,24 @@ public struct PerplexityTask: ExperimentTask {
     ]
   }
 
+  public static func textProblems(
+    of configuration: Configuration, contextLength: Int, folder: URL
+  ) -> [ConfigurationError] {
+    // A BOS token may be one of a window's.
+    let (needed, overflow) = configuration.samples.multipliedReportingOverflow(
+      by: contextLength - 1)
+    guard
+      let most = Corpus.mostTokens(
+        of: configuration.corpus, folder: folder, ifBelow: overflow ? .max : needed)
+    else { return [] }
+    return [
+      ConfigurationError(
+        configuration.samples > 1 ? "samples" : "corpus",
+        "\"\(configuration.corpus)\" is too short for \(configuration.samples.counting("window")) of \(contextLength) tokens: its \(most.bytes.counting("byte")) are no more than \(most.tokens.counting("token")); ask for fewer samples, a shorter context or a longer text"
+      )
+    ]
+  }
+
   /// `scoredTokens` left out where it is the default, and `joinLines` said, so that each has one
   /// identity.
   public static func canonical(

@@ -44,6 +44,15 @@ public struct TaskRegistry: Sendable {
     return problems(type, parameters, contextLength)
   }
 
+  /// The same with a text that is certainly too short; relative paths start at `folder`.
+  public func problems(
+    of name: String, parameters: JSONValue, contextLength: Int, folder: URL
+  ) -> [ConfigurationError] {
+    guard let type = try? type(named: name) else { return [] }
+    return problems(type, parameters, contextLength)
+      + textProblems(type, parameters, contextLength, folder)
+  }
+
   /// What is wrong in the files that a task's parameters name; empty for parameters that the
   /// description refuses.
   public func fileProblems(
@@ -97,6 +106,13 @@ public struct TaskRegistry: Sendable {
   ) -> [ConfigurationError] {
     guard let configuration = try? decode(Task.self, parameters) else { return [] }
     return Task.problems(of: configuration, contextLength: contextLength)
+  }
+
+  private func textProblems<Task: ExperimentTask>(
+    _ type: Task.Type, _ parameters: JSONValue, _ contextLength: Int, _ folder: URL
+  ) -> [ConfigurationError] {
+    guard let configuration = try? decode(Task.self, parameters) else { return [] }
+    return Task.textProblems(of: configuration, contextLength: contextLength, folder: folder)
   }
 
   private func fileProblems<Task: ExperimentTask>(

@@ -45,6 +45,27 @@ struct SpecCommandTests {
     #expect(try refusal(2).contains("nowhere.gguf"))
   }
 
+  @Test("A text that has fewer bytes than a task needs tokens is the spec's mistake")
+  func shortTexts() throws {
+    try lab.write("", to: "empty.txt")
+    for (task, place) in [
+      (#"{"name": "perplexity", "corpus": "empty.txt"}"#, "$.tasks[0].corpus: \"empty.txt\" is"),
+      (#"{"name": "passkey", "corpus": "empty.txt"}"#, "$.tasks[0].corpus: \"empty.txt\" is"),
+      (
+        #"{"name": "perplexity", "corpus": "novel.txt", "samples": 100000}"#,
+        "$.tasks[0].samples: \"novel.txt\" is too short for 100000 windows of 128 tokens: its "
+      ),
+    ] {
+      try lab.writeSpec(strategies: [Lab.streaming], tasks: [task])
+      let text = try refusal(2)
+      #expect(text.contains(place), "\(text)")
+    }
+    // What only a tokenizer can tell is no mistake yet.
+    try lab.writeSpec(
+      strategies: [Lab.streaming], tasks: [#"{"name": "perplexity", "corpus": "short.txt"}"#])
+    #expect(try lab.run("validate", "spec.json").status == 0)
+  }
+
   @Test("Text that is no JSON is refused with its place")
   func syntax() throws {
     try lab.write("{\"schemaVersion\": 1,\n \"name\": }", to: "spec.json")

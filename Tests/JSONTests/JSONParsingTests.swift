@@ -30,6 +30,20 @@ struct JSONParsingTests {
     #expect(try JSONValue(parsing: "9007199254740993").canonicalText == "9007199254740993")
   }
 
+  @Test("A number that no integer is can be shown as it is written")
+  func numberTexts() throws {
+    let document = try JSONDocument(
+      parsing: #"{"a b" : 18446744073709551616, "c": [0.90, 2.0, "x"], "d": -1e-2}"#)
+    let list = JSONPath.root.appending("c")
+    #expect(document.numberText(at: .root.appending("a b")) == "18446744073709551616")
+    #expect(document.numberText(at: list.appending(0)) == "0.90")
+    #expect(document.numberText(at: .root.appending("d")) == "-1e-2")
+    // An integer tells all of itself.
+    for place in [list, list.appending(1), list.appending(2), .root, list.appending(3)] {
+      #expect(document.numberText(at: place) == nil)
+    }
+  }
+
   @Test(
     "Escapes give their characters",
     arguments: [

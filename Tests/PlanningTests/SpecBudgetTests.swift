@@ -29,7 +29,7 @@ struct SpecBudgetTests {
     arguments: [
       (
         #"0.4"#,
-        #"$.strategies[1].budget: "0.4" is a number; allowed: {"fraction": f}, {"tokens": t}, {"bytes": b}, {"meanKvBytes": s}, {"density": x}, {"mass": p} or {"matching": strategy, "of": use}"#
+        #"$.strategies[1].budget: "0.4" is a number; allowed: {"fraction": f}, {"tokens": t}, {"bytes": b}, {"meanKvBytes": s}, {"density": x} or {"matching": strategy, "of": use}"#
       ),
       (
         #"{}"#,
@@ -41,7 +41,7 @@ struct SpecBudgetTests {
       ),
       (
         #"{"fracton": 0.4}"#,
-        #"$.strategies[1].budget.fracton: "fracton" is no key of a budget; allowed: fraction, tokens, bytes, meanKvBytes, density, mass, matching; did you mean "fraction"?"#
+        #"$.strategies[1].budget.fracton: "fracton" is no key of a budget; allowed: fraction, tokens, bytes, meanKvBytes, density, matching; did you mean "fraction"?"#
       ),
       (
         #"{"fraction": 0.4, "tokens": 3}"#,
@@ -165,6 +165,16 @@ struct SpecBudgetTests {
         )) == [
           #"3:63 $.strategies[1].budget.matching: "streaming-llm" is matched to "tca" itself; match "tca"; allowed: a strategy with a size of its own"#
         ])
+  }
+
+  @Test("A misspelt strategy is not offered to a budget that matches something else")
+  func misspeltStrategy() {
+    let found = SpecSamples.problems(
+      SpecSamples.spec(
+        strategies:
+          #"{"name": "tcaa"}, {"name": "streaming-llm", "budget": {"matching": "picker"}}"#))
+    #expect(found.count == 2)
+    #expect(found.last?.hasSuffix("add it; allowed: full, tca") == true, "\(found)")
   }
 
   @Test("A misspelt strategy is one problem, though a budget matches it by its right name")

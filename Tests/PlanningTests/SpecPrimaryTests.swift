@@ -27,6 +27,21 @@ struct SpecPrimaryTests {
     #expect(problems(#"[["tca", "picker"]]"#).count == 1)
   }
 
+  @Test("Contrasts of what is not measured are refused: nothing would answer them")
+  func unanswered() {
+    func found(_ metrics: String) -> [String] {
+      SpecSamples.problems(
+        SpecSamples.spec(rest: #", "metrics": \#(metrics), "primary": [["full", "tca"]]"#))
+    }
+    #expect(found(#"["memory", "quality"]"#) == [])
+    let problems = found(#"["memory"]"#)
+    #expect(problems.count == 1)
+    let complaint = "$.primary: contrasts are differences of \"quality\", which"
+    #expect(problems.first?.contains(complaint) == true, "\(problems)")
+    // Of metrics that are wrong nobody knows what they lack.
+    #expect(found(#"["memry"]"#).count == 1)
+  }
+
   @Test(
     "What is no list of pairs is refused",
     arguments: [

@@ -244,6 +244,40 @@ struct SpecReadingTests {
       SpecSamples.problems(SpecSamples.spec(models: models, contexts: "16384")).count == 1)
   }
 
+  @Test("A model's file that may not be looked at is not called missing")
+  func hiddenModel() {
+    var environment = SpecSamples.environment
+    environment.target = { _ in .hidden("Permission denied") }
+    let text = SpecSamples.spec(models: #"{"name": "a", "path": "tiny.gguf"}"#)
+    let error = #expect(throws: SpecError.self) {
+      try CheckedSpec(reading: Array(text.utf8), source: "spec.json", in: environment)
+    }
+    #expect(
+      error?.problems.first?.description.contains(
+        "$.models[0].path: \"tiny.gguf\" cannot be read: Permission denied") == true)
+  }
+
+  @Test("A model that stands twice is one problem")
+  func repeatedModel() {
+    #expect(
+      SpecSamples.problems(
+        SpecSamples.spec(models: #""smollm2-135m-instruct", "smollm2-135m-instruct""#)) == [
+          #"1:71 $.models[1]: "smollm2-135m-instruct" stands twice in this list; keep one"#
+        ])
+  }
+
+  @Test("A number beyond 64 bits is shown as it is written, with the bound")
+  func largeNumbers() {
+    let found = SpecSamples.problems(
+      SpecSamples.spec(
+        contexts: "512, 18446744073709551616", rest: #", "seed": -18446744073709551616"#))
+    #expect(
+      found == [
+        #"2:25 $.contextLengths[1]: "18446744073709551616" is above 9223372036854775807, the greatest whole number here; allowed: a whole number, at least 2"#,
+        #"4:33 $.seed: "-18446744073709551616" is below -9223372036854775808, the least whole number here; allowed: a whole number"#,
+      ])
+  }
+
   @Test("A context beyond a model names the model and its limit")
   func contexts() {
     let models = #""smollm2-135m-instruct", {"name": "tiny", "path": "tiny.gguf"}"#
@@ -301,7 +335,7 @@ struct SpecReadingTests {
     #expect(
       SpecSamples.problems(
         SpecSamples.spec(strategies: #"{"name": "tca", "threshold": [0.9, 0.90]}"#))
-        == [#"3:51 $.strategies[0].threshold[1]: "0.9" stands twice in this list; keep one"#])
+        == [#"3:51 $.strategies[0].threshold[1]: "0.90" stands twice in this list; keep one"#])
   }
 
   @Test("A grid that nobody could run is refused before it is expanded")

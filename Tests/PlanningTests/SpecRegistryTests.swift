@@ -150,6 +150,39 @@ struct SpecRegistryTests {
     }
   }
 
+  @Test("A budget of bytes in which no token fits is refused with the least, a part's too")
+  func fewBytes() {
+    // Keys and values of 30 layers x 3 KV heads x 64 numbers, in half floats.
+    let least =
+      "bytes are less than one token, which takes 23040 in all heads of the global layers with f16; allowed: at least 23040"
+    #expect(
+      Self.problems(#"{"name": "snapkv", "budget": {"bytes": [1, 23039, 23040]}}"#) == [
+        "3:35 $.strategies[0].budget: \"1\" \(least)",
+        "3:35 $.strategies[0].budget: \"23039\" \(least)",
+      ])
+    #expect(
+      Self.problems(
+        #"{"name": "composed", "retention": {"name": "snapkv", "budget": {"bytes": 1}}}"#)
+        == ["3:69 $.strategies[0].retention.budget: \"1\" \(least)"])
+    // A cache of fewer bits needs fewer.
+    #expect(
+      Self.problems(#"{"name": "snapkv", "budget": {"bytes": 12240}, "cache": "q8_0"}"#) == [])
+  }
+
+  @Test("A data set that needs what is not there is not offered as one that is allowed")
+  func chineseDatasets() {
+    var environment = SpecSamples.environment
+    environment.tasks = TaskRegistry.builtIn.descriptions
+    let text = SpecSamples.spec(
+      tasks: #"{"name": "longbench", "folder": "x", "dataset": "dureader"}"#)
+    let error = #expect(throws: SpecError.self) {
+      try CheckedSpec(reading: Array(text.utf8), source: "spec.json", in: environment)
+    }
+    let problem = error?.problems.map(\.description).first { $0.contains("\"dureader\"") }
+    #expect(problem?.contains("allowed: narrativeqa, ") == true, "\(problem ?? "none")")
+    #expect(problem?.contains("multifieldqa_zh") == false)
+  }
+
   @Test("What a strategy refuses for a model's shape stands at its parameter in the spec")
   func refusals() {
     #expect(

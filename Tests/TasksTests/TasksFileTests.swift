@@ -175,7 +175,7 @@ struct TasksFileTests {
         == "folder: bench/hotpotqa.jsonl: line 3: \"input\" is 3; allowed: a text")
     #expect(
       try problem(good.replacing("\"answers\"", with: "\"answer\""))
-        == "folder: bench/hotpotqa.jsonl: line 1: the key \"answers\" is missing; allowed: a list of texts, at least one; is \"answer\" meant for it?"
+        == "folder: bench/hotpotqa.jsonl: line 1: the key \"answers\" is missing; allowed: a text, or a list of texts, at least one; is \"answer\" meant for it?"
     )
     #expect(
       try problem(good.replacing("hotpotqa", with: "qasper"))
@@ -303,6 +303,14 @@ struct TasksFileTests {
       JSONLinesTask.fileProblems(of: .init(file: "own.jsonl"), folder: folder.url).count == 1)
   }
 
+  @Test("One answer needs no list")
+  func oneAnswer() throws {
+    try write("own.jsonl", [Self.line(metric: "contains", answers: "cat")])
+    let task = try JSONLinesTask(.init(file: "own.jsonl"), folder: folder.url)
+    let sample = try task.samples(tokenizer: .tiny(), contextLength: 200, seed: 1)[0]
+    #expect(sample.answers == ["cat"] && task.score("a cat", of: sample) == 1)
+  }
+
   @Test("A question without a context is asked all the same, selected early or late")
   func emptyContext() throws {
     let tokenizer = try Tokenizer.tiny()
@@ -427,7 +435,8 @@ struct TasksFileTests {
     )
     #expect(
       try problem(Self.line(metric: "f1", answers: []))
-        == "file: own.jsonl: line 2: \"answers\" is []; allowed: a list of texts, at least one")
+        == "file: own.jsonl: line 2: \"answers\" is []; allowed: a text, or a list of texts, at least one"
+    )
     #expect(
       try problem(Self.line(metric: "choice", answers: ["D"], choices: ["x", "y", "z"]))
         == "file: own.jsonl: line 2: \"answers\" holds \"D\"; allowed: A, B, C, the letters of the choices"

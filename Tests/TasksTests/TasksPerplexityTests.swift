@@ -221,6 +221,32 @@ struct TasksRegistryTests {
       problem("passkey", ["corpus": "x.txt"]) == "/nowhere/x.txt: there is no such file")
   }
 
+  @Test("A text is too short where its bytes are, beyond ASCII where three times its bytes are")
+  func shortTexts() throws {
+    let folder = try TemporaryFolder()
+    func problems(_ name: String, _ parameters: [String: JSONValue], _ text: String) throws
+      -> [String]
+    {
+      try folder.write(text, to: "text.txt")
+      return registry.problems(
+        of: name, parameters: .object(parameters.merging(["corpus": "text.txt"]) { $1 }),
+        contextLength: 128, folder: folder.url
+      ).map(\.parameter)
+    }
+    let ascii = { (count: Int) in String(repeating: "a", count: count) }
+    // One of 128 tokens may be BOS, and a vocabulary may put a space before the text.
+    #expect(try problems("perplexity", [:], ascii(126)) == [])
+    #expect(try problems("perplexity", [:], ascii(125)) == ["corpus"])
+    #expect(try problems("perplexity", ["samples": 2], ascii(252)) == ["samples"])
+    #expect(try problems("perplexity", ["samples": 2], ascii(253)) == [])
+    #expect(try problems("perplexity", [:], String(repeating: "\u{915}", count: 14)) == [])
+    #expect(try problems("perplexity", [:], String(repeating: "\u{915}", count: 13)) == ["corpus"])
+    #expect(try problems("passkey", [:], ascii(40)) == ["corpus"])
+    #expect(try problems("passkey", [:], ascii(200)) == [])
+    #expect(try problems("ruler", ["task": "niah_single_2"], "").contains("corpus"))
+    #expect(try !problems("ruler", ["task": "niah_single_1"], "").contains("corpus"))
+  }
+
   @Test("Problems at a context length carry the parameter's name")
   func problems() {
     let problems = { (name: String, parameters: JSONValue, contextLength: Int) in

@@ -4,8 +4,35 @@ import Records
 
 /// Budgets, and what they match.
 extension SpecReader {
-  private static let allowedForms =
-    "{\"fraction\": f}, {\"tokens\": t}, {\"bytes\": b}, {\"meanKvBytes\": s}, {\"density\": x}, {\"mass\": p} or {\"matching\": strategy, \"of\": use}"
+  /// The forms that a strategy accepts in the phases that it acts in: a mean of what a cache holds says nothing of a part
+  /// that does not decide it.
+  private static func forms(of description: StrategyDescription) -> [BudgetForm] {
+    description.budgets.filter {
+      $0 != .meanKvBytes || description.phases.contains(.retention)
+    }
+  }
+
+  /// The same as messages list them: `fraction, tokens`.
+  private static func formList(of description: StrategyDescription) -> String {
+    forms(of: description).map(\.rawValue).joined(separator: ", ")
+  }
+
+  /// The same as a spec writes them: `{"fraction": f} or {"tokens": t}`.
+  private static func writtenForms(of description: StrategyDescription) -> String {
+    let all = forms(of: description).map { form -> String in
+      switch form {
+      case .fraction: "{\"fraction\": f}"
+      case .tokens: "{\"tokens\": t}"
+      case .bytes: "{\"bytes\": b}"
+      case .meanKvBytes: "{\"meanKvBytes\": s}"
+      case .density: "{\"density\": x}"
+      case .mass: "{\"mass\": p}"
+      case .matching: "{\"matching\": strategy, \"of\": use}"
+      }
+    }
+    guard let last = all.last, all.count > 1 else { return all.joined() }
+    return all.dropLast().joined(separator: ", ") + " or " + last
+  }
 
   /// The budgets of a strategy, or of a part that acts in one phase, every combination of the values in its lists; nil
   /// where none is given.
@@ -40,17 +67,19 @@ extension SpecReader {
   }
 
   private static func allowedText(_ description: StrategyDescription) -> String {
-    "a budget of \(description.name): \(description.budgets.map(\.rawValue).joined(separator: ", "))"
+    "a budget of \(description.name): \(formList(of: description))"
   }
 
   /// One budget, or an axis of them where its value is a list; empty where it is wrong.
   private mutating func readBudget(
     _ value: JSONValue, for description: StrategyDescription, at path: JSONPath
   ) -> [StatedBudget] {
-    guard let members = object(value, at: path, what: Self.allowedForms) else { return [] }
-    let forms = BudgetForm.allCases.map(\.rawValue)
+    guard let members = object(value, at: path, what: Self.writtenForms(of: description)) else {
+      return []
+    }
     refuseUnknownKeys(
-      of: members, at: path, known: forms, alsoKnown: ["of"], owner: "a budget")
+      of: members, at: path, known: Self.forms(of: description).map(\.rawValue),
+      alsoKnown: BudgetForm.allCases.map(\.rawValue) + ["of"], owner: "a budget")
     let given = BudgetForm.allCases.filter { members[$0.rawValue] != nil }
     guard let form = given.first else {
       if members.isEmpty || members["of"] != nil {
@@ -68,15 +97,15 @@ extension SpecReader {
       report(
         path.appending(form.rawValue), .string(form.rawValue),
         "is no form of budget that \(description.name) accepts",
-        allowed: description.budgets.map(\.rawValue).joined(separator: ", "))
+        allowed: Self.formList(of: description))
       return []
     }
     guard let size = members[form.rawValue] else { return [] }
-    if form == .meanKvBytes, !description.phases.contains(.retention) {
+    if !Self.forms(of: description).contains(form) {
       report(
         path.appending(form.rawValue), .string(form.rawValue),
         "says what a cache holds, and this is no part that decides it",
-        allowed: description.budgets.filter { $0 != form }.map(\.rawValue).joined(separator: ", "))
+        allowed: Self.formList(of: description))
       return []
     }
     if form == .matching { return readMatching(size, members, for: description, at: path) }
@@ -185,6 +214,8 @@ extension SpecReader {
     }
     let references = environment.strategies.filter { $0.role == .reference }.map(\.name)
     let names = references + written + meant
+    // A misspelt one is nothing to recommend.
+    let right = Set(names).intersection(known)
     var matched: [String: Set<String>] = [:]
     for entry in entries { matched[entry.name, default: []].formUnion(entry.matchedNames) }
 
@@ -202,8 +233,8 @@ extension SpecReader {
           report(
             place, .string(name),
             exists ? "is not among the strategies of this spec; add it" : "is no strategy",
-            allowed: Set(names).subtracting([entry.name]).sorted().joined(separator: ", "),
-            among: names)
+            allowed: right.subtracting([entry.name]).sorted().joined(separator: ", "),
+            among: right.sorted())
         } else if let ring = Self.ring(from: entry.name, through: name, matched) {
           report(
             place, .string(name),

@@ -55,7 +55,7 @@ struct SpecReader {
     if gridFits(spec) {
       refuseRepeatedEntries(spec)
       refuseOraclesWithoutFuture(spec)
-      checkPrimary(members, of: strategies)
+      checkPrimary(members, of: strategies, measuring: metrics)
       checkConfigurations(spec, models: facts, contexts: contexts)
     }
     return CheckedSpec(
@@ -144,15 +144,19 @@ struct SpecReader {
     var place = path
     while document.position(of: place) == nil, let parent = place.parent { place = parent }
     let problem = SpecProblem(
-      path: path, position: document.position(of: place), value: value?.bareText,
+      path: path, position: document.position(of: place), value: value.map { shown($0, at: path) },
       message: message, allowed: allowed, suggestion: suggestion)
     if seen.insert(problem).inserted { problems.append(problem) }
   }
-}
 
-extension JSONValue {
-  /// How messages show a value between quotes: a string bare, anything else as JSON.
-  fileprivate var bareText: String {
-    stringValue == nil ? shortText : String(shortText.dropFirst().dropLast())
+  /// How messages show a value between quotes: a string bare, a number as the spec writes it, anything else as JSON.
+  private func shown(_ value: JSONValue, at path: JSONPath) -> String {
+    if case .number(let number) = value, let text = document.numberText(at: path),
+      text.utf8.count <= 60, Double(text) == number
+    {
+      return text
+    }
+    return value.stringValue == nil
+      ? value.shortText : String(value.shortText.dropFirst().dropLast())
   }
 }

@@ -1,5 +1,6 @@
 import Attention
 import JSON
+import Records
 
 /// A single strategy as a command line gives it: JSON text like an object of a spec's `strategies`, every parameter a
 /// single value; or the bare name of a strategy with its defaults.
@@ -27,13 +28,20 @@ public struct StrategyArgument {
         SpecProblem(path: error.path, position: error.position, message: error.message)
       ])
     }
+    let environment = Self.alone(environment)
     var reader = SpecReader(document, environment)
     let given = document.value["strategies"]?[0] ?? .null
-    // Before the reader looks for the strategy in a spec.
+    // Before the reader takes these for forms that nobody knows.
     for (owner, path) in Self.owners(given) {
-      guard let budget = owner["budget"], budget["matching"] != nil else { continue }
+      guard let budget = owner["budget"],
+        let own = environment.strategies.first(where: { $0.name == owner["name"]?.stringValue })?
+          .budgets,
+        !own.isEmpty,
+        let complaint = (budget.arrayValue ?? [budget]).compactMap(Self.complaint).first
+      else { continue }
       reader.report(
-        path.appending("budget"), budget, Self.matchesAnother, allowed: Self.ownBudgets)
+        path.appending("budget"), budget, complaint,
+        allowed: own.map(\.rawValue).joined(separator: ", "))
     }
     guard reader.problems.isEmpty else { throw Self.error(reader.sortedProblems) }
     let strategies = reader.readStrategies(document.value.objectValue ?? [:])
@@ -61,25 +69,29 @@ public struct StrategyArgument {
     guard reader.problems.isEmpty else { throw Self.error(reader.sortedProblems) }
     var members = strategy.grid.points[0]
     if let budget = strategy.budgets?.first { members["budget"] = budget.jsonValue }
-    for (owner, path) in Self.owners(.object(members)) {
-      guard let budget = owner["budget"].flatMap(StatedBudget.init),
-        budget.matchedName != nil || budget.isMeanOverSteps
-      else { continue }
-      reader.report(
-        path.appending("budget"), budget.jsonValue,
-        budget.matchedName == nil
-          ? "is a mean over the decode steps of a task, and there is none here"
-          : Self.matchesAnother, allowed: Self.ownBudgets)
-    }
-    guard reader.problems.isEmpty else { throw Self.error(reader.sortedProblems) }
     configured = try entry.configure(.object(members))
   }
 
   /// Where the strategy stands in the spec around it.
   private static let outer = JSONPath.root.appending("strategies").appending(0)
 
-  private static let matchesAnother = "matches another strategy, and there is none here"
-  private static let ownBudgets = "fraction, tokens, bytes, density or mass"
+  /// Without the budgets that a strategy alone cannot have, so that no message offers them.
+  private static func alone(_ environment: SpecEnvironment) -> SpecEnvironment {
+    var environment = environment
+    for index in environment.strategies.indices {
+      environment.strategies[index].budgets.removeAll { $0 == .matching || $0 == .meanKvBytes }
+    }
+    return environment
+  }
+
+  /// Why a strategy alone cannot have a budget of this form; nil where it can.
+  private static func complaint(about budget: JSONValue) -> String? {
+    if budget[BudgetForm.matching.rawValue] != nil {
+      return "matches another strategy, and there is none here"
+    }
+    return budget[BudgetForm.meanKvBytes.rawValue] == nil
+      ? nil : "is a mean over the decode steps of a task, and there is none here"
+  }
 
   /// What may have a budget: the strategy and its parts.
   private static func owners(_ strategy: JSONValue) -> [(JSONValue, JSONPath)] {

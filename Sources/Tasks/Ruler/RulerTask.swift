@@ -71,6 +71,19 @@ public struct RulerTask: ExperimentTask {
     return problems
   }
 
+  /// The words of a haystack begin anew after its end, so that one is enough.
+  public static func textProblems(
+    of configuration: Configuration, contextLength: Int, folder: URL
+  ) -> [ConfigurationError] {
+    guard configuration.task.readsCorpus,
+      Corpus.byteCount(of: configuration.corpus, folder: folder) == 0
+    else { return [] }
+    return [
+      ConfigurationError(
+        "corpus", "\"\(configuration.corpus)\" is empty; a haystack needs words")
+    ]
+  }
+
   /// The least that a further question and its needles take.
   private static let turnTokens = 64
 

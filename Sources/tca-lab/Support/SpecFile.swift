@@ -19,7 +19,10 @@ extension SpecEnvironment {
         try? catalogue.facts(of: reference)
       },
       strategyProblems: SpecEnvironment.problems(in: .builtIn),
-      taskProblems: TaskRegistry.builtIn.problems,
+      taskProblems: {
+        TaskRegistry.builtIn.problems(
+          of: $0, parameters: $1, contextLength: $2, folder: folder)
+      },
       fileProblems: {
         TaskRegistry.builtIn.fileProblems(of: $0, parameters: $1, folder: folder)
       })
