@@ -54,7 +54,11 @@ enum Main {
       print(text)
       Foundation.exit(0)
     }
-    Log.error(text)
+    var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    if let near = MisspeltCommand.nearest(in: Array(CommandLine.arguments.dropFirst())) {
+      lines[0] += ". Did you mean '\(near)'?"
+    }
+    Log.error(lines.joined(separator: "\n"))
     Foundation.exit(ExitStatus.usage.rawValue)
   }
 

@@ -139,15 +139,15 @@ struct FaultTests {
   @Test(
     "A limit that no model could run in asks for the unit that was forgotten",
     arguments: [
-      ("8", "which is 8 bytes", "8GB"), ("512", "which is 512 bytes", "512MB"),
-      ("8MB", "which is 8 MB", "8GB"), ("1.5k", "which is 1500 bytes", "1.5GB"),
+      ("8", "8 bytes", "8GB"), ("512", "512 bytes", "512MB"), ("1", "1 byte", "1GB"),
+      ("8MB", "8 MB", "8GB"), ("1.5k", "1500 bytes", "1.5GB"),
     ])
   func forgottenUnit(limit: String, meaning: String, suggestion: String) throws {
     let result = try lab.run("run", "spec.json", "--memory-limit", limit)
     #expect(result.status == 2)
     #expect(
       result.err.contains(
-        "--memory-limit is \"\(limit)\", \(meaning); no model runs in less than 16 MB: did you mean \"\(suggestion)\"?"
+        "'\(limit)' is invalid for '--memory-limit <size>': that is \(meaning), and no model runs in less than 16 MB: did you mean \"\(suggestion)\"?"
       ), "\(result.err)")
   }
 

@@ -128,7 +128,15 @@ struct HelpTests {
   @Test("A word that is nearly right gets a suggestion")
   func suggestions() throws {
     let lab = try Lab()
-    #expect(try lab.run("rnu").err.contains("Unexpected argument 'rnu'"))
+    for (words, said) in [
+      (["rnu"], "Unexpected argument 'rnu'. Did you mean 'run'?\n"),
+      (["vlaidate", "spec.json"], ". Did you mean 'validate'?\n"),
+      (["models", "isnpect", "model.gguf"], ". Did you mean 'inspect'?\n"),
+    ] {
+      let result = try lab.start(words).wait()
+      #expect(result.status == 2 && result.err.contains(said), "\(result.err)")
+    }
+    #expect(try !lab.run("run", "a", "b").err.contains("Did you mean"))
     #expect(try lab.run("strategies", "show", "streaming-lm").err.contains("\"streaming-llm\"?"))
     let pull = try lab.run("models", "pull", "smollm2-135m")
     #expect(pull.err.contains("smollm2-135m-instruct"), "\(pull.err)")

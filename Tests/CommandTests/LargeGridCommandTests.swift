@@ -35,7 +35,7 @@ struct LargeGridCommandTests {
     let merge = try lab.run(
       "merge", "shard-3.sqlite", "shard-1.sqlite", "shard-2.sqlite", "--into", "all.sqlite")
     #expect(merge.status == 0, "\(merge.err)")
-    #expect(merge.out.contains("shard-3.sqlite: new results of \(counts[2]) cells, 1 new runs"))
+    #expect(merge.out.contains("shard-3.sqlite: new results of \(counts[2]) cells, 1 new run"))
     #expect(try lab.reproducible("all.sqlite") == lab.reproducible("one.sqlite"))
     let again = try lab.run("merge", "all.sqlite", "shard-1.sqlite", "--into", "all.sqlite")
     #expect(again.out == "all.sqlite: the target itself, left out\nshard-1.sqlite: nothing new\n")

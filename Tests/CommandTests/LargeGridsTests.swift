@@ -60,6 +60,16 @@ struct LargeGridsTests {
     }
   }
 
+  @Test("What it says of an array of jobs is what its command asks for")
+  func array() throws {
+    let text = try Self.text("large-grids.md")
+    let sizes = text.matches(of: #/--array-size (\d+)/#).map { $0.1 }
+    let told = text.matches(of: #/array of (\d+) tasks/#).map { $0.1 }
+    let files = text.matches(of: #/shard-I-of-(\d+)\.sqlite/#).map { $0.1 }
+    #expect(!sizes.isEmpty && !told.isEmpty && !files.isEmpty)
+    #expect(Set(sizes + told + files).count == 1)
+  }
+
   @Test("The Kubernetes Job's pods run each shard once")
   func kubernetes() throws {
     let yaml = try Self.text("large-grids/kubernetes.yaml")

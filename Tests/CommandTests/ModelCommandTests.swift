@@ -113,6 +113,33 @@ struct ModelCommandTests {
     #expect(plain.err.contains("first token after"))
   }
 
+  @Test("Where the model's context ends a text, stderr says so")
+  func fullContext() throws {
+    // One after which the model does not end of itself.
+    let found = try [text, "In 1815", "Anne saw the hat"].first { prompt in
+      let scores = try model.model.score(
+        model.tokenizer.encode(prompt), attention: dense(), nextCount: 1)
+      return !model.tokenizer.endTokens.contains(scores.next[0].token)
+    }
+    let prompt = try #require(found)
+    var tiny = TinyModel()
+    // The first new token comes from the prompt's last row, a second one has no place.
+    tiny.contextLength = model.tokenizer.encode(prompt).count
+    try tiny.write(to: lab.path("small.gguf"))
+    let arguments = ["generate", "--model", "small.gguf", "--prompt", prompt, "--json"]
+    let result = try lab.start(arguments + ["--max-tokens", "50"]).wait()
+    #expect(result.status == 0, "\(result.err)")
+    let json = try result.json()
+    #expect(json["endReached"] == false && json["ids"]?.arrayValue?.count == 1)
+    #expect(
+      result.err.contains(
+        "the context of \(tiny.contextLength) tokens is full, so the text ends after 1 of 50 new ones"
+      ),
+      "\(result.err)")
+    let one = try lab.start(arguments + ["--max-tokens", "1"]).wait()
+    #expect(one.status == 0 && !one.err.contains("is full"), "\(one.err)")
+  }
+
   @Test("A chat prompt is wrapped in the model's template")
   func chat() throws {
     let result = try lab.run(
@@ -167,6 +194,8 @@ struct ModelCommandTests {
       try found(["generate", "--prompt", text, "--max-tokens", "1"], "promptIds") == [1] + ids)
     // BOS is no token to score and no prompt.
     #expect(try lab.run("score", "--model", "bos.gguf", "--text-file", "empty.txt").status == 3)
+    let empty = try lab.run("generate", "--model", "bos.gguf", "--prompt-file", "empty.txt")
+    #expect(empty.status == 3 && empty.err.contains("empty.txt: is empty"), "\(empty.err)")
     #expect(try lab.run("generate", "--model", "bos.gguf", "--prompt", "").status == 2)
   }
 
@@ -219,6 +248,16 @@ struct ModelCommandTests {
     #expect(try listed != nil && listed == mean(Lab.tca))
   }
 
+  @Test("A corpus that is none is answered with those that are shipped, before the work")
+  func unknownCorpus() throws {
+    let result = try lab.run(
+      "calibrate", "--model", "model.gguf", "--corpus", "emm", "--output", "c.json", "--strategy",
+      Lab.tca)
+    #expect(result.status == 3 && !lab.exists("c.json"), "\(result.err)")
+    #expect(result.err.contains("allowed: emma, persuasion, "), "\(result.err)")
+    #expect(result.err.contains("did you mean \"emma\"?"), "\(result.err)")
+  }
+
   @Test("Lists are JSON with the documented keys")
   func lists() throws {
     let strategies = try lab.run("strategies", "list", "--json").json()
@@ -251,7 +290,8 @@ struct ModelCommandTests {
     #expect(inspected["unsupported"] == [] && inspected["geometry"]?["globalLayers"] == 2)
   }
 
-  @Test("Inspect shows a file that cannot be run: cut off, or a part of a split model")
+  @Test(
+    "Inspect shows a file that cannot be run, cut off or a part of a split model, with code 3")
   func inspect() throws {
     let whole = try Data(contentsOf: lab.folder.appendingPathComponent("model.gguf"))
     try whole.prefix(whole.count / 2).write(to: lab.folder.appendingPathComponent("half.gguf"))
@@ -259,7 +299,8 @@ struct ModelCommandTests {
     #expect(sound.status == 0 && sound.out.contains("This program can run it."))
     #expect(sound.out.contains("gpt2, smollm, 320 tokens, BOS 1 <|im_start|>, EOS 2 <|im_end|>"))
     let half = try lab.run("models", "inspect", "half.gguf")
-    #expect(half.status == 0 && half.out.contains(": the file is cut off"), "\(half.err)")
+    #expect(half.status == 3 && half.out.contains(": the file is cut off"), "\(half.err)")
+    #expect(half.err.contains("half.gguf: this program cannot run it, for 1 reason"))
     #expect(half.out.contains("This program cannot run it:\n- half.gguf: tensor "))
     let json = try lab.run("models", "inspect", "half.gguf", "--json").json()
     #expect(json["unsupported"]?.arrayValue?.count == 1 && json["neededBytes"] != nil)
@@ -268,7 +309,7 @@ struct ModelCommandTests {
     writer.add("split.count", .uint16(2))
     try writer.write(to: lab.path("m-00001-of-00002.gguf"))
     let part = try lab.run("models", "inspect", "m-00001-of-00002.gguf")
-    #expect(part.status == 0)
+    #expect(part.status == 3)
     #expect(part.out.contains("llama-gguf-split --merge m-00001-of-00002.gguf m.gguf"))
   }
 
@@ -365,7 +406,10 @@ struct ModelCommandTests {
       ),
       (["generate", "--model", "half.gguf", "--prompt", "a"], ["half.gguf"]),
       (["models", "inspect", "novel.txt"], ["novel.txt"]),
-      (["attend", "--input", "nowhere.safetensors", "--output", "o"], ["nowhere.safetensors"]),
+      (
+        ["attend", "--input", "nowhere.safetensors", "--output", "o"],
+        ["nowhere.safetensors: there is no such file"]
+      ),
       (["attend", "--input", "model.gguf", "--output", "o"], ["model.gguf"]),
       (
         [

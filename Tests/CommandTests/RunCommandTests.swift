@@ -189,6 +189,22 @@ struct RunCommandTests {
     #expect(try lab.read("out/unit.csv").contains("hare\u{0} or tortoise"))
   }
 
+  @Test("One cell is no \"cells\", and the log has a line for what is no cell's own")
+  func oneCell() throws {
+    try lab.writeSpec(
+      strategies: [#"{"name": "full"}"#],
+      tasks: [#"{"name": "perplexity", "corpus": "novel.txt", "decodeTokens": 4}"#])
+    let validated = try lab.run("validate", "spec.json")
+    #expect(validated.out == "spec.json: the spec is right, 1 cell\n")
+    #expect(try lab.run("plan", "spec.json").out.contains("\n1 cell, 0 done"))
+    let run = try lab.run("run", "spec.json")
+    #expect(run.err.contains(": 1 cell run, 0 done before, 0 failed"), "\(run.err)")
+    #expect(
+      run.err.contains(
+        /\n  loading: \d+\.\d s\n  dense pass: \d+\.\d s\n  full: \d+\.\d s\n  timing, 2 repeats: \d+\.\d s\n/
+      ), "\(run.err)")
+  }
+
   @Test("A plan tells tasks of one name apart")
   func planOfTasks() throws {
     try lab.writeSpec(

@@ -190,11 +190,13 @@ struct PairVerdictTests {
       ("wrose", "did you mean \"worse\"?"), ("diference>1", "did you mean \"difference\"?"),
       ("difference>x", "no number"), ("difference>nan", "no number"), ("difference>", "no number"),
       ("difference=1", "Allowed are worse"), ("a>b>c", "Allowed are"), ("", "Allowed are"),
-      ("difference>inf", "no number"),
+      ("difference>inf", "no number"), ("bytes", "\"bytes\" lacks the number"),
+      ("worse>0", "it stands alone. Allowed are worse"),
     ])
   func refused(text: String, words: String) {
     let error = #expect(throws: ReportError.self) { try PairCondition(parsing: text) }
     #expect(error?.description.contains(words) == true, "\(error?.description ?? "")")
+    #expect(error?.description.hasSuffix("?.") == false)
   }
 
   @Test("Tables are at most 80 columns wide where labels are short")

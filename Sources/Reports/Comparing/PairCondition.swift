@@ -35,11 +35,21 @@ public struct PairCondition: Sendable, Hashable, CustomStringConvertible {
       return
     }
     let parts = words.split(omittingEmptySubsequences: false) { $0 == ">" || $0 == "<" }
-    guard parts.count == 2, let figure = Figure(rawValue: String(parts[0])) else {
-      let known = ["worse"] + Figure.allCases.map(\.rawValue)
-      let near = NearestWord.to(String(parts[0]), among: known).map { "; did you mean \"\($0)\"?" }
+    let word = String(parts[0])
+    let known = ["worse"] + Figure.allCases.map(\.rawValue)
+    let named = Figure(rawValue: word)
+    guard let figure = named, parts.count == 2 else {
+      // It is not the word that a known one lacks.
+      let near = known.contains(word) ? nil : NearestWord.to(word, among: known)
+      let detail =
+        named != nil && parts.count == 1
+        ? "\"\(text)\" lacks the number that it is compared with, as in \(word)>0.01"
+        : word == "worse"
+          ? "\"\(text)\" compares \"worse\" with a number; it stands alone"
+          : "\"\(text)\" is no condition"
       throw ReportError(
-        detail: "\"\(text)\" is no condition", advice: "Allowed are \(Self.forms)\(near ?? "").")
+        detail: detail,
+        advice: "Allowed are \(Self.forms)" + (near.map { "; did you mean \"\($0)\"?" } ?? "."))
     }
     guard let number = Double(parts[1]), number.isFinite else {
       throw ReportError(

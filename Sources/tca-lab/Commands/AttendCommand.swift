@@ -45,6 +45,6 @@ struct AttendCommand: ParsableCommand {
         "note: \(argument.configured.name) was calibrated on these very tensors, which flatters it; docs/how-to/calibrate.md says how to take its parameters from another text"
       )
     }
-    Log.line("\(tensors.tokens) tokens: \(output)")
+    Log.line("\(tensors.tokens.counting("token")): \(output)")
   }
 }

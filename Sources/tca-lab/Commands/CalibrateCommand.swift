@@ -42,6 +42,7 @@ struct CalibrateCommand: ParsableCommand {
         "the strategy \"\(name)\" has no offline phase; name one that has with --strategy: \(calibrated.joined(separator: ", "))"
       )
     }
+    if let corpus { try Self.requireText(corpus) }
     try WrittenFile.requireWritable(try WrittenPath.file(output))
     let loaded = try model.load(threads.makeWorkspace())
     let contextLength = loaded.model.contextLength
@@ -73,6 +74,20 @@ struct CalibrateCommand: ParsableCommand {
     members["parameters"] = resolved
     if let heads = resolved["heads"] { members["heads"] = heads }
     try JSONFile.write(.object(members), to: output)
-    Log.line("\(request.tokens) tokens of \(request.corpus): \(output)")
+    Log.line("\(request.tokens.counting("token")) of \(request.corpus): \(output)")
+  }
+
+  /// For before the work: throws a failure with the texts that there are, and the nearest of them, for one that cannot be
+  /// read.
+  private static func requireText(_ name: String) throws {
+    do {
+      _ = try Corpus(named: name, folder: .currentDirectory())
+    } catch {
+      let near = NearestWord.to(name, among: Corpus.shippedNames)
+      throw Failure(
+        .modelOrFile,
+        "--corpus: \(error); allowed: \(Corpus.shippedNames.joined(separator: ", ")), or the path of a text file"
+          + (near.map { "; did you mean \"\($0)\"?" } ?? ""))
+    }
   }
 }

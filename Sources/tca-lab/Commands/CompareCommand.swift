@@ -1,4 +1,5 @@
 import ArgumentParser
+import Records
 import Reports
 import ResultStore
 
@@ -77,7 +78,24 @@ struct CompareCommand: ParsableCommand {
       // Where nowhere has both, what there is helps to say so.
       names = both.isEmpty ? try store.experimentNames() : both
     }
-    return try PairComparison(
-      of: first, with: second, in: names.map { try store.results(of: $0) })
+    let results = try names.map { try store.results(of: $0) }
+    do {
+      return try PairComparison(of: first, with: second, in: results)
+    } catch {
+      let known = try store.strategyNames(in: experiment)
+      throw Self.suggesting(known, for: [first, second], in: error)
+    }
+  }
+
+  /// With the known name that is nearest to each of those that are not known.
+  private static func suggesting(
+    _ known: [String], for names: [String], in error: ReportError
+  ) -> ReportError {
+    var error = error
+    for name in names where !known.contains(name) {
+      guard let near = NearestWord.to(name, among: known) else { continue }
+      error.advice += " Did you mean \"\(near)\" by \"\(name)\"?"
+    }
+    return error
   }
 }

@@ -4,6 +4,7 @@ import Experiments
 import Foundation
 import JSON
 import Kernels
+import Records
 import Tokenization
 import Transformer
 
@@ -41,7 +42,8 @@ struct GenerateCommand: ParsableCommand {
     let loaded = try model.load(threads.makeWorkspace())
     let ids = promptIDs(of: text, loaded)
     guard ids.count > loaded.tokenizer.textStart.count else {
-      throw Failure(.usage, "the prompt is empty")
+      throw promptFile.map { Failure(.modelOrFile, "\($0): is empty; a prompt is needed") }
+        ?? Failure(.usage, "the prompt is empty")
     }
     let session = try SingleRun(loaded, argument).makeSession(promptTokens: ids.count) {
       Log.line($0)
@@ -73,6 +75,11 @@ struct GenerateCommand: ParsableCommand {
     } else {
       try Output.text(stream.finish())
       Log.line(figures.text)
+    }
+    if !figures.hasReachedEnd, figures.tokens.count < maxTokens {
+      Log.line(
+        "note: the context of \(loaded.model.contextLength) tokens is full, so the text ends after \(figures.tokens.count) of \(maxTokens) new ones"
+      )
     }
   }
 
@@ -128,9 +135,8 @@ private struct GenerationFigures {
   var text: String {
     let step = timePerOutputToken.map { String(format: "%.1f ms", $0 * 1e3) } ?? "–"
     return String(
-      format:
-        "%d prompt tokens, %d new; first token after %.3f s, then %@ a token; KV cache %.2f MB",
-      prompt.count, tokens.count, timeToFirstToken, step,
+      format: "%@, %d new; first token after %.3f s, then %@ a token; KV cache %.2f MB",
+      prompt.count.counting("prompt token"), tokens.count, timeToFirstToken, step,
       Double(session.residentBytes) / 1e6)
   }
 }

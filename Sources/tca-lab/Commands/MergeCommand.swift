@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Records
 import ResultStore
 
 struct MergeCommand: ParsableCommand {
@@ -54,6 +55,6 @@ struct MergeCommand: ParsableCommand {
   private static func text(of summary: MergeSummary) -> String {
     if summary.isTargetItself { return "the target itself, left out" }
     if summary.runs == 0, summary.cells == 0 { return "nothing new" }
-    return "new results of \(summary.cells) cells, \(summary.runs) new runs"
+    return "new results of \(summary.cells.counting("cell")), \(summary.runs.counting("new run"))"
   }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import GGUF
 import ModelLibrary
+import Records
 import Reports
 
 struct ModelsCommand: ParsableCommand {
@@ -88,6 +89,7 @@ struct ModelsCommand: ParsableCommand {
       abstract: "Shows what a GGUF file holds, and whether it can be run.",
       discussion: """
         Any architecture is shown, and a file that is cut off as far as it goes.
+        The exit code is 3 where the file cannot be run.
         Example: tca-lab models inspect model.gguf
         Example: tca-lab models inspect smollm2-135m-instruct --json
         """)
@@ -98,6 +100,13 @@ struct ModelsCommand: ParsableCommand {
       let path = try ModelCatalogue.builtIn().resolve(file)
       let listing = FileListing(try GGUFFile(surveying: path))
       if json { try Output.prettyJSON(listing.json()) } else { try Output.text(listing.text) }
+      let reasons = listing.inspection.unsupported.count
+      guard reasons == 0 else {
+        throw Failure(
+          .modelOrFile,
+          "\(file): this program cannot run it, for \(reasons.counting("reason")) that the listing names"
+        )
+      }
     }
   }
 }

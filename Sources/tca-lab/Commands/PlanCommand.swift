@@ -80,7 +80,7 @@ struct PlanListing {
       TextTable(
         header: ["takes", "memory", "model", "context", "task", "strategy", "identity"], rows: rows,
         rightAligned: [0, 1, 3]
-      ).text + "\n\(cells.count) cells, \(done) done"
+      ).text + "\n\(cells.count.counting("cell")), \(done) done"
     if let rates {
       text += String(
         format:

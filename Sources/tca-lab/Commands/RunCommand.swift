@@ -48,7 +48,8 @@ struct RunCommand: ParsableCommand {
     let groups = shard?.groups(of: plan, in: file.checked)
     if let shard, let groups {
       Log.line(
-        "shard \(shard): \(groups.reduce(0) { $0 + $1.cells.count }) of \(plan.cells.count) cells")
+        "shard \(shard): \(groups.reduce(0) { $0 + $1.cells.count }) of \(plan.cells.count.counting("cell"))"
+      )
     }
     let interruption = Interruption()
     Standstill.watch()
@@ -72,6 +73,8 @@ struct RunCommand: ParsableCommand {
     try store.close()
     reporter.finish(summary, database: database.path, experiment: wanted.name, isFresh: fresh)
     if summary.isInterrupted { throw Failure(interruption.status, "") }
-    if summary.failed > 0 { throw Failure(.someCellFailed, "\(summary.failed) cells failed") }
+    if summary.failed > 0 {
+      throw Failure(.someCellFailed, "\(summary.failed.counting("cell")) failed")
+    }
   }
 }

@@ -3,6 +3,7 @@ import Attention
 import Experiments
 import Foundation
 import JSON
+import Records
 import Reports
 import Tasks
 import Transformer
@@ -109,7 +110,7 @@ struct ScoreCommand: ParsableCommand {
   private func text(_ scores: TokenScores, _ tokens: [Int32], _ loaded: LoadedModel) -> String {
     let mean = scores.meanLogProbability
     let head =
-      "\(tokens.count) tokens, mean log-probability \(mean.map { String(format: "%.6f nats", $0) } ?? "–")"
+      "\(tokens.count.counting("token")), mean log-probability \(mean.map { String(format: "%.6f nats", $0) } ?? "–")"
       + (mean.map { String(format: ", perplexity %.4f", exp(-$0)) } ?? "")
     let rows = scores.next.map { next in
       [

@@ -75,7 +75,11 @@ struct StrategiesCommand: ParsableCommand {
         try Output.text(report.description)
         if !report.passes { failed += 1 }
       }
-      if failed > 0 { throw Failure(.someCellFailed, "\(failed) strategies break an invariant") }
+      guard failed == 0 else {
+        throw Failure(
+          .someCellFailed,
+          "\(failed == 1 ? "1 strategy breaks" : "\(failed) strategies break") an invariant")
+      }
     }
   }
 }

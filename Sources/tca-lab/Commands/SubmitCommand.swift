@@ -87,7 +87,8 @@ struct SubmitCommand: ParsableCommand {
     try jobs.writeScripts()
     let array = try submit(jobs.arrayArguments, with: sbatch)
     Log.line(
-      "array job \(array): \(jobs.shardCount) shards, logs and databases in \(jobs.sharedFolder)")
+      "array job \(array): \(jobs.shardCount.counting("shard")), logs and databases in \(jobs.sharedFolder)"
+    )
     let merge = try submit(jobs.mergeArguments(after: array), with: sbatch)
     Log.line("merge job \(merge): into \(jobs.database) when all of them have ended")
     try Output.text("\(array)\n\(merge)")
@@ -99,7 +100,7 @@ struct SubmitCommand: ParsableCommand {
     let shardCount = arraySize ?? min(groupCount, Self.mostShards)
     if shardCount > groupCount {
       Log.line(
-        "note: \(shardCount) shards of \(groupCount) groups of cells: \(shardCount - groupCount) of them will be empty"
+        "note: \(shardCount.counting("shard")) for \(groupCount.counting("group")) of cells: \(shardCount - groupCount) of them will be empty"
       )
     }
     let here = FileManager.default.currentDirectoryPath

@@ -2,7 +2,7 @@ import ArgumentParser
 import Experiments
 
 extension MemoryLimit {
-  /// A size on the command line: bytes, or a number with a unit.
+  /// A size on the command line: bytes, or a number with a unit. The parser says option and value before what this throws.
   init(argument: String) throws {
     let word = argument.lowercased().filter { $0 != " " }
     let unit = String(word.drop { $0.isNumber || $0 == "." })
@@ -10,14 +10,14 @@ extension MemoryLimit {
       number > 0, number * factor < 1e18
     else {
       throw ValidationError(
-        "--memory-limit is \"\(argument)\"; allowed is a number above 0 with a unit, such as 8GB, 1.5TB or 500MiB"
+        "allowed is a number above 0 with a unit, such as 8GB, 1.5TB or 500MiB"
       )
     }
     let bytes = Int(number * factor)
     guard bytes >= Self.leastBytes else {
       let digits = word.dropLast(unit.count)
       throw ValidationError(
-        "--memory-limit is \"\(argument)\", which is \(Self.text(bytes)); no model runs in less than \(Self.text(Self.leastBytes)): did you mean \"\(digits)\(number < 100 ? "GB" : "MB")\"?"
+        "that is \(Self.text(bytes)), and no model runs in less than \(Self.text(Self.leastBytes)): did you mean \"\(digits)\(number < 100 ? "GB" : "MB")\"?"
       )
     }
     self.init(bytes: bytes, source: "that --memory-limit allows")
