@@ -91,6 +91,8 @@ public struct DuoAttention: SelectsInPrefill, SelectsInDecode, Retains {
     }
   }
 
+  public var coldTokens: ColdTokens { .alike }
+
   public func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool {
     streamed.leavesOut(before: position)
   }

@@ -19,7 +19,8 @@ import Tensors
 /// The bounds, two numbers a channel for `pageSize` keys, are part of the cache's bytes.
 ///
 /// If another strategy of a composition evicts, pages consist of the tokens still held, for each KV
-/// head its own; their bounds are recomputed when tokens have left.
+/// head its own; their bounds are recomputed when tokens have left. Tokens of a cold tier are in no
+/// page, so it is refused beside one.
 public struct Quest: Observes, SelectsInDecode, Budgeted {
   public static let about = StrategyFacts(
     "quest", "Decode queries attend to the pages whose keys could matter most; nothing is evicted.",

@@ -99,6 +99,8 @@ public struct StreamingLLM: SelectsInPrefill, SelectsInDecode, Retains, Budgeted
     selections.fill(with: seen.attended)
   }
 
+  public var coldTokens: ColdTokens { .alike }
+
   public func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool {
     seen.leavesOut(before: position)
   }

@@ -315,6 +315,9 @@ public struct TCAPlus: SelectsInPrefill, SelectsInDecode, HasColdTier, Remembers
     coldTier != .none && decodeDensity < 1
   }
 
+  /// Exact tokens are all attended to.
+  public var coldTokens: ColdTokens { .chosen }
+
   public func queriesDecodedTogether(from position: Int) -> Int {
     choosesAnew ? 1 : Self.page - position % Self.page
   }
