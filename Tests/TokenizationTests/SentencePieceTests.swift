@@ -106,6 +106,22 @@ struct SentencePieceTests {
     #expect(tokenizer.decode(ids("▁▁▁", "\n\n", "a")) == "   \n\na")
   }
 
+  @Test("Of two special tokens that a text cannot tell apart the one spelled with spaces is found")
+  func alikeSpecials() throws {
+    for specials in [["▁▁", "  ", "▁▁▁"], ["▁▁▁", "  ", "▁▁"]] {
+      let tokenizer = try Tokenizer(
+        try TestPieces.make([], specials: specials, addsSpacePrefix: false))
+      let ids = { (tokens: String...) in tokens.map { id($0, tokenizer) } }
+      #expect(tokenizer.encode("a  b") == ids("a", "  ", "b"))
+      #expect(tokenizer.encode("a▁▁b     ") == ids("a", "  ", "b", "▁▁▁", "  "))
+      #expect(tokenizer.decode(ids("▁▁", "  ")) == "    ")
+    }
+    // Where neither is, the first.
+    let mixed = try Tokenizer(
+      try TestPieces.make([], specials: ["▁ ", " ▁"], addsSpacePrefix: false))
+    #expect(mixed.encode("  ") == [id("▁ ", mixed)])
+  }
+
   @Test("What no token holds becomes bytes, else the unknown token, one for several in a row")
   func unknown() throws {
     let bytes = try Tokenizer(try TestPieces.make([], addsSpacePrefix: false))
