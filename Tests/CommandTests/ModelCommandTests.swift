@@ -353,6 +353,8 @@ struct ModelCommandTests {
         "tokenizer.ggml.eos_token_id": .uint32(320),
       ]
     ).write(to: lab.path("vocabulary.gguf"))
+    // Nobody writes into it.
+    #expect(mkfifo(lab.path("pipe"), 0o600) == 0)
     try Data([65, 66, 0xff, 67]).write(to: lab.folder.appendingPathComponent("bad.txt"))
     try lab.write("[1, 2, \"x\"]", to: "words.json")
     try lab.write("[1, 99999]", to: "large.json")
@@ -378,6 +380,10 @@ struct ModelCommandTests {
         ["generate", "--model", "vocabulary.gguf", "--prompt", "a"],
         ["vocabulary.gguf: metadata \"tokenizer.ggml.tokens\" is \"321 tokens\"", "320 rows"]
       ),
+      (["generate", "--model", "./pipe", "--prompt", "a"], ["./pipe: not a regular file"]),
+      (["models", "inspect", "./pipe"], ["./pipe: not a regular file"]),
+      (["score", "--model", "model.gguf", "--text-file", "pipe"], ["pipe: is a pipe"]),
+      (["attend", "--input", "pipe", "--output", "o"], ["pipe: not a regular file"]),
       (["models", "inspect", "novel.txt"], ["novel.txt"]),
       (["attend", "--input", "nowhere.safetensors", "--output", "o"], ["nowhere.safetensors"]),
       (["attend", "--input", "model.gguf", "--output", "o"], ["model.gguf"]),
