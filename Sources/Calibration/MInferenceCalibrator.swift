@@ -87,7 +87,7 @@ public struct MInferenceCalibrator: Calibrator {
     return candidates.map { pattern in
       guard let estimate = estimates[pattern.kind] else { return .uniform(.everything) }
       guard let density = options.density else {
-        return estimate.select(pattern.scaled(strategy.scale).withLeastSizes)
+        return estimate.select(pattern.atRatio(strategy.scale))
       }
       let limit = DensityBudget(density: density).pairs(tokens: tokens, heads: 1)
       let scale = MInferenceScale.largest(

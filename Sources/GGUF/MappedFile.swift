@@ -39,9 +39,11 @@ public final class MappedFile: ByteStorage {
     fileprivate let changed: [Int]
   }
 
-  /// Maps a whole file. Throws if it cannot be opened, is not a regular file, or cannot be mapped.
+  /// Maps a whole file. Throws at once if it cannot be opened, is not a regular file, or cannot be
+  /// mapped.
   public init(path: String) throws(MappedFileError) {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    // Without O_NONBLOCK a named pipe is waited for, perhaps for ever. To a file it means nothing.
+    let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
     guard descriptor >= 0 else {
       let isMissing = errno == ENOENT || errno == ENOTDIR
       throw MappedFileError(

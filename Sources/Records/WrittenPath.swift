@@ -72,6 +72,15 @@ public enum WrittenPath {
     return path
   }
 
+  /// Whether a path leads to a regular file, symbolic links followed. Reading anything else may wait
+  /// for ever: for the other end of a pipe, or for the end of a device.
+  public static func isRegularFile(_ path: String) -> Bool {
+    let type =
+      try? FileManager.default.attributesOfItem(atPath: target(of: path))[.type]
+      as? FileAttributeType
+    return type == .typeRegular
+  }
+
   private static var home: String {
     ProcessInfo.processInfo.environment["HOME"].flatMap { $0.isEmpty ? nil : $0 }
       ?? NSHomeDirectory()

@@ -48,7 +48,7 @@ struct DatabaseInspection {
         .missing, file: path, "there is no such file",
         advice: "Run an experiment first, or name another file with --db.")
     }
-    try refuseFolder()
+    try refuseWhatIsNoFile()
     return try translating {
       let (queue, contents) = try patiently(openAndInspect)
       switch contents {
@@ -74,7 +74,7 @@ struct DatabaseInspection {
 
   /// Makes the file and its folder where they are missing; brings an older schema up to date.
   func openForWriting() throws(StoreError) -> DatabaseQueue {
-    try refuseFolder()
+    try refuseWhatIsNoFile()
     try makeFolder()
     return try translating { try patiently(openOrMake) }
   }
@@ -209,11 +209,20 @@ struct DatabaseInspection {
     }
   }
 
-  private func refuseFolder() throws(StoreError) {
-    var isFolder: ObjCBool = false
-    if FileManager.default.fileExists(atPath: file, isDirectory: &isFolder), isFolder.boolValue {
+  /// SQLite would wait for a pipe until some program opens its other end.
+  private func refuseWhatIsNoFile() throws(StoreError) {
+    let attributes = try? FileManager.default.attributesOfItem(atPath: file)
+    guard let type = attributes?[.type] as? FileAttributeType else { return }
+    switch type {
+    // A link that is left leads in a circle; SQLite says so.
+    case .typeRegular, .typeSymbolicLink: return
+    case .typeDirectory:
       throw StoreError(
         .notADatabase, file: path, "it is a folder", advice: "Name a file in it with --db.")
+    default:
+      throw StoreError(
+        .notADatabase, file: path, "it is a pipe, a socket or a device",
+        advice: "Name a file with --db.")
     }
   }
 

@@ -40,10 +40,9 @@ public enum TextFile {
     case .hidden(let reason): throw TextError(file: path, problem: "cannot be read: \(reason)")
     }
     do {
-      // A handle reads pipes too, such as a shell's process substitution.
-      let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+      let (handle, first) = try opened(path)
       defer { try? handle.close() }
-      var bytes: [UInt8] = []
+      var bytes = first
       while let piece = try handle.read(upToCount: 1 << 20), !piece.isEmpty {
         bytes += piece
         guard bytes.count <= mostBytes else {
@@ -60,6 +59,30 @@ public enum TextFile {
     } catch {
       throw TextError(file: path, problem: "cannot be read: \(FileProblem.text(of: error))")
     }
+  }
+
+  /// An open file and its first bytes.
+  ///
+  /// Pipes are read too, such as a shell's process substitution. Where no program has the other end,
+  /// that is an error: opening it might wait for ever.
+  private static func opened(_ path: String) throws(TextError) -> (FileHandle, [UInt8]) {
+    let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      throw TextError(file: path, problem: "cannot be read: \(String(cString: strerror(errno)))")
+    }
+    let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+    var byte: UInt8 = 0
+    // 0 at the end of a file, and of a pipe without a writer; -1 where one has not written yet.
+    let count = read(descriptor, &byte, 1)
+    var status = stat()
+    if count == 0, fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFIFO {
+      throw TextError(
+        file: path,
+        problem: "is a pipe that no program writes into; start that program first, or name a file")
+    }
+    // From here on a writer is waited for.
+    _ = fcntl(descriptor, F_SETFL, O_RDONLY)
+    return (handle, count == 1 ? [byte] : [])
   }
 
   /// What has no end, such as a device, would fill the memory.

@@ -11,7 +11,7 @@ struct JinjaLiterals {
 
     /// True for a literal of a `set` statement.
     var isAssigned: Bool {
-      code.split { $0 == "-" || $0.isWhitespace }.first == "set"
+      code.split { $0 == "-" || $0 == "+" || $0.isWhitespace }.first == "set"
     }
 
     /// True where white space around a text is removed beside it.
@@ -26,7 +26,9 @@ struct JinjaLiterals {
   private var place = 0
 
   init(_ template: String) {
-    source = Array(template.unicodeScalars)
+    // Jinja reads every line end as a line feed.
+    source = Array(
+      template.replacing("\r\n", with: "\n").replacing("\r", with: "\n").unicodeScalars)
     var trim = Trim.nothing
     while place < source.count {
       readText(after: trim)
@@ -48,17 +50,24 @@ struct JinjaLiterals {
     let start = place
     while place < source.count, !isTag(at: place) { place += 1 }
     var text = source[start..<place]
+    // A line begins after a line feed that is left out, too.
+    var beginsLine = start == 0
     switch trim {
     case .nothing: break
-    case .lineFeed: if text.first == "\n" { text.removeFirst() }
+    case .lineFeed:
+      if text.first == "\n" {
+        text.removeFirst()
+        beginsLine = true
+      }
     case .whiteSpace: text = text.drop { $0.properties.isWhitespace }
     }
     if place < source.count {
-      if place + 2 < source.count, source[place + 2] == "-" {
+      let sign = place + 2 < source.count ? source[place + 2] : nil
+      if sign == "-" {
         while text.last?.properties.isWhitespace == true { text.removeLast() }
-      } else if source[place + 1] != "{" {
-        let line = text.reversed().prefix { $0 == " " || $0 == "\t" }.count
-        if line == text.count ? start == 0 : text.dropLast(line).last == "\n" {
+      } else if sign != "+", source[place + 1] != "{" {
+        let line = text.reversed().prefix { $0 != "\n" && $0.properties.isWhitespace }.count
+        if line == text.count ? beginsLine : text.dropLast(line).last == "\n" {
           text.removeLast(line)
         }
       }
@@ -76,9 +85,14 @@ struct JinjaLiterals {
   private mutating func skipComment() -> Trim {
     place += 2
     while place + 1 < source.count, source[place] != "#" || source[place + 1] != "}" { place += 1 }
-    let dashes = source[place - 1] == "-"
+    let sign = source[place - 1]
     place = min(place + 2, source.count)
-    return dashes ? .whiteSpace : .lineFeed
+    return Self.trim(after: sign)
+  }
+
+  /// What a tag takes away that ends with this sign.
+  private static func trim(after sign: Unicode.Scalar?) -> Trim {
+    sign == "-" ? .whiteSpace : sign == "+" ? .nothing : .lineFeed
   }
 
   /// Reads the literals of a tag.
@@ -105,7 +119,7 @@ struct JinjaLiterals {
     if String(code).contains("add_generation_prompt"), tag.first?.isAssigned != true {
       generationStart = all.count
     }
-    return code.last == "-" ? .whiteSpace : opening == "{" ? .nothing : .lineFeed
+    return opening == "{" && code.last != "-" ? .nothing : Self.trim(after: code.last)
   }
 
   private mutating func readString() -> String {

@@ -3,7 +3,8 @@
 ///
 /// Spaces are spelled `▁`, and a `▁` of the text is a space. A character that no token holds
 /// becomes its bytes, where the vocabulary has tokens for them, else the unknown token, one for all
-/// such characters in a row.
+/// such characters in a row. An unused token takes part in merging, and falls apart into the two
+/// that it was merged from; where it is a single character, no token holds that.
 struct SentencePieceModel: WordModel {
   /// A stretch of a word, and the token that it is; nil if it is none.
   struct Symbol: Sendable {
@@ -17,6 +18,7 @@ struct SentencePieceModel: WordModel {
   /// The token of each byte; nil unless there is one for each.
   private let byteTokens: [Int32]?
   private let unknownToken: Int32?
+  private let unusedTokens: Set<Int32>
   private let addsSpacePrefix: Bool
   /// The scalars that stand before a `▁` in some token. After any other scalar a `▁` begins a word:
   /// no merge reaches across.
@@ -31,8 +33,9 @@ struct SentencePieceModel: WordModel {
     index = try TokenIndex(tokens)
     byteTokens = try Self.byteTokens(tokens, types)
     self.unknownToken = unknownToken
+    unusedTokens = Set(types.indices.filter { types[$0] == .unused }.map { Int32($0) })
     self.addsSpacePrefix = addsSpacePrefix
-    guard let space = index[String(Self.space)], types[Int(space)].isMade else {
+    guard let space = index[String(Self.space)], types[Int(space)] == .normal else {
       throw TokenizationError(.damaged, "the vocabulary has no token \"\(Self.space)\" for a space")
     }
     guard byteTokens != nil || unknownToken != nil else {
@@ -167,15 +170,43 @@ struct SentencePieceModel: WordModel {
       symbols.append(Symbol(range: start..<end, id: token(word[start..<end])))
       start = end
     }
+    // The bytes of each unused token's left part: as many wherever its text is two symbols, since
+    // what merged in it did so in the same order.
+    var leftCounts: [Int32: Int] = [:]
     merger.merge(&symbols) { left, right in
       let range = left.range.lowerBound..<right.range.upperBound
       guard let id = token(word[range]), let rank = ranks[Int(id)] else { return nil }
+      if unusedTokens.contains(id) { leftCounts[id] = left.range.count }
       return Merge(rank: rank, merged: Symbol(range: range, id: id))
     }
+    if !unusedTokens.isEmpty { symbols = withoutUnused(symbols, of: word, leftCounts) }
     var isAfterUnknown = false
     for symbol in symbols {
       isAfterUnknown = append(symbol, of: word, to: &ids, isAfterUnknown: isAfterUnknown)
     }
+  }
+
+  /// The symbols, those of unused tokens taken apart until none is left.
+  private func withoutUnused(
+    _ symbols: [Symbol], of word: ArraySlice<UInt8>, _ leftCounts: [Int32: Int]
+  ) -> [Symbol] {
+    var result: [Symbol] = []
+    var rest = Array(symbols.reversed())
+    while let symbol = rest.popLast() {
+      guard let id = symbol.id, unusedTokens.contains(id) else {
+        result.append(symbol)
+        continue
+      }
+      guard let leftCount = leftCounts[id] else {
+        result.append(Symbol(range: symbol.range, id: nil))
+        continue
+      }
+      let middle = symbol.range.lowerBound + leftCount
+      for part in [middle..<symbol.range.upperBound, symbol.range.lowerBound..<middle] {
+        rest.append(Symbol(range: part, id: token(word[part])))
+      }
+    }
+    return result
   }
 
   /// Appends what a symbol became; true if that is the unknown token.

@@ -13,9 +13,11 @@ struct SpecialTokens: Sendable {
   /// Those that begin with each byte.
   private let ranges: [Range<Int>]
 
-  /// - Parameter tokens: none of them empty, no two alike.
+  /// - Parameter tokens: none of them empty; of several alike the first counts.
   init(_ tokens: [Token]) {
-    let tokens = tokens.sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
+    var seen: Set<[UInt8]> = []
+    let tokens = tokens.filter { seen.insert($0.bytes).inserted }
+      .sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
     self.tokens = tokens
     ranges = (UInt8.min...UInt8.max).map { byte in
       Self.range(of: byte, at: 0, in: tokens, tokens.indices)

@@ -26,7 +26,10 @@ public struct Tokenizer: Sendable {
     } else {
       addsSpacePrefix = false
     }
-    var specials: [SpecialTokens.Token] = []
+    // A `▁` of a token is a space of a text, where two tokens may then be alike. llama.cpp looks
+    // for them as they are written: spaces of a text are the token that has spaces.
+    var written: [SpecialTokens.Token] = []
+    var respelled: [SpecialTokens.Token] = []
     var pieces: [UInt8] = []
     var starts = [0]
     var ends: Set<Int32> = []
@@ -36,12 +39,17 @@ public struct Tokenizer: Sendable {
       if type.isSpecial {
         // Gemma has a user-defined `</s>`, a tag of HTML.
         if type == .control, Self.endNames.contains(token) { ends.insert(Int32(id)) }
-        specials.append(.init(id: Int32(id), bytes: Array(pieces[starts[id]...])))
+        let special = SpecialTokens.Token(id: Int32(id), bytes: Array(pieces[starts[id]...]))
+        if special.bytes.elementsEqual(token.utf8) {
+          written.append(special)
+        } else {
+          respelled.append(special)
+        }
       }
       starts.append(pieces.count)
     }
     if let eos = vocabulary.eosToken { ends.insert(eos) }
-    self.specials = SpecialTokens(specials)
+    specials = SpecialTokens(written + respelled)
     self.pieces = pieces
     pieceStarts = starts
     endTokens = ends

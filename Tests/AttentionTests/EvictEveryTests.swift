@@ -126,6 +126,35 @@ struct EvictEveryTests {
     #expect(session.stateBytes == (window - 1) * columns * 4)
   }
 
+  @Test(
+    "Layers that Knorm skips are never cut; the others are, to what these leave of the budget",
+    arguments: [30, 60, 70])
+  func skippedLayers(budget: Int) throws {
+    let shape = AttentionShape(layers: 3, queryHeads: 6, kvHeads: 2, headDimension: 16)
+    let session = try AttentionSession(
+      "knorm",
+      ["skippedLayers": 1, "evictEvery": 8, "budget": ["tokens": .integer(budget)]],
+      shape: shape, promptTokens: Self.prompt)
+    let sequence = TestSequence(shape, tokens: Self.tokens, seed: 2)
+    for layer in 0..<3 {
+      sequence.run(session, 0..<Self.prompt, .prefill, layer: layer)
+      for position in Self.prompt..<Self.tokens {
+        sequence.run(session, position..<position + 1, .decode, layer: layer)
+      }
+    }
+    let rest = budget < Self.prompt ? (3 * budget - Self.prompt) / 2 : budget
+    for head in 0..<2 {
+      #expect(session.held(head) == Array(0..<Self.tokens))
+      // The last cut was before the 33rd step.
+      for layer in 1..<3 { #expect(session.held(head, layer: layer).count == rest + 8) }
+    }
+    // The mean depends on the number of layers, so it has to be measured.
+    var strategy = ScoredRetention(Knorm { $0.skippedLayers = 1 }, budget: .tokens(budget))
+    #expect(strategy.tokensHeld(atStep: 1, afterPrompt: Self.prompt, headDimension: 16) != nil)
+    strategy.evictEvery = 8
+    #expect(strategy.tokensHeld(atStep: 1, afterPrompt: Self.prompt, headDimension: 16) == nil)
+  }
+
   @Test("A method with a decode rule of its own refuses it and says why")
   func refusal() throws {
     let error = #expect(throws: ConfigurationError.self) {

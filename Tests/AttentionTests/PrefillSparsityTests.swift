@@ -108,8 +108,8 @@ struct PrefillSparsityTests {
       #expect(attended[0][query] == Set(0...query))
       #expect(attended[2][query] == Set((0...query).filter { $0 < 7 || query - $0 < 56 }))
     }
-    // 2 blocks times 0.07 are none: a query is left with itself.
-    #expect(attended[1] == (0..<311).map { [$0] })
+    // The repository's ratio does not reach the number of blocks.
+    #expect(attended[1] == references[1].blockSparse(topBlocks: 2, blockSize: 16))
     #expect(
       attended[3]
         == references[3].verticalSlash(

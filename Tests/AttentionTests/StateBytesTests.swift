@@ -1,3 +1,4 @@
+import JSON
 import Tensors
 import Testing
 
@@ -100,6 +101,38 @@ struct StateBytesTests {
     let session = try AttentionSession(name)
     Self.sequence.run(session, 0..<100, .prefill)
     #expect(session.stateBytes == 0)
+  }
+
+  @Test("TCA's choice for a prompt goes with it where no later phase needs it")
+  func promptAlone() throws {
+    let tca = AttentionSessionTests.tca.objectValue ?? [:]
+    let off: [String: JSONValue] = ["decode": false, "retention": false]
+    let alone = try AttentionSession("tca", .object(tca.merging(off) { $1 }))
+    let part = try AttentionSession(
+      "composed", ["prefill": .object(tca.merging(["name": "tca"]) { $1 })])
+    for session in [alone, part] {
+      Self.sequence.run(session, 0..<100, .prefill)
+      #expect(session.stateBytes == 0)
+      for token in 100..<160 { Self.sequence.run(session, token..<token + 1, .decode) }
+      #expect(session.stateBytes == 0 && session.tokensHeld == 2 * 160)
+    }
+  }
+
+  @Test("Nor does a decode part hold what it notes of a retention that is another's")
+  func watchedRetention() throws {
+    let parameters: JSONValue = [
+      "name": "tca-plus", "localWindow": 32, "heads": [3, 3, 3, 3, 3, 3],
+    ]
+    let session = try AttentionSession(
+      "composed", ["retention": parameters, "decode": parameters])
+    Self.sequence.run(session, 0..<100, .prefill)
+    let afterPrompt = try #require(session.caches[0][0].cold).count
+    #expect(session.stateBytes == 0)
+    for token in 100..<160 {
+      Self.sequence.run(session, token..<token + 1, .decode)
+      #expect(session.stateBytes == 0)
+    }
+    #expect(try #require(session.caches[0][0].cold).count > afterPrompt)
   }
 
   @Test("A composition's bytes are those of its parts")

@@ -126,6 +126,53 @@ struct TCAPlusTests {
     }
   }
 
+  @Test(
+    "With a window of 0 the newest token stays exact all the same, and pages that are full go cold",
+    arguments: TCAPlus.Tier.allCases)
+  func noWindow(tier: TCAPlus.Tier) throws {
+    for (prompt, budget) in [(300, nil), (288, nil), (10, nil), (300, 120)] as [(Int, Int?)] {
+      let session = try session {
+        $0.localWindow = 0
+        $0.sinks = 2
+        $0.denseQueries = 8
+        $0.coldTier = tier
+        $0.budget = budget.map { .tokens($0) }
+      }
+      TestSequence(Self.shape, tokens: 400, seed: 3)
+        .feed(session, prompt: prompt, decode: 400 - prompt)
+      for head in session.caches.joined() {
+        #expect(head.position(ofSlot: head.count - 1) == 399)
+        guard tier != .none, budget == nil else { continue }
+        #expect(head.heldPositions == (0..<400).map { Int32($0) })
+        // The last retention was at 384: of all before it less than two pages are exact.
+        let cold = try #require(head.cold)
+        #expect(Set(cold.positions).isSuperset(of: (310..<350).map { Int32($0) }))
+        #expect(head.slot(atOrAfter: 360) == head.count - 40)
+      }
+    }
+  }
+
+  @Test("A budget that covers the prompt covers what follows, and a larger one never holds less")
+  func coveredPrompt() throws {
+    let sequence = TestSequence(Self.shape, tokens: 300, seed: 8)
+    var smaller = [Int](repeating: 0, count: 100)
+    for budget in [150, 199, 200, 201, 256, 299, 300] {
+      let session = try session(heads: [-1] + [Int](repeating: 3, count: 11)) {
+        $0.localWindow = 32
+        $0.budget = .tokens(budget)
+      }
+      sequence.feed(session, prompt: 200, decode: 100)
+      let bytes = session.use.steps.map(\.global.logical)
+      #expect(bytes.count == 100)
+      #expect(zip(smaller, bytes).allSatisfy { $0 <= $1 }, "\(budget)")
+      smaller = bytes
+      if budget >= 200 {
+        #expect(
+          session.caches.joined().allSatisfy { $0.cold == nil && $0.count == 300 }, "\(budget)")
+      }
+    }
+  }
+
   @Test("A share of −1 keeps its head exact while others have a cold tier")
   func mixedHeads() throws {
     let heads = [-1, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3]

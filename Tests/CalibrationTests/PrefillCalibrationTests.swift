@@ -63,7 +63,7 @@ struct PrefillCalibrationTests {
     "calibrationCorpus": "emma", "stride": 8, "blockSize": 16,
   ]
   private static let minference: JSONValue = [
-    "pattern": "search", "scale": 0.08, "blockSize": 16, "lastQueries": 32,
+    "pattern": "search", "scale": 0.08, "topBlocks": 8, "blockSize": 16, "lastQueries": 32,
   ]
 
   @Test("XAttention's thresholds are those of the reference, on any number of threads")

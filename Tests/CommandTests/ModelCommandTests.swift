@@ -384,6 +384,18 @@ struct ModelCommandTests {
     var part = TinyModel().writer()
     part.add("split.count", .uint16(2))
     try part.write(to: lab.path("m-00001-of-00002.gguf"))
+    let tokens = TinyVocabulary.tokens + ["<extra>"]
+    let types = TinyVocabulary.tokenTypes + [3]
+    try GGUFWriter(
+      copying: TinyModel().file(),
+      setting: [
+        "tokenizer.ggml.tokens": .array(.string(tokens)),
+        "tokenizer.ggml.token_type": .array(.int32(types)),
+        "tokenizer.ggml.eos_token_id": .uint32(320),
+      ]
+    ).write(to: lab.path("vocabulary.gguf"))
+    // Nobody writes into it.
+    #expect(mkfifo(lab.path("pipe"), 0o600) == 0)
     try Data([65, 66, 0xff, 67]).write(to: lab.folder.appendingPathComponent("bad.txt"))
     try lab.write("[1, 2, \"x\"]", to: "words.json")
     try lab.write("[1, 99999]", to: "large.json")
@@ -405,6 +417,14 @@ struct ModelCommandTests {
         ["m-00001-of-00002.gguf: is part 1 of 2 of a split model"]
       ),
       (["generate", "--model", "half.gguf", "--prompt", "a"], ["half.gguf"]),
+      (
+        ["generate", "--model", "vocabulary.gguf", "--prompt", "a"],
+        ["vocabulary.gguf: metadata \"tokenizer.ggml.tokens\" is \"321 tokens\"", "320 rows"]
+      ),
+      (["generate", "--model", "./pipe", "--prompt", "a"], ["./pipe: not a regular file"]),
+      (["models", "inspect", "./pipe"], ["./pipe: not a regular file"]),
+      (["score", "--model", "model.gguf", "--text-file", "pipe"], ["pipe: is a pipe"]),
+      (["attend", "--input", "pipe", "--output", "o"], ["pipe: not a regular file"]),
       (["models", "inspect", "novel.txt"], ["novel.txt"]),
       (
         ["attend", "--input", "nowhere.safetensors", "--output", "o"],
@@ -421,7 +441,7 @@ struct ModelCommandTests {
         ["attend", "--input", "x", "--output", "o", "--strategy", "@nowhere.json"],
         ["nowhere.json"]
       ),
-    ] {
+    ] as [([String], [String])] {
       let result = try lab.start(arguments).wait()
       #expect(result.status == 3, "\(arguments): \(result.err)")
       #expect(result.out.isEmpty, "\(arguments): \(result.out)")

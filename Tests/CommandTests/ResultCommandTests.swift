@@ -98,6 +98,15 @@ struct ResultCommandTests {
     try lab.write("x", to: "file")
     let file = try lab.run("export", "tiny", "--output", "file")
     #expect(file.status == 3 && file.err.contains("\"file\" cannot be written"), "\(file.err)")
+    // Pipes that nobody writes into: they are not waited for.
+    try FileManager.default.createDirectory(
+      atPath: lab.path("pipes"), withIntermediateDirectories: true)
+    for name in ["export.json", "README.md"] {
+      #expect(mkfifo(lab.path("pipes/\(name)"), 0o600) == 0)
+    }
+    let pipes = try lab.run("export", "tiny", "--output", "pipes")
+    #expect(
+      pipes.status == 2 && pipes.err.contains("README.md, export.json"), "\(pipes.err)")
   }
 
   @Test("An output that cannot be written has code 3, whatever the command")
@@ -201,6 +210,9 @@ struct ResultCommandTests {
     let foreign = try lab.run("report", "--leaderboard", "--output", "notes.md")
     #expect(foreign.status == 2 && foreign.err.contains("left alone"), "\(foreign.err)")
     #expect(try lab.read("notes.md") == "mine")
+    #expect(mkfifo(lab.path("pipe.md"), 0o600) == 0)
+    let pipe = try lab.run("report", "--leaderboard", "--output", "pipe.md")
+    #expect(pipe.status == 2 && pipe.err.contains("left alone"), "\(pipe.err)")
     #expect(try lab.run("report", "--leaderboard", "tiny").status == 2)
   }
 

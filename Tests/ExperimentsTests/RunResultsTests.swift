@@ -49,8 +49,8 @@ struct RunResultsTests {
     for (number, kept) in rows[1].kept.enumerated() {
       #expect(kept.layer == number / 2 && kept.kvHead == number % 2)
       let tokens = kept.promptTokens
-      // The window is that of the prompt's last query.
-      let held = Array(0..<4) + Array(tokens - 32..<tokens)
+      // The window is that of the query after the prompt.
+      let held = Array(0..<4) + Array(tokens - 31..<tokens)
       let expected = KeptTokens(
         layer: kept.layer, kvHead: kept.kvHead, promptTokens: tokens,
         positions: held.map(Int32.init))
@@ -287,8 +287,9 @@ struct RunResultsTests {
     let pairs = (0..<128).reduce(0) { $0 + min($1 + 1, 36) }
     let nominal = try #require(row[.nominalDensity])
     #expect(abs(nominal - Double(pairs) / Double(128 * 129 / 2)) < 1e-12)
-    #expect(abs(try #require(row[.retainedFraction]) - 36.0 / 128) < 1e-12)
-    #expect(row[.kvCacheLogicalBytes] == Double(36 * 2 * 2 * 2 * 16 * 4))
+    // What the next query will see beside itself.
+    #expect(abs(try #require(row[.retainedFraction]) - 35.0 / 128) < 1e-12)
+    #expect(row[.kvCacheLogicalBytes] == Double(35 * 2 * 2 * 2 * 16 * 4))
     #expect(try #require(row[.relativeOutputError]) > 1e-3)
     #expect(try #require(row[.logitKL]) > 0)
     #expect(try #require(row[.boundRatio]) <= 1)

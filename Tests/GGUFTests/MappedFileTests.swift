@@ -46,6 +46,21 @@ struct MappedFileTests {
     }
   }
 
+  @Test(
+    "A pipe without a writer and a device are refused at once, not waited for",
+    .timeLimit(.minutes(1)))
+  func noFiles() throws {
+    try TemporaryFolder.use { folder in
+      let pipe = folder + "/pipe"
+      #expect(mkfifo(pipe, 0o600) == 0)
+      for path in [pipe, "/dev/zero", "/dev/null"] {
+        #expect(message { try MappedFile(path: path) } == "\(path): not a regular file")
+        #expect(message { try GGUFFile(path: path) } == "\(path): not a regular file")
+        #expect(message { try SafetensorsFile(path: path) } == "\(path): not a regular file")
+      }
+    }
+  }
+
   @Test("A file that is shortened or written afterwards is found out")
   func changes() throws {
     try TemporaryFolder.use { folder in

@@ -133,6 +133,20 @@ struct ModelInspectionTests {
     #expect(other.geometry?.layers == 2 && other.kvCache.count == 2)
   }
 
+  @Test("A vocabulary larger than the embedding is a problem, named with both numbers")
+  func largeVocabulary() throws {
+    let inspection = ModelInspection(
+      try file([
+        "tokenizer.ggml.tokens": .array(.string(TinyVocabulary.tokens + ["<extra>"])),
+        "tokenizer.ggml.token_type": .array(.int32(TinyVocabulary.tokenTypes + [3])),
+      ]))
+    #expect(
+      inspection.unsupported == [
+        "x.gguf: metadata \"tokenizer.ggml.tokens\" is \"321 tokens\"; allowed is at most the 320 rows of token_embd.weight, one for each token; convert the model anew"
+      ])
+    #expect(inspection.tokenizer?.tokens == 321 && inspection.geometry?.vocabularySize == 320)
+  }
+
   @Test("An unknown architecture shows what the usual keys state")
   func foreignArchitecture() throws {
     let inspection = ModelInspection(

@@ -49,7 +49,7 @@ extension RealModelTests {
         return true
       }
       #expect(count == 20)
-      #expect(session.tokensHeld <= 30 * 3 * (4 + 124 + 1))
+      #expect(session.tokensHeld == 30 * 3 * (4 + 124))
       for head in session.caches.joined() {
         #expect(head.positions.starts(with: [0, 1, 2, 3]))
         #expect(head.position(ofSlot: head.count - 1) == 418)

@@ -45,7 +45,9 @@ struct SpecRegistryTests {
     arguments: StrategyPhase.allCases)
   func parts(phase: StrategyPhase) {
     var names: [String] = []
-    for description in StrategyRegistry.builtIn.descriptions where description.fits(phase) {
+    // Without cold tokens beside it tca-plus has nothing to choose among in decode.
+    for description in StrategyRegistry.builtIn.descriptions
+    where description.fits(phase) && (phase != .decode || description.name != "tca-plus") {
       names.append(#"{"name": "\#(description.name)"}"#)
     }
     #expect(names.count > 2)
@@ -86,6 +88,38 @@ struct SpecRegistryTests {
       #"{"name": "composed", "prefill": {"name": "tca-plus"}, "retention": {"name": "fade"}, "cache": "nested"}"#
     )
     #expect(others == [])
+  }
+
+  @Test(
+    "Beside a cold tier a decode part has to know of it, and what chooses among cold tokens needs some"
+  )
+  func coldTiers() {
+    func problems(_ retention: String, _ decode: String) -> [String] {
+      Self.problems(
+        #"{"name": "composed", "retention": \#(retention), "decode": \#(decode)}"#)
+    }
+    let cold = #"{"name": "tca-plus"}"#
+    let freeing = #"{"name": "tca-plus", "coldTier": "none"}"#
+    for name in ["quest", "tca", "oracle-top-k", "oracle-top-p"] {
+      let decode = #"{"name": "\#(name)"}"#
+      let found = problems(cold, decode)
+      #expect(found.count == 1, "\(found)")
+      #expect(
+        found.first?.contains("\(name) ranks the tokens that are held exactly") == true, "\(found)")
+      #expect(problems(freeing, decode) == [], "\(name)")
+    }
+    for name in ["streaming-llm", "duo-attention", "tca-plus"] {
+      #expect(problems(cold, #"{"name": "\#(name)"}"#) == [], "\(name)")
+    }
+    for (retention, decode) in [
+      (#"{"name": "snapkv"}"#, cold), (freeing, cold), (cold, freeing),
+    ] {
+      let found = problems(retention, decode)
+      #expect(found.count == 1, "\(found)")
+      #expect(found.first?.contains("would attend to everything") == true, "\(found)")
+    }
+    let alone = Self.problems(#"{"name": "composed", "decode": {"name": "tca-plus"}}"#)
+    #expect(alone.first?.contains("would attend to everything") == true, "\(alone)")
   }
 
   private static func cells(_ strategies: String, _ tasks: String) throws -> [PlannedCell] {

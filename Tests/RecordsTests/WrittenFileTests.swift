@@ -60,6 +60,21 @@ struct WrittenFileTests {
     #expect(try type("pipe") != .typeRegular)
   }
 
+  @Test("What leads to a regular file is told from what may be waited for")
+  func regular() throws {
+    try folder.write("x", to: "file")
+    try manager.createSymbolicLink(atPath: folder.path("link"), withDestinationPath: "file")
+    #expect(mkfifo(folder.path("pipe"), 0o600) == 0)
+    try manager.createSymbolicLink(atPath: folder.path("to pipe"), withDestinationPath: "pipe")
+    for (name, isFile) in [
+      ("file", true), ("link", true), ("pipe", false), ("to pipe", false), ("", false),
+      ("nowhere", false),
+    ] {
+      #expect(WrittenPath.isRegularFile(folder.path(name)) == isFile, "\(name)")
+    }
+    #expect(!WrittenPath.isRegularFile("/dev/null"))
+  }
+
   @Test("What cannot be written is said before and after the work, with the cause")
   func refused() throws {
     try folder.write("x", to: "file")

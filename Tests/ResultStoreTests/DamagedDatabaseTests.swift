@@ -67,18 +67,21 @@ struct DamagedDatabaseTests {
     #expect(FileManager.default.fileExists(atPath: path))
   }
 
-  @Test("Other files are refused and left as they are", arguments: ["text", "short", "folder"])
+  @Test(
+    "Other files are refused and left as they are", .timeLimit(.minutes(1)),
+    arguments: ["text", "short", "folder", "pipe"])
   func notADatabase(kind: String) throws {
     let bytes = Data(String(repeating: "not a database\n", count: kind == "short" ? 1 : 500).utf8)
-    if kind == "folder" {
+    switch kind {
+    case "folder":
       try FileManager.default.createDirectory(
         atPath: folder.file(), withIntermediateDirectories: false)
-    } else {
-      try bytes.write(to: URL(fileURLWithPath: folder.file()))
+    case "pipe": #expect(mkfifo(folder.file(), 0o600) == 0)
+    default: try bytes.write(to: URL(fileURLWithPath: folder.file()))
     }
     #expect(problem { try open(.writing) } == .notADatabase)
     #expect(problem { try open(.reading) } == .notADatabase)
-    if kind != "folder" {
+    if ["text", "short"].contains(kind) {
       #expect(try Data(contentsOf: URL(fileURLWithPath: folder.file())) == bytes)
     }
   }

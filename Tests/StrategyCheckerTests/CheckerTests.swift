@@ -101,6 +101,17 @@ struct CheckerTests {
     print("caught: \(mistake.testDescription).\(sentences.first ?? "")")
   }
 
+  @Test("Sizes are small, and each is tried at the least that it may be, too")
+  func leastSizes() throws {
+    var checker = try StrategyChecker(LosingTheFirst.self)
+    var windows: Set<Int> = []
+    checker.willRun = { checkCase in
+      if let window = checkCase.parameters["localWindow"]?.integerValue { windows.insert(window) }
+    }
+    _ = checker.run()
+    #expect(windows.isSuperset(of: [1, 32]))
+  }
+
   @Test("Keys that stand at positions of the cache are not held against exact attention")
   func otherLogits() throws {
     let report = try report(StrategyEntry(RelativePositions.self))

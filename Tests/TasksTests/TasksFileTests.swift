@@ -38,6 +38,27 @@ struct TasksFileTests {
     #expect(error?.problem.contains("more than 256 MiB") == true)
   }
 
+  @Test(
+    "A pipe is read, and one that no program writes into is refused at once",
+    .timeLimit(.minutes(1)))
+  func pipes() throws {
+    let pipe = Pipe()
+    try pipe.fileHandleForWriting.write(contentsOf: Data("through é".utf8))
+    try pipe.fileHandleForWriting.close()
+    let number = pipe.fileHandleForReading.fileDescriptor
+    #expect(try TextFile.text(at: "/dev/fd/\(number)") == "through é")
+    let path = folder.path("pipe")
+    #expect(mkfifo(path, 0o600) == 0)
+    let error = #expect(throws: TextError.self) { try TextFile.text(at: path) }
+    #expect(
+      error?.problem
+        == "is a pipe that no program writes into; start that program first, or name a file")
+    try folder.write("", to: "empty.txt")
+    #expect(try TextFile.text(at: folder.path("empty.txt")) == "")
+    try folder.write("é", to: "short.txt")
+    #expect(try TextFile.text(at: folder.path("short.txt")) == "é")
+  }
+
   @Test("Scores are those of the benchmark's own script")
   func scores() throws {
     let cases = try #require(try Self.golden()["scores"]?.arrayValue)

@@ -59,6 +59,21 @@ struct ChatTemplateTests {
     #expect(formats == Set(ChatTemplate.Format.allCases) && stored.cases.count > 60)
   }
 
+  @Test("Blocks indented within each other write no white space", arguments: ["\n", "\r\n"])
+  func indented(lineEnd: String) throws {
+    let lines = [
+      "{% if messages %}", "  {% for message in messages %}",
+      #"    {{- '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' -}}"#,
+      "  {% endfor %}", "{% endif %}", "{% if add_generation_prompt %}",
+      #"  {{- '<|im_start|>assistant\n' -}}"#, "{% endif %}", "",
+    ]
+    let template = try ChatTemplate(template: lines.joined(separator: lineEnd))
+    // As jinja2 3.1.6 renders it.
+    #expect(
+      template.render(user: "Hi")
+        == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n")
+  }
+
   /// As Llama 3.2 writes it.
   private let dated = """
     {{- bos_token }}
@@ -156,6 +171,21 @@ struct JinjaLiteralsTests {
     #expect(texts("  {% x %}b") == ["b"])
     #expect(texts("a {#- x -#} b") == ["a", "b"])
   }
+
+  /// What jinja2 3.1.6 takes for data.
+  @Test(
+    "Blanks begin a line after a line feed that was left out, too, as in jinja2",
+    arguments: [
+      ("{% if a %}\n  {% if b %}", []), ("{% if a %}\n\t {# c #}\n  x", ["  x"]),
+      ("{% if a %}\n  {{ x }}", ["  "]), ("{% if a %}  {% if b %}", ["  "]),
+      ("{{ x }}\n  {% if b %}y", ["\n", "y"]), ("{% if a %}\n\n  {% if b %}", ["\n"]),
+      ("{% if a -%}\n  {% if b %}x", ["x"]), ("{% if a %}\n  x {% if b %}", ["  x "]),
+      ("  {# c #}  {% if b %}", ["  "]), ("a\n\u{A0}\t{% if b %}", ["a\n"]),
+      ("  {% if a %}\n  {%+ if b %}x", ["  ", "x"]), ("{% if a +%}\n  {% if b %}x", ["\n", "x"]),
+      ("a\n {#+ c #}b{#- d +#}\ne", ["a\n ", "b", "\ne"]),
+      ("{% if a %}\r\n  {% if b %}x\r\ny", ["x\ny"]), ("a\r{% if b %}\rc", ["a\n", "c"]),
+    ] as [(String, [String])])
+  func lines(template: String, data: [String]) { #expect(texts(template) == data) }
 
   @Test("What is assigned, trimmed and part of the generation prompt is told apart")
   func kinds() {

@@ -5,7 +5,8 @@ import Testing
 @Suite("SentencePiece")
 struct SentencePieceTests {
   /// The definition: of all neighbours that together are a token, join those of the highest score,
-  /// the leftmost of equal ones; start over. No words, no heap.
+  /// the leftmost of equal ones; start over. In the end take unused tokens apart again. No words,
+  /// no heap.
   private func reference(_ text: String, _ vocabulary: Vocabulary) -> [Int32] {
     guard case .sentencePiece(let scores, let addsSpacePrefix) = vocabulary.kind else { return [] }
     var ids: [[Unicode.Scalar]: Int] = [:]
@@ -15,6 +16,7 @@ struct SentencePieceTests {
     }
     let prefixed = (addsSpacePrefix && !text.isEmpty ? " " : "") + text
     var pieces = prefixed.unicodeScalars.map { [$0 == " " ? "\u{2581}" : $0] }
+    var leftCounts: [[Unicode.Scalar]: Int] = [:]
     while true {
       var best: (place: Int, score: Float)?
       for place in pieces.indices.dropLast() {
@@ -22,10 +24,21 @@ struct SentencePieceTests {
         if best.map({ scores[id] > $0.score }) ?? true { best = (place, scores[id]) }
       }
       guard let place = best?.place else { break }
-      pieces[place] += pieces.remove(at: place + 1)
+      let right = pieces.remove(at: place + 1)
+      leftCounts[pieces[place] + right] = pieces[place].count
+      pieces[place] += right
+    }
+    func isUnused(_ piece: [Unicode.Scalar]) -> Bool {
+      ids[piece].map { vocabulary.tokenTypes[$0] == .unused } ?? false
+    }
+    while let place = pieces.firstIndex(where: { isUnused($0) && $0.count > 1 }) {
+      let piece = pieces[place]
+      let left = leftCounts[piece] ?? 1
+      pieces.replaceSubrange(
+        place...place, with: [Array(piece.prefix(left)), Array(piece.dropFirst(left))])
     }
     return pieces.flatMap { piece -> [Int32] in
-      if let id = ids[piece] { return [Int32(id)] }
+      if let id = ids[piece], !isUnused(piece) { return [Int32(id)] }
       return piece.flatMap { String($0).utf8 }.map { byte in
         Int32(vocabulary.tokens.firstIndex(of: TestPieces.name(of: byte)) ?? -1)
       }
@@ -43,7 +56,14 @@ struct SentencePieceTests {
     }
     var seen: Set<String> = []
     pieces = pieces.filter { seen.insert($0.0).inserted }
-    let vocabulary = try TestPieces.make(pieces, specials: [], addsSpacePrefix: seed % 3 != 0)
+    // A third of them have pieces that are not used.
+    var unused: Set<String> = []
+    if seed % 3 == 0 {
+      for (text, _) in pieces where Bool.random(using: &generator) { unused.insert(text) }
+      if seed % 6 == 0 { unused.insert("a") }
+    }
+    let vocabulary = try TestPieces.make(
+      pieces, unused: unused, specials: [], addsSpacePrefix: seed % 5 != 0)
     let tokenizer = try Tokenizer(vocabulary)
     for length in 0..<60 {
       let text = (0..<length).compactMap { _ in "aabbc  é漢▁".randomElement(using: &generator) }
@@ -77,6 +97,52 @@ struct SentencePieceTests {
     #expect(zero.encode("abc") == [id("ab", zero), id("c", zero)])
   }
 
+  /// Ids by sentencepiece 0.2.3, of a model with the same pieces, scores and types.
+  @Test("An unused token falls apart into what it was merged from, as in sentencepiece")
+  func unused() throws {
+    let texts = ["abc", "abcabcd ab", "efgé", "aéb ab"]
+    let cases: [(unused: Set<String>, hasBytes: Bool, ids: [[Int32]])] = [
+      ([], true, [[269], [269, 271, 272], [274, 198, 172], [259, 198, 172, 260, 272]]),
+      (
+        ["abc"], true,
+        [[268, 261], [268, 261, 271, 272], [274, 198, 172], [259, 198, 172, 260, 272]]
+      ),
+      (
+        ["ab", "abc"], true,
+        [
+          [259, 260, 261], [259, 260, 261, 271, 272], [274, 198, 172], [259, 198, 172, 260, 272],
+        ]
+      ),
+      (
+        ["abc", "abcd"], true,
+        [
+          [268, 261], [268, 261, 268, 261, 262, 272], [274, 198, 172], [259, 198, 172, 260, 272],
+        ]
+      ),
+      (
+        ["ab", "▁ab"], true,
+        [[269], [269, 271, 267, 259, 260], [274, 198, 172], [259, 198, 172, 260, 267, 259, 260]]
+      ),
+      (
+        ["ef", "efg"], true,
+        [[269], [269, 271, 272], [263, 264, 265, 198, 172], [259, 198, 172, 260, 272]]
+      ),
+      // A single character is as unknown as one without a token.
+      (["a"], true, [[269], [269, 271, 272], [274, 198, 172], [100, 198, 172, 260, 272]]),
+      (["ef", "efg"], false, [[13], [13, 15, 16], [7, 8, 9, 0], [3, 0, 4, 16]]),
+      (["a", "ab"], false, [[13], [13, 15, 16], [18, 0], [0, 4, 16]]),
+    ]
+    for (unused, hasBytes, ids) in cases {
+      let tokenizer = try Tokenizer(
+        try TestPieces.make(
+          [
+            ("ab", -1), ("abc", -2), ("cd", -3), ("abcd", -4), ("▁ab", -5), ("ef", -6),
+            ("efg", -7),
+          ], unused: unused, specials: [], hasBytes: hasBytes, addsSpacePrefix: false))
+      #expect(texts.map { tokenizer.encode($0) } == ids, "\(unused.sorted())")
+    }
+  }
+
   @Test("A stretch gets a space before it where the vocabulary says so, after special tokens too")
   func prefix() throws {
     let with = try Tokenizer(try TestPieces.make([("▁a", -1)]))
@@ -104,6 +170,22 @@ struct SentencePieceTests {
     #expect(tokenizer.encode("a▁a ▁a") == ids("a", "▁a", "▁▁", "a"))
     #expect(tokenizer.writable("a▁a<turn>") == "a a<turn>")
     #expect(tokenizer.decode(ids("▁▁▁", "\n\n", "a")) == "   \n\na")
+  }
+
+  @Test("Of two special tokens that a text cannot tell apart the one spelled with spaces is found")
+  func alikeSpecials() throws {
+    for specials in [["▁▁", "  ", "▁▁▁"], ["▁▁▁", "  ", "▁▁"]] {
+      let tokenizer = try Tokenizer(
+        try TestPieces.make([], specials: specials, addsSpacePrefix: false))
+      let ids = { (tokens: String...) in tokens.map { id($0, tokenizer) } }
+      #expect(tokenizer.encode("a  b") == ids("a", "  ", "b"))
+      #expect(tokenizer.encode("a▁▁b     ") == ids("a", "  ", "b", "▁▁▁", "  "))
+      #expect(tokenizer.decode(ids("▁▁", "  ")) == "    ")
+    }
+    // Where neither is, the first.
+    let mixed = try Tokenizer(
+      try TestPieces.make([], specials: ["▁ ", " ▁"], addsSpacePrefix: false))
+    #expect(mixed.encode("  ") == [id("▁ ", mixed)])
   }
 
   @Test("What no token holds becomes bytes, else the unknown token, one for several in a row")
@@ -197,6 +279,9 @@ struct SentencePieceTests {
     )
     #expect(
       problem { try TestPieces.make([], characters: "ab") }
+        == "the vocabulary has no token \"▁\" for a space")
+    #expect(
+      problem { try TestPieces.make([], unused: ["▁"]) }
         == "the vocabulary has no token \"▁\" for a space")
     #expect(
       problem { try TestPieces.make([("a", 0)]) }

@@ -38,6 +38,18 @@ struct SpecialTokensTests {
     }
   }
 
+  @Test("Of tokens that are alike the first counts")
+  func alike() {
+    let specials = SpecialTokens(
+      [(5, "ab"), (3, "a"), (4, "ab"), (2, "ab"), (1, "abc")].map {
+        SpecialTokens.Token(id: Int32($0), bytes: Array($1.utf8))
+      })
+    let text = Array("xabxaxabc".utf8)
+    #expect(specials.first(in: text, from: 0)?.id == 5)
+    #expect(specials.first(in: text, from: 3)?.id == 3)
+    #expect(specials.first(in: text, from: 5)?.id == 1)
+  }
+
   @Test("Thousands with one beginning are told apart")
   func thousands() {
     let texts =

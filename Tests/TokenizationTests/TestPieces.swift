@@ -6,9 +6,9 @@ enum TestPieces {
   static let specials = ["<turn>", "\n\n", "▁▁", "▁▁▁"]
 
   static func make(
-    _ pieces: [(String, Float)], characters: String = "abcdefgh▁", specials: [String] = specials,
-    hasBytes: Bool = true, unknownToken: Int? = 0, addsSpacePrefix: Bool = true,
-    addsBOS: Bool? = false
+    _ pieces: [(String, Float)], unused: Set<String> = [], characters: String = "abcdefgh▁",
+    specials: [String] = specials, hasBytes: Bool = true, unknownToken: Int? = 0,
+    addsSpacePrefix: Bool = true, addsBOS: Bool? = false
   ) throws -> Vocabulary {
     var tokens: [(text: String, type: Int, score: Float)] = [
       ("<unk>", 2, 0), ("<s>", 3, 0), ("</s>", 3, 0),
@@ -16,8 +16,10 @@ enum TestPieces {
     if hasBytes {
       for byte in UInt8.min...UInt8.max { tokens.append((name(of: byte), 6, 0)) }
     }
-    for scalar in characters.unicodeScalars { tokens.append((String(scalar), 1, -1000)) }
-    for (text, score) in pieces { tokens.append((text, 1, score)) }
+    let characters = characters.unicodeScalars.map { (String($0), Float(-1000)) }
+    for (text, score) in characters + pieces {
+      tokens.append((text, unused.contains(text) ? 5 : 1, score))
+    }
     for text in specials { tokens.append((text, 4, 0)) }
     return try Vocabulary(
       .sentencePiece(scores: tokens.map(\.score), addsSpacePrefix: addsSpacePrefix),

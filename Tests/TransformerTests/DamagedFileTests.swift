@@ -102,6 +102,13 @@ struct DamagedFileTests {
       setting: "vocab_size", to: .uint32(319), shown: "319",
       allowed: "the 320 rows of token_embd.weight"),
     Case(
+      "a vocabulary larger than the embedding",
+      set: ["tokenizer.ggml.tokens": .array(.string(TinyVocabulary.tokens + ["<extra>"]))],
+      .setting(
+        key: "tokenizer.ggml.tokens", value: "321 tokens",
+        allowed:
+          "at most the 320 rows of token_embd.weight, one for each token; convert the model anew")),
+    Case(
       setting: "expert_count", to: .uint32(8), shown: "8",
       allowed: "\"0\" (nothing else is implemented)"),
     Case(
@@ -330,6 +337,14 @@ struct DamagedFileTests {
         == RotaryEmbedding(base: 10_000, dimensions: 16, layout: .interleaved))
     #expect(model.blueprint.vocabularySize == 320)
     #expect(model.shape.headDimension == 16)
+  }
+
+  @Test("An embedding may have rows that no token is for")
+  func paddedEmbedding() throws {
+    let tokens = Array(TinyVocabulary.tokens.dropLast(3))
+    let model = try TinyModel.load(
+      try TinyModel().damaged(metadata: ["tokenizer.ggml.tokens": .array(.string(tokens))]))
+    #expect(model.blueprint.vocabularySize == 320)
   }
 
   @Test("Messages say what is wrong, where, which value, and what is allowed")

@@ -277,7 +277,8 @@ def main(folder):
             {"strategy": name, "parameters": parameters, "promptTokens": n, "runs": found,
              "gap": float(f"{gaps.least:.2g}") if np.isfinite(gaps.least) else None}
         )  # fmt: skip
-    scale, sizes = 0.08, {"lastQueries": 32, "blockSize": 16}
+    # The ratio scales columns and diagonals, and not the number of blocks.
+    scale, top_blocks, sizes = 0.08, 8, {"lastQueries": 32, "blockSize": 16}
     thresholds, masses = [], []
     for head in range(len(q)):
         pair = q[head], k[head // group]
@@ -285,9 +286,10 @@ def main(folder):
         dense = attention(pair[0][None], pair[1][None], 0)[0]
         n = len(pair[1])
         rows = []
-        for kind, first, second in [("verticalSlash", 1000, 6096), ("blockSparse", 100, 0)] + CANDIDATES:
+        for kind, first, second in [("verticalSlash", 1000, 6096), ("blockSparse", top_blocks, 0)] + CANDIDATES:
             gaps = Gaps()
-            first, second = int(first * scale), int(second * scale)
+            if kind != "blockSparse":
+                first, second = int(first * scale), int(second * scale)
             mask = candidate_mask(*pair, kind, first, second, gaps, **sizes)
             assert gaps.least > MINIMUM_GAP, (kind, first, second, gaps.least)
             rows.append((dense * mask)[n // 2 :].sum(axis=1).mean())

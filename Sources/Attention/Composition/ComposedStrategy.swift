@@ -9,7 +9,8 @@ import Tensors
 /// parameters, its own budget and its own state. A part that has to remember something from other
 /// phases (TCA's choice for the prompt) follows them as it would on its own; its choices there are
 /// discarded, but their time counts, since the part cannot do without them. Parts see the cache as
-/// it is: a decode part chooses among what the retention part left.
+/// it is: a decode part chooses among what the retention part left. What the part of the prompt
+/// remembers goes with the prompt.
 ///
 /// A phase without a part attends to, or keeps, everything that is held. Not from a paper itself;
 /// each part names its source.

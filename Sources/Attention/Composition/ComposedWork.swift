@@ -16,7 +16,7 @@ final class ComposedWork: LayerWork {
     }
   }
 
-  private let parts: [Part]
+  private var parts: [Part]
 
   init(_ parts: [Part]) { self.parts = parts }
 
@@ -39,7 +39,9 @@ final class ComposedWork: LayerWork {
   var coarsens: Bool { part(in: .retention)?.coarsens ?? false }
 
   func observe(_ layer: LayerView) {
-    for part in parts { part.work.observe(layer) }
+    for part in parts where part.phase != .prefill || layer.phase == .prefill {
+      part.work.observe(layer)
+    }
   }
 
   func selectForPrefill(
@@ -53,6 +55,8 @@ final class ComposedWork: LayerWork {
         watchPrefill(part.work, layer)
       }
     }
+    // No later phase asks the part of the prompt, so what it remembers goes with it.
+    if queries.upperBound > layer.newestQuery { parts.removeAll { $0.phase == .prefill } }
   }
 
   /// With the granularity the strategy would use on its own; its choices are discarded.
@@ -111,10 +115,18 @@ final class ComposedWork: LayerWork {
       if part.phase == .retention {
         part.work.selectForRetention(layer, into: &kept)
       } else {
-        var unused = HeadSelections(heads: kept.count)
-        part.work.selectForRetention(layer, into: &unused)
+        watchRetention(part.work, layer)
       }
     }
+  }
+
+  /// All that the strategy would be asked for on its own, so that nothing waits for the rest; its
+  /// choices are discarded.
+  private func watchRetention(_ work: any LayerWork, _ layer: LayerView) {
+    var unused = HeadSelections(heads: layer.shape.kvHeads)
+    work.selectForRetention(layer, into: &unused)
+    if work.coldFormat != nil { work.selectForColdTier(layer, into: &unused) }
+    if work.coarsens { work.selectWhole(layer, into: &unused) }
   }
 
   func selectForColdTier(_ layer: LayerView, into exact: inout HeadSelections) {

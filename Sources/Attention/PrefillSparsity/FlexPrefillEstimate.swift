@@ -1,4 +1,5 @@
 import Foundation
+import Tensors
 
 /// What FlexPrefill bases its selection on, for one head of one prompt: enough for any coverage.
 public struct FlexPrefillEstimate: Sendable {
@@ -84,15 +85,9 @@ public struct FlexPrefillEstimate: Sendable {
     return min(max(size, limits.lowerBound), limits.upperBound)
   }
 
-  /// How many sums are at most `limit`.
+  /// How many sums are at most `limit`. One that is no number ends it.
   private static func count(_ cover: [Double], upTo limit: Double) -> Int {
-    var low = 0
-    var high = cover.count
-    while low < high {
-      let middle = (low + high) / 2
-      if cover[middle] <= limit { low = middle + 1 } else { high = middle }
-    }
-    return low
+    cover.indices.bisected { !(cover[$0] <= limit) }
   }
 
   // MARK: Estimating

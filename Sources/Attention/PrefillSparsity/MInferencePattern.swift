@@ -16,10 +16,17 @@ package struct MInferencePattern: Sendable, Hashable {
     return MInferencePattern(kind: kind, first: scaled(first), second: scaled(second))
   }
 
-  /// The least columns and diagonals of the repository's kernel.
-  package var withLeastSizes: MInferencePattern {
-    guard kind == .verticalSlash else { return self }
-    return MInferencePattern(kind: kind, first: max(first, 30), second: max(second, 50))
+  /// The sizes at the repository's `minference_ratio`, which does not reach its number of blocks; and
+  /// the least columns and diagonals of its kernel.
+  package func atRatio(_ ratio: Double) -> MInferencePattern {
+    switch kind {
+    case .blockSparse: return self
+    case .aShape: return scaled(ratio)
+    case .verticalSlash:
+      let scaled = scaled(ratio)
+      return MInferencePattern(
+        kind: kind, first: max(scaled.first, 30), second: max(scaled.second, 50))
+    }
   }
 }
 

@@ -9,16 +9,11 @@ public struct XAttentionEstimate: Sendable {
     var before: [Double]
     var total: Double
 
-    /// Blocks taken at a threshold: as long as those taken before hold less than that share.
+    /// Blocks taken at a threshold: as long as those taken before hold less than that share. One that
+    /// is no number ends it.
     func count(threshold: Double) -> Int {
       let wanted = threshold * total
-      var low = 0
-      var high = before.count
-      while low < high {
-        let middle = (low + high) / 2
-        if before[middle] < wanted { low = middle + 1 } else { high = middle }
-      }
-      return low
+      return before.indices.bisected { !(before[$0] < wanted) }
     }
   }
 

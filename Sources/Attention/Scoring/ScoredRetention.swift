@@ -78,6 +78,7 @@ public struct ScoredRetention<Method: Scorer>: Retains, Budgeted {
     }
     let kept = min(promptTokens, capacity)
     guard evictEvery > 0, step > 0 else { return Double(kept + step) }
+    if scorer.leavesLayersWhole { return nil }
     let sinceCut = (step - 1) % evictEvery + 1
     return Double(min(capacity, kept + step - sinceCut) + sinceCut)
   }

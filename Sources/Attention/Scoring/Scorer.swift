@@ -29,8 +29,12 @@ public protocol Scorer: ParameterGroup {
   func forcedTokens(of count: Int) -> ForcedTokens
 
   /// Tokens that each KV head of this layer keeps of a prompt of `count`, given a budget of `mean`
-  /// on average over layers.
+  /// on average over layers; `.max` for a layer that keeps everything, what is decoded too.
   func capacity(mean: Int, ofPrompt count: Int, layer: LayerView) -> Int
+
+  /// Whether some layers keep everything; false by default. Then what a mean over layers holds
+  /// while they grow depends on how many these are.
+  var leavesLayersWhole: Bool { get }
 
   /// Tokens that each KV head keeps: `capacity` on average, at least `forced` each.
   func shares(of capacity: Int, forced: Int, _ scores: [[Float]]) -> [Int]
@@ -64,6 +68,7 @@ extension Scorer {
   public func check(for shape: AttentionShape) throws(ConfigurationError) {}
   public func forcedTokens(of count: Int) -> ForcedTokens { ForcedTokens() }
   public func capacity(mean: Int, ofPrompt count: Int, layer: LayerView) -> Int { mean }
+  public var leavesLayersWhole: Bool { false }
   public func shares(of capacity: Int, forced: Int, _ scores: [[Float]]) -> [Int] {
     Array(repeating: capacity, count: scores.count)
   }

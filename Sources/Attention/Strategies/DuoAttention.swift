@@ -6,8 +6,9 @@ import Tensors
 ///
 /// Xiao et al. 2024, arXiv 2410.10819; repository mit-han-lab/duo-attention. `sinks` and
 /// `localWindow`, the current token included, are its sink and recent sizes (128 and 256 of its
-/// shipped Llama 3.1 pattern), `sparsity` the share of streaming heads (0.5 where query heads share
-/// keys): those with the lowest scores among the KV heads of all layers, the earlier on ties.
+/// shipped Llama 3.1 pattern); between queries a streaming head holds one recent token fewer, which
+/// is what the next query sees. `sparsity` is the share of streaming heads (0.5 where query heads
+/// share keys): those with the lowest scores among the KV heads of all layers, the earlier on ties.
 /// `heads` lists a score for each KV head, layer after layer; if all scores are 0 or 1 they are
 /// roles (1 keeps everything) and `sparsity` is ignored. Streaming heads are sparse in the prompt
 /// pass too, as the original deploys them; `prefill: false` gives a dense prompt pass and eviction
@@ -26,7 +27,7 @@ public struct DuoAttention: SelectsInPrefill, SelectsInDecode, Retains {
     .simplified, source: "Xiao et al. 2024, arXiv 2410.10819; github.com/mit-han-lab/duo-attention")
 
   @Parameter("first tokens that a streaming head keeps", 0...) public var sinks = 128
-  @Parameter("most recent tokens that a streaming head keeps, the current one included", 1...)
+  @Parameter("most recent tokens that a streaming head attends to, the current one included", 1...)
   public var localWindow = 256
   @Parameter("share of streaming heads among all layers' KV heads", 0...1)
   public var sparsity = 0.5
@@ -58,6 +59,8 @@ public struct DuoAttention: SelectsInPrefill, SelectsInDecode, Retains {
     return State(isStreaming: Array(streamingHeads[first..<first + shape.kvHeads]))
   }
 
+  private var streamed: FirstAndRecent { FirstAndRecent(first: sinks, recent: localWindow) }
+
   /// By layer and KV head.
   private var streamingHeads: [Bool] {
     let scores = heads ?? []
@@ -84,19 +87,21 @@ public struct DuoAttention: SelectsInPrefill, SelectsInDecode, Retains {
     _ layer: LayerView, into selections: inout HeadSelections, state: inout State
   ) {
     for head in 0..<selections.count where state.isStreaming[layer.shape.kvHead(of: head)] {
-      selections[head] = .firstAndRecent(sinks, localWindow)
+      selections[head] = streamed.attended
     }
   }
 
+  public var coldTokens: ColdTokens { .alike }
+
   public func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool {
-    position > sinks + localWindow
+    streamed.leavesOut(before: position)
   }
 
   public func selectForRetention(
     _ layer: LayerView, into kept: inout HeadSelections, state: inout State
   ) {
     for kvHead in 0..<kept.count where state.isStreaming[kvHead] {
-      kept[kvHead] = .firstAndRecent(sinks, localWindow)
+      kept[kvHead] = streamed.kept
     }
   }
 }

@@ -5,10 +5,10 @@ import Records
 /// Devoto et al. 2024, arXiv 2406.11430 (L2 norm compression); as in kvpress
 /// (`presses/knorm_press.py`): score_j = −‖k_j‖₂ of the cached, rotated key. Queries do not matter.
 ///
-/// `skippedLayers` first layers keep everything, as the authors evaluate it: 2 in their repository
-/// (alessiodevoto/l2compress, `skip_layers` [0, 1]), 0 in kvpress and by default. They count: the
-/// other layers get what they leave of the budget, the mean over layers. Where they leave less than
-/// a token for each other layer, none is skipped.
+/// `skippedLayers` first layers keep everything, what is decoded too, as the authors evaluate it: 2 in
+/// their repository (alessiodevoto/l2compress, `skip_layers` [0, 1]), 0 in kvpress and by default. The
+/// other layers get what these leave of the budget, which is the mean over layers after the prompt.
+/// Where that is less than a token for each, none is skipped.
 ///
 /// Deviations: the newest token always stays, inside the budget (our caches never drop it), where
 /// kvpress may drop it. The repository leaves out prompts shorter than 2,048 tokens: kvpress and
@@ -24,13 +24,15 @@ public struct Knorm: Scorer {
   public init() {}
 
   public func capacity(mean: Int, ofPrompt count: Int, layer: LayerView) -> Int {
-    let layers = layer.shape.layers
-    // Compared before anything is multiplied, since a budget may be any number.
-    guard skippedLayers > 0, skippedLayers < layers, mean < count else { return mean }
-    let rest = Share.rest(ofMean: mean, layers: layers, exempt: skippedLayers, holding: count)
+    guard leavesLayersWhole, skippedLayers < layer.shape.layers else { return mean }
+    // Limited before anything is multiplied, since a budget may be any number.
+    let rest = Share.rest(
+      ofMean: min(mean, count), layers: layer.shape.layers, exempt: skippedLayers, holding: count)
     guard rest > 0 else { return mean }
-    return layer.layer < skippedLayers ? count : rest
+    return layer.layer < skippedLayers ? .max : mean < count ? rest : mean
   }
+
+  public var leavesLayersWhole: Bool { skippedLayers > 0 }
 
   public func scores(_ layer: LayerView, kvHead: Int) -> [Float] {
     layer.keyNorms(ofKVHead: kvHead).map { -Float($0) }

@@ -17,7 +17,7 @@ import Tensors
 ///
 /// `heads` gives each query head a candidate by number (`candidates`), -1 to attend to everything;
 /// `pattern` "search" finds them offline, see `MInferenceCalibrator`. `scale` is the repository's
-/// `minference_ratio`.
+/// `minference_ratio`, which leaves the number of blocks as it is.
 ///
 /// Simplified: on equal scores the lower column, the shorter distance and the earlier block win; a
 /// query always attends to itself, even where the block-sparse pattern leaves its block out; heads
@@ -52,7 +52,8 @@ public struct MInference: SelectsByLevel {
     "key blocks of a query block in the block-sparse pattern; a budget replaces it", 1...,
     isReplacedByBudget: true)
   public var topBlocks = 100
-  @Parameter("factor of all sizes; a budget replaces it", 0...1024, isReplacedByBudget: true)
+  @Parameter(
+    "factor of all sizes but topBlocks; a budget replaces it", 0...1024, isReplacedByBudget: true)
   public var scale = 1.0
   @Parameter("queries and keys of a block", 1...65_536, isBlockSize: true) public var blockSize = 64
   @Parameter(
@@ -130,7 +131,7 @@ public struct MInference: SelectsByLevel {
     let heads = estimates(layer)
     guard let density else {
       return layer.forEachQueryHead {
-        heads[$0].select(heads[$0].pattern.scaled(scale).withLeastSizes)
+        heads[$0].select(heads[$0].pattern.atRatio(scale))
       }
     }
     guard let found = level(of: heads, density, layer) else {

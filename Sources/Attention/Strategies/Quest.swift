@@ -6,9 +6,9 @@ import Tensors
 ///
 /// Tang et al. 2024, arXiv 2406.10774; repository mit-han-lab/Quest
 /// (`evaluation/quest_attention.py`). For each page of `pageSize` tokens the smallest m and largest
-/// M of every channel of its cached, rotated keys bound the logits that a query q can have there:
-/// Σ_d max(q_d m_d, q_d M_d). Each query head attends exactly to the max(3,
-/// ⌊tokenBudget / pageSize⌋) pages with the largest bound. The prompt is dense, and so are the
+/// M of every channel of its rotated keys, as the cache held them when they came, bound the logits
+/// that a query q can have there: Σ_d max(q_d m_d, q_d M_d). Each query head attends exactly to the
+/// max(3, ⌊tokenBudget / pageSize⌋) pages with the largest bound. The prompt is dense, and so are the
 /// first `denseLayers` layers, unless the model has no more than those.
 ///
 /// Where the repository's parts differ: the current page is always one of the pages, as in its CUDA
@@ -19,7 +19,8 @@ import Tensors
 /// The bounds, two numbers a channel for `pageSize` keys, are part of the cache's bytes.
 ///
 /// If another strategy of a composition evicts, pages consist of the tokens still held, for each KV
-/// head its own; their bounds are recomputed when tokens have left.
+/// head its own; their bounds are recomputed when tokens have left. Tokens of a cold tier are in no
+/// page, so it is refused beside one.
 public struct Quest: Observes, SelectsInDecode, Budgeted {
   public static let about = StrategyFacts(
     "quest", "Decode queries attend to the pages whose keys could matter most; nothing is evicted.",

@@ -5,15 +5,21 @@ import Tensors
 ///
 /// Xiao et al. 2023, arXiv 2309.17453; repository mit-han-lab/streaming-llm
 /// (`streaming_llm/kv_cache.py`). `sinks` is the repository's `start_size` (4), `localWindow` its
-/// `recent_size` (512), the current token included.
+/// `recent_size` (512), the current token included, as where it makes room for a token that is to
+/// come (`evict_for_space`). What the next query does not see is not kept for it: between queries
+/// the window is one token smaller.
 ///
 /// `positions` cacheRelative is the repository's: keys are at 0, 1, … in the cache, the query at
 /// its end, and the logits differ from the dense ones. The default, absolute, is what most
 /// re-implementations do.
 ///
+/// The repository's perplexity script (`examples/eval_long_ppl.py`) evicts after a token has
+/// attended instead, so that each query sees `recent_size` tokens beside its own: a `localWindow` of
+/// `recent_size` + 1 gives that.
+///
 /// Deviations: the default of `positions`; and the prompt is attended under the same rule in one
-/// pass, which is what the repository's perplexity script does token by token (`prefill: false`
-/// gives a dense prompt pass at the true positions and eviction after it).
+/// pass, where the script goes token by token (`prefill: false` gives a dense prompt pass at the true
+/// positions and eviction after it).
 public struct StreamingLLM: SelectsInPrefill, SelectsInDecode, Retains, Budgeted {
   /// Where queries see keys.
   public enum Positions: String, ParameterChoice {
@@ -31,7 +37,7 @@ public struct StreamingLLM: SelectsInPrefill, SelectsInDecode, Retains, Budgeted
 
   @Parameter("first tokens always kept", 0...) public var sinks = 4
   @Parameter(
-    "most recent tokens kept, the current one included; a budget replaces it", 1...,
+    "most recent tokens that a query attends to, its own included; a budget replaces it", 1...,
     isReplacedByBudget: true)
   public var localWindow = 512
   @Parameter(
@@ -54,8 +60,9 @@ public struct StreamingLLM: SelectsInPrefill, SelectsInDecode, Retains, Budgeted
     }
   }
 
-  /// A budget is shared by sinks and window; at least the current token stays.
-  private var kept: (sinks: Int, window: Int) {
+  /// A budget is what a query attends to, and so what is held while it does, its own token included:
+  /// shared by sinks and window, of which at least that token stays.
+  private var seen: FirstAndRecent {
     let capacity =
       switch budget {
       case .tokens(let tokens): min(tokens, largestSize)
@@ -66,20 +73,20 @@ public struct StreamingLLM: SelectsInPrefill, SelectsInDecode, Retains, Budgeted
       case nil, .mass: sinks + localWindow
       }
     let first = min(sinks, max(0, capacity - 1))
-    return (first, max(1, capacity - first))
+    return FirstAndRecent(first: first, recent: max(1, capacity - first))
   }
 
   public var cachePositions: CachePositions? {
     positions == .absolute
       ? nil
-      : CachePositions(sinks: kept.sinks, localWindow: kept.window, actsInPrefill: prefill)
+      : CachePositions(sinks: seen.first, localWindow: seen.recent, actsInPrefill: prefill)
   }
 
   public func selectForPrefill(
     _ layer: LayerView, queries: Range<Int>, into selections: inout HeadSelections,
     state: inout NoState
   ) {
-    if prefill { keep(in: &selections) }
+    if prefill { selections.fill(with: seen.attended) }
   }
 
   /// Steps share one selection with a sliding window, so any number may be taken together; what has
@@ -89,27 +96,24 @@ public struct StreamingLLM: SelectsInPrefill, SelectsInDecode, Retains, Budgeted
   public func selectForDecode(
     _ layer: LayerView, into selections: inout HeadSelections, state: inout NoState
   ) {
-    keep(in: &selections)
+    selections.fill(with: seen.attended)
   }
 
+  public var coldTokens: ColdTokens { .alike }
+
   public func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool {
-    position > kept.sinks + kept.window
+    seen.leavesOut(before: position)
   }
 
   public func tokensHeld(
     atStep step: Int, afterPrompt promptTokens: Int, headDimension: Int
   ) -> Double? {
-    return Retention.sliding(
-      kept.sinks + kept.window, atStep: step, afterPrompt: promptTokens)
+    Retention.sliding(seen.keptCount, atStep: step, afterPrompt: promptTokens)
   }
 
   public func selectForRetention(
     _ layer: LayerView, into kept: inout HeadSelections, state: inout NoState
   ) {
-    keep(in: &kept)
-  }
-
-  private func keep(in selections: inout HeadSelections) {
-    selections.fill(with: .firstAndRecent(kept.sinks, kept.window))
+    kept.fill(with: seen.kept)
   }
 }

@@ -81,7 +81,7 @@ public struct TCA: SelectsInPrefill, SelectsInDecode, Retains, RemembersOtherPha
     /// The layer's candidates by query head; nil keeps everything.
     let candidates: [TCACandidate?]
     /// G and the window by query head, G grown by the blocks that left the window in decode; empty
-    /// before anything was chosen.
+    /// before anything was chosen, and where no phase after the prompt goes by it.
     var chosen: [Selection] = []
     /// Their union by KV head.
     var held: [Selection] = []
@@ -126,6 +126,8 @@ public struct TCA: SelectsInPrefill, SelectsInDecode, Retains, RemembersOtherPha
       }
     updateHeld(&state, layer.shape)
     if prefill { attend(into: &selections, state, layer.shape) }
+    // Else no later phase goes by it.
+    if !thinsInDecode { (state.chosen, state.held) = ([], []) }
   }
 
   /// One selection per query head, heads in parallel; with groupMerge aggregate one per group.

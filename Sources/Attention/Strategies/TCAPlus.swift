@@ -24,10 +24,11 @@ import Tensors
 ///   given by the ranges of their key channels (as in Quest).
 ///
 /// Without a `budget` a head's calibrated share is held exactly. A budget of tokens means the bytes
-/// of so many float32 tokens for the prompt: what the cold tier leaves is spent on exact tokens,
-/// shared among all heads in proportion to their calibrated shares. Where it is too small for that
-/// the window gives way, and then the least important tokens leave; windows and sinks take at most
-/// half of it. A budget of at least all tokens changes nothing at all.
+/// of so many exact tokens, in the cache's own format, for the prompt: what the cold tier leaves is
+/// spent on exact tokens, shared among all heads in proportion to their calibrated shares. Where it
+/// is too small for that the window gives way, and then the least important tokens leave; windows
+/// and sinks take at most half of it. A budget of at least all tokens of the prompt changes nothing,
+/// of what follows it neither.
 public struct TCAPlus: SelectsInPrefill, SelectsInDecode, HasColdTier, RemembersOtherPhases,
   Budgeted
 {
@@ -83,6 +84,8 @@ public struct TCAPlus: SelectsInPrefill, SelectsInDecode, HasColdTier, Remembers
     let firstHead: Int
     /// Positions from here on have not been assigned to a tier yet.
     var settled = 0
+    /// Whether a prompt has been assigned.
+    var hasJudged = false
     /// The share of a head's evictable prompt that is exact, by KV head; empty before anything was
     /// assigned.
     var exactShare: [Double] = []
@@ -155,12 +158,17 @@ public struct TCAPlus: SelectsInPrefill, SelectsInDecode, HasColdTier, Remembers
   public var coldFormat: ColdFormat? { coldTier.format }
 
   public func retentionIsDue(before position: Int, phase: AttentionPhase) -> Bool {
-    guard !isCovered(position) else { return false }
     switch phase {
-    case .prefill: return budget != nil || window.start(forQuery: position - 1) > 0
-    case .decode:
-      return position % Self.page == 0 && window.start(forQuery: position) > 0
+    case .prefill:
+      budget == nil ? window.start(forQuery: position - 1) > 0 : !isCovered(position)
+    case .decode: position % Self.page == 0 && window.start(forQuery: position) > 0
     }
+  }
+
+  public func retentionIsDue(before position: Int, phase: AttentionPhase, state: State) -> Bool {
+    guard retentionIsDue(before: position, phase: phase) else { return false }
+    // A budget that covers the prompt covers what follows.
+    return phase == .prefill || budget == nil || state.hasJudged
   }
 
   public func selectForRetention(
@@ -226,6 +234,7 @@ public struct TCAPlus: SelectsInPrefill, SelectsInDecode, HasColdTier, Remembers
       tier.map { Double($0.exact) / Double(max(1, end - sinks)) } ?? 1
     }
     state.settled = end
+    state.hasJudged = true
   }
 
   /// What each KV head of a layer holds of its evictable tokens; nil for a head that keeps
@@ -247,7 +256,7 @@ public struct TCAPlus: SelectsInPrefill, SelectsInDecode, HasColdTier, Remembers
   }
 
   /// Before the next query: tokens that have left the window go to the cold tier in whole pages,
-  /// or, without one, are thinned.
+  /// or, without one, are thinned. The newest is never among them, since no cache drops it.
   private func settle(
     _ layer: LayerView, _ kept: inout HeadSelections, _ state: inout State
   ) {
@@ -258,7 +267,7 @@ public struct TCAPlus: SelectsInPrefill, SelectsInDecode, HasColdTier, Remembers
         state.share($0) ?? 1
       }
     }
-    var end = window.start(forQuery: next)
+    var end = min(window.start(forQuery: next), layer.newestQuery)
     if coldTier != .none {
       end = state.settled + max(0, end - state.settled) / Self.page * Self.page
     }
@@ -305,6 +314,9 @@ public struct TCAPlus: SelectsInPrefill, SelectsInDecode, HasColdTier, Remembers
   private var choosesAnew: Bool {
     coldTier != .none && decodeDensity < 1
   }
+
+  /// Exact tokens are all attended to.
+  public var coldTokens: ColdTokens { .chosen }
 
   public func queriesDecodedTogether(from position: Int) -> Int {
     choosesAnew ? 1 : Self.page - position % Self.page

@@ -73,14 +73,10 @@ public enum Share {
   /// share of causal pairs does not exceed `density`; at least 1.
   public static func tokensSeen(density: Double, promptTokens: Int) -> Int {
     let pairs = pairs(density, ofPrompt: promptTokens)
-    var low = 1
-    var high = max(1, promptTokens)
-    while low < high {
-      let middle = (low + high + 1) / 2
-      let seen = middle * (middle + 1) / 2 + (promptTokens - middle) * middle
-      if seen <= pairs { low = middle } else { high = middle - 1 }
+    let tooMany = (2..<max(2, promptTokens + 1)).bisected { tokens in
+      tokens * (tokens + 1) / 2 + (promptTokens - tokens) * tokens > pairs
     }
-    return low
+    return tooMany - 1
   }
 
   /// ⌊density · causal pairs⌋ of a prompt, summed over `heads` query heads.

@@ -22,6 +22,21 @@ public protocol SelectsInDecode<State>: AttentionStrategy {
   /// selection per query head. `selections` arrives as `.everything` for each head.
   func selectForDecode(
     _ layer: LayerView, into selections: inout HeadSelections, state: inout State)
+
+  /// What it makes, as a part of a composition, of tokens that another part moved to a cold tier;
+  /// `.unseen` by default.
+  var coldTokens: ColdTokens { get }
+}
+
+/// What a choice for decode queries makes of the tokens of a cold tier.
+public enum ColdTokens: Sendable, Hashable {
+  /// It ranks or counts the slots of a cache, which are of tokens held exactly: cold ones that lie
+  /// between chosen ones come along, and others are left out, without having been looked at.
+  case unseen
+  /// It goes by positions alone, whatever holds their tokens.
+  case alike
+  /// It chooses among them, and leaves out no others.
+  case chosen
 }
 
 /// Reads most tokens only coarsely in decode, where the cache's format allows that (`nested`).
@@ -116,6 +131,7 @@ extension SelectsInPrefill {
 }
 
 extension SelectsInDecode {
+  public var coldTokens: ColdTokens { .unseen }
   public func queriesDecodedTogether(from position: Int) -> Int { 1 }
 }
 

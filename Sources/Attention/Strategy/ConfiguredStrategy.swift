@@ -40,27 +40,48 @@ public struct ConfiguredStrategy: Sendable {
     return .object(members)
   }
 
-  /// Throws if the cache's format makes it nothing but full attention: of a strategy that reads or holds tokens by their
-  /// highest bits where these do not lie apart, whose figures would say nothing about it.
+  /// Throws if the cache, or what another part makes of it, leaves of a strategy something else than its name says, so that
+  /// its figures would say nothing about it: of one that reads or holds tokens by their highest bits where these do not lie
+  /// apart, and of a decode part that does not go with the cold tier of the retention part, or with the lack of one.
   public func checkCache() throws(ConfigurationError) {
-    guard
-      let coarse = withParts.first(where: {
-        $0.strategy is any Skims || $0.strategy is any Coarsens
-      })
-    else { return }
-    guard cache == .nested else {
-      throw ConfigurationError(
-        "cache",
-        "\(cache.label), of which there is no coarse look: \(coarse.name) needs \"cache\": \"nested\""
-      )
-    }
     let parts = (strategy as? any HasParts)?.parts ?? []
     let retaining = parts.first { $0.phase == .retention }?.configured ?? self
-    if (retaining.strategy as? any HasColdTier)?.coldFormat != nil {
+    let hasColdTier = (retaining.strategy as? any HasColdTier)?.coldFormat != nil
+    if let coarse = withParts.first(where: {
+      $0.strategy is any Skims || $0.strategy is any Coarsens
+    }) {
+      guard cache == .nested else {
+        throw ConfigurationError(
+          "cache",
+          "\(cache.label), of which there is no coarse look: \(coarse.name) needs \"cache\": \"nested\""
+        )
+      }
+      guard !hasColdTier else {
+        throw ConfigurationError(
+          "decode",
+          "\(coarse.name) beside the cold tier of \(retaining.name), of which there is no coarse look; use it with a retention that has none"
+        )
+      }
+    }
+    guard let decoding = parts.first(where: { $0.phase == .decode })?.configured,
+      let selecting = decoding.strategy as? any SelectsInDecode
+    else { return }
+    switch selecting.coldTokens {
+    case .unseen where hasColdTier:
       throw ConfigurationError(
         "decode",
-        "\(coarse.name) beside the cold tier of \(retaining.name), of which there is no coarse look; use it with a retention that has none"
+        "\(decoding.name) ranks the tokens that are held exactly, and would attend to those in the cold tier of \(retaining.name), or leave them out, unseen; use it with a retention that has none"
       )
+    case .chosen:
+      // What it notes of a retention depends on its own.
+      let isOff = (decoding.strategy as? any HasColdTier).map { $0.coldFormat == nil } ?? false
+      guard hasColdTier, !isOff else {
+        throw ConfigurationError(
+          "decode",
+          "\(decoding.name) chooses among the tokens of a cold tier alone, and would attend to everything without one; use it with a \"coldTier\", beside a retention that has one"
+        )
+      }
+    case .unseen, .alike: return
     }
   }
 

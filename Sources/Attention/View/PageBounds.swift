@@ -53,7 +53,8 @@ struct PageBounds: Sendable {
     count = head.count
   }
 
-  /// Σ_d max(q_d m_d, q_d M_d): no key of the page has a larger product with the query.
+  /// Σ_d max(q_d m_d, q_d M_d): no key of the page, as it was when it was included, has a larger
+  /// product with the query. Where the cache rounds keys later, a rounded one may.
   func bound(_ layer: LayerView, head: Int, page: Int) -> Float {
     let query = layer.query(head: head, at: layer.newestQuery)
     let low = minima.span.extracting(page * width..<(page + 1) * width)

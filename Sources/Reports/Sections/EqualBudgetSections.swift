@@ -156,11 +156,11 @@ struct BudgetGroup: Sendable {
         .map { ([$0.cell.model, $0.cell.identity], $0) },
       uniquingKeysWith: { first, _ in first })
     let places = rows.flatMap { row in row.budgets.map { (row: row, budget: $0) } }
-      .grouped { row, budget in BudgetedPlace(row, budget) }
+      .grouped { BudgetedPlace($0.row, $0.budget) }
     var groups: [BudgetedUse: [BudgetGroup]] = [:]
     for (place, members) in places {
       let reference = place.matched.flatMap { references[[place.model, $0]] }
-      let all = (reference.map { [$0] } ?? []) + members.map(\.row)
+      let all = (reference.map { [$0] } ?? []) + members.map { $0.row }
       // One cell alone is no comparison.
       guard all.count > 1 else { continue }
       let best = all.enumerated()

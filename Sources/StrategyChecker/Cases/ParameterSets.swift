@@ -4,7 +4,8 @@ import Records
 import Tensors
 
 /// Which parameters a strategy is checked with, worked out from its description: small sizes, so that windows and
-/// budgets bind on short sequences, each option in turn, and sets that keep everything.
+/// budgets bind on short sequences, each option in turn, each size at the least that it may be, and sets that keep
+/// everything.
 struct ParameterSets {
   let entry: StrategyEntry
   let shape: AttentionShape
@@ -169,6 +170,8 @@ struct ParameterSets {
       // A value may contradict the defaults of others.
       return [minimum ?? 0, min(other, maximum ?? other)].filter { $0 != value }
         .map { .integer($0) }.filter { fits($0, parameter) }
+    case (.integer(let minimum?, _), _) where isSize(parameter) && !parameter.isBlockSize:
+      return [.integer(minimum)].filter { fits($0, parameter) }
     case (.number(let minimum?, let maximum?), let value):
       return [.number(minimum), .number(maximum)].filter { $0 != value }
     case (.list, .null):

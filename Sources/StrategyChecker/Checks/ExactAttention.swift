@@ -65,9 +65,9 @@ struct ExactAttention {
     var droppedMass: Double { max(0, 1 - exp(logSumExp - denseLogSumExp)) }
   }
 
-  /// `attended` lists positions up to the query's, each once; those in `cold` are taken as the cache gives them back.
+  /// `attended` lists positions up to the query's, each once; those in `coarse` are taken as the cache gives them back.
   func attend(
-    head: Int, query: Int, to attended: [Int], cold: Set<Int> = []
+    head: Int, query: Int, to attended: [Int], coarse: Set<Int> = []
   ) -> Outcome {
     let d = shape.headDimension
     let kvHead = shape.kvHead(of: head)
@@ -82,13 +82,13 @@ struct ExactAttention {
       logits[token] = product * scale
     }
     var heldLogits = logits
-    for token in cold {
+    for token in coarse {
       guard let key = rowsInFewerBits[kvHead][token]?.key else { continue }
       let product = (0..<d).reduce(0.0) { $0 + Double(q[$1]) * Double(key[$1]) }
       heldLogits[token] = product * scale
     }
     let sparse = mean(of: attended, heldLogits, column, query) { token in
-      cold.contains(token) ? rowsInFewerBits[kvHead][token]?.value : nil
+      coarse.contains(token) ? rowsInFewerBits[kvHead][token]?.value : nil
     }
     let dense = mean(of: Array(0...query), logits, column, query)
     return Outcome(
@@ -97,7 +97,7 @@ struct ExactAttention {
 
   private func mean(
     of tokens: [Int], _ logits: [Double], _ column: Int, _ query: Int,
-    coldValue: (Int) -> [Float]? = { _ in nil }
+    coarseValue: (Int) -> [Float]? = { _ in nil }
   ) -> (output: [Double], logSumExp: Double) {
     let d = shape.headDimension
     let maximum = tokens.reduce(-Double.infinity) { max($0, logits[$1]) }
@@ -106,7 +106,7 @@ struct ExactAttention {
     for token in tokens {
       let weight = exp(logits[token] - maximum)
       total += weight
-      if let value = coldValue(token) {
+      if let value = coarseValue(token) {
         for i in 0..<d { output[i] += weight * Double(value[i]) }
       } else {
         let held = rows.values(of: token, at: query)

@@ -147,7 +147,7 @@ extension StrategyChecker {
     log: inout CheckLog
   ) {
     // Other logits than the dense ones have another log-sum-exp and no bound. Those of tokens in fewer bits are of the rows
-    // that it gives back.
+    // that the cache gives back.
     let areDense = original.session.logitsAreDense
     let isCoarse = original.session.readsCoarsely
     let coarseTolerance = Self.coarseTolerance(
@@ -169,7 +169,7 @@ extension StrategyChecker {
         for query in 0..<tokens {
           let keys = attended.keys[layer][query][head]
           let cold = attended.inFewerBits[layer][query][shape.kvHead(of: head)].intersection(keys)
-          let wanted = exact.attend(head: head, query: query, to: keys, cold: cold)
+          let wanted = exact.attend(head: head, query: query, to: keys, coarse: cold)
           var squares = 0.0
           var absolute = 0.0
           for i in 0..<d {

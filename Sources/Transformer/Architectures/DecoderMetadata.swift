@@ -47,7 +47,7 @@ struct DecoderMetadata {
   mutating func blueprint() throws(ModelError) -> DecoderBlueprint {
     var blueprint = try architecture.blueprint(&self)
     blueprint.dependsOnContextLength = try scaling()?.dependsOnContextLength ?? false
-    if let problem = unknownSettings().first { throw problem }
+    if let problem = problems(of: blueprint).first { throw problem }
     return blueprint
   }
 
@@ -184,9 +184,27 @@ struct DecoderMetadata {
     }
   }
 
-  /// What is wrong with the settings that nothing asked for; to be called when the blueprint is
-  /// filled.
-  func unknownSettings() -> [ModelError] {
+  /// What is wrong with the settings that nothing asked for, and with the vocabulary; to be called
+  /// when the blueprint is filled.
+  func problems(of blueprint: DecoderBlueprint) -> [ModelError] {
+    var problems = unknownSettings()
+    if let problem = vocabularyProblem(of: blueprint) { problems.append(problem) }
+    return problems
+  }
+
+  /// A text must not become an id that the embedding and the logits have no row for. Rows without a
+  /// token are usual: they are padded.
+  private func vocabularyProblem(of blueprint: DecoderBlueprint) -> ModelError? {
+    let key = "tokenizer.ggml.tokens"
+    let rows = blueprint.vocabularySize
+    guard case .array(let tokens)? = file.metadata[key], tokens.count > rows else { return nil }
+    let allowed =
+      "at most the \(rows) rows of \(DecoderWeights.embeddingName), one for each token; convert the model anew"
+    return ModelError(
+      file: name, .setting(key: key, value: "\(tokens.count) tokens", allowed: allowed))
+  }
+
+  private func unknownSettings() -> [ModelError] {
     file.metadata.sorted { $0.key < $1.key }.compactMap { key, value in
       guard key.hasPrefix(full("")), !known.contains(key) else { return nil }
       let setting = String(key.dropFirst(full("").count))

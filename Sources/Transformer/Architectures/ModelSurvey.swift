@@ -19,7 +19,7 @@ public struct ModelSurvey: Sendable {
       metadata.tensors.problems = []
       let stated = try metadata.architecture.blueprint(&metadata)
       blueprint = stated
-      problems += metadata.unknownSettings()
+      problems += metadata.problems(of: stated)
       problems += DecoderWeights.problems(metadata.tensors, stated)
     } catch {
       problems.append(error)

@@ -23,7 +23,8 @@ public final class BlueprintDecoder: DecoderModel {
   /// (1 or logitsTileRows x vocabulary), for the next call.
   var logitsTile: Matrix
 
-  /// Checks the whole file: every setting of the architecture, every tensor and its shape.
+  /// Checks the whole file: every setting of the architecture, every tensor and its shape, and that
+  /// the file's vocabulary, where it has one, has no token beyond the embedding.
   ///
   /// - Parameters:
   ///   - name: what error messages call the file.

@@ -20,7 +20,8 @@ struct ExportFolder {
 
   /// The digest of each file that an earlier export left, by its name; empty where there was none.
   private var earlier: (experiment: String?, digests: [String: String]) {
-    guard let data = try? Data(contentsOf: url(Self.manifestName)),
+    let file = url(Self.manifestName)
+    guard WrittenPath.isRegularFile(file.path), let data = try? Data(contentsOf: file),
       let manifest = try? JSONValue(parsing: Array(data))
     else { return (nil, [:]) }
     return (
@@ -78,7 +79,9 @@ struct ExportFolder {
 
   /// Nil for what is no file that can be read.
   private func digest(of name: String) -> String? {
-    try? SHA256Digest.ofFile(at: url(name).path)
+    let file = url(name).path
+    guard WrittenPath.isRegularFile(file) else { return nil }
+    return try? SHA256Digest.ofFile(at: file)
   }
 
   /// A manifest that was tampered with leads nowhere else.

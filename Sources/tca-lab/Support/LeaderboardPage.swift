@@ -40,8 +40,9 @@ struct LeaderboardPage {
     let path = try WrittenPath.file(written)
     let url = URL(fileURLWithPath: path)
     if FileManager.default.fileExists(atPath: path) {
-      let present = (try? Data(contentsOf: url)) ?? Data()
-      guard present.starts(with: Data(Self.mark.utf8)) else {
+      guard WrittenPath.isRegularFile(path), let present = try? Data(contentsOf: url),
+        present.starts(with: Data(Self.mark.utf8))
+      else {
         throw Failure(
           .usage,
           "\"\(path)\" was not written by this command, so it is left alone; move it away, or name another file with --output"
