@@ -78,6 +78,7 @@ struct CompareCommand: ParsableCommand {
       names = both.isEmpty ? try store.experimentNames() : both
     }
     return try PairComparison(
-      of: first, with: second, in: names.map { try store.results(of: $0) })
+      of: first, with: second, in: names.map { try store.results(of: $0) },
+      background: .builtIn())
   }
 }
