@@ -104,6 +104,181 @@ struct ChartTests {
     }
   }
 
+  private func point(
+    _ name: String, _ style: Int, _ price: Double, _ loss: Double, isDominated: Bool = false
+  ) -> TradeOffChart.Point {
+    .init(
+      label: "\(name) \(price) \(loss)", name: name, style: ExampleCharts.style(style),
+      price: price,
+      loss: loss, lossInterval: Interval(low: loss - 0.1, high: loss + 0.1),
+      isDominated: isDominated, hover: "")
+  }
+
+  private func chart(_ panels: [(title: String, points: [TradeOffChart.Point])]) -> TradeOffChart {
+    TradeOffChart(
+      title: "t", caption: "", price: ValueAxis(label: "x", kind: .logarithmic),
+      loss: ValueAxis(label: "y", kind: .linear),
+      panels: panels.map { .init(title: $0.title, points: $0.points) })
+  }
+
+  @Test("Every mark stands at its own price and loss, whatever stands there too")
+  func truePlaces() {
+    let shared = chart([
+      (
+        "a",
+        [
+          point("full", 0, 1, 0), point("a", 1, 0.1, 0.4), point("b", 2, 0.1, 0.2),
+          point("c", 9, 0.1003, 0.3, isDominated: true), point("d", 3, 0.1, 0.2),
+          point("a", 1, 0.8, 0.1),
+        ]
+      )
+    ])
+    for chart in [shared, ExampleCharts.tradeOff(panels: 3, named: "s")] {
+      for index in chart.panels.indices {
+        let layout = chart.layout(index)
+        #expect(layout.marks.count == chart.panels[index].points.count)
+        for mark in layout.marks + layout.series.joined() {
+          #expect(mark.x == layout.area.across(mark.point.price))
+          #expect(mark.y == layout.area.up(mark.point.loss))
+        }
+      }
+    }
+    // At one price each whisker has bars of its own; of marks on each other the lower one is larger.
+    let column = shared.layout(0).marks.filter { $0.point.price < 0.5 }
+    #expect(column.count == 4 && Set(column.map(\.bar)).count == 4)
+    #expect(column[0].point.name == "c")
+    #expect(abs(column[0].bar - TradeOffChart.Placed.mostBar) < 1e-9)
+    #expect(column.filter { $0.scale > 1 }.map(\.point.name) == ["d"])
+    #expect(shared.overlapWords.contains("bars of different widths"))
+    #expect(shared.overlapWords.contains("the lower ones are larger"))
+    let apart = chart([("a", [point("a", 1, 0.1, 0.4), point("b", 2, 0.9, 0.1)])])
+    #expect(apart.overlapWords.isEmpty)
+  }
+
+  @Test("A series' line and names are in its colour where any of its marks is")
+  func seriesColour() {
+    let chart = chart([
+      (
+        "a",
+        [
+          point("full", 0, 1, 0), point("s", 5, 0.1, 0.4, isDominated: true),
+          point("s", 5, 0.3, 0.2), point("s", 5, 0.7, 0.15, isDominated: true),
+          point("g", 6, 0.5, 0.5, isDominated: true), point("g", 6, 0.9, 0.4, isDominated: true),
+        ]
+      )
+    ])
+    for names in chart.naming.panels {
+      #expect(Set(names.map(\.text)) == ["full", "s", "g"])
+      for name in names {
+        let colour = ["full": 0, "s": 5][name.owner.point.name]
+        #expect(name.style.colour == colour, "\(name.text)")
+      }
+    }
+    let lines = SVGCanvas.text(of: chart).split(separator: "\n").filter {
+      $0.hasPrefix("<polyline class=\"thin ")
+    }
+    #expect(
+      lines.contains { $0.contains("thin c5") } && lines.contains { $0.contains("thin rest") })
+    #expect(!lines.contains { $0.contains("thin c6") })
+  }
+
+  @Test("What runs behind a name strikes it through nowhere")
+  func clearNames() {
+    let chart = ExampleCharts.tradeOff(panels: 1, named: "s", series: 4)
+    let elements = SVGCanvas.text(of: chart).split(separator: "\n")
+    let names = elements.indices.filter { elements[$0].hasPrefix("<text class=\"name ") }
+    #expect(!names.isEmpty)
+    for index in names {
+      #expect(elements[index - 1].hasPrefix("<rect class=\"ground\""), "\(elements[index])")
+    }
+  }
+
+  @Test("Where names end alike figures show all of them: nothing that tells two apart is cut off")
+  func wholeLabels() {
+    let word = "calibrationCorpus=sqlite-documentation"
+    let lines = TextSize.lines(word, size: 13.6, within: 186)
+    #expect(lines.count > 1 && lines.joined() == word)
+    #expect(lines.allSatisfy { TextSize.width($0, size: 13.6) <= 186 })
+    let labels = [0.25, 0.5].map { "streaming-llm matching snapkv fraction=\($0)" }
+    var stages = ExampleCharts.stages(named: "s")
+    var depths = ExampleCharts.depths(named: "s")
+    for (index, label) in labels.enumerated() {
+      for panel in stages.panels.indices { stages.panels[panel].bars[index].label = label }
+      depths.panels[index].label = label
+    }
+    for chart in [stages, depths] as [any Chart] {
+      let canvas = SVGCanvas.drawing(of: chart)
+      expectRoom(canvas, "\(type(of: chart))")
+      let texts = canvas.texts.map(\.text)
+      for end in ["fraction=0.25", "fraction=0.5"] {
+        #expect(texts.contains { $0.hasSuffix(end) }, "\(texts)")
+      }
+      #expect(!texts.contains { $0.hasSuffix("…") && $0.hasPrefix("streaming") })
+    }
+    let titles = ["scoredTokens=256", "scoredTokens=512"].map {
+      (
+        title: "a-model-of-a-long-name at 131,072 tokens, joinLines=false \($0)",
+        points: [point("a", 1, 0.1, 0.4), point("b", 2, 0.9, 0.1)]
+      )
+    }
+    let texts = SVGCanvas.drawing(of: chart(titles)).texts.map(\.text)
+    for end in ["scoredTokens=256", "scoredTokens=512"] {
+      #expect(texts.contains { $0.hasSuffix(end) }, "\(texts)")
+    }
+    let abridged = labels.map { TextSize.abridged($0, size: 12, within: 180) }
+    #expect(Set(abridged).count == 2 && abridged.allSatisfy { $0.contains("…") })
+    #expect(abridged.allSatisfy { TextSize.width($0, size: 12) <= 180 })
+  }
+
+  @Test("Captions say one as one, whom they leave out and why, and no more than a picture can show")
+  func captions() throws {
+    var results = ExampleResults.experiment(contexts: [512])
+    for row in 4..<8 {
+      results.rows[row].planned.cell.taskParameters = ["corpus": "corpora/persuasion.txt"]
+    }
+    for group in results.timingGroups.indices {
+      results.timingGroups[group].group.samples.removeAll { $0.repetition > 0 }
+      results.timingGroups[group].group.controls.removeAll { $0.repetition > 0 }
+    }
+    let report = Report(of: results)
+    let captions = Dictionary(
+      report.figures.map { ($0.name, $0.chart.caption) }, uniquingKeysWith: { first, _ in first })
+    let scores = try #require(captions["quality-and-bytes"])
+    #expect(scores.contains("; passkey, 1 text: persuasion."))
+    #expect(scores.contains("over 4 prompts: tables give its p."))
+    let stages = try #require(captions["stages"])
+    #expect(stages.contains(" Times of one repeat; the number at a bar is their sum. Times are"))
+    for (name, caption) in captions {
+      for words in ["hover", "side by side", "hold their ground", " 1 repeats", " 1 tokens"] {
+        #expect(!caption.contains(words), "\(name): \(caption)")
+      }
+    }
+    let rows = ExperimentAnalysis(results).rows
+    #expect(ExperimentAnalysis.leftOutWords(rows, of: rows).isEmpty)
+    #expect(
+      ExperimentAnalysis.leftOutWords([rows[0]], of: Array(rows.prefix(3)))
+        == " Room for 1 strategy, those in colour elsewhere first: without streaming-llm, tca threshold=0.7."
+    )
+  }
+
+  @Test(
+    "What is not dominated and grey for want of a colour is named, and only where there is such")
+  func colourless() throws {
+    func caption(_ count: Int) throws -> String {
+      let methods = (0..<count).map { number in
+        KnownStrategy(
+          label: "s\(number)", share: 0.9 - 0.05 * Double(number),
+          losses: [0.1, 0.12, 0.11, 0.1].map { $0 + 0.2 * Double(number) })
+      }
+      let results = ExampleResults.known([("m", [.full()] + methods)])
+      return try #require(Report(of: results).frontier).chart.caption
+    }
+    #expect(try !caption(6).contains("colours"))
+    #expect(
+      try caption(8).contains(
+        "Not dominated and grey all the same, for there are 7 colours: s6, s7."))
+  }
+
   @Test(
     "Each series of each panel has its name, or a number that the key explains; no text covers a mark",
     arguments: [2, 7, 10, 11, 15, 20], ["s", "composed of parts whose parameters make it long"])

@@ -52,7 +52,7 @@ struct DamagedResultTests {
     where !file.name.hasSuffix(".csv") && !file.name.hasSuffix(".md") {
       _ = try JSONValue(parsing: file.text)
     }
-    let leaderboard = Leaderboard([results], fidelities: [:])
+    let leaderboard = Leaderboard([results], strategies: [])
     #expect(leaderboard.report.sections.last?.items.isEmpty == false)
     for table in leaderboard.tables {
       for standing in table.standings {

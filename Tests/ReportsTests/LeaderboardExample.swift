@@ -36,6 +36,21 @@ enum LeaderboardExample {
       share: share)
   }
 
+  /// What is known of them.
+  static let described: [StrategyDescription] = [
+    describe("full", [], .faithful), describe("snapkv", [.retention], .faithful),
+    describe("h2o", [.retention], .simplified),
+  ]
+
+  static func describe(
+    _ name: String, _ phases: [StrategyPhase], _ fidelity: Fidelity = .own,
+    parameters: [ParameterDescription] = []
+  ) -> StrategyDescription {
+    StrategyDescription(
+      name: name, summary: "", phases: phases, parameters: parameters, fidelity: fidelity,
+      source: "")
+  }
+
   static let texts = ["northangerabbey", "kjv", "sqlite-docs", "jargon", "code"]
 
   /// Each method on each text: eight windows, the last text the hardest.

@@ -8,7 +8,7 @@ struct LeaderboardTests {
   private typealias Example = LeaderboardExample
 
   private func leaderboard(_ results: [ExperimentResults]) -> Leaderboard {
-    Leaderboard(results, fidelities: ["full": .faithful, "snapkv": .faithful, "h2o": .simplified])
+    Leaderboard(results, strategies: Example.described)
   }
 
   private func standings(_ methods: [Example.Method]) throws -> [Standing] {
@@ -113,6 +113,38 @@ struct LeaderboardTests {
   func empty() {
     let report = leaderboard([]).report
     #expect(report.sections.count == 1 && report.sections[0].items.count == Leaderboard.names.count)
+    #expect(report.legend.isEmpty)
+  }
+
+  @Test("The legend explains the columns that there are, and no others")
+  func legend() {
+    let bare = leaderboard([Example.quality()]).report.legend.joined(separator: " ")
+    for word in ["Needle:", "÷ full:"] { #expect(!bare.contains(word), "\(bare)") }
+    for word in ["A class holds", "Ranks are", "ΔNLL:", "KV cache:", "Fidelity:"] {
+      #expect(bare.contains(word), "\(bare)")
+    }
+    let snapkv = Example.methods[4]
+    let whole = leaderboard([
+      Example.quality(), Example.needles([(Example.full, 8), (snapkv, 2)]),
+      Example.times([(Example.full, 1), (snapkv, 0.4)]),
+    ]).report.legend.joined(separator: " ")
+    for word in ["Needle:", "÷ full:"] { #expect(whole.contains(word), "\(whole)") }
+  }
+
+  @Test("What acts only after the tokens that were scored has no standing, and is named")
+  func actsLater() throws {
+    var results = Example.quality()
+    for index in results.rows.indices { results.rows[index].planned.cell.taskProtocol = "prefill" }
+    let leaderboard = leaderboard([results])
+    let table = try #require(leaderboard.tables.first)
+    #expect(table.standings.map(\.label) == ["full cache=f16", "full cache=q4_0"])
+    #expect(
+      table.missing.contains {
+        $0.hasPrefix("left out at smollm2-135m at 2,048 tokens, since they act only after")
+          && $0.hasSuffix(
+            ": snapkv meanKvBytes=0.5, h2o meanKvBytes=0.5, snapkv meanKvBytes=0.25, h2o meanKvBytes=0.25"
+          )
+      }, "\(table.missing)")
   }
 
   @Test("A budget that was not met is said beside the bytes")

@@ -54,7 +54,8 @@ struct PageTests {
     let report = Report(of: ExampleResults.experiment(naming: "plain"))
     let text = HTMLRenderer().files(of: report)[0].text
     #expect(text.contains("[&quot;streaming-llm&quot;, &quot;plain&quot;]"))
-    #expect(text.contains("tca-lab run experiments/example.json"))
+    #expect(text.contains("tca-lab run example.json --db tca-lab.sqlite"))
+    #expect(text.contains("to save as <code>example.json</code>"))
     for fact in report.facts { #expect(text.contains("<dt>\(fact.label)</dt>"), "\(fact.label)") }
     for section in report.sections {
       #expect(text.contains(XMLText.escaped(section.title)), "\(section.title)")

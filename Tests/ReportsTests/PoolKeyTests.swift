@@ -46,6 +46,9 @@ struct PoolKeyTests {
     let pools = ExperimentAnalysis(results).pools
     #expect(pools.map(\.names) == [Self.texts, Self.texts])
     #expect(pools.map(\.distinctionWords) == ["joinLines=true", "joinLines=false"])
+    #expect(
+      pools.map(\.panelTitle)
+        == ["true", "false"].map { "smollm2-135m at 512 tokens, joinLines=\($0)" })
     for pool in pools {
       let difference = try #require(pool.difference(from: "full", to: "streaming-llm"))
       #expect(difference.clusters == "4 texts")

@@ -6,13 +6,14 @@ import Testing
 @Suite("How to run it again")
 struct RecipeTests {
   private func commands(
-    source: String = "0123456789ab", name: String = "example", spec: String = "{}"
+    source: String = "0123456789ab", name: String = "example", spec: String = "{}",
+    database: String = "results/tca-lab.sqlite"
   ) throws -> [String] {
     var results = ExampleResults.experiment(contexts: [512])
     results.runs[0].provenance.sourceState = source
     results.experiment.name = name
     results.experiment.spec = spec
-    return try #require(Report(of: results).recipe).commands
+    return try #require(Report(of: results, database: database).recipe).commands
   }
 
   @Test("The commit, the build, the model, the run and the page")
@@ -21,12 +22,30 @@ struct RecipeTests {
       try commands(spec: #"{"models": ["smollm2-135m"]}"#) == [
         "git checkout 0123456789ab", "swift build -c release --product tca-lab",
         ".build/release/tca-lab models pull smollm2-135m",
-        "# the spec, as it stands above; relative paths in it start at its folder",
+        "# save the spec above as example.json in this folder; relative paths in it start there",
         "# plan says how long it takes on this machine, and what memory",
-        ".build/release/tca-lab plan experiments/example.json",
-        ".build/release/tca-lab run experiments/example.json",
-        ".build/release/tca-lab report example --format html",
+        ".build/release/tca-lab plan example.json --db tca-lab.sqlite",
+        ".build/release/tca-lab run example.json --db tca-lab.sqlite",
+        ".build/release/tca-lab report example --db tca-lab.sqlite --format html",
       ])
+  }
+
+  @Test("The file to save the spec in is named, the database by its own name, both for a shell")
+  func elsewhere() throws {
+    var results = ExampleResults.experiment(contexts: [512])
+    results.experiment.name = "own Ünï 'q\" x"
+    let recipe = try #require(
+      Report(of: results, database: "/home/a b/d b\"1.sqlite").recipe)
+    #expect(recipe.specName == "own Ünï 'q\" x.json")
+    #expect(
+      recipe.commands.contains(
+        #".build/release/tca-lab run 'own Ünï '\''q" x.json' --db 'd b"1.sqlite'"#),
+      "\(recipe.commands)")
+    // What a program would take for an option is a file.
+    let option = try commands(name: "-x", database: "-v.sqlite")
+    #expect(option.contains(".build/release/tca-lab run ./-x.json --db ./-v.sqlite"))
+    let page = HTMLRenderer().files(of: Report(of: results))[0].text
+    #expect(!page.contains("experiments/"))
   }
 
   @Test(
@@ -78,6 +97,6 @@ struct RecipeTests {
 
   @Test("A name with blanks is quoted wherever it stands") func quoted() throws {
     let commands = try commands(name: "a b")
-    #expect(commands.contains(".build/release/tca-lab run 'experiments/a b.json'"))
+    #expect(commands.contains(".build/release/tca-lab run 'a b.json' --db tca-lab.sqlite"))
   }
 }

@@ -177,20 +177,6 @@ struct ReportTests {
         == "error above its theoretical bound: streaming-llm, smollm2-135m at 512, perplexity/prefill, bound ratio 1.210"
     )
     #expect(flags { $0.rows[1].figures[.boundRatio] = 1.04 }.isEmpty)
-    let loose = flags {
-      $0.rows[1].figures[.density] = 0.97
-      $0.rows[1].figures[.retainedFraction] = 0.99
-    }
-    #expect(loose.first?.hasPrefix("not binding") == true)
-    // Dense prefill, nothing evicted, but a selection in decode: it binds too.
-    let decodeOnly = flags {
-      $0.rows[1].figures[.density] = 0.97
-      $0.rows[1].figures[.retainedFraction] = 0.99
-      $0.rows[1].figures[.decodeDensity] = 0.5
-    }
-    #expect(decodeOnly.isEmpty)
-    // Dense prefill, but a cache that is cut: the budget binds.
-    #expect(flags { $0.rows[1].figures[.density] = 1 }.isEmpty)
     let rising = flags { $0.rows[3].figures[.relativeOutputError] = 0.2 }
     #expect(
       rising.first
@@ -201,6 +187,37 @@ struct ReportTests {
       $0.rows[3].planned.cell.strategyParameters = ["blockSize": 64, "threshold": 0.9]
     }
     #expect(otherParameter.isEmpty)
+  }
+
+  @Test(
+    "A budget does not bind where nearly all pairs were selected and tokens kept, in every phase; what was computed says nothing"
+  )
+  func notBinding() {
+    func flagged(
+      _ figures: [ComparisonColumn: Double], _ taskProtocol: String = "prefill"
+    ) -> [String] {
+      flags { results in
+        for row in 0..<4 { results.rows[row].planned.cell.taskProtocol = taskProtocol }
+        results.rows[1].figures.merge(figures) { $1 }
+      }
+    }
+    let loose: [ComparisonColumn: Double] = [.nominalDensity: 0.97, .retainedFraction: 0.99]
+    #expect(
+      flagged(loose) == [
+        "not binding, hardly anything was left out: streaming-llm, smollm2-135m at 512, perplexity/prefill, nominal density "
+          + "0.970, tokens kept 0.990"
+      ])
+    // Hidden halves of tiles, more than there is to attend to.
+    #expect(flagged([.nominalDensity: 0.89, .retainedFraction: 0.96, .density: 1.147]).isEmpty)
+    // Dense prefill, but a cache that is cut, or whose tokens gave up their bits.
+    #expect(flagged([.nominalDensity: 1, .retainedFraction: 0.5]).isEmpty)
+    #expect(flagged(loose.merging([.kvCacheLogicalBytesRatio: 0.3]) { $1 }).isEmpty)
+    // Where tokens are decoded that phase has its say, and has to be measured.
+    #expect(flagged(loose, "continuation").isEmpty)
+    for (decoded, count) in [(0.5, 0), (0.96, 1)] {
+      let all = loose.merging([.decodeNominalDensity: decoded]) { $1 }
+      #expect(flagged(all, "continuation").count == count)
+    }
   }
 
   @Test("Several sources, changed files, missing and failed cells are flagged")
@@ -222,7 +239,27 @@ struct ReportTests {
     #expect(times.contains(" cells on Another CPU, "), "\(times)")
     #expect(times.contains("built from abc-dirty, "), "\(times)")
     #expect(flags.contains("1 of 8 cells have no results yet"))
-    #expect(flags.contains("1 of 8 cells failed; see Failures"))
+    #expect(
+      flags.contains("1 of 8 cells failed: x (tca threshold=0.7, smollm2-135m at 512, passkey)"))
+  }
+
+  @Test("Failed cells are said with their reasons, a few of many; one cell is no cells")
+  func failures() {
+    let many = flags { results in
+      for row in 1..<8 {
+        results.rows[row].failure = StoredFailure(run: 1, reason: row < 4 ? "no room" : "r\(row)")
+      }
+    }
+    #expect(
+      many.last
+        == "7 of 8 cells failed: no room (streaming-llm, smollm2-135m at 512, perplexity/prefill and 2 more); "
+        + "r4 (full, smollm2-135m at 512, passkey); r5 (streaming-llm, smollm2-135m at 512, passkey); and 2 other reasons"
+    )
+    let one = flags { results in
+      results.rows = [ComparisonRow(planned: results.rows[0].planned)]
+      results.timingGroups = []
+    }
+    #expect(one == ["1 of 1 cell has no results yet"])
   }
 
   @Test("Strategies without a dropped mass are named, with the reason")

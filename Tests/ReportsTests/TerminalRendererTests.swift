@@ -1,3 +1,4 @@
+import Foundation
 import Records
 import Testing
 
@@ -53,6 +54,66 @@ struct TerminalRendererTests {
       #expect(line.contains(#/\d\.\d\d\?\s+\d\.\d\d\?/#), "\(line)")
     }
     #expect(once.contains("? Fewer than 8 repeats: no interval, so the ratio may be noise."))
+  }
+
+  @Test("An interval whose ends lie unevenly is shown with both, an even one by half of it")
+  func unevenIntervals() {
+    func text(_ value: Double, _ low: Double, _ high: Double) -> String {
+      let cell = ReportCell.number(value, .fixed(2), Interval(low: low, high: high))
+      let table = ReportTable(columns: [.init(name: "a")], rows: [[cell]])
+      let report = Report(title: "t", sections: [ReportSection(title: "x", tables: [table])])
+      return TerminalRenderer().files(of: report)[0].text
+    }
+    #expect(text(0.87, 0.348, 2.716).contains("0.87 [0.35, 2.72]\n"))
+    #expect(text(1.1, 0.95, 1.25).contains("1.10 ±0.15\n"))
+    // As far as can be seen.
+    #expect(text(1, 0.9962, 1.0004).contains("1.00 ±0.00\n"))
+    #expect(text(14, 13.0, 15.05).contains("14.00 ±1.0"))
+  }
+
+  @Test("Below the summary stands what its columns need, each explained once, and nothing else")
+  func notes() {
+    func notes(_ change: (inout ExperimentResults) -> Void) -> String {
+      var results = ExampleResults.experiment(contexts: [512])
+      change(&results)
+      return ExperimentAnalysis(results).summarySection.text.joined(separator: " ")
+    }
+    let whole = notes { _ in }
+    for words in ["errors, times, KV MiB", "KV MiB:", "±", "second run"] {
+      #expect(whole.contains(words), "\(whole)")
+    }
+    let share = ComparisonColumn.globalMeanKVCacheLogicalBytesRatio
+    let twoKinds = notes { results in
+      for row in 4..<8 { results.rows[row].figures[share] = 0.5 }
+    }
+    #expect(twoKinds.components(separatedBy: "KV ÷full:").count == 2, "\(twoKinds)")
+    #expect(twoKinds.contains("KV ÷full: what the tokens held need"))
+    let bytes = notes { results in
+      results.timingGroups = []
+      for row in results.rows.indices {
+        results.rows[row].units = []
+        results.rows[row].figures = [.kvCacheResidentBytes: 1e6]
+      }
+    }
+    #expect(
+      bytes
+        == "Of perplexity/prefill, where it has them: KV MiB. KV MiB: allocated after the prompt.")
+    let failed = notes { results in
+      results.timingGroups = []
+      results.rows = results.rows.map {
+        ComparisonRow(planned: $0.planned, failure: StoredFailure(run: 1, reason: "x"))
+      }
+    }
+    #expect(failed.isEmpty, "\(failed)")
+  }
+
+  @Test("What the terminal says of failures is there, not elsewhere")
+  func failures() {
+    var results = ExampleResults.experiment(contexts: [512])
+    results.rows[6].failure = StoredFailure(run: 1, reason: "out of memory")
+    let text = TerminalRenderer(columns: 1000).files(of: Report(of: results))[0].text
+    #expect(text.contains("1 of 8 cells failed: out of memory (tca threshold=0.7"))
+    #expect(!text.contains("see Failures"))
   }
 
   @Test("Only what answers is made to stand out")

@@ -229,6 +229,45 @@ struct ComparisonViewTests {
     #expect(Set(same.map { $0["strategy"] as String }) == ["full"])
   }
 
+  @Test("pareto leaves out what left nothing of the prompt out, where that is what was measured")
+  func paretoOfLateActors() throws {
+    let store = try ResultStore(path: folder.file(), access: .writing)
+    let run = try store.beginRun(
+      of: Example.record, cells: Example.cells, provenance: Example.provenance)
+    let late = "streaming-llm matching tca threshold=0.9"
+    for cell in Example.cells {
+      var results = Example.results(cell)
+      if cell.label == late {
+        // Full attention's error and likelihood, in fewer bytes.
+        let full = try #require(
+          Example.cells.first { $0.cell.identity == cell.fullIdentity })
+        let fullResults = Example.results(full)
+        results.measurements =
+          results.measurements.filter { $0.name.hasPrefix("kv") || $0.name == "score" }
+          + fullResults.measurements.filter { !$0.name.hasPrefix("kv") && $0.name != "score" }
+        results.heads = fullResults.heads
+        for head in results.heads.indices { results.heads[head].nominalDensity = 1 }
+      }
+      try store.store(results, run: run)
+    }
+    let rows = try store.read { database in
+      try Row.fetchAll(
+        database,
+        sql: """
+          SELECT quality || ' ' || coalesce(protocol, 'none') || ' ' || strategy AS place FROM pareto
+          WHERE context_length = 512 AND cost = 'kv_cache_resident_bytes'
+          """)
+    }
+    let places = rows.map { $0["place"] as String }
+    #expect(!places.contains("perplexity prefill \(late)"))
+    #expect(places.contains("perplexity continuation \(late)"))
+    for taskProtocol in ["prefill", "continuation", "none"] {
+      #expect(!places.contains("relative_output_error \(taskProtocol) \(late)"))
+    }
+    // Full attention competes with its own, as ever.
+    #expect(places.contains("perplexity prefill full"))
+  }
+
   @Test("head_summary has a row for each head, setting and phase of each cell")
   func headSummary() throws {
     let count = try filledStore().read {

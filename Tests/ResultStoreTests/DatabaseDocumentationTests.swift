@@ -86,8 +86,8 @@ struct DatabaseDocumentationTests {
   @Test("There are ten queries")
   func ten() { #expect(Self.queries.count == 10) }
 
-  @Test("Each query answers in the sqlite3 program", arguments: queries.indices)
-  func answers(index: Int) throws {
+  /// What the program says to one of them, as CSV.
+  private func answer(_ index: Int) throws -> String {
     try fill()
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
@@ -104,6 +104,12 @@ struct DatabaseDocumentationTests {
     process.waitUntilExit()
     #expect(process.terminationStatus == 0, "needs the sqlite3 program: \(complaint)")
     #expect(complaint.isEmpty)
+    return rows
+  }
+
+  @Test("Each query answers in the sqlite3 program", arguments: queries.indices)
+  func answers(index: Int) throws {
+    let rows = try answer(index)
     #expect(rows.split(separator: "\n").count >= 1)
     // Every column of every query holds something in some row.
     let fields = rows.split(separator: "\n").map {
@@ -114,5 +120,17 @@ struct DatabaseDocumentationTests {
         fields.contains { $0.indices.contains(column) && !$0[column].isEmpty },
         "query \(index + 1), column \(column + 1) is empty")
     }
+  }
+
+  @Test("Every query tells its rows apart", arguments: queries.indices)
+  func keys(index: Int) throws {
+    let rows = try answer(index).split(separator: "\n")
+    #expect(Set(rows).count == rows.count, "query \(index + 1)")
+  }
+
+  @Test("How errors build up is told for each length, task and protocol by itself")
+  func groups() throws {
+    // Two lengths, three tasks, four strategies, two layers.
+    #expect(try answer(4).split(separator: "\n").count == 48)
   }
 }

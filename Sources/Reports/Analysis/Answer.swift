@@ -45,7 +45,7 @@ extension ExperimentAnalysis {
 
   /// Of that kind of task at all lengths.
   var leadingKind: [Pool] {
-    let compared = pools.filter { $0.full != nil && $0.labels.count > 1 }
+    let compared = pools.filter { $0.full != nil && $0.compared.count > 1 }
     func rank(_ pool: Pool) -> Int {
       pool.key.taskProtocol == "continuation" ? 0 : pool.key.queryAware ? 2 : 1
     }
@@ -91,7 +91,7 @@ extension ExperimentAnalysis {
       }
       return clauses.isEmpty
         ? nil
-        : "\(model) at \(NumberFormat.count(longest)) tokens: \(clauses.joined(separator: "; "))."
+        : "\(model) at \(NumberFormat.counted(longest, "token")): \(clauses.joined(separator: "; "))."
     }
     return found.isEmpty
       ? nil
@@ -105,7 +105,7 @@ extension ExperimentAnalysis {
     let value = "\(three.text(ratio.median)) of full's time"
     guard let interval = ratio.interval else {
       return "the least \(name) is that of \"\(label)\", \(value), without an interval "
-        + "(\(ratio.count) repeats, fewer than \(SignedRank.leastValues))"
+        + "(\(NumberFormat.counted(ratio.count, "repeat")), fewer than \(SignedRank.leastValues))"
     }
     let text = "\(value) \(three.text(interval)) over \(ratio.count) repeats"
     return interval.high < 1
@@ -116,10 +116,16 @@ extension ExperimentAnalysis {
   private var nothingToCompare: String {
     if rows.isEmpty { return "There is nothing to compare: the experiment has no cells." }
     if rows.allSatisfy({ $0.row.kinds.isEmpty }) {
-      return "There is nothing to compare yet: none of \(rows.count) cells has results."
+      return
+        "There is nothing to compare yet: none of \(NumberFormat.counted(rows.count, "cell")) has results."
     }
     if rows.contains(where: \.isAtChance), pools.isEmpty {
       return "There is nothing to compare: full attention does no better than guessing."
+    }
+    if pools.contains(where: { $0.full != nil && !$0.later.isEmpty }) {
+      return
+        "There is nothing to compare: quality was measured on prompts (protocol prefill), and what stands beside full acts "
+        + "only after them."
     }
     return
       "There is nothing to compare: no two strategies have results on the same windows or prompts."

@@ -42,13 +42,13 @@ public struct ExperimentAnalysis: Sendable {
       .map {
         AnalysedRow(
           $0.row, task: $0.label, poolKey: poolKeys[$0.position], full: fullRows[$0.row.fullCell],
-          isAtChance: atChance.contains($0.row.fullCell),
+          isAtChance: atChance.contains($0.row.fullCell), actsLater: background.actsLater($0.row),
           timing: timings[$0.row.planned.cell.identity])
       }
     pools = Pool.all(of: rows)
     pooledStrategies = pools.filter(\.isPool).flatMap(\.pooledStrategies)
     primaryContrasts = Self.tested(results.experiment.primary, in: pools)
-    budgetGroups = BudgetGroup.all(of: rows)
+    budgetGroups = BudgetGroup.all(of: rows.filter { !$0.actsLater })
   }
 
   /// The place of each name's first appearance.
@@ -76,6 +76,8 @@ public struct AnalysedRow: Sendable {
   let fullLabel: String?
   /// True where full attention scores no better than guessing: differences mean nothing.
   public let isAtChance: Bool
+  /// True where its quality was measured before the strategy, or a part of it, did anything.
+  let actsLater: Bool
   /// From full to this strategy; nil for full itself, and without units in common.
   public let difference: PairedDifference?
   /// What its quality is compared by; nil where that has to be looked up unit by unit.
@@ -92,12 +94,13 @@ public struct AnalysedRow: Sendable {
   ///   - timing: nil where the cell was not timed.
   init(
     _ row: ComparisonRow, task: String, poolKey: Pool.Key, full: ComparisonRow?, isAtChance: Bool,
-    timing: CellTiming?
+    actsLater: Bool, timing: CellTiming?
   ) {
     self.row = row
     self.task = task
     self.poolKey = poolKey
     self.isAtChance = isAtChance
+    self.actsLater = actsLater
     fullLabel = full?.planned.label
     self.timing = timing
     clusters = CellClusters(row.units)
@@ -137,17 +140,21 @@ public struct AnalysedRow: Sendable {
   /// True where quality was measured on tokens that took part in the selection.
   var looksAhead: Bool { cell.selectionLooksAhead && cell.taskProtocol == "prefill" }
 
+  /// What its quality has to be read with, but for chance.
+  var qualityMarks: [Mark] {
+    (looksAhead ? [.looksAhead] : []) + (actsLater ? [.actsLater] : [])
+  }
+
   /// The strategy's label, marked where its figures need a footnote.
   var strategy: ReportCell {
-    .text(
-      label, marks: (looksAhead ? [.looksAhead] : []) + (cell.readsFuture ? [.readsFuture] : []))
+    .text(label, marks: qualityMarks + (cell.readsFuture ? [.readsFuture] : []))
   }
 
   /// `12 windows`, `5 prompts`: what its quality was measured on; "" where it was not.
   var clusterText: String {
     guard let figure = PairedDifference.figure(of: row.units) else { return "" }
     let count = Set(row.units.map(\.sample)).count
-    return "\(count) \(figure == .score ? "prompt" : "window")\(count == 1 ? "" : "s")"
+    return NumberFormat.counted(count, figure == .score ? "prompt" : "window")
   }
 
   /// The words that tell the row from all others, for sentences.

@@ -19,7 +19,7 @@ extension ExperimentAnalysis {
     let columns: [ColumnRule<OverviewLine>] =
       [.words("strategy") { $0.points[0].row.strategy }]
       + pools.flatMap { Self.columns($0, prefix: pools.count > 1 ? "\($0.key.model)\n" : "") }
-    let places = pools.map { PoolAnswer(pool: $0, points: []).place }.joined(separator: ", ")
+    let places = pools.map(\.place).joined(separator: ", ")
     let reach = rows.compactMap { row in
       background.models[row.cell.modelDigest]?.reach.map { "In \(row.cell.model) \($0). " }
     }.uniqued.joined()
@@ -32,9 +32,11 @@ extension ExperimentAnalysis {
       ? "Score: difference to full, with how likely one as large is by chance."
       : "Loss: difference to full in nats a token, with its 95 % interval where there is one."
     if left > 0 {
-      text +=
-        " \(left) strategies that are dominated or lose more are left out here and stand below."
+      let words = NumberFormat.counted(left, "strategy", plural: "strategies")
+      text += " Without \(words), dominated or losing more than these: see below."
     }
+    let later = Pool.laterWords(pools)
+    if !later.isEmpty { text += " \(later)" }
     return ReportSection(
       title: "At a glance", text: [text], tables: [ReportTable(lines, columns)])
   }
@@ -52,7 +54,7 @@ extension ExperimentAnalysis {
       rule(pool.isScored ? "score against full" : "loss", pool.isScored ? .higher : .lower) {
         .difference($0.toFull)
       },
-      rule(pool.isScored ? "worst task" : "worst text", .neither) {
+      rule("worst \(pool.noun)", .neither) {
         pool.isPool && !$0.isFull ? .text(pool.worstText($0.label)) : .missing
       },
       rule("first token", .lower) { .ratio(pool, .timeToFirstToken, $0) },

@@ -9,8 +9,14 @@ struct Pool: Sendable {
   let tasks: [String]
   /// What tells the texts or tasks apart, in the same order: `kjv`, `niah_multikey_1`, `corpus=kjv task=vt`.
   let names: [String]
+  /// What they are names of: `text` or `task`.
+  let noun: String
   /// Of the strategies that have a cell for each task, in the order of the plan.
   let labels: [String]
+  /// Those of them whose quality says what they do.
+  let compared: [String]
+  /// The others, which acted only after the tokens that were scored.
+  let later: [String]
   /// Of the first task.
   private let taskLabel: String
   private let complete: [String: [AnalysedRow]]
@@ -28,7 +34,10 @@ struct Pool: Sendable {
     let tasks = places.map(\.key)
     let groups = rows.grouped(\.label)
     self.tasks = tasks
-    names = Self.names(of: places.map { $0.elements[0] })
+    let first = places.map { $0.elements[0] }
+    names = Self.names(of: first)
+    let isScored = PairedDifference.figure(of: rows[0].row.units) == .score
+    noun = isScored && !Self.areTexts(first) ? "task" : "text"
     taskLabel = rows[0].task
     let matched = Set(rows.compactMap(\.row.planned.matchedIdentity))
     matchedLabels = Dictionary(
@@ -42,6 +51,9 @@ struct Pool: Sendable {
         return found.count == tasks.count ? (label, found) : nil
       })
     labels = groups.map(\.key).filter { [complete] in complete[$0] != nil }
+    let late = Set(complete.filter { $0.value.contains(where: \.actsLater) }.keys)
+    compared = labels.filter { !late.contains($0) }
+    later = labels.filter { late.contains($0) }
     byteShare = ByteShare.allCases.first { share in
       labels.count { mean($0, share.value) != nil } > 1
     }
@@ -67,6 +79,15 @@ struct Pool: Sendable {
     }
   }
 
+  /// Whether these tasks differ in their text alone, or one that stands alone is called by it.
+  private static func areTexts(_ rows: [AnalysedRow]) -> Bool {
+    let keys =
+      rows.count == 1
+      ? ["corpus"]
+      : TaskLabels.distinguishing(rows.map { $0.cell.taskParameters.objectValue ?? [:] })
+    return keys == ["corpus"] && rows.allSatisfy { text(of: $0) != nil }
+  }
+
   /// The text that a task is about.
   private static func text(of row: AnalysedRow) -> String? {
     row.cell.taskParameters["corpus"]?.stringValue.map { fileName(Substring($0)) }
@@ -78,17 +99,35 @@ struct Pool: Sendable {
     return file.hasSuffix(".txt") ? String(file.dropLast(4)) : String(file)
   }
 
+  /// Whom comparisons of these pools leave out, and why; "" where nobody is.
+  static func laterWords(_ pools: [Pool]) -> String {
+    let labels = pools.flatMap(\.later).uniqued
+    if labels.isEmpty { return "" }
+    return "Left out, for they act only after the tokens that were scored (protocol prefill): "
+      + labels.joined(separator: ", ") + "."
+  }
+
   /// Whether several texts or tasks are taken together.
   var isPool: Bool { tasks.count > 1 }
 
   /// `perplexity/continuation, 5 together`; of one task its own label.
   var title: String {
     guard isPool else { return taskLabel }
-    // Of whether the question was seen there are words.
-    let parameters = Key.words(of: distinction.filter { $0.key != Key.queryAwareName })
     return "\(key.kind), \(tasks.count) together" + (key.queryAware ? "" : ", not query-aware")
-      + (parameters.isEmpty ? "" : ", \(parameters)")
+      + parameterWords
   }
+
+  /// Above a panel of a figure: `smollm2-135m at 2,048 tokens, scoredTokens=256`.
+  var panelTitle: String { place + parameterWords }
+
+  /// `, joinLines=false`; of whether the question was seen there are words.
+  private var parameterWords: String {
+    let parameters = Key.words(of: distinction.filter { $0.key != Key.queryAwareName })
+    return parameters.isEmpty ? "" : ", \(parameters)"
+  }
+
+  /// `smollm2-135m at 2,048 tokens`
+  var place: String { "\(key.model) at \(NumberFormat.counted(key.contextLength, "token"))" }
 
   /// `queryAware=false`; empty where there is nothing that tells pools of its kind apart.
   var distinctionWords: String { Key.words(of: distinction) }

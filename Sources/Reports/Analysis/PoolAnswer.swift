@@ -16,7 +16,7 @@ struct PoolAnswer {
   static let tolerance = 1.01
 
   /// `smollm2-135m at 2,048 tokens`
-  var place: String { "\(pool.key.model) at \(NumberFormat.count(pool.key.contextLength)) tokens" }
+  var place: String { pool.place }
 
   /// What can be taken in full's stead: neither full nor an oracle.
   private var candidates: [(point: ParetoPoint, share: Double, difference: PairedDifference)] {
@@ -96,13 +96,14 @@ struct PoolAnswer {
   /// The same where bytes were not measured.
   var leastOfAll: String? {
     guard points.isEmpty, let full = pool.full else { return nil }
-    let found = pool.labels.compactMap { label in
+    let found = pool.compared.compactMap { label in
       let isOracle = pool.cells(of: label)?.first?.cell.strategyRole == .oracle
       return label == full || isOracle
         ? nil : pool.difference(from: full, to: label).map { (label: label, difference: $0) }
     }
     return found.min { $0.difference.loss < $1.difference.loss }.map { best in
-      "of \(found.count) strategies \"\(best.label)\" loses least: \(best.difference.lossWords)"
+      "of \(NumberFormat.counted(found.count, "strategy", plural: "strategies")) \"\(best.label)\" loses least: "
+        + best.difference.lossWords
     }
   }
 
@@ -156,10 +157,13 @@ struct PoolAnswer {
       }
       return
         "\"\(cache.label)\" (\(NumberFormat.fixed(3).text(share)) of the bytes, \(loss)) beats "
-        + "\(beaten.count) of \(methods.count) methods at no more bytes: \(Self.listed(beaten.map(\.label)))"
+        + "\(beaten.count) of \(NumberFormat.counted(methods.count, "method")) at no more bytes: "
+        + Self.listed(beaten.map(\.label))
     }
     let found =
-      clauses.isEmpty ? ["none beats any of \(methods.count) methods at no more bytes"] : clauses
+      clauses.isEmpty
+      ? ["none beats any of \(NumberFormat.counted(methods.count, "method")) at no more bytes"]
+      : clauses
     let isTimed = (quantised + methods).contains { $0.dominators.contains(where: \.isTimed) }
     return (found + [beatenCaches]).joined(separator: ". ")
       + (isTimed ? "" : ". All by bytes and loss, for they were not timed together")
@@ -214,10 +218,9 @@ struct PoolAnswer {
 
   var worst: String? {
     guard let best else { return nil }
-    let what = best.toFull?.figure == .score ? "task" : "text"
     guard pool.isPool else {
       return
-        "there is one \(what) only, \(pool.names[0]): what \"\(best.label)\" does on others is not known"
+        "there is one \(pool.noun) only, \(pool.names[0]): what \"\(best.label)\" does on others is not known"
     }
     guard let worst = pool.worst(best.label) else { return nil }
     return "\"\(best.label)\" loses most on \(worst.name): \(worst.difference.lossWords)"

@@ -2,8 +2,12 @@ import Records
 
 extension Report {
   /// The report of one experiment.
+  ///
+  /// - Parameter database: the path of the file that the results are from: what is said of how to run it again names the
+  ///   file.
   public init(
-    of results: ExperimentResults, background: ReportBackground = ReportBackground()
+    of results: ExperimentResults, background: ReportBackground = ReportBackground(),
+    database: String = "tca-lab.sqlite"
   ) {
     let analysis = ExperimentAnalysis(results, background: background)
     let points = analysis.pools.flatMap(\.paretoPoints)
@@ -23,25 +27,49 @@ extension Report {
         analysis.memorySection.showing(analysis.keptFigures(styles)),
         analysis.growthSection(styles), analysis.calibrationSection, analysis.failureSection,
       ]).filter { !$0.isEmpty }
+    let figures = [
+      "↓ lower is better, ↑ higher is better, – not measured or does not exist. Ratios and differences are to full on the "
+        + "same samples.",
+      Self.brackets(in: sections, quartiles: "lower and upper quartile"),
+      "Only the primary contrasts are corrected for their number; every other comparison is exploratory.",
+    ]
     self.init(
       title: results.experiment.name, question: results.experiment.question,
       answer: analysis.answer(points), frontier: frontiers.leading,
       overview: analysis.overview(points), facts: analysis.facts, summary: analysis.summarySection,
       sections: sections,
-      legend: [
-        "↓ lower is better, ↑ higher is better, – not measured or does not exist. Ratios and differences are to full on "
-          + "the same samples. \(Self.brackets)lower and upper quartile over repeats. Only the primary contrasts are corrected "
-          + "for their number; every other comparison is exploratory."
-      ] + Self.footnotes(of: sections) + [
-        "Definitions of all figures: docs/measurement.md. Every column and the raw measurements: docs/database.md."
-      ], strategies: analysis.strategies, recipe: analysis.recipe, data: analysis.dataTables)
+      legend: [figures.filter { !$0.isEmpty }.joined(separator: " ")]
+        + Self.footnotes(of: sections) + [
+          "Definitions of all figures: docs/measurement.md. Every column and the raw measurements: docs/database.md."
+        ], strategies: analysis.strategies, recipe: analysis.recipe(database),
+      data: analysis.dataTables)
   }
 
-  /// What stands in brackets behind a figure, up to the words for the round ones.
-  static let brackets =
-    "In square brackets: 95 % interval, Student's t over windows (8 or more) or over texts (4 or more), Clopper and Pearson's "
-    + "of shares of prompts, signed ranks of ratios of times (8 repeats or more). (p …): McNemar's exact test, or sign flips, "
-    + "over prompts. In other round brackets: "
+  /// What stands in brackets behind the figures of these sections; "" where nothing does.
+  static func brackets(in sections: [ReportSection], quartiles: String) -> String {
+    let cells = sections.flatMap(\.tables).flatMap(\.rows).joined()
+    var (hasIntervals, hasTests, hasQuartiles) = (false, false, false)
+    for cell in cells {
+      if case .interval = cell.content { hasIntervals = true }
+      switch cell.uncertainty {
+      case .interval?: hasIntervals = true
+      case .probability?: hasTests = true
+      case .quartiles?: hasQuartiles = true
+      case .standardError?, nil: break
+      }
+    }
+    var words: [String] = []
+    if hasIntervals {
+      words.append(
+        "In square brackets: 95 % interval, Student's t over windows (8 or more) or over texts (4 or more), Clopper and Pearson's "
+          + "of shares of prompts, signed ranks of ratios of times (8 repeats or more).")
+    }
+    if hasTests { words.append("(p …): McNemar's exact test, or sign flips, over prompts.") }
+    if hasQuartiles {
+      words.append("In \(hasTests ? "other round" : "round") brackets: \(quartiles) over repeats.")
+    }
+    return words.joined(separator: " ")
+  }
 
   /// For the marks that the sections' tables use.
   static func footnotes(of sections: [ReportSection]) -> [String] {
@@ -70,10 +98,14 @@ extension ExperimentAnalysis {
         "machine",
         all {
           let memory = NumberFormat.fixed(1).text(Double($0.memoryBytes) / 1_073_741_824)
-          return "\($0.cpu), \($0.cores) cores, \(memory) GiB, \($0.operatingSystem)"
+          let cores = NumberFormat.counted($0.cores, "core")
+          return "\($0.cpu), \(cores), \(memory) GiB, \($0.operatingSystem)"
         }
       ),
-      ("libraries", all { "\($0.blas), \($0.blasThreadsPerCall) thread(s) a call" }),
+      (
+        "libraries",
+        all { "\($0.blas), \(NumberFormat.counted($0.blasThreadsPerCall, "thread")) a call" }
+      ),
       ("threads", all { "\($0.threads)" }),
       ("compiler", all { "\($0.compiler), \($0.compilerFlags)" }),
       (

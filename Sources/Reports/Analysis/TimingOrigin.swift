@@ -7,7 +7,7 @@ struct TimingOrigin: Sendable, Hashable {
   let build: String
 
   init(_ provenance: Provenance) {
-    machine = "\(provenance.cpu), \(provenance.cores) cores"
+    machine = "\(provenance.cpu), \(NumberFormat.counted(provenance.cores, "core"))"
     build = [provenance.sourceState, provenance.compilerFlags, provenance.blas].joined(
       separator: ", ")
   }

@@ -31,7 +31,16 @@ extension DepthChart {
     max(200, Self.names + Self.cellSize.width * Double(lengths.count) + 24)
   }
   private var columns: Int { max(1, min(panels.count, Int((Self.width - 20) / panelWidth))) }
-  private var panelHeight: Double { 30 + Self.cellSize.height * Double(depths.count) + 44 }
+  private var panelHeight: Double {
+    labelHeight + Self.cellSize.height * Double(depths.count) + 44
+  }
+
+  private func labelLines(_ panel: Panel) -> [String] {
+    TextSize.lines(panel.label, size: SVGCanvas.strongSize, within: panelWidth - 16)
+  }
+  private var labelHeight: Double {
+    14 + 16 * Double(panels.map { labelLines($0).count }.max() ?? 1)
+  }
 
   public var size: ChartSize {
     let rows = Double((panels.count + columns - 1) / columns)
@@ -54,14 +63,14 @@ extension DepthChart {
   ) {
     let (width, height) = Self.cellSize
     let grid = Box(
-      left: left + Self.names, top: top + 30,
+      left: left + Self.names, top: top + labelHeight,
       right: left + Self.names + width * Double(lengths.count),
-      bottom: top + 30 + height * Double(depths.count))
+      bottom: top + labelHeight + height * Double(depths.count))
     canvas.group(strategy: panel.label) { canvas in
-      canvas.text(
-        TextSize.shortened(panel.label, size: SVGCanvas.strongSize, within: panelWidth - 16), left,
-        top + 18,
-        "ink strong", size: SVGCanvas.strongSize)
+      for (line, text) in labelLines(panel).enumerated() {
+        canvas.text(
+          text, left, top + 18 + 16 * Double(line), "ink strong", size: SVGCanvas.strongSize)
+      }
       for (row, cells) in panel.cells.enumerated() {
         for (column, cell) in cells.enumerated() {
           guard let cell else { continue }
@@ -70,7 +79,8 @@ extension DepthChart {
             right: grid.left + width * Double(column + 1) - 1,
             bottom: grid.top + height * Double(row + 1) - 1)
           draw(
-            cell, box, "\(panel.label), depth \(depths[row]), \(lengths[column]) tokens",
+            cell, box,
+            "\(panel.label), depth \(depths[row]), \(NumberFormat.counted(lengths[column], "token"))",
             on: &canvas)
         }
       }
@@ -94,7 +104,9 @@ extension DepthChart {
     // Pale enough for the text in it.
     canvas.area(
       box, "cell c3", opacity: 0.04 + 0.5 * min(1, max(0, cell.score)),
-      hover: "\(place): \(two.text(cell.score))\(interval) of \(cell.count) prompts")
+      hover:
+        "\(place): \(two.text(cell.score))\(interval) of \(NumberFormat.counted(cell.count, "prompt"))"
+    )
     canvas.text(
       "\(two.text(cell.score)) / \(cell.count)", box.middle, box.centre + 4, "small ink",
       anchor: .middle, size: 11)

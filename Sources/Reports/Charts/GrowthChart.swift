@@ -108,10 +108,10 @@ extension GrowthChart {
     }
   }
 
-  /// Long names are shortened, powers never.
+  /// Long names are abridged, powers never.
   private static func text(_ line: Line) -> String {
     let room = nameSpace - 26 - TextSize.width(line.power, size: 12)
-    return TextSize.shortened(line.name, size: 12, within: room) + line.power
+    return TextSize.abridged(line.name, size: 12, within: room) + line.power
   }
 
   private static func text(_ length: Double) -> String { NumberFormat.count.text(length.rounded()) }

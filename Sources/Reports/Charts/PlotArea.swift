@@ -33,13 +33,19 @@ struct PlotArea {
   }
 
   /// An upright line over the interval; an arrow's head where it goes on beyond the area.
-  /// - Parameter place: on the drawing, from the left.
+  /// - Parameters:
+  ///   - place: on the drawing, from the left.
+  ///   - bar: half of the bars at the ends that are inside; none for 0.
   func drawWhisker(
-    at place: Double, _ interval: Interval, _ style: SeriesStyle, on canvas: inout SVGCanvas
+    at place: Double, _ interval: Interval, _ style: SeriesStyle, bar: Double = 0,
+    on canvas: inout SVGCanvas
   ) {
     let (low, high) = (up(interval.low), up(interval.high))
     canvas.line(
       place, max(box.top, high), place, min(box.bottom, low), "whisker \(style.name)")
+    for end in [high, low] where bar > 0 && box.top...box.bottom ~= end {
+      canvas.line(place - bar, end, place + bar, end, "whisker \(style.name)")
+    }
     if high < box.top {
       canvas.curve(
         [(place - 3, box.top + 4), (place, box.top), (place + 3, box.top + 4)],

@@ -154,14 +154,20 @@ public struct SVGCanvas {
     elements.append("</g>")
   }
 
-  /// - Parameter isHollow: where nothing is known of how sure it is.
-  mutating func mark(_ style: SeriesStyle, _ x: Double, _ y: Double, isHollow: Bool = false) {
-    marks.append(Box(around: x, y + top, reach: SeriesStyle.reach))
+  /// - Parameters:
+  ///   - isHollow: where nothing is known of how sure it is.
+  ///   - scale: 1 for the usual size.
+  mutating func mark(
+    _ style: SeriesStyle, _ x: Double, _ y: Double, isHollow: Bool = false, scale: Double = 1
+  ) {
+    marks.append(Box(around: x, y + top, reach: SeriesStyle.reach * scale))
     let name = "mark \(style.name)\(isHollow ? " hollow" : "")"
-    let corners = style.corners.map { "\(Self.number(x + $0.x)),\(Self.number(y + $0.y))" }
+    let corners = style.corners.map {
+      "\(Self.number(x + scale * $0.x)),\(Self.number(y + scale * $0.y))"
+    }
     elements.append(
       corners.isEmpty
-        ? "<circle class=\"\(name)\" cx=\"\(Self.number(x))\" cy=\"\(Self.number(y))\" r=\"4.5\"/>"
+        ? "<circle class=\"\(name)\" cx=\"\(Self.number(x))\" cy=\"\(Self.number(y))\" r=\"\(Self.number(4.5 * scale))\"/>"
         : "<polygon class=\"\(name)\" points=\"\(corners.joined(separator: " "))\"/>")
   }
 

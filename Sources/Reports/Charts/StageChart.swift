@@ -33,9 +33,18 @@ extension StageChart {
   /// Apart in lightness.
   private static let colours = ["c1", "c2", "c6", "rest"]
 
-  private func height(of panel: Panel) -> Double {
-    30 + Self.barHeight * Double(panel.bars.count) + 52
+  /// All of a label: it tells two bars apart by its end.
+  private func labelLines(_ bar: Bar) -> [String] {
+    TextSize.lines(bar.label, size: 12, within: Self.nameSpace - 30)
   }
+
+  private func height(of bar: Bar) -> Double {
+    max(Self.barHeight, 6 + 14 * Double(labelLines(bar).count))
+  }
+
+  private func height(of bars: [Bar]) -> Double { bars.reduce(0) { $0 + height(of: $1) } }
+
+  private func height(of panel: Panel) -> Double { 30 + height(of: panel.bars) + 52 }
 
   public var size: ChartSize {
     ChartSize(width: Self.width, height: panels.reduce(30) { $0 + height(of: $1) })
@@ -58,7 +67,7 @@ extension StageChart {
   private func draw(_ panel: Panel, top: Double, on canvas: inout SVGCanvas) {
     let plot = Box(
       left: Self.nameSpace, top: top + 26, right: Self.width - 80,
-      bottom: top + 30 + Self.barHeight * Double(panel.bars.count))
+      bottom: top + 30 + height(of: panel.bars))
     // Lengths of bars are compared, so they begin at 0.
     let most = panel.bars.map { max($0.total, $0.quartiles?.high ?? 0) }.max() ?? 1
     let area = PlotArea(
@@ -72,8 +81,10 @@ extension StageChart {
     canvas.text(
       "\(panel.unit) (← better)", plot.middle, plot.bottom + 36, "small ink", anchor: .middle,
       size: 11)
-    for (number, bar) in panel.bars.enumerated() {
-      draw(bar, top: plot.top + 2 + Self.barHeight * Double(number), area, on: &canvas)
+    var barTop = plot.top + 2
+    for bar in panel.bars {
+      draw(bar, middle: barTop + height(of: bar) / 2, area, on: &canvas)
+      barTop += height(of: bar)
     }
   }
 
@@ -82,26 +93,30 @@ extension StageChart {
     time < 1000 ? NumberFormat.significant.text(time) : NumberFormat.count.text(time.rounded())
   }
 
-  private func draw(_ bar: Bar, top: Double, _ area: PlotArea, on canvas: inout SVGCanvas) {
+  private func draw(_ bar: Bar, middle: Double, _ area: PlotArea, on canvas: inout SVGCanvas) {
+    let lines = labelLines(bar)
+    let half = Self.barHeight / 2 - 3
     canvas.group(strategy: bar.label, hover: bar.hover) { canvas in
-      canvas.text(
-        TextSize.shortened(bar.label, size: 12, within: Self.nameSpace - 30), area.box.left - 8,
-        top + 14, "ink", anchor: .end)
+      for (number, line) in lines.enumerated() {
+        canvas.text(
+          line, area.box.left - 8,
+          middle + 4 + 14 * (Double(number) - Double(lines.count - 1) / 2), "ink", anchor: .end)
+      }
       var start = 0.0
       for (value, colour) in zip(bar.stages, Self.colours) where value > 0 {
         canvas.area(
           Box(
-            left: area.across(start), top: top + 3, right: area.across(start + value),
-            bottom: top + Self.barHeight - 3), "cell \(colour)")
+            left: area.across(start), top: middle - half, right: area.across(start + value),
+            bottom: middle + half), "cell \(colour)")
         start += value
       }
       if let quartiles = bar.quartiles {
         area.drawLyingWhisker(
-          at: top + Self.barHeight / 2, quartiles, SeriesStyle(colour: 0, shape: 0), on: &canvas)
+          at: middle, quartiles, SeriesStyle(colour: 0, shape: 0), on: &canvas)
       }
       let end = max(start, bar.quartiles?.high ?? 0)
       canvas.text(
-        Self.text(bar.total), area.across(end) + 6, top + 14, "small soft",
+        Self.text(bar.total), area.across(end) + 6, middle + 4, "small soft",
         size: 11)
     }
   }

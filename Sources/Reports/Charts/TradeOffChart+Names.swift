@@ -7,6 +7,8 @@ extension TradeOffChart {
     let owner: Placed
     let place: LabelPlacement.Place
     let isNumber: Bool
+    /// That of its series.
+    let style: SeriesStyle
   }
 
   /// Names that are written in full; with more of them a panel is a thicket.
@@ -83,7 +85,8 @@ extension TradeOffChart {
       + Box.pieces(along: panel.stair)
       + panel.series.flatMap { Box.pieces(along: $0.map { ($0.x, $0.y) }) }
     return LabelPlacement(
-      in: area.box, around: placed.map { Box(around: $0.x, $0.y, reach: SeriesStyle.reach) },
+      in: area.box,
+      around: placed.map { Box(around: $0.x, $0.y, reach: SeriesStyle.reach * $0.scale) },
       avoiding: whiskers + lines)
   }
 
@@ -114,17 +117,24 @@ extension TradeOffChart {
       placement.take(best.best)
       cost += best.cost
       names.append(
-        Name(text: text, owner: best.owner, place: best.best.place, isNumber: number != nil))
+        Name(
+          text: text, owner: best.owner, place: best.best.place, isNumber: number != nil,
+          style: Self.style(of: series)))
     }
     let named = names.filter(\.isNumber).map(\.owner)
-    for one in series.joined()
-    where !named.contains(where: { $0.x == one.x && $0.point.name == one.point.name }) {
-      guard let number = numbers[one.point.name],
-        let best = placement.best(
-          "\(number)", near: one.x, one.y, size: Self.numberSize, within: 16)
-      else { continue }
-      placement.take(best)
-      names.append(Name(text: "\(number)", owner: one, place: best.place, isNumber: true))
+    for own in series {
+      guard let number = numbers[own[0].point.name] else { continue }
+      for one in own where !named.contains(where: { $0.point == one.point }) {
+        guard
+          let best = placement.best(
+            "\(number)", near: one.x, one.y, size: Self.numberSize, within: 16)
+        else { continue }
+        placement.take(best)
+        names.append(
+          Name(
+            text: "\(number)", owner: one, place: best.place, isNumber: true,
+            style: Self.style(of: own)))
+      }
     }
     return (names, cost)
   }
@@ -135,14 +145,18 @@ extension TradeOffChart {
 
   func drawNames(_ names: [Name], on canvas: inout SVGCanvas) {
     for name in names {
-      let (place, style) = (name.place, name.owner.style.name)
+      let (place, style) = (name.place, name.style.name)
+      let size = name.isNumber ? Self.numberSize : SVGCanvas.fontSize
       canvas.group(strategy: name.owner.point.label) { canvas in
         if let leader = place.leader {
           canvas.line(leader.x1, leader.y1, leader.x2, leader.y2, "thin \(style)")
         }
+        // What runs behind it strikes no name through.
+        canvas.area(
+          SVGCanvas.box(of: name.text, place.x, place.y, place.anchor, size: size), "ground")
         canvas.text(
           name.text, place.x, place.y, "name named\(name.isNumber ? " small" : "") \(style)",
-          anchor: place.anchor, size: name.isNumber ? Self.numberSize : SVGCanvas.fontSize)
+          anchor: place.anchor, size: size)
       }
     }
   }

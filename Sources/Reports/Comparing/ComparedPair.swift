@@ -18,12 +18,18 @@ struct ComparedPair {
   /// The label of both, or of A and of B.
   var strategies: String { [first.label, second.label].uniqued.joined(separator: " / ") }
 
-  /// Marked where either side scored tokens that its selection had seen.
+  /// Those of the two strategies that acted only after the tokens that were scored: a difference says nothing of what they
+  /// hold. None where both sides are one strategy, of two runs.
+  var later: [String] {
+    first.label == second.label ? [] : [first, second].filter(\.actsLater).map(\.label)
+  }
+
+  /// Marked where either side scored tokens that its selection had seen, or did nothing before they were scored.
   var task: ReportCell {
-    let looksAhead = first.looksAhead || second.looksAhead
-    return .text(
-      first.task,
-      marks: (first.isAtChance ? [.atChance] : []) + (looksAhead ? [.looksAhead] : []))
+    var marks: [Mark] = first.isAtChance ? [.atChance] : []
+    if first.looksAhead || second.looksAhead { marks.append(.looksAhead) }
+    if !later.isEmpty { marks.append(.actsLater) }
+    return .text(first.task, marks: marks)
   }
 }
 

@@ -13,9 +13,11 @@ public struct PairComparison {
   ///
   /// - Parameters:
   ///   - first, second: labels, or a strategy's name for all of its labels.
+  ///   - background: what says in which phases strategies act.
   /// - Throws: ``ReportError`` where there is neither, or the two never meet.
   public init(
-    of first: String, with second: String, in experiments: [ExperimentResults]
+    of first: String, with second: String, in experiments: [ExperimentResults],
+    background: ReportBackground = ReportBackground()
   ) throws(ReportError) {
     let cells = experiments.flatMap(\.rows).map(\.planned)
     let labels = Set(cells.map(\.label))
@@ -32,7 +34,7 @@ public struct PairComparison {
       labels.contains(name) ? row.planned.label == name : row.planned.cell.strategy == name
     }
     let tables = experiments.compactMap { results -> PairTables? in
-      let rows = ExperimentAnalysis(results).rows.filter {
+      let rows = ExperimentAnalysis(results, background: background).rows.filter {
         isMeant($0.row, by: first) || isMeant($0.row, by: second)
       }
       let others = Dictionary(grouping: rows.filter { isMeant($0.row, by: second) }) {
@@ -113,20 +115,24 @@ public struct PairComparison {
   /// A verdict in words for each place, then the tables.
   public var report: Report {
     let sections = ([verdictSection] + tables.flatMap(\.sections)).filter { !$0.isEmpty }
+    let figures = [
+      "Differences are B minus A, ratios B over A, on the same samples. ↓ lower is better, ↑ higher is better, – not "
+        + "measured.",
+      Report.brackets(in: sections, quartiles: "quartiles"),
+      "Contrasts that a spec names as primary are corrected for their number in that experiment's report; what is seen here "
+        + "is not.",
+    ]
     return Report(
       title: title, facts: sides, sections: sections,
-      legend: [
-        "Differences are B minus A, ratios B over A, on the same samples. ↓ lower is better, ↑ higher is better, – not "
-          + "measured. \(Report.brackets)quartiles over repeats. Contrasts that a spec names as primary are corrected for their "
-          + "number in that experiment's report; what is seen here is not."
-      ] + Report.footnotes(of: sections) + ["Definitions of all figures: docs/measurement.md."]
-        + legend,
+      legend: [figures.filter { !$0.isEmpty }.joined(separator: " ")]
+        + Report.footnotes(of: sections)
+        + ["Definitions of all figures: docs/measurement.md."] + legend,
       data: tables.map(\.data))
   }
 
   private var verdictSection: ReportSection {
     let isJudged = tables.flatMap(\.verdicts).contains {
-      $0.difference.interval != nil || $0.difference.pValue != nil
+      !$0.saysNothing && ($0.difference.interval != nil || $0.difference.pValue != nil)
     }
     return ReportSection(
       title: "Verdict",

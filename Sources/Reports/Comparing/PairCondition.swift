@@ -62,7 +62,7 @@ public struct PairCondition: Sendable, Hashable, CustomStringConvertible {
   /// Why a comparison fails: a line for each place at which the condition holds, or cannot be judged though what it
   /// looks at was compared there; one line where that is so nowhere. Empty where all is well.
   func failures(_ verdicts: [PairVerdict]) -> [String] {
-    let judged = verdicts.filter { !$0.isAtChance && applies(to: $0) }
+    let judged = verdicts.filter { !$0.saysNothing && applies(to: $0) }
     if judged.isEmpty { return ["cannot be judged: nothing that it looks at was compared"] }
     return judged.compactMap { verdict -> String? in
       guard let holds = holds(verdict) else {

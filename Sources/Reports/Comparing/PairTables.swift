@@ -36,8 +36,14 @@ struct PairTables {
     pairs.compactMap { pair in pair.difference.map { (pair, $0) } }
   }
 
-  private static var differences: [ColumnRule<PairedDifference>] {
-    [
+  /// What a difference says, and who is better.
+  ///
+  /// - Parameter saysNothing: whether nobody is, whatever the numbers are.
+  private static func differences<Subject>(
+    _ difference: @escaping (Subject) -> PairedDifference,
+    saysNothing: @escaping (Subject) -> Bool
+  ) -> [ColumnRule<Subject>] {
+    let figures: [ColumnRule<PairedDifference>] = [
       .init("figure", .neither, .group) {
         $0.figure == .score ? "score ↑" : "nats a token ↓"
       },
@@ -46,10 +52,13 @@ struct PairTables {
       .init("B − A") { .difference($0) },
       .words("over") { .text($0.clusters) },
       .init("up / down\n/ same") { "\($0.up) / \($0.down) / \($0.same)" },
-      .words("better") {
-        $0.pValue == nil ? "not known" : .text(["B", "not decided", "A"][$0.verdict + 1])
-      },
     ]
+    let better = ColumnRule<Subject>.words("better") { subject -> ReportCell in
+      let found = difference(subject)
+      if saysNothing(subject) || found.pValue == nil { return "not known" }
+      return .text(["B", "not decided", "A"][found.verdict + 1])
+    }
+    return figures.map { $0.of(difference) } + [better]
   }
 
   /// Nothing where no contrast is primary: then all are exploratory.
@@ -64,13 +73,14 @@ struct PairTables {
     // What stands in a pool is decided there.
     let pooled = Set(PooledPair.all(of: pairs).flatMap(\.pairs).map(\.second.cell.identity))
     let contrast: [ColumnRule<ComparedPair>] = contrast { [primary] pair in
-      pooled.contains(pair.second.cell.identity)
+      pooled.contains(pair.second.cell.identity) || !pair.later.isEmpty
         ? "exploratory" : primary.word(pair.first.label, pair.second.label)
     }
+    let differences: [ColumnRule<Compared>] = Self.differences(
+      { $0.difference }, saysNothing: { !$0.pair.later.isEmpty })
     return ReportTable(
       compared,
-      names.map { $0.of(\.pair) } + Self.differences.map { $0.of(\.difference) }
-        + contrast.map { $0.of(\.pair) })
+      names.map { $0.of(\.pair) } + differences + contrast.map { $0.of(\.pair) })
   }
 
   private var pooled: ReportTable {
@@ -83,10 +93,12 @@ struct PairTables {
       + (namesStrategies
         ? [.init("strategy", .neither, .group) { .text($0.pairs[0].strategies) }] : [])
     let contrast: [ColumnRule<PooledPair>] = contrast { [primary] pool in
-      primary.word(pool.pairs[0].first.label, pool.pairs[0].second.label)
+      pool.pairs.contains { !$0.later.isEmpty }
+        ? "exploratory" : primary.word(pool.pairs[0].first.label, pool.pairs[0].second.label)
     }
-    return ReportTable(
-      PooledPair.all(of: pairs), names + Self.differences.map { $0.of(\.difference) } + contrast)
+    let differences: [ColumnRule<PooledPair>] = Self.differences(
+      { $0.difference }, saysNothing: { pool in pool.pairs.contains { !$0.later.isEmpty } })
+    return ReportTable(PooledPair.all(of: pairs), names + differences + contrast)
   }
 
   // MARK: Approximation and memory

@@ -29,10 +29,16 @@ struct PairVerdict {
   /// Full attention scores no better than guessing: a difference means nothing.
   var isAtChance: Bool { pairs[0].first.isAtChance }
 
+  /// The strategies that acted only after the tokens that were scored.
+  var later: [String] { pairs.flatMap(\.later).uniqued }
+
+  /// Whether there is no verdict, whatever the numbers are.
+  var saysNothing: Bool { isAtChance || !later.isEmpty }
+
   /// `smollm2-135m-instruct at 2,048 tokens, perplexity/continuation, 5 together`
   var place: String {
     let cell = pairs[0].first.cell
-    return "\(cell.model) at \(NumberFormat.count(cell.contextLength)) tokens, \(task)"
+    return "\(cell.model) at \(NumberFormat.counted(cell.contextLength, "token")), \(task)"
   }
 
   /// What it comes to: whether the bytes are the same, by how much A is better or worse, how sure that is, and on how
@@ -41,6 +47,12 @@ struct PairVerdict {
   /// Ends without a full stop.
   var sentence: String {
     if isAtChance { return "full attention is at chance here, so a difference means nothing" }
+    if !later.isEmpty {
+      let names = later.map { "\"\($0)\"" }.joined(separator: " and ")
+      return
+        "no verdict: the tokens that were scored are the prompt's own, and \(names) \(later.count == 1 ? "acts" : "act") "
+        + "only after it, so what is lost here says nothing of the bytes held; compare the continuation protocol"
+    }
     let claim = difference.figure == .score ? scoreClaim : likelihoodClaim
     guard let bytes else { return claim + "; KV bytes were not measured" }
     let size = NumberFormat.mebibytes
@@ -56,7 +68,7 @@ struct PairVerdict {
     let format = NumberFormat.fixed(difference.decimals)
     let isLess = difference.mean > 0
     if difference.mean == 0 && difference.same == difference.clusterCount {
-      return "A and B lose the same on all \(difference.clusters)"
+      return "A and B lose the same on \(everyCluster)"
     }
     // The amount that A loses less, or more: turned so that it is positive.
     let interval = difference.interval.map {
@@ -79,11 +91,16 @@ struct PairVerdict {
     return "no difference shown: \(amount), \(interval), \(share); \(reason)"
   }
 
+  /// `all 8 windows`, `the 1 prompt`
+  private var everyCluster: String {
+    (difference.clusterCount == 1 ? "the " : "all ") + difference.clusters
+  }
+
   private var scoreClaim: String {
     let isHigher = difference.mean < 0
     let (won, lost) =
       isHigher ? (difference.down, difference.up) : (difference.up, difference.down)
-    if won + lost == 0 { return "A and B score the same on all \(difference.clusters)" }
+    if won + lost == 0 { return "A and B score the same on \(everyCluster)" }
     let amount = NumberFormat.fixed(difference.decimals).text(abs(difference.mean))
     let p = NumberFormat.significant.text(difference.pValue)
     let claim =

@@ -1,11 +1,14 @@
 import Records
 
 extension Report {
-  /// What ``PairComparison/init(of:with:in:)`` finds.
+  /// What ``PairComparison/init(of:with:in:background:)`` finds.
   public init(
-    comparing first: String, with second: String, in experiments: [ExperimentResults]
+    comparing first: String, with second: String, in experiments: [ExperimentResults],
+    background: ReportBackground = ReportBackground()
   ) throws(ReportError) {
-    self = try PairComparison(of: first, with: second, in: experiments).report
+    self = try PairComparison(
+      of: first, with: second, in: experiments, background: background
+    ).report
   }
 
   /// What ``PairComparison/init(ofRun:with:)`` finds.

@@ -30,6 +30,7 @@ extension ExperimentAnalysis {
       .init("strategy_parameters") { $0.cell.strategyParameters.canonicalText },
       .init("task_parameters") { $0.cell.taskParameters.canonicalText },
       .init("selection_looks_ahead") { $0.cell.selectionLooksAhead },
+      .init("acts_later") { $0.actsLater },
       .init("cell") { $0.cell.identity }, .init("full_cell") { $0.row.planned.fullIdentity },
       .init("failure") { $0.row.failure?.reason },
     ]

@@ -88,6 +88,10 @@ extension ColumnMeaning {
       "task_parameters": .init("JSON", "all parameters of the task"),
       "selection_looks_ahead": .init(
         "0 or 1", "1: later prompt tokens choose what earlier queries see"),
+      "acts_later": .init(
+        "0 or 1",
+        "1: quality was measured on the prompt, of which the strategy or a part of it leaves nothing out: it says nothing of its bytes"
+      ),
       "full_cell": .init("", "the identity of the dense cell that it is compared with"),
       "failure": .init("", "why the cell failed; empty where it did not"),
     ],

@@ -88,7 +88,9 @@ enum NotebookSource {
     assert np.allclose(texts["difference"], texts["recomputed"], rtol=0, atol=1e-9), "the report's differences are not those of its clusters"
 
     # Bytes over full's: the mean over the decode steps where it was measured, else what is held after the prompt.
+    # None where the strategy acts only after the tokens that were scored: what it holds is no price of that difference.
     held = comparison["mean_kv_cache_resident_bytes_ratio"].fillna(comparison["kv_cache_resident_bytes_ratio"])
+    held = held.where(comparison["acts_later"] == 0)
     held = comparison.assign(kv_ratio=held)[["model", "cell", "kv_ratio"]].drop_duplicates(["model", "cell"])
     texts = texts.merge(held, on=["model", "cell"], how="left").assign(title=texts["task_label"])
     numbers["quality_difference"] = (PLACE + ["strategy", "figure"], ["recomputed", "difference_low", "difference_high"], texts)

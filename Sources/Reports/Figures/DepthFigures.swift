@@ -35,8 +35,9 @@ extension ExperimentAnalysis {
       : places.map { NumberFormat.fixed(0).text(100 * $0) + " %" }
     let lengths = Set(rows.map(\.cell.contextLength)).sorted()
     let labels = rows.grouped(\.label)
-    let shown = Set(
-      ShownStrategies.first(depthPanels, of: labels.map { $0.elements[0] }, styles).map(\.label))
+    let first = labels.map { $0.elements[0] }
+    let kept = ShownStrategies.first(depthPanels, of: first, styles)
+    let shown = Set(kept.map(\.label))
     let panels = labels.filter { shown.contains($0.key) }.map { label, rows in
       var cells = [[DepthChart.Cell?]](
         repeating: [DepthChart.Cell?](repeating: nil, count: lengths.count), count: depths.count)
@@ -52,7 +53,8 @@ extension ExperimentAnalysis {
     }
     return DepthChart(
       title: "Is the needle found, wherever it lies?",
-      caption: caption + " Depth: where the needle lies, from the beginning (0 %) to the end.",
+      caption: caption + " Depth: where the needle lies, from the beginning (0 %) to the end."
+        + leftOutWords(kept, of: first),
       depths: depths, lengths: lengths, panels: panels)
   }
 }

@@ -64,26 +64,35 @@ struct FrontierFigures {
     let shown = pools.map { pool in (pool, points.filter { $0.pool.key == pool.key }) }
     let panels = shown.map { pool, points in
       TradeOffChart.Panel(
-        title: PoolAnswer(pool: pool, points: []).place,
+        title: pool.panelTitle,
         points: points.compactMap { point($0, price) })
     }
     let losses = panels.flatMap(\.points).map(\.loss)
     let isScored = pools.first?.isScored ?? false
     let differences = shown.flatMap(\.1).compactMap(\.toFull)
     let loss = Self.lossAxis(losses, isScored: isScored)
-    let chart = TradeOffChart(
+    var chart = TradeOffChart(
       title: price.title,
       caption: [
         analysis.caption(pools), analysis.intervalWords(differences) + loss.note,
         price == .bytes
           ? pools.compactMap(\.byteShare?.explanation).uniqued.joined(separator: " ") : "",
-        """
-        Marks of one price stand side by side. Dashed: the least loss for a price. Grey: dominated, something else costs no \
-        more and loses less beyond chance; where more than \(SeriesStyle.colourCount) hold their ground, the others too.
-        """,
+        "Dashed: the least loss for a price. Grey: dominated, something else costs no more and loses less beyond chance.",
+        Self.colourWords(panels), Pool.laterWords(pools),
       ].filter { !$0.isEmpty }.joined(separator: " "),
       price: axis(price, pools), loss: loss, panels: panels)
-    return chart.panels.isEmpty ? nil : chart
+    if chart.panels.isEmpty { return nil }
+    chart.caption += chart.overlapWords
+    return chart
+  }
+
+  /// Which series are grey though nothing dominates them; "" where there is none.
+  private static func colourWords(_ panels: [TradeOffChart.Panel]) -> String {
+    let names = panels.flatMap(\.points).filter { !$0.isDominated && $0.style.colour == nil }
+      .map(\.name).uniqued
+    if names.isEmpty { return "" }
+    return "Not dominated and grey all the same, for there are \(SeriesStyle.colourCount) colours: "
+      + names.joined(separator: ", ") + "."
   }
 
   private func axis(_ price: Price, _ pools: [Pool]) -> ValueAxis {

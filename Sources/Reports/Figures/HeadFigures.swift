@@ -39,16 +39,20 @@ extension ExperimentAnalysis {
       let number = (measured.firstIndex { $0.key == rows[0].cell.model } ?? 0) + 1
       return HeadFigure.all.compactMap { figure -> ReportFigure? in
         // A map of equal cells says nothing.
-        let panels = shown.map { Self.panel($0, figure.value) }
-          .filter { Set($0.values.joined().compactMap { $0 }).count > 1 }
+        let maps = shown.map { Self.panel($0, figure.value) }
+        let panels = maps.filter(\.saysSomething)
         if panels.isEmpty { return nil }
+        let equal = maps.filter { !$0.saysSomething }.map(\.label).joined(separator: ", ")
+        let left =
+          (equal.isEmpty ? "" : " Without what is the same in all heads: \(equal).")
+          + Self.leftOutWords(shown, of: place)
         return ReportFigure(
           name: figure.name + (measured.count > 1 ? "-\(number)" : ""),
           chart: HeatmapChart(
             title: figure.title,
             caption:
-              "\(caption(place)) \(NumberFormat.count(longest)) tokens, prefill, mean over samples. Darker is more on white, "
-              + "lighter on black. Layers and query heads are counted from 0.",
+              "\(caption(place)) \(NumberFormat.counted(longest, "token")), prefill, mean over samples. Darker is more on white, "
+              + "lighter on black. Layers and query heads are counted from 0." + left,
             figure: figure.axis, panels: panels))
       }
     }
@@ -66,4 +70,9 @@ extension ExperimentAnalysis {
     for head in heads { values[head.layer][head.queryHead] = value(head) }
     return HeatmapChart.Panel(label: row.label, values: values)
   }
+}
+
+extension HeatmapChart.Panel {
+  /// Whether its cells differ.
+  fileprivate var saysSomething: Bool { Set(values.joined().compactMap { $0 }).count > 1 }
 }

@@ -21,10 +21,10 @@ extension ExperimentAnalysis {
         chart: HeatmapChart(
           title: "What is kept?",
           caption:
-            "\(caption(place)) \(NumberFormat.count(longest)) tokens"
-            + (shown.count < place.count ? ", \(shown.count) of \(place.count) strategies. " : ". ")
+            "\(caption(place)) \(NumberFormat.counted(longest, "token")). "
             + "The first prompt, right after it was compacted; a row for each KV head of the layers that attend to "
-            + "everything. Darker is more on white, lighter on black.",
+            + "everything. Darker is more on white, lighter on black."
+            + Self.leftOutWords(shown, of: place),
           figure: "share of tokens kept", panels: shown.map(Self.strips),
           down: .init(
             name: "layer", first: "\(heads.first?.layer ?? 0)", last: "\(heads.last?.layer ?? 0)"),

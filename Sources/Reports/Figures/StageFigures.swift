@@ -40,7 +40,7 @@ extension ExperimentAnalysis {
         return bars.isEmpty
           ? nil
           : StageChart.Panel(
-            title: "\(group.key) at \(NumberFormat.count(longest)) tokens: \(stages.title)",
+            title: "\(group.key) at \(NumberFormat.counted(longest, "token")): \(stages.title)",
             unit: stages.unit, bars: bars)
       }
       guard !panels.isEmpty else { return nil }
@@ -49,10 +49,23 @@ extension ExperimentAnalysis {
         chart: StageChart(
           title: "Where does the time go?",
           caption:
-            "\(caption(place)) Medians over \(first?.times[.timeToFirstToken]?.count ?? 0) repeats; the number at a bar is their "
-            + "sum, the line the quartiles of the whole. Times are this machine's; only ratios inside the figure compare.",
+            "\(caption(place)) \(Self.barWords(shown)) Times are this machine's; only ratios inside the figure compare."
+            + Self.leftOutWords(shown, of: place),
           stages: Stages.names, panels: panels))
     }
+  }
+
+  /// What bars are of, and what stands at them.
+  private static func barWords(_ rows: [AnalysedRow]) -> String {
+    let counts = rows.compactMap { $0.times[.timeToFirstToken]?.count }
+    guard let most = counts.max(), most > 1 else {
+      return "Times of one repeat; the number at a bar is their sum."
+    }
+    let least = counts.min() ?? most
+    let words = least < most ? "\(least) to \(most)" : "\(most)"
+    return
+      "Medians over \(words) repeats; the number at a bar is their sum, the line the quartiles of "
+      + "the whole."
   }
 
   /// Nil where a stage was not timed.
@@ -65,8 +78,10 @@ extension ExperimentAnalysis {
     }
     return StageChart.Bar(
       label: row.label, stages: medians,
-      quartiles: total.map {
-        Interval(low: 1000 * $0.lowerQuartile, high: 1000 * $0.upperQuartile)
+      // Of one repeat there are none.
+      quartiles: total.flatMap {
+        $0.count > 1
+          ? Interval(low: 1000 * $0.lowerQuartile, high: 1000 * $0.upperQuartile) : nil
       },
       hover: "\(row.label): \(parts.joined(separator: ", ")) \(stages.unit)")
   }

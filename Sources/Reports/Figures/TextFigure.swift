@@ -5,9 +5,12 @@ extension ExperimentAnalysis {
     let own = points.filter { point in pools.contains { $0.key == point.pool.key } }
     let labels = ShownStrategies(own, styles).labels
     let rows = labels.compactMap { label in own.first { $0.label == label }?.row }
+    let shown = Set(rows.map(\.seriesName))
+    let left = own.filter { !$0.isFull && !shown.contains($0.row.seriesName) }
+      .map(\.row.seriesName).uniqued
     let panels = pools.map { pool in
       DotChart.Panel(
-        title: PoolAnswer(pool: pool, points: []).place,
+        title: pool.panelTitle,
         rows: pool.names.indices.map { Self.row($0, of: pool, labels) })
     }
     // The bytes of each: some stand beside others that hold half as much.
@@ -23,12 +26,13 @@ extension ExperimentAnalysis {
     let losses = panels.flatMap(\.rows).flatMap(\.marks).map(\.loss)
     let axis = FrontierFigures.lossAxis(losses, isScored: isScored)
     let chart = DotChart(
-      title: isScored ? "At which task does it break?" : "On which text does it break?",
+      title: pools.first?.noun == "task"
+        ? "At which task does it break?" : "On which text does it break?",
       caption: [
         caption(pools), intervalWords(differences) + axis.note,
         "Of each strategy the budget nearest to a quarter of full's bytes from below, or else its least"
           + (shares.isEmpty ? "." : ": \(shares.joined(separator: ", "))."),
-      ].joined(separator: " "),
+      ].joined(separator: " ") + Self.leftOutWords(labels.count, left),
       axis: axis,
       strategies: zip(labels, rows).map { .init(label: $0, style: styles.style(of: $1)) },
       panels: panels)

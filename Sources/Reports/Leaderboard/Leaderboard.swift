@@ -22,11 +22,12 @@ public struct Leaderboard {
 
   /// - Parameters:
   ///   - results: those of the experiments above that there are.
-  ///   - fidelities: of strategies, by name.
-  public init(_ results: [ExperimentResults], fidelities: [String: Fidelity]) {
-    let analyses = results.map { ExperimentAnalysis($0) }
+  ///   - strategies: what is known of them: how they stand to their sources, and in which phases they act.
+  public init(_ results: [ExperimentResults], strategies: [StrategyDescription]) {
+    let background = ReportBackground(strategies: strategies)
+    let analyses = results.map { ExperimentAnalysis($0, background: background) }
     self.analyses = analyses
-    self.fidelities = fidelities
+    fidelities = background.strategies.mapValues(\.fidelity)
     func rows(of name: String) -> [AnalysedRow] {
       analyses.filter { $0.results.experiment.name == name }.flatMap(\.rows)
     }
@@ -51,20 +52,78 @@ public struct Leaderboard {
       question:
         "What does each method lose for the bytes that it holds, against full attention in float16, and against a plain quantised cache?",
       sections: sections.filter { !$0.isEmpty },
-      legend: [
-        "A class holds the strategies whose KV cache takes at most so much of full attention's in float16, on average over the decode "
-          + "steps and in the layers without a window of their own; each stands in the smallest class that holds it. Ranks are inside of a "
-          + "class: a strategy is behind another only where the difference of the two, on the same texts, is not 0 by Student's t over "
-          + "texts, corrected by Holm for all pairs of the class; 1–3 says that it could be any of these.",
-        "ΔNLL: nats a token more than full attention's, each text counting once; in square brackets the 95 % interval over texts. "
-          + "Worst text: that on which it loses most. Needle: the share of prompts whose needle is found, where the question comes after "
-          + "the cache was cut. ÷ full: times as ratios to full attention in the same round, median and 95 % interval. KV cache: mean "
-          + "over the decode steps; its peak has the prompt's own passage in it. ↓ lower is better, ↑ higher is better, – not "
-          + "measured.",
-        "Fidelity: faithful to its source, simplified (its documentation says how), reconstructed (without the source's code or full "
-          + "text at hand), own, or an oracle. tca-lab strategies show NAME has the details, docs/measurement.md the definitions.",
-      ] + Report.footnotes(of: sections))
+      legend: Self.legend(of: sections) + Report.footnotes(of: sections))
   }
+
+  /// How to read what these sections show, a paragraph each; nothing is explained that is not there.
+  private static func legend(of sections: [ReportSection]) -> [String] {
+    let columns = sections.flatMap(\.tables).flatMap(\.columns).map(\.name)
+    return explanations.map { paragraph in
+      paragraph.filter { entry in columns.contains { $0.contains(entry.column) } }
+        .map(\.words).joined(separator: " ")
+    }.filter { !$0.isEmpty }
+  }
+
+  /// Sentences by what a column's name has in it.
+  private static let explanations: [[(column: String, words: String)]] = [
+    [
+      (
+        "class",
+        """
+        A class holds the strategies whose KV cache takes at most so much of full attention's in float16, on average \
+        over the decode steps and in the layers without a window of their own; each stands in the smallest class that \
+        holds it.
+        """
+      ),
+      (
+        "rank",
+        """
+        Ranks are inside of a class: a strategy is behind another only where the difference of the two, on the same \
+        texts, is not 0 by Student's t over texts, corrected by Holm for all pairs of the class; 1–3 says that it could \
+        be any of these.
+        """
+      ),
+    ],
+    [
+      (
+        "ΔNLL",
+        """
+        ΔNLL: nats a token more than full attention's, each text counting once; in square brackets the 95 % interval \
+        over texts.
+        """
+      ),
+      (
+        "worst text",
+        "Worst text: that on which it loses most."
+      ),
+      (
+        "needle",
+        "Needle: the share of prompts whose needle is found, where the question comes after the cache was cut."
+      ),
+      (
+        "÷ full",
+        "÷ full: times as ratios to full attention in the same round, median and 95 % interval."
+      ),
+      (
+        "its peak",
+        "KV cache: mean over the decode steps; its peak has the prompt's own passage in it."
+      ),
+      (
+        "class",
+        "↓ lower is better, ↑ higher is better, – not measured."
+      ),
+    ],
+    [
+      (
+        "fidelity",
+        """
+        Fidelity: faithful to its source, simplified (its documentation says how), reconstructed (without the source's \
+        code or full text at hand), own, or an oracle. tca-lab strategies show NAME has the details, docs/measurement.md \
+        the definitions.
+        """
+      )
+    ],
+  ]
 
   // MARK: Where it is from
 
@@ -93,7 +152,7 @@ public struct Leaderboard {
         let open = analysis.rows.count { $0.row.kinds.isEmpty }
         guard open > 0 else { return [] }
         return [
-          "missing: \(open) of \(analysis.rows.count) cells of \"\(analysis.results.experiment.name)\""
+          "missing: \(open) of \(NumberFormat.counted(analysis.rows.count, "cell")) of \"\(analysis.results.experiment.name)\""
         ]
       } + tables.flatMap(\.missing)
   }

@@ -22,7 +22,7 @@ struct LeaderboardTable {
     let length = pool.key.contextLength
     let needleLength = needles.length(of: reference.cell.modelDigest, nearest: length)
     let timeLength = times.length(of: reference.cell.modelDigest, nearest: length)
-    let standings = pool.labels.compactMap { label -> Standing? in
+    let standings = pool.compared.compactMap { label -> Standing? in
       guard let cells = pool.cells(of: label) else { return nil }
       return Standing(
         label: label, cells: cells, share: pool.share(of: label),
@@ -73,9 +73,7 @@ struct LeaderboardTable {
   }
 
   /// `smollm2-135m-instruct at 2,048 tokens`
-  private var place: String {
-    "\(pool.key.model) at \(NumberFormat.count(pool.key.contextLength)) tokens"
-  }
+  private var place: String { pool.place }
 
   func section(_ fidelities: [String: Fidelity]) -> ReportSection {
     func heading(_ name: String, _ length: Int?) -> String {
@@ -116,6 +114,11 @@ struct LeaderboardTable {
   /// What this table lacks.
   var missing: [String] {
     var missing: [String] = []
+    if !pool.later.isEmpty {
+      missing.append(
+        "left out at \(place), since they act only after the tokens that were scored (protocol prefill): "
+          + pool.later.joined(separator: ", "))
+    }
     if !incomplete.isEmpty {
       missing.append(
         "missing at \(place): results on every text of \(incomplete.joined(separator: ", "))")

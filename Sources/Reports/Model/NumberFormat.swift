@@ -70,4 +70,9 @@ public enum NumberFormat: Sendable, Hashable {
     }
     return value < 0 ? "-" + text : text
   }
+
+  /// `1 token`, `2,048 tokens`; of words that take more than an s the plural is given.
+  static func counted(_ value: Int, _ noun: String, plural: String? = nil) -> String {
+    "\(count(value)) \(value == 1 ? noun : plural ?? noun + "s")"
+  }
 }

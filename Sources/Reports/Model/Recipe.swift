@@ -3,7 +3,7 @@ import Records
 
 /// What it takes to make a report again.
 public struct Recipe: Sendable, Hashable {
-  /// The file's name that the commands use for the spec.
+  /// The name of the file that the commands want the spec in: the report knows its text, and not where it was.
   public var specName: String
   /// The spec's text, as it was run.
   public var spec: String
@@ -13,18 +13,28 @@ public struct Recipe: Sendable, Hashable {
 
 extension ExperimentAnalysis {
   /// From the commit that was measured to the page.
-  var recipe: Recipe {
+  ///
+  /// - Parameter database: the path of the file that the results are from. Folders of this machine help nobody else, so the
+  ///   commands write into a file of its name where they are given.
+  func recipe(_ database: String) -> Recipe {
     let experiment = results.experiment
-    let specName = "experiments/\(experiment.name).json"
+    let specName = Self.fileName(experiment.name) + ".json"
     let lab = ".build/release/tca-lab"
+    let spec = ShellWord.argument(specName)
+    let file = ShellWord.argument(Self.fileName(database))
     return Recipe(
       specName: specName, spec: experiment.spec,
       commands: checkout + ["swift build -c release --product tca-lab"] + models(of: lab) + [
-        "# the spec, as it stands above; relative paths in it start at its folder",
+        "# save the spec above as \(specName.onOneLine) in this folder; relative paths in it start there",
         "# plan says how long it takes on this machine, and what memory",
-        "\(lab) plan \(ShellWord.quoted(specName))", "\(lab) run \(ShellWord.quoted(specName))",
-        "\(lab) report \(ShellWord.quoted(experiment.name)) --format html",
+        "\(lab) plan \(spec) --db \(file)", "\(lab) run \(spec) --db \(file)",
+        "\(lab) report \(ShellWord.quoted(experiment.name)) --db \(file) --format html",
       ])
+  }
+
+  /// What stands behind the last stroke.
+  private static func fileName(_ path: String) -> String {
+    path.split(separator: "/").last.map(String.init) ?? path
   }
 
   /// To the source that was measured, where a commit says what it was.
@@ -59,6 +69,11 @@ extension ExperimentAnalysis {
 
 /// A text as one word of a POSIX shell, whatever is in it.
 enum ShellWord {
+  /// The same where a program would take a word that begins with a hyphen for an option: a file in this folder.
+  static func argument(_ text: String) -> String {
+    quoted(text.hasPrefix("-") ? "./" + text : text)
+  }
+
   static func quoted(_ text: String) -> String {
     let isPlain =
       !text.isEmpty

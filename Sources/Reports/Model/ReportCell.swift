@@ -124,11 +124,12 @@ extension ReportCell {
 
 /// What a reader must know of a figure before using it.
 public enum Mark: Sendable, Hashable, CaseIterable {
-  case looksAhead, readsFuture, atChance, unsteady, fewRepeats
+  case looksAhead, actsLater, readsFuture, atChance, unsteady, fewRepeats
 
   public var symbol: String {
     switch self {
     case .looksAhead: "†"
+    case .actsLater: "‖"
     case .readsFuture: "§"
     case .atChance: "‡"
     case .unsteady: "¶"
@@ -142,6 +143,10 @@ public enum Mark: Sendable, Hashable, CaseIterable {
     case .looksAhead:
       "selectionLooksAhead: the selection is made once from the whole prompt, so later tokens chose what earlier "
         + "queries see; compare the continuation protocol."
+    case .actsLater:
+      "The tokens that were scored are the prompt's own (protocol prefill), and of the prompt this strategy leaves nothing out, "
+        + "or a part of it does not: it acts afterwards. Its loss says nothing of what it holds, so it stands in no figure of "
+        + "loss, dominates nothing, and has no rank, no equal budget and no contrast; compare the continuation protocol."
     case .readsFuture:
       "Reads the future: an oracle that is told which tokens the queries after the prompt attend to. It bounds "
         + "methods, and is none."
@@ -160,6 +165,8 @@ public enum Mark: Sendable, Hashable, CaseIterable {
   public var shortFootnote: String {
     switch self {
     case .looksAhead: "The selection saw the tokens that are scored; compare the continuation."
+    case .actsLater:
+      "Scored on the prompt, of which it leaves nothing out: no loss of its own; compare the continuation."
     case .readsFuture: "Reads the future: an oracle, which bounds methods and is none."
     case .atChance: "Full attention scores no better than guessing: differences mean nothing."
     case .unsteady: "The machine was not steady: full differs from itself beyond the interval."

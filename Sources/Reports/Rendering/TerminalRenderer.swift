@@ -5,7 +5,7 @@ public struct TerminalRenderer: ReportRenderer {
   public let name = "terminal"
 
   private let columns: Int
-  /// Both ends of an interval; else half of its width, which takes less room.
+  /// Both ends of every interval; else half of its width where that says as much, which takes less room.
   private let showsIntervals: Bool
   /// Makes a piece of text stand out.
   private let emphasised: @Sendable (String) -> String
@@ -112,12 +112,23 @@ public struct TerminalRenderer: ReportRenderer {
   }
 
   private func text(of cell: ReportCell) -> String {
-    guard !showsIntervals, case .number(_, let format) = cell.content,
-      case .interval(let interval) = cell.uncertainty
+    guard !showsIntervals, case .number(let value, let format) = cell.content,
+      case .interval(let interval) = cell.uncertainty,
+      Self.isEven(interval, around: value, format)
     else { return cell.plainText }
     var cell = cell
     cell.uncertainty = nil
     return cell.plainText + " ±" + format.text((interval.high - interval.low) / 2)
+  }
+
+  /// Whether both ends lie as far from a value, as far as it is shown, or nearly so: a twentieth of the whole interval off
+  /// its middle. Ratios' intervals need not.
+  private static func isEven(
+    _ interval: Interval, around value: Double, _ format: NumberFormat
+  ) -> Bool {
+    let (below, above) = (value - interval.low, interval.high - value)
+    return format.text(below) == format.text(above)
+      || abs(above - below) <= 0.1 * (interval.high - interval.low)
   }
 
   /// At most ``columns`` a line; all but the first begin with the indentation.

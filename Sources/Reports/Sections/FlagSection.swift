@@ -36,17 +36,34 @@ extension ExperimentAnalysis {
       flags.append(
         "error above its theoretical bound: \(analysed.place), bound ratio \(three.text(ratio))")
     }
-    // A method that selects in decode only is dense in the prefill and binds all the same; full in another format is
-    // not meant to bind.
-    if analysed.cell.strategyRole != .reference, let density = analysed.row[.density],
-      density > 0.95,
-      analysed.row[.retainedFraction] ?? 1 > 0.95, analysed.row[.decodeDensity] ?? 1 > 0.95
-    {
-      flags.append(
-        "not binding, hardly anything was left out: \(analysed.place), density \(three.text(density))"
-      )
+    if let shares = looseShares(analysed) {
+      flags.append("not binding, hardly anything was left out: \(analysed.place), \(shares)")
     }
     return flags
+  }
+
+  /// More than this of what there is counts as nearly all.
+  private static let nearlyAll = 0.95
+
+  /// What a strategy attended to and kept where that is nearly all in every phase; nil where it left something out, or
+  /// where that is not known.
+  ///
+  /// Pairs are those that it selected: those that the kernel computed have hidden halves of tiles in them, and are more than
+  /// all there are on short prompts, whatever was selected. Full in another format is not meant to bind.
+  private func looseShares(_ analysed: AnalysedRow) -> String? {
+    let row = analysed.row
+    // Nothing is decoded after a prompt that is scored itself.
+    let decoded =
+      row[.decodeNominalDensity] ?? (analysed.cell.taskProtocol == "prefill" ? 1 : nil)
+    guard analysed.cell.strategyRole != .reference, let selected = row[.nominalDensity],
+      let kept = row[.retainedFraction], let decoded,
+      [selected, kept, decoded].allSatisfy({ $0 > Self.nearlyAll }),
+      // Tokens that stay may have given up their bits.
+      row[.kvCacheLogicalBytesRatio] ?? 1 > Self.nearlyAll
+    else { return nil }
+    let three = NumberFormat.fixed(3)
+    let decode = row[.decodeNominalDensity].map { ", in decode \(three.text($0))" } ?? ""
+    return "nominal density \(three.text(selected))\(decode), tokens kept \(three.text(kept))"
   }
 
   /// Pairs that differ in one budget-like parameter, where the one that attends to more errs more.
@@ -153,7 +170,7 @@ extension ExperimentAnalysis {
       .grouped(\.0)
     if origins.count > 1 {
       let lines = origins.map { origin, rows in
-        "\(rows.count) cells on \(origin.machine), built from \(origin.build) ("
+        "\(NumberFormat.counted(rows.count, "cell")) on \(origin.machine), built from \(origin.build) ("
           + rows.map {
             "\($0.1.cell.model) at \(NumberFormat.count($0.1.cell.contextLength)), \($0.1.task)"
           }
@@ -168,8 +185,27 @@ extension ExperimentAnalysis {
 
   private var gaps: [String] {
     let missing = rows.count { $0.row.kinds.isEmpty }
-    let failed = rows.count { $0.row.failure != nil }
-    return (missing > 0 ? ["\(missing) of \(rows.count) cells have no results yet"] : [])
-      + (failed > 0 ? ["\(failed) of \(rows.count) cells failed; see Failures"] : [])
+    let failed = rows.filter { $0.row.failure != nil }
+    let cells = NumberFormat.counted(rows.count, "cell")
+    var gaps: [String] = []
+    if missing > 0 {
+      gaps.append("\(missing) of \(cells) \(rows.count == 1 ? "has" : "have") no results yet")
+    }
+    if !failed.isEmpty {
+      gaps.append("\(failed.count) of \(cells) failed: \(Self.reasons(failed))")
+    }
+    return gaps
+  }
+
+  /// Why cells failed, with the first place of each reason; of many reasons the first few.
+  private static func reasons(_ failed: [AnalysedRow]) -> String {
+    let reasons = failed.grouped { $0.row.failure?.reason ?? "" }
+    let shown = reasons.prefix(3).map { reason, rows in
+      let others = rows.count > 1 ? " and \(rows.count - 1) more" : ""
+      return "\(reason) (\(rows[0].place)\(others))"
+    }
+    let left = reasons.count - shown.count
+    return shown.joined(separator: "; ")
+      + (left > 0 ? "; and \(NumberFormat.counted(left, "other reason"))" : "")
   }
 }

@@ -173,7 +173,7 @@ private struct GrowthLine {
       return GrowthChart.Point(
         length: Double(row.cell.contextLength), value: value,
         spread: spread.map { Interval(low: $0.lowerQuartile, high: $0.upperQuartile) },
-        hover: "\(row.label) at \(NumberFormat.count(row.cell.contextLength)) tokens: "
+        hover: "\(row.label) at \(NumberFormat.counted(row.cell.contextLength, "token")): "
           + shown.plainText)
     }
     let two = NumberFormat.fixed(2)

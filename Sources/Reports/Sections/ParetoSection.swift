@@ -7,6 +7,7 @@ import Records
 /// the two were not timed together for 8 repeats, of several texts of each, time stays open, and that is said.
 extension ExperimentAnalysis {
   func paretoSection(_ points: [ParetoPoint]) -> ReportSection {
+    let left = Pool.laterWords(pools)
     let columns: [ColumnRule<ParetoPoint>] = [
       .words("model") { .text($0.pool.key.model) },
       .init("context") { .count($0.pool.key.contextLength) },
@@ -27,7 +28,7 @@ extension ExperimentAnalysis {
           + "likelihood beyond the 95 % interval of the difference (in score by the exact test), and where the other's decode "
           + "attention is not faster by the 95 % interval of the ratio. Those behind which \"time?\" stands do so in bytes and "
           + "quality, and were not timed together 8 times. Exploratory: not corrected for the number of pairs."
-      ], tables: [ReportTable(points, columns)])
+      ] + (left.isEmpty ? [] : [left]), tables: [ReportTable(points, columns)])
   }
 }
 
@@ -61,10 +62,11 @@ struct Dominator: Hashable {
 extension Pool {
   static let comparedTime = TimeFigure.decodeAttentionTime
 
-  /// Of the strategies whose bytes were measured, unless there is but one; an oracle bounds methods, and dominates none.
+  /// Of the strategies whose bytes were measured and whose quality says what they do, unless there is but one; an oracle
+  /// bounds methods, and dominates none.
   var paretoPoints: [ParetoPoint] {
     let full = full
-    let points = labels.compactMap { label -> ParetoPoint? in
+    let points = compared.compactMap { label -> ParetoPoint? in
       guard let row = cells(of: label)?.first, let bytes = mean(label, \.heldBytes) else {
         return nil
       }

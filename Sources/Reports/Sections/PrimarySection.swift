@@ -38,11 +38,14 @@ extension ExperimentAnalysis {
       items: primaryClaims { tested in !leading.contains { $0 == tested.pool.key } })
   }
 
-  /// The named contrasts wherever both strategies have results, corrected for their number at each place.
+  /// The named contrasts wherever both strategies have results that say what they do, corrected for their number at each
+  /// place.
   static func tested(_ named: [PrimaryContrast], in pools: [Pool]) -> [TestedContrast] {
     pools.flatMap { pool -> [TestedContrast] in
-      let found = named.compactMap { contrast in
-        pool.difference(from: contrast.first, to: contrast.second).map {
+      let found = named.compactMap { contrast -> TestedContrast? in
+        guard pool.compared.contains(contrast.first), pool.compared.contains(contrast.second)
+        else { return nil }
+        return pool.difference(from: contrast.first, to: contrast.second).map {
           TestedContrast(pool: pool, contrast: contrast, difference: $0)
         }
       }
@@ -98,7 +101,7 @@ extension ExperimentAnalysis {
       }
     let evidence = tested.map { $0.words(ofFirst: isFirst) }.joined(separator: "; ")
     return verdict + (isAgainstTexts ? ", against the sign of more than one text" : "")
-      + " (at \(NumberFormat.count(pool.key.contextLength)) tokens, \(pool.title)"
+      + " (at \(NumberFormat.counted(pool.key.contextLength, "token")), \(pool.title)"
       + (verdicts.count == 1 ? "" : "; the second against the first") + "): \(evidence)."
   }
 

@@ -30,17 +30,16 @@ private struct SummaryLine {
 
   var label: String { rows[0].label }
 
-  /// Of full's bytes, as budgets count them: of the first pool that knows it.
-  var byteShare: ReportCell {
-    .number(pools.lazy.compactMap { $0.byteShare(of: label) }.first, .fixed(3))
+  /// Of full's bytes: of the first pool that counts them so.
+  func byteShare(_ kind: ByteShare?) -> ReportCell {
+    let counted = pools.filter { $0.byteShare == kind }
+    return .number(counted.lazy.compactMap { $0.byteShare(of: label) }.first, .fixed(3))
   }
 
   /// Of the first task that has it.
   func figure(_ column: ComparisonColumn, _ format: NumberFormat) -> ReportCell {
     .number(rows.lazy.compactMap { $0.row[column] }.first, format)
   }
-
-  var hasTimes: Bool { rows.contains { !$0.ratios.isEmpty } }
 
   /// A ratio of times with its interval, of the first task that has one; marked where nothing says how sure it is.
   func ratio(_ figure: TimeFigure) -> ReportCell {
@@ -55,8 +54,7 @@ private struct SummaryLine {
     let own = rows.filter { task.tasks.contains($0.task) }
     guard let row = own.first else { return .missing }
     if own.contains(where: { $0.row.failure != nil }) { return "failed" }
-    let marks =
-      (row.looksAhead ? [Mark.looksAhead] : []) + (row.isAtChance ? [Mark.atChance] : [])
+    let marks = row.qualityMarks + (row.isAtChance ? [.atChance] : [])
     if task.isPool {
       guard let difference = pooled(task) else { return .missing }
       return Self.cell(difference, value: nil, isFull: row.row.isFull, marks)
@@ -108,6 +106,8 @@ extension ExperimentAnalysis {
   var summarySection: ReportSection {
     let tasks = summaryTasks
     let places = Dictionary(grouping: pools) { [$0.key.model, "\($0.key.contextLength)"] }
+    // One way to count bytes for the whole column, the one that budgets match before others.
+    let share = ByteShare.allCases.first { kind in pools.contains { $0.byteShare == kind } }
     let lines = rows.groupedByNames { [$0.cell.model, "\($0.cell.contextLength)", $0.label] }
       .map { rows in
         let cell = rows[0].cell
@@ -123,23 +123,26 @@ extension ExperimentAnalysis {
       [
         .init("place", .neither, .group) {
           let cell = $0.rows[0].cell
-          return "\(cell.model), \(NumberFormat.count(cell.contextLength)) tokens"
+          return "\(cell.model), \(NumberFormat.counted(cell.contextLength, "token"))"
         },
         .words("\nstrategy") {
           .text($0.label, marks: $0.rows[0].cell.readsFuture ? [.readsFuture] : [])
         },
-        figure("output\nerror", .relativeOutputError, .significant),
-        figure("dropped\nmass", .droppedMass, .significant),
+        figure(SummaryNotes.error, .relativeOutputError, .significant),
+        figure(SummaryNotes.mass, .droppedMass, .significant),
       ] + tasks.flatMap(Self.columns) + [
-        .init("1st tok\n÷full", .lower) { $0.ratio(.timeToFirstToken) },
-        .init("next tok\n÷full", .lower) { $0.ratio(.timePerOutputToken) },
-        figure("KV\nMiB", .kvCacheResidentBytes, .mebibytes),
-        .init("KV\n÷full", .lower) { $0.byteShare },
+        .init(SummaryNotes.firstToken, .lower) { $0.ratio(.timeToFirstToken) },
+        .init(SummaryNotes.nextToken, .lower) { $0.ratio(.timePerOutputToken) },
+        figure(SummaryNotes.bytes, .kvCacheResidentBytes, .mebibytes),
+        .init(SummaryNotes.byteRatio, .lower) { $0.byteShare(share) },
       ]
     var section = ReportSection(
       title: "Summary", tables: [ReportTable(lines, columns)], items: flags)
-    section.text = notes(
-      on: tasks, marks: section.marks, hasTimes: lines.contains(where: \.hasTimes))
+    let isOfSeveral = tasks.count > 1 || tasks.contains(where: \.isPool)
+    let notes = SummaryNotes(
+      table: section.tables[0], firstTask: isOfSeveral ? tasks[0].tasks[0] : nil, share: share)
+    section.text =
+      notes.paragraphs + section.marks.map { "\($0.symbol) \($0.shortFootnote)" }
     return section
   }
 
@@ -153,7 +156,7 @@ extension ExperimentAnalysis {
       let isScored = cells.contains { scored.contains($0.task) }
       let task = SummaryTask(
         kind: pool.key.kind,
-        rest: (isScored ? "" : ", \(cells.count) texts")
+        rest: (isScored ? "" : ", \(NumberFormat.counted(cells.count, "text"))")
           + (pool.distinctionWords.isEmpty ? "" : " \(pool.distinctionWords)"),
         distinction: pool.distinctionWords, tasks: cells.map(\.task), isScored: isScored)
       for place in pool.tasks where pooled[place] == nil { pooled[place] = task }
@@ -178,23 +181,83 @@ extension ExperimentAnalysis {
       quality, ColumnRule("worst\n\(task.isScored ? "task" : "text, nats")") { $0.worst(task) },
     ]
   }
+}
 
-  private func notes(on tasks: [SummaryTask], marks: [Mark], hasTimes: Bool) -> [String] {
+/// What has to be known of the summary's columns; nothing of those that it does not show.
+private struct SummaryNotes {
+  static let error = "output\nerror"
+  static let mass = "dropped\nmass"
+  static let firstToken = "1st tok\n÷full"
+  static let nextToken = "next tok\n÷full"
+  static let bytes = "KV\nMiB"
+  static let byteRatio = "KV\n÷full"
+
+  let table: ReportTable
+  /// What figures of one task are of where there are several; nil for a single one.
+  let firstTask: String?
+  /// How the column of shares counts bytes.
+  let share: ByteShare?
+
+  /// One, or none where nothing has to be said.
+  var paragraphs: [String] {
+    let text = [origin, bytesWords, intervals, ownRatio].filter { !$0.isEmpty }
+      .joined(separator: " ")
+    return text.isEmpty ? [] : [text]
+  }
+
+  private func shows(_ columns: String...) -> Bool {
+    table.columns.contains { columns.contains($0.name) }
+  }
+
+  private var showsTimes: Bool { shows(Self.firstToken, Self.nextToken) }
+
+  private var origin: String {
+    let figures = [
+      shows(Self.error, Self.mass) ? "errors" : nil, showsTimes ? "times" : nil,
+      shows(Self.bytes) ? "KV MiB" : nil,
+    ].compactMap(\.self)
+    guard let firstTask, !figures.isEmpty else { return "" }
+    return "Of \(firstTask), where it has them: \(figures.joined(separator: ", "))."
+  }
+
+  private var bytesWords: String {
+    let allocated = shows(Self.bytes) ? "KV MiB: allocated after the prompt." : ""
+    guard let share, shows(Self.byteRatio) else { return allocated }
+    let part = share.explanation.replacing("KV bytes:", with: "KV ÷full:")
+    return [allocated, part].filter { !$0.isEmpty }.joined(separator: " ")
+  }
+
+  /// What ± is half of, and why some figures have none.
+  private var intervals: String {
+    let hasTimes = hasIntervals { [Self.firstToken, Self.nextToken].contains($0) }
+    let hasQuality = hasIntervals { ![Self.firstToken, Self.nextToken].contains($0) }
     let least = PairedDifference.ClusterKind.self
-    let sentences = [
-      tasks.count > 1 || tasks.contains(where: \.isPool)
-        ? "Of \(tasks[0].tasks[0]), where it has them: errors\(hasTimes ? ", times" : ""), KV MiB."
-        : "",
-      "KV MiB: allocated after the prompt.",
-      pools.compactMap(\.byteShare?.explanation).uniqued.joined(separator: " ")
-        .replacing("KV bytes:", with: "KV ÷full:"),
-      "± half of the 95 % interval: of the difference to full over windows, or over texts"
-        + (hasTimes ? "; of ratios of times over repeats" : "")
-        + ". None for fewer than \(least.window.least) windows or \(least.text.least) texts"
-        + (hasTimes
-          ? ", or \(SignedRank.leastValues) repeats. Full's ratio of times is that of its second run to its first."
-          : "."),
-    ].filter { !$0.isEmpty }
-    return [sentences.joined(separator: " ")] + marks.map { "\($0.symbol) \($0.shortFootnote)" }
+    var (sources, limits): ([String], [String]) = ([], [])
+    if hasQuality {
+      sources.append("of the difference to full over windows, or over texts")
+      limits.append("\(least.window.least) windows or \(least.text.least) texts")
+    }
+    if hasTimes {
+      sources.append("of ratios of times over repeats")
+      limits.append("\(SignedRank.leastValues) repeats")
+    }
+    if sources.isEmpty { return "" }
+    return
+      "± half of the 95 % interval, both ends where they lie unevenly: \(sources.joined(separator: "; ")). "
+      + "None for fewer than \(limits.joined(separator: ", or "))."
+  }
+
+  private var ownRatio: String {
+    showsTimes ? "Full's ratio of times is that of its second run to its first." : ""
+  }
+
+  /// Whether some column of such a name has intervals.
+  private func hasIntervals(_ isMeant: (String) -> Bool) -> Bool {
+    table.columns.indices.contains { place in
+      isMeant(table.columns[place].name)
+        && table.rows.contains { row in
+          if case .interval? = row[place].uncertainty { true } else { false }
+        }
+    }
   }
 }

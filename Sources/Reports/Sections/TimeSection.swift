@@ -56,7 +56,7 @@ extension ExperimentAnalysis {
           let ahead = rows.sorted { $0.cell.contextLength < $1.cell.contextLength }.reversed()
             .prefix { ($0.ratios[.timeToFirstToken]?.interval?.high ?? 1) < 1 }.last
           text =
-            ahead.map { "from \(NumberFormat.count($0.cell.contextLength)) tokens on" }
+            ahead.map { "from \(NumberFormat.counted($0.cell.contextLength, "token")) on" }
             ?? "not reached"
         }
         return "Crossover length of the first token, \(rows[0].label), "

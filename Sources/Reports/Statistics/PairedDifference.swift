@@ -158,7 +158,7 @@ extension PairedDifference {
 
   /// `12 windows`, `1 text`
   var clusters: String {
-    "\(clusterCount) \(clusterKind.rawValue)\(clusterCount == 1 ? "" : "s")"
+    NumberFormat.counted(clusterCount, clusterKind.rawValue)
   }
 }
 

@@ -175,12 +175,23 @@ enum ResultViews {
     """
 
   private static let pareto = """
-    WITH base AS MATERIALIZED (SELECT * FROM comparison),
+    WITH base AS MATERIALIZED (
+      SELECT *,
+        -- Seen to leave nothing of the prompt out: what it does, it does afterwards.
+        strategy_role <> 'reference' AND cell <> full_cell AND coalesce(nominal_density, 0) >= 1
+          AS acts_later
+      FROM comparison
+    ),
     cost (experiment, position, name, value) AS (
-    \(values(of: costs, ""))
+    \(values(of: costs))
     ),
     quality (experiment, position, name, value, loss) AS (
-    \(values(of: qualities, ", $0")) UNION ALL
+      -- Errors are the prompt's, under every protocol.
+      SELECT experiment, position, 'relative_output_error', relative_output_error,
+        relative_output_error
+      FROM base WHERE NOT acts_later UNION ALL
+      SELECT experiment, position, 'perplexity', perplexity, perplexity
+      FROM base WHERE NOT (acts_later AND protocol IS 'prefill') UNION ALL
       SELECT experiment, position, 'score', score, -score FROM base
     ),
     point AS (
@@ -213,12 +224,9 @@ enum ResultViews {
     "time_per_output_token_ratio",
   ]
 
-  private static let qualities = ["relative_output_error", "perplexity"]
-
-  private static func values(of columns: [String], _ rest: String) -> String {
-    columns.map { column in
-      "  SELECT experiment, position, '\(column)', \(column)\(rest.replacing("$0", with: column)) FROM base"
-    }.joined(separator: " UNION ALL\n")
+  private static func values(of columns: [String]) -> String {
+    columns.map { "  SELECT experiment, position, '\($0)', \($0) FROM base" }
+      .joined(separator: " UNION ALL\n")
   }
 }
 

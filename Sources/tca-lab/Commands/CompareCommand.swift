@@ -80,7 +80,8 @@ struct CompareCommand: ParsableCommand {
     }
     let results = try names.map { try store.results(of: $0) }
     do {
-      return try PairComparison(of: first, with: second, in: results)
+      return try PairComparison(
+        of: first, with: second, in: results, background: .builtIn())
     } catch {
       let known = try store.strategyNames(in: experiment)
       throw Self.suggesting(known, for: [first, second], in: error)

@@ -98,7 +98,8 @@ struct ReportCommand: ParsableCommand {
     }
     let background = try ReportBackground.builtIn()
     for (index, name) in wanted.enumerated() {
-      let report = Report(of: try store.results(of: name), background: background)
+      let report = Report(
+        of: try store.results(of: name), background: background, database: database.path)
       let files = formats.flatMap { $0.files(of: report) }
       if output == "-" {
         guard let file = files.first else {

@@ -26,11 +26,9 @@ struct LeaderboardPage {
         "\"\(path)\" holds none of the experiments \(Leaderboard.qualityNames.map { "\"\($0)\"" }.joined(separator: ", ")); run one: tca-lab run experiments/leaderboard.json"
       )
     }
-    let fidelities = Dictionary(
-      StrategyRegistry.builtIn.descriptions.map { ($0.name, $0.fidelity) },
-      uniquingKeysWith: { first, _ in first })
     let leaderboard = Leaderboard(
-      try names.map { try store.results(of: $0) }, fidelities: fidelities)
+      try names.map { try store.results(of: $0) },
+      strategies: StrategyRegistry.builtIn.descriptions)
     text = Self.mark + "\n" + MarkdownRenderer().files(of: leaderboard.report)[0].text
     missing = Leaderboard.names.filter { !stored.contains($0) }
   }

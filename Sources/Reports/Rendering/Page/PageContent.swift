@@ -75,7 +75,7 @@ struct PageContent {
       let count = report.sections[$0].items.count
       return Warnings(
         warningAddress: "section-\($0 + 1)",
-        warningCount: count == 1 ? "1 thing" : "\(NumberFormat.count(count)) things")
+        warningCount: NumberFormat.counted(count, "thing"))
     }
     groups = report.strategies.grouped(\.role).map {
       StrategyGroup(

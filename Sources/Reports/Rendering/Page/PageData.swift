@@ -28,7 +28,7 @@ struct PageData {
       let count = table.rows.count
       let rest = Rest(
         restName: "\(table.name).csv",
-        restRows: count == 1 ? "1 row" : "\(NumberFormat.count(count)) rows")
+        restRows: NumberFormat.counted(count, "row"))
       guard Self.leastValueBytes * count * table.columns.count <= room,
         let file = CSVRenderer().files(of: Report(title: "", data: [table])).first
       else {

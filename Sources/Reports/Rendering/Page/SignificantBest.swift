@@ -7,7 +7,7 @@ import Records
 /// a direction, the best is one whose 95 % interval reaches no other's. For differences to the same reference, and any
 /// two means over the same clusters, that is stricter than the paired test at 5 %: the standard error of a difference is
 /// never above the sum of the two. What has no interval (the reference itself; exact figures such as bytes) and what
-/// bounds methods without being one is not in the contest.
+/// bounds methods without being one is not in the contest, nor what acted only after the tokens that were scored.
 struct SignificantBest {
   private var cells: Set<[Int]> = []
 
@@ -43,11 +43,13 @@ struct SignificantBest {
       }
   }
 
+  /// What keeps a row out of the contest.
+  private static let outside: Set<Mark> = [.readsFuture, .atChance, .actsLater]
+
   private static func competes(_ row: [ReportCell], _ outsiders: Set<String>) -> Bool {
     row.allSatisfy { cell in
       guard case .text(let text) = cell.content else { return true }
-      return !outsiders.contains(text) && !cell.marks.contains(.readsFuture)
-        && !cell.marks.contains(.atChance)
+      return !outsiders.contains(text) && outside.isDisjoint(with: cell.marks)
     }
   }
 
