@@ -79,9 +79,9 @@ struct CompareCommand: ParsableCommand {
       names = both.isEmpty ? try store.experimentNames() : both
     }
     let results = try names.map { try store.results(of: $0) }
+    let background = try ReportBackground.builtIn()
     do {
-      return try PairComparison(
-        of: first, with: second, in: results, background: .builtIn())
+      return try PairComparison(of: first, with: second, in: results, background: background)
     } catch {
       let known = try store.strategyNames(in: experiment)
       throw Self.suggesting(known, for: [first, second], in: error)
