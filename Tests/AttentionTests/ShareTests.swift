@@ -82,8 +82,10 @@ struct ShareTests {
   func fraction(name: String) throws {
     let entry = try #require(Self.registry.entry(named: name))
     let kept = try Self.held(name, ["budget": ["fraction": 0.29]])
-    #expect(kept.reduce(0, +) == 2 * 29)
-    if name != "adakv" { #expect(kept == [29, 29]) }
+    // Of streaming-llm's budget one is the token to come.
+    let share = name == "streaming-llm" ? 28 : 29
+    #expect(kept.reduce(0, +) == 2 * share)
+    if name != "adakv" { #expect(kept == [share, share]) }
     if entry.description.parameters.contains(where: { $0.name == "retainedFraction" }) {
       #expect(try Self.held(name, ["retainedFraction": 0.29]) == kept)
     }
@@ -156,7 +158,9 @@ struct PromptBudgetTests {
       if name != "composed" {
         #expect((strategy as? any Budgeted)?.budget == .tokens(tokens))
       }
-      #expect(Self.kept(strategy, prompt: prompt) == tokens)
+      // Of streaming-llm's budget one is the token to come.
+      let kept = name == "streaming-llm" ? tokens - 1 : tokens
+      #expect(Self.kept(strategy, prompt: prompt) == kept)
     }
   }
 

@@ -60,21 +60,20 @@ public struct StreamingLLM: SelectsInPrefill, SelectsInDecode, Retains, Budgeted
     }
   }
 
-  /// A budget of tokens is what stays for the next query, sinks first, but for the newest token; that query sees its own
-  /// beside it. One of density is what a query attends to.
+  /// A budget is what a query attends to, and so what is held while it does, its own token included:
+  /// shared by sinks and window, of which at least that token stays.
   private var seen: FirstAndRecent {
-    let attended =
+    let capacity =
       switch budget {
-      case .tokens(let tokens): max(2, min(tokens, largestSize - 1) + 1)
+      case .tokens(let tokens): min(tokens, largestSize)
       // A density of 1 sets no limit, in decode either.
       case .density(let density, let promptTokens):
         density >= 1
           ? largestSize : Share.tokensSeen(density: density, promptTokens: promptTokens)
       case nil, .mass: sinks + localWindow
       }
-    let least = if case .tokens = budget { 2 } else { 1 }
-    let first = min(sinks, max(0, attended - least))
-    return FirstAndRecent(first: first, recent: max(1, attended - first))
+    let first = min(sinks, max(0, capacity - 1))
+    return FirstAndRecent(first: first, recent: max(1, capacity - first))
   }
 
   public var cachePositions: CachePositions? {
