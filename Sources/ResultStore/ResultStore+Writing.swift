@@ -82,8 +82,10 @@ extension ResultStore: ResultSink {
       throw UnreadableValue(column: "started_at", value: newest)
     }
     // A date that was read may be written as the millisecond before.
-    for step in 1... where newest >= time {
-      time = newestDate.addingTimeInterval(0.001 * Double(step)).formatted(Self.timeFormat)
+    var step = 1.0
+    while newest >= time {
+      time = newestDate.addingTimeInterval(0.001 * step).formatted(Self.timeFormat)
+      step += 1
     }
     return time
   }

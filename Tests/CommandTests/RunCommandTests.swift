@@ -48,7 +48,7 @@ struct RunCommandTests {
     let written = try lab.read("results/tiny/report.html")
     #expect(page.status == 0 && page.out == written)
     #expect(page.out.hasPrefix("<!DOCTYPE html>"))
-    #expect(page.out.contains("tca-lab run experiments/tiny.json"))
+    #expect(page.out.contains("tca-lab run tiny.json --db "))
     let csv = try lab.run("report", "tiny", "--format", "csv", "--output", "-")
     #expect(csv.status == 0 && csv.out.contains("perplexity"))
 
