@@ -7,11 +7,13 @@ would let it. Written for one GPU (CuPy); with NumPy alone a window of 8,192 tok
 
   python3 estimates.py run --model smollm2-135m-instruct --texts persuasion --windows 3 --length 8192 --out dev.csv
   python3 estimates.py summary verdict.csv > summary.csv
+  python3 estimates.py fade --texts persuasion --short 10 --rows-of fade-settings.csv --out settings.csv
+  python3 estimates.py fade-verdict fade-verdict.csv > fade-summary.csv
 
 Needs numpy, gguf and, on a GPU, cupy; `tca-lab` on the PATH cuts the texts into tokens. Lengths include the scored
 tokens. Differences and divergences are against the float32 cache of the same window.
 """
-import argparse, collections, csv, fractions, json, math, pathlib, re, subprocess, sys, tempfile
+import argparse, collections, csv, fractions, json, math, pathlib, re, subprocess, sys, tempfile, time
 
 import numpy as np
 
@@ -296,6 +298,109 @@ def neighbourly(x, width, pool="mean"):
     return around.mean(0) if pool == "mean" else around.max(0)
 
 
+class FadeBytes:
+    """What tokens take in the format `nested`, some with all bits, of the others a share (`lower`) with fewer than most."""
+
+    def __init__(self, d, bits=(4, 2), lower=0.0, lower_bits=(4, 2)):
+        coarse = lambda keys, values: 2 + d * keys // 8 + 2 + d * values // 8
+        self.whole, self.coarse, self.lower, self.share = 2 * (2 + d), coarse(*bits), coarse(*lower_bits), lower
+
+    def lowest(self, tokens, whole):
+        return int(self.share * (tokens - whole))
+
+    def of(self, tokens, whole, lowest=0):
+        said = (tokens + 31) // 32 * 16 if whole < tokens else 0
+        return (tokens - whole - lowest) * self.coarse + lowest * self.lower + whole * self.whole + said
+
+
+def bisected(low, high, reached):
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if reached(middle) else (middle + 1, high)
+    return low
+
+
+def limited(first, newest, capacity):
+    first = min(max(0, first), capacity - 1)
+    return first, min(max(1, newest), capacity - first)
+
+
+_plans = {}
+FadePlan = collections.namedtuple("FadePlan", "kept whole lowest forced forced_whole")
+
+
+def fade_plan(tokens, budget, share, first, newest, size, beside=0):
+    """`FadePlan` of the engine: how many tokens a head keeps, how many of them whole, how many in the fewest bits."""
+    most = min(tokens, first + newest)
+    if budget >= tokens:
+        return FadePlan(tokens, tokens, 0, limited(first, newest, most), limited(first, newest, most))
+    allowed = size.of(budget, budget) - beside
+    own = min(most, max(1, budget // 2))
+    least = own + int(share * (budget - own) * (1 + 1e-12))
+    cost = lambda kept, whole: size.of(kept, whole, size.lowest(kept, whole))
+    kept = bisected(0, tokens, lambda x: cost(x + 1, min(x, least)) > allowed)
+    if kept > budget:
+        whole = bisected(min(kept, least), kept, lambda x: cost(kept, x + 1) > allowed)
+    else:
+        kept = whole = max(1, budget - -(-beside // size.whole))
+    forced = limited(first, newest, own)
+    return FadePlan(kept, whole, size.lowest(kept, whole), limited(first, newest, kept - (whole - sum(forced))), forced)
+
+
+def allotted(weights, total, most):
+    """`total` in proportion to `weights`, none above `most`."""
+    weights, given = np.asarray(weights, float), np.zeros(len(weights))
+    for _ in range(len(weights)):
+        free = given < most
+        if not free.any() or total - given.sum() < 1:
+            break
+        share = np.where(free, np.maximum(weights, 1e-9), 0)
+        given = np.minimum(most, given + (total - given.sum()) * share / share.sum())
+    return given.astype(int)
+
+
+def best(scores, counts):
+    """Of each row the `counts` largest."""
+    return scores.shape[1] - 1 - ranks(scores) < xp.asarray(counts)[:, None]
+
+
+def fade_options(row):
+    """`fade 0.125, gone pooled 15, whole 1/8`: the budget as a share of float16's bytes, and what differs from the engine's fade."""
+    parts = row.split(", ")
+    gone, whole = ({"queries": 64, "heads": "max", "pool": ("mean", pool)} for pool in (7, 1))
+    o = {"budget": float(parts[0].split()[1]), "share": 1 / 16, "newest": 64, "local": 128, "bits": (4, 2), "codes": "middles",
+         "lower": 0.0, "lower_bits": (4, 2), "merged": 0, "gone": gone, "whole": whole}
+    two = lambda words: tuple(int(x[1:]) for x in words[:2])
+    for part in parts[1:]:
+        words = part.split()
+        if words[0] in ("gone", "whole", "both") and len(words) > 1 and not words[1][0].isdigit():
+            for to in [o["gone"], o["whole"]] if words[0] == "both" else [o[words[0]]]:
+                match words[1:]:
+                    case ["unpooled"]: to["pool"] = ("mean", 1)
+                    case ["pooled", n]: to["pool"] = ("mean", int(n))
+                    case ["peaks", n]: to["pool"] = ("max", int(n))
+                    case ["observed", n]: to["queries"] = int(n)
+                    case ["recent", n]: to["recent"] = int(n)
+                    case ["power", n]: to["power"] = float(n)
+                    case ["mean", "of", "heads"]: to["heads"] = "mean"
+                    case ["by", what]: to["by"] = what
+                    case ["heads", x]: to["across"] = ("heads", float(x))
+                    case ["layers", x]: to["across"] = ("layers", float(x))
+                    case ["pyramid", x]: to["slope"] = float(x)
+                    case _: raise ValueError(part)
+            continue
+        match words:
+            case ["whole", x]: o["share"] = fraction(x)
+            case ["newest", n]: o["newest"] = int(n)
+            case ["local", n]: o["local"] = fraction(n) if "/" in n else int(n)
+            case ["coarse", *bits]: o["bits"] = two(bits)
+            case ["lower", x, *bits]: o["lower"], o["lower_bits"] = fraction(x), two(bits)
+            case ["codes", how]: o["codes"] = how
+            case ["merged", n, *how]: o["merged"], o["merged_by"] = int(n), " ".join(how)
+            case _: raise ValueError(part)
+    return o
+
+
 # MARK: one window
 
 
@@ -303,10 +408,13 @@ class Window:
     def __init__(self, model, ids):
         self.model, self.ids, self.prompt = model, np.asarray(ids), len(ids) - SCORED
         self.keys, self.values, self.queries, self.newest = {}, {}, {}, {}
+        self.asked, self.kept = {}, {}
 
         def keep(layer, q, k, v):
             self.keys[layer], self.values[layer] = k, v
             self.newest[layer] = q[:, -64:].copy()
+            if model.is_global(layer):
+                self.asked[layer] = q
             z = q[:, 256:].reshape(k.shape[0], -1, q.shape[2])
             self.queries[layer] = xp.matmul(z.transpose(0, 2, 1), z) / z.shape[1]
             return dense(q, k, v, 0, None if model.is_global(layer) else model.window)
@@ -459,6 +567,241 @@ class Window:
         share, gone = self.split(budget, part)
         return self.tiered(share, 4, 2, gone, **how)
 
+    # fade, with what may be changed in it.
+
+    def once(self, key, make):
+        if key not in self.kept:
+            self.kept[key] = make()
+        return self.kept[key]
+
+    def looks(self, layer):
+        """The attention of the prompt's last 256 queries (heads x queries x tokens)."""
+
+        def make():
+            q, n = self.asked[layer][:, -256:], self.prompt
+            seen = xp.arange(n)[None] <= xp.arange(n - q.shape[1], n)[:, None]
+            return softmax(xp.where(seen[None], logits(q, self.keys[layer]), HIDDEN))
+
+        return self.once(("looks", layer), make)
+
+    def recent(self, layer, half_life):
+        """The mean attention of all queries of the prompt that see a token, halved for each `half_life` that they are older."""
+
+        def make():
+            q, n = self.asked[layer], self.prompt
+            total, weight = xp.zeros((q.shape[0], n), F), xp.zeros(n, F)
+            for a in range(0, n, 512):
+                b = min(n, a + 512)
+                rows = xp.arange(a, b)
+                seen = xp.arange(b)[None] <= rows[:, None]
+                age = xp.exp2(-(n - 1 - rows) / half_life).astype(F)[:, None]
+                p = softmax(xp.where(seen[None], logits(q[:, a:b], self.keys[layer][:, :b]), HIDDEN))
+                total[:, :b] += (p * age).sum(1)
+                weight[:b] += xp.where(seen, age, 0).sum(0)
+            return total / weight
+
+        return self.once(("recent", layer, half_life), make)
+
+    def importance(self, layer, how):
+        """Scores of the prompt's tokens (KV heads x tokens)."""
+        kv = self.keys[layer].shape[0]
+
+        def make():
+            if "recent" in how:
+                weights = self.recent(layer, how["recent"])
+            else:
+                looks, power = self.looks(layer)[:, -how["queries"] :], how.get("power", 1)
+                weights = looks.mean(1) if power == 1 else (looks**power).mean(1) ** (1 / power)
+            v, group = self.values[layer], weights.shape[0] // kv
+            if "by" in how:
+                if how["by"] == "change":
+                    mean = weighted(self.looks(layer)[:, -64:], v).mean(1)
+                    away = xp.repeat(v, group, 0) - mean[:, None]
+                else:
+                    away = xp.repeat(v - v.mean(1, keepdims=True) if how["by"] == "spread" else v, group, 0)
+                weights = weights * xp.sqrt((away * away).sum(-1))
+            kind, width = how["pool"]
+            weights = (neighbourly(weights, width, kind) if width > 1 else weights).reshape(kv, group, -1)
+            return weights.max(1) if how["heads"] == "max" else weights.mean(1)
+
+        return self.once(("importance", layer, repr(sorted(how.items()))), make).copy()
+
+    def counts(self, scores, count, how):
+        """How many tokens each head has, by layer: `count` of them, or as many in all as that; those of infinite score in any case.
+
+        A slope x: the first layer has 1 + x of the mean beside those, the last 1 - x. Across the heads of a layer, or of all
+        layers: a share in equal parts, the rest as the highest scores fall."""
+        layers = list(scores)
+        certain = {layer: host(xp.isinf(scores[layer]).sum(1)) for layer in layers}
+        slope, share = how.get("slope", 0), {layer: count - x.mean() for layer, x in certain.items()}
+        if slope:
+            weights = 1 + slope * (1 - 2 * np.arange(len(layers)) / max(1, len(layers) - 1))
+            given = allotted(weights, sum(share.values()), np.array([self.prompt - x.mean() for x in certain.values()]))
+            share = dict(zip(layers, given))
+        if "across" not in how:
+            return {layer: np.floor(share[layer] + certain[layer].mean() + 1e-9).astype(int) * np.ones_like(certain[layer]) for layer in layers}
+        (kind, x), out = how["across"], {}
+        for together in [[layer] for layer in layers] if kind == "heads" else [layers]:
+            flat, own = xp.concatenate([scores[layer] for layer in together]), np.concatenate([certain[layer] for layer in together])
+            total = max(0, int(sum(share[layer] * len(certain[layer]) for layer in together) + 1e-6))
+            finite = xp.where(xp.isinf(flat), -1, flat)
+            place = finite.size - max(1, total)
+            above = host((finite >= xp.partition(finite.ravel(), place)[place]).sum(1))
+            given = allotted(x * total / len(flat) + (1 - x) * above, total, self.prompt - own) + own
+            for at, layer in enumerate(together):
+                out[layer] = given[at * len(certain[layer]) : (at + 1) * len(certain[layer])]
+        return out
+
+    def rows(self, layer, x, bits, codes):
+        """Keys or values of the prompt, all bits or the highest alone; for these the middles of cells, their means, or Lloyd's."""
+        source = (self.keys if x == "keys" else self.values)[layer]
+        return self.once((x, layer, bits, codes), lambda: self.coded(source, bits, codes))
+
+    def coded(self, x, bits, codes):
+        if bits == 8:
+            return nested(x, self.prompt)
+        if codes == "lloyd":
+            return lloyd_rows(x, self.prompt, 2**bits)
+        return nested_high(x, self.prompt, bits) if codes == "means" else self.coarse(x, bits)
+
+    def fade_budget(self, o):
+        """The plan that holds no more than the share of float16's bytes, mean over the decode steps, and its bytes."""
+        d, n, steps = self.model.d, self.prompt, range(1, SCORED)
+        size = FadeBytes(d, o["bits"], o["lower"], o["lower_bits"])
+        beside = o["merged"] * (size.whole + 4)
+        make = lambda budget: fade_plan(n, budget, o["share"], 4, o["newest"], size, beside)
+
+        def local(budget):
+            """How many newer tokens a generated one waits for; a share of the budget in whole pages, one at least."""
+            return o["local"] if o["local"] >= 1 else min(512, max(32, int(budget * o["local"]) // 32 * 32))
+
+        def held(plan, local):
+            total = 0
+            for step in steps:
+                cut, settled = (n + step - 1) // 32 * 32, max(4, n - plan.forced_whole[1])
+                old = max(0, cut - local - settled) if cut >= n else 0
+                total += size.of(plan.kept + step, plan.whole + step - old, plan.lowest) + beside
+            return total / len(steps) + 8 * d
+
+        full = sum(4 * d * (n + step) for step in steps) / len(steps)
+        key = repr((d, n, sorted(o.items(), key=str)))
+        if key not in _plans:
+            budget = max(1, bisected(1, n, lambda x: held(make(x), local(x)) > o["budget"] * full) - 1)
+            _plans[key] = make(budget), held(make(budget), local(budget)) / full, local(budget)
+        return _plans[key]
+
+    def fade_choice(self, o, plan):
+        """By layer what stays, what stays whole and what has the fewest bits (KV heads x tokens), a score for what is left out."""
+        n, layers, inf = self.prompt, list(self.asked), F(np.inf)
+
+        def forced(scores, first, newest):
+            scores[:, :first] = scores[:, n - newest :] = inf
+            return scores
+
+        most = {layer: forced(self.importance(layer, o["whole"]), *plan.forced_whole) for layer in layers}
+        counts = self.counts(most, plan.whole, o["whole"])
+        whole = {layer: best(most[layer], counts[layer]) for layer in layers}
+        least = {}
+        for layer in layers:
+            least[layer] = forced(xp.where(whole[layer], inf, self.importance(layer, o["gone"])), *plan.forced)
+        if plan.kept >= n:
+            there = {layer: xp.ones_like(whole[layer]) for layer in layers}
+        else:
+            counts = self.counts(least, plan.kept, o["gone"])
+            there = {layer: best(least[layer], counts[layer]) for layer in layers}
+        choice = {}
+        for layer in layers:
+            lowest = None
+            if plan.lowest:
+                among = xp.where(there[layer] & ~whole[layer], least[layer], inf)
+                lowest = ranks(among) < plan.lowest
+            choice[layer] = there[layer], whole[layer], lowest
+        return choice
+
+    def merged(self, layer, there, count, how):
+        """What left, as `count` tokens a head, neighbours together: keys, values, and what is added to their logits."""
+        k, v, q, n = self.keys[layer], self.values[layer], self.asked[layer][:, -64:], self.prompt
+        kv = k.shape[0]
+        gone = ~there
+        if count == 1:
+            place = xp.zeros(gone.shape, xp.int32)
+        else:
+            place = (gone.cumsum(1) - 1) * count // xp.maximum(1, gone.sum(1, keepdims=True))
+        member = ((place[..., None] == xp.arange(count)) & gone[..., None]).astype(F)
+        looks = self.looks(layer)[:, -64:].mean(1).reshape(kv, -1, n).mean(1)
+        share = member * (1 if "plainly" in how else looks[..., None] + F(1e-9))
+        share /= xp.maximum(share.sum(1, keepdims=True), F(1e-30))
+        keys, values = xp.matmul(share.transpose(0, 2, 1), k), xp.matmul(share.transpose(0, 2, 1), v)
+        seen = xp.arange(n)[None] <= xp.arange(n - 64, n)[:, None]
+        z = xp.where(seen[None], logits(q, k), HIDDEN)
+        top = z.max(-1, keepdims=True)
+        e = xp.exp(z - top)
+        mass = weighted(e, member) + F(1e-20)
+        each = logits(q, keys) - top
+        if "mass" in how:
+            total = e.sum(-1, keepdims=True)
+            grouped = lambda x: x.reshape(kv, -1, count).sum(1)
+            bias = xp.log(grouped(mass / total) / grouped(xp.exp(each) / total))
+        else:
+            bias = (xp.log(mass) - each).reshape(kv, -1, count).mean(1)
+        return keys, values, xp.where(member.any(1), bias, HIDDEN)
+
+    def faded(self, row):
+        """The engine's `fade`, but that a token's share of the attention does not say here by which bits it is read."""
+        o = fade_options(row)
+        plan, self.held, local = self.fade_budget(o)
+        choice, n = self.fade_choice(o, plan), self.prompt
+        self.tokens_kept = plan.kept / n
+        settled, codes = max(4, n - plan.forced_whole[1]), o["codes"]
+        value_codes = "means" if codes == "values" else codes
+        key_codes = "middles" if codes == "values" else codes
+
+        def attend(layer, q, k, v):
+            there, whole, lowest = choice[layer]
+            group = q.shape[0] // k.shape[0]
+
+            def held(name, x, bits, lower, codes):
+                """All tokens; those that are judged later both whole and coarse."""
+                rows = self.rows(layer, name, bits, codes)
+                if lowest is not None:
+                    rows = xp.where(lowest[..., None], self.rows(layer, name, lower, codes), rows)
+                rows = xp.where(whole[..., None], self.rows(layer, name, 8, ""), rows)
+                mean = self.once((name, layer, "mean"), lambda: x[:, :n].mean(1, keepdims=True))
+                late = xp.concatenate([mean, x[:, n:]], 1)  # The first row is the mean, so that coding takes that off.
+                new = late_rows(late, mean, 8, "")
+                old = xp.concatenate(
+                    [self.rows(layer, name, bits, codes)[:, settled:], late_rows(late, mean, bits, codes)], 1)
+                return xp.concatenate([rows, new], 1), old
+
+            def late_rows(late, mean, bits, codes):
+                prompt, self.prompt = self.prompt, 1
+                try:
+                    return self.coded(late, bits, codes)[:, 1:]
+                finally:
+                    self.prompt = prompt
+
+            keys, old_keys = held("keys", k, o["bits"][0], o["lower_bits"][0], key_codes)
+            values, old_values = held("values", v, o["bits"][1], o["lower_bits"][1], value_codes)
+            i, j = self.places(k.shape[1])
+            cut = i // 32 * 32
+            aged = ((j >= settled) & (j < cut - local) & (cut >= n))[:, settled:][None]
+            z = logits(q, keys)
+            z[..., settled:] = xp.where(aged, logits(q, old_keys), z[..., settled:])
+            seen = xp.broadcast_to((j <= i)[None], z.shape).copy()
+            seen[..., :n] = xp.repeat(there, group, 0)[:, None]
+            z = xp.where(seen, z, HIDDEN)
+            if o["merged"] and plan.kept < n:
+                mean_keys, mean_values, bias = self.merged(layer, there, o["merged"], o["merged_by"])
+                z = xp.concatenate([z, logits(q, mean_keys) + xp.repeat(bias, group, 0)[:, None]], -1)
+                values = xp.concatenate([values, mean_values], 1)
+            p = softmax(z)
+            late = p[..., settled : k.shape[1]]
+            old = weighted(xp.where(aged, late, 0), old_values)
+            late[...] = xp.where(aged, 0, late)
+            return weighted(p, values) + old
+
+        return self.score(attend)
+
     def skimmed(self, above, rest, bits=4):
         """What the engine's `skim` does, but for the newest 64 tokens, which are read whole here, and the weights of others, which
         it rounds: tokens whose weight, as the highest `bits` of a nested key say it to a query in 8 bits,
@@ -567,7 +910,111 @@ SETTINGS = {
 }
 
 
+def setting(row):
+    return SETTINGS[row] if row in SETTINGS else lambda w: w.faded(row)
+
+
+def known(row):
+    if row not in SETTINGS:
+        fade_options(row)
+    return row
+
+
 # MARK: commands
+
+
+FADE_HEADER = ["model", "text", "window", "context_length", "row", "difference", "divergence", "negative_log_likelihood", "bytes"]
+
+
+def fade_windows(model, name, text, length, number):
+    """Windows of a text, evenly spaced, with what says which each is."""
+    ids = tokens(name, text)
+    start = ids[:1] if model.gemma else ids[:0]  # its BOS begins each window
+    ids, own = ids[len(start) :], length - len(start)
+    count = len(ids) // own
+    for at in sorted({int(x) for x in np.linspace(0, count - 1, min(count, number))}):
+        yield (name, text, at, length), Window(model, np.concatenate([start, ids[at * own : (at + 1) * own]]))
+
+
+def fade_line(key, window, row):
+    window.held = math.nan
+    figures = window.losses(setting(row)(window))
+    return [*key, row, *(f"{x:.6f}" for x in figures), f"{window.held:.5f}"]
+
+
+def fade_rows(arguments):
+    """Given rows, on windows of texts at one length or more."""
+    began, rows = time.monotonic(), list(arguments.rows)
+    if arguments.rows_of:
+        with open(arguments.rows_of, newline="") as file:
+            rows += dict.fromkeys(known(line["row"]) for line in csv.DictReader(file))
+    with open(arguments.out, "w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(FADE_HEADER)
+        for name in arguments.models:
+            model = Model(pathlib.Path(arguments.path or pathlib.Path.home() / ".cache/tca-lab") / MODELS[name])
+            for length, number in ((8192, arguments.long), (2048, arguments.short)):
+                for text in arguments.texts:
+                    for key, window in fade_windows(model, name, text, length, number):
+                        for row in rows:
+                            out.writerow(fade_line(key, window, row))
+                        file.flush()
+                    print(name, length, text, f"{time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+
+
+def fade_means(arguments):
+    """By row: means over windows, and the mean divergence over that of the same budget's `fade`."""
+    table = collections.defaultdict(list)
+    for name in arguments.files:
+        with open(name, newline="") as file:
+            for line in csv.DictReader(file):
+                table[line["model"], int(line["context_length"]), line["row"]].append(
+                    [float(line[x]) for x in ("difference", "divergence", "bytes")])
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow(["model", "context_length", "budget", "change", "windows", "difference", "divergence", "divergence_of_fade", "bytes"])
+    for (model, length, row), lines in table.items():
+        budget, _, change = row.partition(", ")
+        base = table.get((model, length, budget))
+        mean = np.mean(lines, 0)
+        fade = row.startswith("fade") and bool(base)
+        out.writerow(
+            [model, length, budget.removeprefix("fade "), change or ("none" if fade else ""), len(lines), f"{mean[0]:.6f}",
+             f"{mean[1]:.6f}"] + ([f"{mean[1] / np.mean(base, 0)[1]:.4f}", f"{mean[2]:.5f}"] if fade else ["", ""]))
+
+
+def fade_verdict(arguments):
+    """Texts are the units: means of a text's windows, Student's t over five of them, also over the same budget's `fade`."""
+    table = collections.defaultdict(lambda: collections.defaultdict(list))
+    for name in arguments.files:
+        with open(name, newline="") as file:
+            for line in csv.DictReader(file):
+                table[line["model"], int(line["context_length"]), line["row"]][line["text"]].append(
+                    [float(line[x]) for x in ("difference", "divergence", "bytes")])
+    quantile = {3: 3.182, 4: 2.776}
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    texts = list(next(iter(table.values())))
+    out.writerow(
+        ["model", "context_length", "budget", "change", "windows"]
+        + [k + end for k in ("difference", "over_fade", "divergence", "divergence_over_fade") for end in ("", "_low", "_high")]
+        + ["bytes"] + texts)
+
+    def interval(values):
+        error = quantile[len(values) - 1] * np.std(values, ddof=1) / math.sqrt(len(values))
+        return [np.mean(values), np.mean(values) - error, np.mean(values) + error]
+
+    for (model, length, row), lines in table.items():
+        budget, _, change = row.partition(", ")
+        fade = row.startswith("fade")
+        mean = lambda x, column: np.array([np.mean(x[text], 0)[column] for text in texts])
+        base = table[model, length, budget]
+        figures = []
+        for column in (0, 1):
+            own = mean(lines, column)
+            figures += interval(own) + interval(own - mean(base, column))
+        out.writerow(
+            [model, length, budget.removeprefix("fade "), change or ("none" if fade else ""), sum(map(len, lines.values()))]
+            + [f"{x:.6f}" if change or place // 3 % 2 == 0 else "" for place, x in enumerate(figures)]
+            + [f"{mean(lines, 2).mean():.5f}" if fade else ""] + [f"{x:.6f}" for x in mean(lines, 0)])
 
 
 def tokens(model, text):
@@ -602,7 +1049,7 @@ def run(arguments):
                 window = Window(model, np.concatenate([start, ids[number * length : (number + 1) * length]]))
                 for row in rows:
                     window.shares = []
-                    figures = [*window.losses(SETTINGS[row](window)), *window.shares]
+                    figures = [*window.losses(setting(row)(window)), *window.shares]
                     out.writerow([arguments.model, text, number, arguments.length, row, *(f"{x:.6f}" for x in figures)])
                     file.flush()
                 print(arguments.model, text, number, file=sys.stderr, flush=True)
@@ -670,7 +1117,7 @@ if __name__ == "__main__":
     one.add_argument("--texts", nargs="+", required=True)
     one.add_argument("--windows", type=int, default=6, help="of a text, evenly spaced")
     one.add_argument("--length", type=int, default=8192)
-    one.add_argument("--rows", nargs="+", choices=list(SETTINGS), metavar="ROW")
+    one.add_argument("--rows", nargs="+", type=known, metavar="ROW")
     one.add_argument("--out", required=True)
     one.set_defaults(go=run)
     two = commands.add_parser("summary", help="the table of findings, from what run wrote")
@@ -679,5 +1126,19 @@ if __name__ == "__main__":
     three = commands.add_parser("means", help="means of one text's windows, from what run wrote")
     three.add_argument("files", nargs="+")
     three.set_defaults(go=means)
+    four = commands.add_parser("fade", help="rows of fade, on texts")
+    four.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
+    four.add_argument("--texts", nargs="+", required=True)
+    four.add_argument("--long", type=int, default=6, help="windows of 8,192 tokens a text")
+    four.add_argument("--short", type=int, default=8, help="windows of 2,048 tokens a text")
+    four.add_argument("--rows", nargs="+", type=known, default=[])
+    four.add_argument("--rows-of", help="a file that such a run wrote: its rows")
+    four.set_defaults(go=fade_rows)
+    four.add_argument("--path", help="the folder of the GGUF files, if not the catalogue's cache")
+    four.add_argument("--out", required=True)
+    for name, go in (("fade-means", fade_means), ("fade-verdict", fade_verdict)):
+        command = commands.add_parser(name, help="means of what these wrote")
+        command.add_argument("files", nargs="+")
+        command.set_defaults(go=go)
     given = parser.parse_args()
     given.go(given)
