@@ -79,24 +79,20 @@ package struct CellStrategy {
       matched: stated.matched)
     sized.mean = stated.mean
     let prompts = samples.prefix(2).map(\.prompt)
-    let start = ContinuousClock.now
     var passes = 0
-    let levelled = try calibrated.levelled(
-      sized: sized.strategy(forPromptOf: prompts[0].count), shape: model.model.shape,
-      workspace: model.model.workspace, prompts: prompts.map(\.count)
-    ) { index, attention in
-      passes += 1
-      try runner.checkpoint()
-      let prompt = prompts[index]
-      _ = try model.model.forward(
-        prompt, firstPosition: 0, phase: .prefill, attention: attention,
-        keeping: prompt.count - 1..<prompt.count, afterLayer: { _ in try runner.checkpoint() })
+    return try runner.timing("density of \(stated.cell.label)", told: passes > 0) {
+      try calibrated.levelled(
+        sized: sized.strategy(forPromptOf: prompts[0].count), shape: model.model.shape,
+        workspace: model.model.workspace, prompts: prompts.map(\.count)
+      ) { index, attention in
+        passes += 1
+        try runner.checkpoint()
+        let prompt = prompts[index]
+        _ = try model.model.forward(
+          prompt, firstPosition: 0, phase: .prefill, attention: attention,
+          keeping: prompt.count - 1..<prompt.count, afterLayer: { _ in try runner.checkpoint() })
+      }
     }
-    if passes > 0 {
-      let seconds = (ContinuousClock.now - start).seconds
-      runner.report(.ended("density of \(stated.cell.label)", seconds: seconds))
-    }
-    return levelled
   }
 
   /// The mean that a budget asks for, and whose budget it is: the strategy's or a part's.

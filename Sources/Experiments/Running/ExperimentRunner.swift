@@ -249,9 +249,15 @@ public final class ExperimentRunner {
 
   /// Does work that is no cell's own, or comes before it, and tells what it took: with these lines those of a log add up to
   /// the time that a run takes.
-  func timing<Value>(_ what: String, _ body: () throws -> Value) rethrows -> Value {
+  ///
+  /// - Parameter isWorthTelling: asked afterwards; false where nothing had to be done.
+  func timing<Value>(
+    _ what: String, told isWorthTelling: @autoclosure () -> Bool = true,
+    _ body: () throws -> Value
+  ) rethrows -> Value {
     let start = ContinuousClock.now
     let value = try body()
+    guard isWorthTelling() else { return value }
     report(.ended(what, seconds: (ContinuousClock.now - start).seconds))
     return value
   }

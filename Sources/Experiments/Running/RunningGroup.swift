@@ -88,12 +88,10 @@ final class RunningGroup {
     }
     let subjects = try open.compactMap { cell in try attempting(cell) { try subject(cell) } }
     guard !subjects.isEmpty else { return }
-    let dense: QualityPass.Dense
-    if pass.needsDense(for: subjects) {
-      progress.beginDensePass()
-      dense = try runner.timing("dense pass") { try pass.dense(beside: subjects) }
-    } else {
-      dense = try pass.dense(beside: subjects)
+    let isNeeded = pass.needsDense(for: subjects)
+    if isNeeded { progress.beginDensePass() }
+    let dense = try runner.timing("dense pass", told: isNeeded) {
+      try pass.dense(beside: subjects)
     }
     for subject in subjects {
       let cell = subject.strategy.cell

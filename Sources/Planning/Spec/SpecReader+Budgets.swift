@@ -249,9 +249,8 @@ extension SpecReader {
           if !labels.contains(text) {
             report(
               place, .string(text), "is the label of no variant of \(name) in this spec",
-              allowed: ([name] + labels).reduce(into: []) { list, label in
-                if !list.contains(label) { list.append(label) }
-              }.joined(separator: ", "), among: labels)
+              allowed: ([name] + labels.filter { $0 != name }).joined(separator: ", "),
+              among: labels)
           }
         }
       }
