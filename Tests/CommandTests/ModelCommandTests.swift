@@ -316,7 +316,7 @@ struct ModelCommandTests {
   // MARK: Fetching
 
   @Test(
-    "Pull can be interrupted while it downloads, and leaves nothing", .timeLimit(.minutes(1)),
+    "Pull can be interrupted while it downloads, and leaves nothing", .timeLimit(.minutes(30)),
     arguments: [SIGINT, SIGTERM])
   func interruptedPull(signal: Int32) throws {
     try writeProgram(

@@ -20,7 +20,8 @@ struct FadePlan: Sendable, Hashable {
       forced = forcedWhole
       return
     }
-    let allowed = bytes.of(budget, whole: budget)
+    // Heads share tokens, so one's may begin a group more than the mean's.
+    let allowed = bytes.of(budget, whole: budget) - FadeBytes.group
     let own = min(most, max(1, budget / 2))
     let least = own + Share.count(share, of: budget - own)
     let fitting = (0..<tokens).bisected { bytes.of($0 + 1, whole: min($0, least)) > allowed }
@@ -43,14 +44,16 @@ struct FadeBytes: Sendable, Hashable {
   /// Of the bits that a token can give up.
   let lower: Int
   private let higher: Int
+  /// Which of 32 tokens have all bits is said for keys and for values.
+  static let group = 16
 
   init(headDimension: Int) {
     higher = CacheFormat.coarseTokenBytes(headDimension: headDimension)
     lower = CacheFormat.nested.tokenBytes(headDimension: headDimension) - higher
   }
 
-  /// Bytes of so many tokens, some with all bits. Which ones is said, for keys and for values, in groups of 32.
+  /// Bytes of so many tokens, some with all bits.
   func of(_ tokens: Int, whole: Int) -> Int {
-    tokens * higher + whole * lower + (whole < tokens ? (tokens + 31) / 32 * 16 : 0)
+    tokens * higher + whole * lower + (whole < tokens ? (tokens + 31) / 32 * Self.group : 0)
   }
 }

@@ -22,12 +22,6 @@ public struct ObservedWindow: ParameterGroup {
 
   init(first: Order = .pooling) { self.first = first }
 
-  init(kernel: Int, aggregation: GroupAggregation) {
-    self.init()
-    self.kernel = kernel
-    self.aggregation = aggregation
-  }
-
   private enum CodingKeys: CodingKey { case observationWindow, kernel, pooling, aggregation }
 
   /// The window's own tokens stay, as far as a budget allows.
@@ -35,30 +29,19 @@ public struct ObservedWindow: ParameterGroup {
 
   /// The scores of the tokens before the window; those of the window are 0.
   func scores(_ layer: LayerView, kvHead: Int) -> [Float] {
-    scores(attention(layer, kvHead: kvHead), of: layer.heads[kvHead].count)
-  }
-
-  /// The window's mean attention to all tokens, by query head of a KV head; empty if there are none before it.
-  func attention(_ layer: LayerView, kvHead: Int) -> [[Float]] {
-    guard layer.heads[kvHead].count > observationWindow else { return [] }
-    return layer.shape.queryHeads(of: kvHead).map {
-      layer.meanSoftmaxRow(ofHead: $0, lastQueries: observationWindow)
-    }
-  }
-
-  /// The same from the window's attention to `count` tokens.
-  func scores(_ attention: [[Float]], of count: Int) -> [Float] {
-    var scores = [Float](repeating: 0, count: count)
-    let scored = count - observationWindow
+    var scores = [Float](repeating: 0, count: layer.heads[kvHead].count)
+    let scored = scores.count - observationWindow
     guard scored > 0 else { return scores }
     let pooling = ScorePooling(pooling, kernel: kernel)
-    for weights in attention {
+    let heads = layer.shape.queryHeads(of: kvHead)
+    for head in heads {
+      let weights = layer.meanSoftmaxRow(ofHead: head, lastQueries: observationWindow)
       switch first {
       case .pooling: aggregation.add(pooling.pooled(weights[..<scored]), to: &scores)
       case .aggregation: aggregation.add(Array(weights[..<scored]), to: &scores)
       }
     }
-    aggregation.finish(&scores, heads: attention.count)
+    aggregation.finish(&scores, heads: heads.count)
     if first == .aggregation {
       for (key, score) in pooling.pooled(scores[..<scored]).enumerated() { scores[key] = score }
     }

@@ -5,16 +5,21 @@ import Tensors
 /// possible leave.
 ///
 /// In a cache of the format `nested` a token can give up the lower 4 bits of its key's numbers and the lower 6 of its value's:
-/// 3 bits a number are left, two fifths of its bytes. The first `sinks` and the prompt's last `observationWindow` tokens keep all
-/// bits, and of its others the share `whole`: those that its last `observationWindow` queries attend to most, by `aggregation`
-/// over a group's heads. Generated tokens, and those last ones, give up theirs once `localWindow` newer ones have come, 32 at a
-/// time.
+/// 3 bits a number are left, two fifths of its bytes. The first `sinks` and the prompt's `newest` tokens keep all bits, and of its
+/// others the share `whole`. Generated tokens, and those newest ones, give up theirs once `localWindow` newer ones have come,
+/// 32 at a time.
+///
+/// What a token is worth is its attention by the prompt's queries, a query's weight halved for each `halfLife` newer ones
+/// (``RecedingQueries``), the largest of a group's heads. Who keeps all bits is said by that times how far its value is from the
+/// mean value.
 ///
 /// Without a budget every token stays. A budget of tokens means the bytes of so many tokens with all bits. Of what sinks and
-/// last tokens leave of it (they take half of it at most) the share `whole` goes to tokens with all bits, the rest to others; where
-/// these are all tokens, what is left over buys bits for more of them. Else those leave whose attention is lowest, pooled over
-/// `kernel` neighbours: pooling helps in saying which tokens are never needed, and hurts in saying which matter most
-/// (docs/findings.md). A budget of at least all tokens of the prompt changes nothing, of what follows it neither.
+/// newest tokens leave of it (they take half of it at most) the share `whole` goes to tokens with all bits, the rest to others;
+/// where these are all tokens, what is left over buys bits for more of them. Else those leave whose attention is lowest, each
+/// head's pooled over `kernel` neighbours: pooling helps in saying which tokens are never needed, and hurts in saying which matter
+/// most. Heads of a layer have the share `floorFraction` of what stays in equal parts, and the rest as its largest scores fall.
+/// A budget of at least all tokens of the prompt changes nothing, of what follows it neither. What each of these rules is good for:
+/// docs/findings.md.
 ///
 /// Decode queries read as ``Skim``'s do: queries in 8 bits, tokens with a larger share of a head's attention than `exactAbove`
 /// by all bits that they have, others by the highest.
@@ -25,15 +30,22 @@ public struct Fade: Skims, Coarsens, Budgeted {
     .own, source: "docs/findings.md", budgets: Retention.budgetForms, budgetPhases: [.retention])
 
   @Parameter(
-    "share of the tokens, sinks and window apart, that keep all their bits; under a budget the least share of its bytes",
+    "share of the tokens, sinks and newest apart, that keep all their bits; under a budget the least share of its bytes",
     0...1)
   public var whole = 1.0 / 16
   @Parameter("first tokens that keep all their bits", 0...) public var sinks = 4
+  @Parameter("last tokens of a prompt that keep all their bits", 1...) public var newest = 16
   @Parameter(
-    "generated tokens, and the last ones of a prompt, keep all their bits until so many newer ones have come",
+    "generated tokens, and a prompt's newest, keep all their bits until so many newer ones have come; by default an eighth of a budget's tokens in whole 32s, 32 to 512, without a budget 128",
     1...)
-  public var localWindow = 128
-  public var window = ObservedWindow(kernel: 7, aggregation: .maximum)
+  public var localWindow: Int? = nil
+  @Parameter("a prompt's queries weigh half as much for each so many newer ones", 1...)
+  public var halfLife = 256
+  @Parameter("neighbouring keys over which attention is pooled for who leaves", 1...)
+  public var kernel = 7
+  @Parameter(
+    "share of the tokens that stay which the KV heads of a layer have in equal parts", 0...1)
+  public var floorFraction = 0.2
   @Parameter(
     "a token that has all its bits is read by them if it has a larger share of a query head's attention",
     0...1)
@@ -41,17 +53,6 @@ public struct Fade: Skims, Coarsens, Budgeted {
   public var budget: Budget?
 
   public init() {}
-
-  private enum CodingKeys: CodingKey { case whole, sinks, localWindow, exactAbove }
-
-  public init(from decoder: any Decoder) throws {
-    window = try ObservedWindow(from: decoder)
-    let members = try decoder.container(keyedBy: CodingKeys.self)
-    whole = try members.decode(Double.self, forKey: .whole)
-    sinks = try members.decode(Int.self, forKey: .sinks)
-    localWindow = try members.decode(Int.self, forKey: .localWindow)
-    exactAbove = try members.decode(Double.self, forKey: .exactAbove)
-  }
 
   public func check(for shape: AttentionShape) throws(ConfigurationError) {
     try Retention.check(budget, of: Self.about.name)
@@ -88,13 +89,18 @@ public struct Fade: Skims, Coarsens, Budgeted {
     guard retentionIsDue(before: position, phase: phase) else { return false }
     // A budget that covers the prompt covers what follows.
     return phase == .prefill
-      || (budget == nil || state.hasJudged) && position - localWindow > state.settled
+      || (budget == nil || state.hasJudged) && position - wait > state.settled
+  }
+
+  /// How many newer ones a token waits for before it gives up bits.
+  private var wait: Int {
+    localWindow ?? budgetTokens.map { min(512, max(32, $0 / 8 / Self.page * Self.page)) } ?? 128
   }
 
   private func plan(_ tokens: Int, headDimension: Int) -> FadePlan {
     FadePlan(
       tokens: tokens, budget: budgetTokens, whole: whole,
-      forced: ForcedTokens(first: sinks, newest: window.observationWindow),
+      forced: ForcedTokens(first: sinks, newest: newest),
       bytes: FadeBytes(headDimension: headDimension))
   }
 
@@ -106,7 +112,7 @@ public struct Fade: Skims, Coarsens, Budgeted {
     // The last cut was before the step of a page's first token.
     let cut = (promptTokens + step - 1) / Self.page * Self.page
     if step > 0, cut >= promptTokens, budgetTokens.map({ $0 < promptTokens }) ?? true {
-      whole -= max(0, cut - localWindow - settled(ofPrompt: promptTokens, plan))
+      whole -= max(0, cut - wait - settled(ofPrompt: promptTokens, plan))
     }
     let bytes = FadeBytes(headDimension: headDimension)
     return Double(bytes.of(plan.kept + step, whole: whole)) / Double(bytes.of(1, whole: 1))
@@ -120,39 +126,57 @@ public struct Fade: Skims, Coarsens, Budgeted {
   public func selectForRetention(
     _ layer: LayerView, into kept: inout HeadSelections, state: inout State
   ) {
-    let newest = layer.newestQuery
+    let position = layer.newestQuery
     guard layer.phase == .prefill else {
-      let end = max(state.settled, newest + 1 - localWindow)
-      var whole = Selection(window: LocalWindow(width: newest - end))
+      let end = max(state.settled, position + 1 - wait)
+      var whole = Selection(window: LocalWindow(width: position - end))
       whole.keep(0..<state.settled)
       state.settled = end
       state.whole = Array(repeating: whole, count: kept.count)
       return
     }
-    let count = newest + 1
+    let count = position + 1
     let plan = plan(count, headDimension: layer.shape.headDimension)
-    let tiers = layer.forEachKVHead { kvHead in
-      func best(_ tokens: Int, by scores: [Float], _ forced: ForcedTokens) -> Selection {
-        var selection = TCAPlusImportance.core(
-          tokens - forced.first - forced.newest, of: scores, sinks: forced.first,
-          end: count - forced.newest)
-        selection.window = LocalWindow(width: forced.newest - 1)
-        return selection
+    let queries = RecedingQueries(ofTokens: count, halfLife: halfLife)
+    let attention = layer.forEachQueryHead { queries.meanAttention(layer, queryHead: $0) }
+    let pooling = ScorePooling(.average, kernel: kernel)
+    let tiers = layer.forEachKVHead { kvHead -> (whole: Selection, scores: [Float]) in
+      var worth = [Float](repeating: 0, count: count)
+      var scores = worth
+      for attention in attention[layer.shape.queryHeads(of: kvHead)] {
+        GroupAggregation.maximum.add(attention, to: &worth)
+        GroupAggregation.maximum.add(pooling.pooled(attention[...]), to: &scores)
       }
-      let attention = window.attention(layer, kvHead: kvHead)
-      var unpooled = window
-      unpooled.kernel = 1
-      let whole = best(
-        plan.whole, by: unpooled.scores(attention, of: count), plan.forcedWhole)
-      guard plan.kept < count else { return (kept: Selection.everything, whole: whole) }
-      var pooled = window.scores(attention, of: count)
-      for run in whole.runs { for token in run { pooled[token] = .infinity } }
-      return (best(plan.kept, by: pooled, plan.forced), whole)
+      for (slot, distance) in layer.valueDistancesFromMean(ofKVHead: kvHead).enumerated() {
+        worth[slot] *= Float(distance)
+      }
+      let whole = Self.best(plan.whole, by: worth, plan.forcedWhole)
+      for run in whole.runs { for token in run { scores[token] = .infinity } }
+      return (whole, scores)
     }
-    kept.selections = tiers.map(\.kept)
+    if plan.kept < count {
+      let forced = plan.forced.first + plan.forced.newest
+      let others = plan.forced.first..<count - plan.forced.newest
+      let shares = HeadShares(allocation: .mixed, floorFraction: floorFraction)
+        .counts(of: plan.kept - forced, besideForced: forced, tiers.map { $0.scores[others] })
+      kept.selections = zip(shares, tiers).map {
+        Self.best($0 + forced, by: $1.scores, plan.forced)
+      }
+    }
     state.whole = tiers.map(\.whole)
     state.settled = settled(ofPrompt: count, plan)
     state.hasJudged = true
+  }
+
+  /// The forced tokens of a prompt and its best others, so many in all.
+  private static func best(
+    _ tokens: Int, by scores: [Float], _ forced: ForcedTokens
+  ) -> Selection {
+    var selection = TCAPlusImportance.core(
+      tokens - forced.first - forced.newest, of: scores, sinks: forced.first,
+      end: scores.count - forced.newest)
+    selection.window = LocalWindow(width: forced.newest - 1)
+    return selection
   }
 
   public func selectWhole(

@@ -9,11 +9,26 @@ extension LayerView {
   /// ‖v‖₂ of each value held, in double precision, by slot.
   public func valueNorms(ofKVHead kvHead: Int) -> [Double] { Self.norms(heads[kvHead].values) }
 
-  private static func norms(_ rows: Rows) -> [Double] {
-    (0..<rows.count).map { index in
+  /// How far each value held is from the mean of all, in double precision, by slot.
+  public func valueDistancesFromMean(ofKVHead kvHead: Int) -> [Double] {
+    let values = heads[kvHead].values
+    var mean = [Double](repeating: 0, count: values.width)
+    for slot in 0..<values.count {
+      let value = values.row(slot)
+      for i in mean.indices { mean[i] += Double(value[i]) / Double(values.count) }
+    }
+    return Self.norms(values, from: mean)
+  }
+
+  private static func norms(_ rows: Rows, from origin: [Double]? = nil) -> [Double] {
+    let origin = origin ?? [Double](repeating: 0, count: rows.width)
+    return (0..<rows.count).map { index in
       let row = rows.row(index)
       var squares = 0.0
-      for i in row.indices { squares += Double(row[i]) * Double(row[i]) }
+      for i in row.indices {
+        let number = Double(row[i]) - origin[i]
+        squares += number * number
+      }
       return squares.squareRoot()
     }
   }
