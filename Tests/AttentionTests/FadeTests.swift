@@ -133,7 +133,7 @@ struct FadeTests {
 
   @Test(
     "A budget's bytes are not exceeded, and used; the lowest in rank leave, of all heads of a layer",
-    arguments: [3, 38, 100, 200, 399], [0, 0.2, 1])
+    arguments: [3, 38, 70, 100, 130, 399], [0, 0.2, 1])
   func budget(tokens: Int, floorFraction: Double) throws {
     let session = try session {
       $0.budget = .tokens(tokens)
@@ -167,7 +167,26 @@ struct FadeTests {
     }
     if floorFraction == 1 { #expect(heads[0].count == heads[1].count) }
     // All that stay are above all that leave.
-    if floorFraction == 0, tokens > 38 { #expect(least.min()! >= most.max()!) }
+    if floorFraction == 0, 70...130 ~= tokens { #expect(least.min()! >= most.max()!) }
+  }
+
+  @Test(
+    "A fifth of what heads of a layer keep beside what is certain is in equal parts",
+    arguments: [70, 100, 130])
+  func shares(tokens: Int) throws {
+    func kept(_ floorFraction: Double?) throws -> [Double] {
+      let session = try session {
+        $0.budget = .tokens(tokens)
+        if let floorFraction { $0.floorFraction = floorFraction }
+      }
+      TestSequence(Self.shape, tokens: 400, seed: 5).run(session, 0..<400, .prefill)
+      return session.caches[0].map { Double($0.count) }
+    }
+    let (free, equal) = (try kept(0), try kept(1))
+    #expect(free[0] + free[1] == equal[0] + equal[1] && free != equal)
+    for (head, kept) in try kept(nil).enumerated() {
+      #expect(abs(kept - 0.8 * free[head] - 0.2 * equal[head]) <= 1)
+    }
   }
 
   @Test("As a part of a composition it does what it does alone, whatever stands beside it")
@@ -235,14 +254,14 @@ struct FadeTests {
 
   @Test(
     "What it says that it holds is what it holds, step by step",
-    arguments: [nil, 3, 38, 90, 140, 199, 200, 230], [16, 64, 100])
-  func bytesKnown(budget: Int?, localWindow: Int) throws {
+    arguments: [nil, 3, 38, 90, 140, 199, 200, 230], [nil, 16, 64, 100])
+  func bytesKnown(budget: Int?, localWindow: Int?) throws {
     for (prompt, whole) in [(200, 1.0 / 16), (200, 0.9), (100, 0.1), (40, 0.5)] {
       try bytesKnown(budget: budget, localWindow: localWindow, prompt: prompt, whole: whole)
     }
   }
 
-  private func bytesKnown(budget: Int?, localWindow: Int, prompt: Int, whole: Double) throws {
+  private func bytesKnown(budget: Int?, localWindow: Int?, prompt: Int, whole: Double) throws {
     let strategy = Fade {
       $0.whole = whole
       $0.budget = budget.map { .tokens($0) }

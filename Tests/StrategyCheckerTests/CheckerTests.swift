@@ -39,6 +39,8 @@ struct Planted: CustomTestStringConvertible {
     Planted(
       PeekingAhead.self, .isCausal, says: "Select only from keys at positions up to the query"),
     Planted(
+      PeekingIfTold.self, .isCausal, says: "Select only from keys at positions up to the query"),
+    Planted(
       HastyDecoding.self, .isCausal, .stepsMayBeTakenTogether,
       says: "Return from `queriesDecodedTogether` at most the number of steps"),
     Planted(

@@ -50,6 +50,23 @@ struct PeekingAhead: SelectsInPrefill {
   }
 }
 
+/// Looks ahead where a size is given that else is worked out.
+struct PeekingIfTold: SelectsInPrefill {
+  static let about = fixture("peeking-if-told")
+  @Parameter("tokens; by default none", 1...) var width: Int? = nil
+
+  func selectForPrefill(
+    _ layer: LayerView, queries: Range<Int>, into selections: inout HeadSelections,
+    state: inout NoState
+  ) {
+    if width != nil {
+      PeekingAhead().selectForPrefill(layer, queries: queries, into: &selections, state: &state)
+    }
+  }
+
+  var prefillGranularity: PrefillGranularity { PeekingAhead().prefillGranularity }
+}
+
 /// Says that it looks ahead, and has a window only.
 struct FalselyLookingAhead: SelectsInPrefill {
   static let about = fixture("falsely-looking-ahead")

@@ -330,7 +330,7 @@ FadePlan = collections.namedtuple("FadePlan", "kept whole lowest forced forced_w
 
 
 def fade_plan(tokens, budget, share, first, newest, size, beside=0):
-    """`FadePlan` of the engine: how many tokens a head keeps, how many of them whole, how many in the fewest bits."""
+    """`FadePlan` of the engine's first fade: how many tokens a head keeps, how many of them whole, how many in the fewest bits."""
     most = min(tokens, first + newest)
     if budget >= tokens:
         return FadePlan(tokens, tokens, 0, limited(first, newest, most), limited(first, newest, most))
@@ -365,7 +365,7 @@ def best(scores, counts):
 
 
 def fade_options(row):
-    """`fade 0.125, gone pooled 15, whole 1/8`: the budget as a share of float16's bytes, and what differs from the engine's fade."""
+    """`fade 0.125, gone pooled 15, whole 1/8`: the budget as a share of float16's bytes, and what differs from the engine's first fade."""
     parts = row.split(", ")
     gone, whole = ({"queries": 64, "heads": "max", "pool": ("mean", pool)} for pool in (7, 1))
     o = {"budget": float(parts[0].split()[1]), "share": 1 / 16, "newest": 64, "local": 128, "bits": (4, 2), "codes": "middles",
@@ -747,7 +747,7 @@ class Window:
         return keys, values, xp.where(member.any(1), bias, HIDDEN)
 
     def faded(self, row):
-        """The engine's `fade`, but that a token's share of the attention does not say here by which bits it is read."""
+        """The engine's first `fade`, but that a token's share of the attention does not say here by which bits it is read."""
         o = fade_options(row)
         plan, self.held, local = self.fade_budget(o)
         choice, n = self.fade_choice(o, plan), self.prompt

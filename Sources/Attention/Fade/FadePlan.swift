@@ -1,6 +1,6 @@
 import Tensors
 
-/// How many tokens of a prompt a KV head keeps, and how many of them with all their bits.
+/// How many tokens of a prompt the KV heads of a layer keep on average, and how many each of them with all their bits.
 struct FadePlan: Sendable, Hashable {
   let kept: Int
   let whole: Int

@@ -1,5 +1,5 @@
-/// Queries of a prompt of which the newest count most: of each `halfLife` of them half as many as of the next newer ones, and all
-/// alike, instead of all of them with weights.
+/// Queries of a prompt of which the newest count most: the newest `halfLife` of them, of as many before these every second, then
+/// every fourth, until it would be none; fewer than twice `halfLife` in all. They count alike, instead of all with weights.
 struct RecedingQueries {
   /// Ascending; the newest query is among them.
   let positions: [Int]

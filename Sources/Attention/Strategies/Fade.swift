@@ -9,8 +9,8 @@ import Tensors
 /// others the share `whole`. Generated tokens, and those newest ones, give up theirs once `localWindow` newer ones have come,
 /// 32 at a time.
 ///
-/// What a token is worth is its attention by the prompt's queries, a query's weight halved for each `halfLife` newer ones
-/// (``RecedingQueries``), the largest of a group's heads. Who keeps all bits is said by that times how far its value is from the
+/// What a token is worth is its mean attention by those of the prompt's queries that see it, half as many of each `halfLife` of
+/// them as of the next newer ones (``RecedingQueries``), the largest of a group's heads. Who keeps all bits is said by that times how far its value is from the
 /// mean value.
 ///
 /// Without a budget every token stays. A budget of tokens means the bytes of so many tokens with all bits. Of what sinks and
@@ -39,7 +39,9 @@ public struct Fade: Skims, Coarsens, Budgeted {
     "generated tokens, and a prompt's newest, keep all their bits until so many newer ones have come; by default an eighth of a budget's tokens in whole 32s, 32 to 512, without a budget 128",
     1...)
   public var localWindow: Int? = nil
-  @Parameter("a prompt's queries weigh half as much for each so many newer ones", 1...)
+  @Parameter(
+    "of a prompt's queries the newest so many are asked, of as many before them half, and so on",
+    1...)
   public var halfLife = 256
   @Parameter("neighbouring keys over which attention is pooled for who leaves", 1...)
   public var kernel = 7

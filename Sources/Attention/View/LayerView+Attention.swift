@@ -72,7 +72,7 @@ extension LayerView {
   public func sampledMass(
     ofHeads heads: Range<Int>, at positions: [Int], outside window: LocalWindow?
   ) -> [Float] {
-    var mass = [Float](repeating: 0, count: keys(of: heads.lowerBound).count)
+    var mass = [Float](repeating: 0, count: self.heads[shape.kvHead(of: heads.lowerBound)].count)
     for head in heads {
       SampledMass.add(
         queries: queries, columns: columns(of: head), positions: positions,

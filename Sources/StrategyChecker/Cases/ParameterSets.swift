@@ -170,7 +170,8 @@ struct ParameterSets {
       // A value may contradict the defaults of others.
       return [minimum ?? 0, min(other, maximum ?? other)].filter { $0 != value }
         .map { .integer($0) }.filter { fits($0, parameter) }
-    case (.integer(let minimum?, _), _) where isSize(parameter) && !parameter.isBlockSize:
+    case (.integer(let minimum?, _), let value)
+    where value.isNull || isSize(parameter) && !parameter.isBlockSize:
       return [.integer(minimum)].filter { fits($0, parameter) }
     case (.number(let minimum?, let maximum?), let value):
       return [.number(minimum), .number(maximum)].filter { $0 != value }
