@@ -101,7 +101,8 @@ extension ResultStore: ResultSink {
               WHERE cell_id = cell.id AND NOT EXISTS (
                 SELECT 1 FROM current_failure AS failure
                 WHERE failure.cell_id = cell.id AND (failure.kinds IS NULL
-                  OR cell_kind.kind IN (SELECT value FROM json_each(failure.kinds)))))
+                  OR cell_kind.kind IN (SELECT value FROM json_each(failure.kinds))))
+              AND NOT EXISTS (\(Self.movedMatch)))
           FROM json_each(?) AS asked JOIN cell ON cell.identity = asked.value
           """, arguments: [JSONValue.array(identities.map(JSONValue.string))])
       var stored: [String: Set<ResultKind>] = [:]
@@ -119,6 +120,24 @@ extension ResultStore: ResultSink {
       return stored
     }
   }
+
+  /// Figures that the budget of a cell, stored with the row `cell_kind`, matches and that are others by now: its reference
+  /// was measured anew since. One that came out the same moves nothing.
+  private static let movedMatch = """
+    SELECT 1 FROM plan_cell CROSS JOIN newest_measurement AS figure
+      ON figure.cell_id = plan_cell.matched_cell_id
+    WHERE cell.strategy_parameters LIKE '%"matching"%' AND plan_cell.cell_id = cell.id
+      AND figure.name IN ('keptTokens', 'globalMeanKVCacheLogicalBytes', 'nominalDensity')
+      AND (figure.name <> 'nominalDensity' OR cell.strategy_parameters LIKE '%"of":"density"%')
+      AND figure.run_id <> cell_kind.run_id AND figure.value <> (
+        SELECT former.value FROM measurement AS former
+        JOIN run AS earlier ON earlier.id = former.run_id JOIN run ON run.id = cell_kind.run_id
+        WHERE former.cell_id = figure.cell_id AND former.name = figure.name
+          AND former.statistic = figure.statistic AND former.setting IS figure.setting
+          AND former.phase IS figure.phase
+          AND (earlier.started_at, earlier.identity) <= (run.started_at, run.identity)
+        ORDER BY earlier.started_at DESC, earlier.identity DESC, former.id DESC LIMIT 1)
+    """
 
   /// Adds the figures of one cell; throws, and adds nothing, where one of them is not a number.
   public func store(_ results: CellResults, run: Int64) throws {

@@ -1,5 +1,6 @@
 import Attention
 import Foundation
+import GRDB
 import Records
 import Testing
 
@@ -215,6 +216,42 @@ struct RunResumingTests {
     #expect(store.map(\.id) == [1, 2])
     #expect(again.notes.contains { $0.hasPrefix("calibrating") }, "fresh is all of it")
     #expect(try lab.run(Self.spec).summary.skipped == 4)
+  }
+
+  @Test(
+    "A matched cell is measured again where its reference came out otherwise since, and only there",
+    arguments: [("prefill", "keptTokens"), ("continuation", "globalMeanKVCacheLogicalBytes")])
+  func referenceMeasuredAnew(scoring: String, matched: String) throws {
+    let lab = try RunLab()
+    let spec = { (strategies: [String]) in
+      RunLab.spec(strategies: strategies, tasks: [RunLab.perplexity(scoring)])
+    }
+    let whole = spec([RunLab.streaming, RunLab.tca, RunLab.matching])
+    #expect(try lab.run(whole).summary.finished == 4)
+    _ = try lab.run(spec([RunLab.tca]), isFresh: true)
+    #expect(try lab.run(whole).summary == RunSummary(finished: 0, skipped: 4))
+    // As another build of the second run would have measured it.
+    try DatabaseQueue(path: lab.folder.path("results.sqlite")).write {
+      try $0.execute(
+        sql: """
+          UPDATE measurement SET value = 0.9 * value WHERE run_id = 2 AND name = ?
+            AND cell_id = (SELECT id FROM cell WHERE strategy = 'tca')
+          """, arguments: [matched])
+    }
+    #expect(try lab.run(whole).summary == RunSummary(finished: 1, skipped: 3))
+    let rows = try lab.results().rows
+    for row in rows {
+      let isAnew = row.planned.matchedIdentity != nil
+      // Full is timed once more beside it.
+      for (kind, run) in row.kinds where kind != .latency || !row.isFull {
+        #expect((run == 4) == isAnew, "\(row.planned.label) \(kind)")
+      }
+      if isAnew && scoring == "continuation" {
+        let reference = rows.first { $0.planned.cell.identity == row.planned.matchedIdentity }
+        #expect(row[.matchedKVCacheBytes] == reference?[.globalMeanKVCacheLogicalBytes])
+      }
+    }
+    #expect(try lab.run(whole).summary == RunSummary(finished: 0, skipped: 4))
   }
 
   @Test("A strategy that comes later is timed in a new group, with full again")
