@@ -103,5 +103,9 @@ struct TerminalTests {
     let shown = try screen(lab, "compare full tca")
     #expect(shown.contains("\u{1B}[1m- tiny at 128 tokens"), "\(shown)")
     #expect(shown.components(separatedBy: "\u{1B}[1m").count == 2)
+    // The terminal's own width, without one that of 80 columns.
+    let lines = shown.replacing(/\u{1B}\[[0-9;]*m/, with: "").split(whereSeparator: \.isNewline)
+    #expect(lines.allSatisfy { $0.count <= 60 }, "\(shown)")
+    #expect(plain.split(separator: "\n").contains { $0.count > 60 && $0.count <= 80 })
   }
 }

@@ -39,6 +39,18 @@ struct TerminalRendererTests {
     }
   }
 
+  @Test("So does a table whose rows have their names above them", arguments: [45, 60])
+  func pairs(columns: Int) throws {
+    let report = try Report(
+      comparing: "streaming-llm", with: "tca threshold=0.9",
+      in: [ExampleResults.experiment(contexts: [512])])
+    let text = TerminalRenderer(columns: columns, showsIntervals: true).files(of: report)[0].text
+    for line in text.split(separator: "\n") { #expect(line.count <= columns, "\(line)") }
+    for figure in ["2.6266", "-0.0363 [-0.0480, -0.0245]", "8 windows", "0 / 8 / 0", "decided"] {
+      #expect(text.contains(figure), "\(text)")
+    }
+  }
+
   @Test("A ratio of times without an interval says so, one with an interval does not")
   func fewRepeats() {
     var results = ExampleResults.experiment(contexts: [512])

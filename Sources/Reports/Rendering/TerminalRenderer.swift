@@ -11,7 +11,7 @@ public struct TerminalRenderer: ReportRenderer {
   private let emphasised: @Sendable (String) -> String
 
   /// - Parameters:
-  ///   - columns: where running text is broken, and tables whose first column names their rows go on below.
+  ///   - columns: where running text is broken, and tables go on below.
   ///   - emphasised: a line of the answer as it is to be shown.
   public init(
     columns: Int = 100, showsIntervals: Bool = false,
@@ -77,19 +77,17 @@ public struct TerminalRenderer: ReportRenderer {
 
   /// The places of the columns that stand beside each other; the one that names the rows stands in every part.
   private func parts(of columns: [[String]], namesRows: Bool) -> [[Int]] {
-    guard namesRows else { return [Array(columns.indices)] }
     let widths = columns.map { $0.map(\.width).max() ?? 0 }
-    var parts = [[0]]
-    var width = widths[0]
-    for place in columns.indices.dropFirst() {
-      if width + 2 + widths[place] > self.columns, parts[parts.count - 1].count > 1 {
-        parts.append([0])
-        width = widths[0]
+    let names = namesRows ? [0] : []
+    return columns.indices.dropFirst(names.count).reduce(into: [names]) { parts, place in
+      let last = parts.count - 1
+      let width = parts[last].reduce(widths[place]) { $0 + widths[$1] + 2 }
+      if width > self.columns, parts[last].count > names.count {
+        parts.append(names + [place])
+      } else {
+        parts[last].append(place)
       }
-      parts[parts.count - 1].append(place)
-      width += 2 + widths[place]
     }
-    return parts
   }
 
   /// - Parameter lines: two of headings, then one for each row.

@@ -50,7 +50,8 @@ struct CompareCommand: ParsableCommand {
   func run() throws {
     let comparison = try comparison()
     let renderer = TerminalRenderer(
-      columns: 80, showsIntervals: true, emphasised: { Output.terminal.styled($0, .bold) })
+      columns: Output.terminal.width(upTo: 80), showsIntervals: true,
+      emphasised: { Output.terminal.styled($0, .bold) })
     try Output.rendered(renderer.files(of: comparison.report)[0].text)
     let failures = try conditions.flatMap { condition in
       comparison.failures(of: condition).map { "--fail-if '\(condition)' \($0)" }

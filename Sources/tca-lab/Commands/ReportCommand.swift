@@ -111,8 +111,8 @@ struct ReportCommand: ParsableCommand {
       let folder = try WrittenPath.folder(
         output ?? ExperimentFolder.path(in: "results", of: name))
       let written = try Self.write(files, to: folder)
-      let table = TerminalRenderer().files(of: report).map(\.text).joined()
-      try Output.rendered((index > 0 ? "\n" : "") + table)
+      let terminal = TerminalRenderer(columns: Output.terminal.width(upTo: 100))
+      try Output.rendered((index > 0 ? "\n" : "") + terminal.files(of: report)[0].text)
       Log.line("written to \(folder): \(written.joined(separator: ", "))")
     }
   }

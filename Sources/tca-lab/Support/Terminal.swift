@@ -20,12 +20,15 @@ struct Terminal {
     hasColours = self.isTerminal && (environment["NO_COLOR"] ?? "").isEmpty
   }
 
-  /// Its width now, which a person may change at any time; 80 where it says none.
-  var columns: Int {
+  /// Its width now, which a person may change at any time; nil where it says none, as files and pipes do.
+  private var columns: Int? {
     var size = winsize()
-    guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+    guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
     return Int(size.ws_col)
   }
+
+  /// What text made for so many columns has: fewer on a terminal that has fewer, but 40, below which no table holds.
+  func width(upTo usual: Int) -> Int { min(usual, max(40, columns ?? usual)) }
 
   enum Style: Int {
     case bold = 1
@@ -40,7 +43,7 @@ struct Terminal {
   /// A text cut to less than the terminal's width, so that it never wraps: what is overwritten later has to
   /// stand on one line.
   func fitted(_ text: String) -> String {
-    let room = max(1, columns - 1)
+    let room = max(1, (columns ?? 80) - 1)
     return text.count <= room ? text : text.prefix(room - 1) + "…"
   }
 }
