@@ -55,20 +55,25 @@ struct PairVerdictTests {
 
   @Test("A budget is met within 1 %, on either side; without bytes it says so")
   func bytes() throws {
-    func text(_ factor: Double?) throws -> String {
+    func text(_ factor: Double?, without: [ComparisonColumn] = []) throws -> String {
       try verdicts(Self.snapkv, Self.h2o) { results in
         for index in results.rows.indices where results.rows[index].planned.label == Self.h2o {
           let column = ComparisonColumn.globalMeanKVCacheLogicalBytes
           results.rows[index].figures[column] = factor.flatMap { factor in
             results.rows[index].figures[column].map { $0 * factor }
           }
-          if factor == nil { results.rows[index].figures[.kvCacheResidentBytes] = nil }
+          for column in without { results.rows[index].figures[column] = nil }
         }
       }[0]
     }
     for factor in [1.0099, 1 / 1.0099] { #expect(try text(factor).contains("at the same")) }
     for factor in [1.0101, 1 / 1.0101] { #expect(try text(factor).contains("bytes differ")) }
-    #expect(try text(nil).hasSuffix("; KV bytes were not measured."))
+    // As everywhere: the mean of what is allocated, and only then what is left of the prompt.
+    #expect(try text(nil).contains("at the same mean KV bytes"))
+    let mean = ComparisonColumn.meanKVCacheResidentBytes
+    #expect(try text(nil, without: [mean]).contains("at the same KV bytes after the prompt"))
+    let all = [mean, .kvCacheResidentBytes]
+    #expect(try text(nil, without: all).hasSuffix("; KV bytes were not measured."))
   }
 
   @Test("An interval that contains 0 shows no difference")

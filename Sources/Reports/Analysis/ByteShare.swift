@@ -1,6 +1,6 @@
 import Records
 
-/// Which bytes of the KV cache stand for a strategy, as a ratio to full's on the same task.
+/// Which bytes of the KV cache stand for a strategy, by themselves or as a ratio to full's on the same task.
 ///
 /// The first that was measured: the mean over decode steps of what the kept tokens need in layers without a window of
 /// their own, which is what budgets of `meanKvBytes` match; else the mean of what is allocated; else what is allocated
@@ -8,15 +8,18 @@ import Records
 enum ByteShare: CaseIterable {
   case meanLogical, meanResident, afterPrompt
 
-  private var column: ComparisonColumn {
+  var column: ComparisonColumn {
     switch self {
-    case .meanLogical: .globalMeanKVCacheLogicalBytesRatio
-    case .meanResident: .meanKVCacheResidentBytesRatio
-    case .afterPrompt: .kvCacheResidentBytesRatio
+    case .meanLogical: .globalMeanKVCacheLogicalBytes
+    case .meanResident: .meanKVCacheResidentBytes
+    case .afterPrompt: .kvCacheResidentBytes
     }
   }
 
-  func value(_ row: AnalysedRow) -> Double? { row.row[column] }
+  /// Over full's.
+  func value(_ row: AnalysedRow) -> Double? {
+    ComparisonColumn(rawValue: column.rawValue + "_ratio").flatMap { row.row[$0] }
+  }
 
   /// For an axis.
   var words: String {

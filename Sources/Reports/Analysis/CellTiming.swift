@@ -4,7 +4,7 @@ import Records
 struct CellTiming: Sendable {
   private let identity: String
   /// Oldest first, at least one.
-  private var groups: [IndexedGroup]
+  fileprivate var groups: [IndexedGroup]
 
   /// Of each cell, by identity.
   static func all(in results: ExperimentResults) -> [String: CellTiming] {
@@ -24,11 +24,6 @@ struct CellTiming: Sendable {
   /// The counted repetitions of that group.
   var samples: [TimingSample] { group.samples(of: identity) }
 
-  /// The newest in which another cell has counted repetitions too.
-  fileprivate func newestGroup(with other: CellTiming) -> IndexedGroup? {
-    groups.last { !$0.samples(of: other.identity).isEmpty }
-  }
-
   /// Of full: its second run in each round to its first.
   func selfRatio(_ figure: TimeFigure) -> Spread? {
     Spread(ratios: Spread.ratios(of: figure, group.controls, to: samples))
@@ -39,7 +34,7 @@ extension AnalysedRow {
   /// The newest timing group that holds both; nil where they were never timed together. A strategy that is added later is
   /// timed with full alone: full's newest group says nothing of those before it.
   func timingGroup(with other: AnalysedRow) -> IndexedGroup? {
-    timing.flatMap { own in other.timing.flatMap { own.newestGroup(with: $0) } }
+    timing?.groups.last { $0.byCell[other.cell.identity] != nil }
   }
 }
 

@@ -132,10 +132,7 @@ public struct AnalysedRow: Sendable {
   var label: String { row.planned.label }
 
   /// Allocated for the KV cache: the mean over the decode steps where it was measured, else after the prefill.
-  var heldBytes: Double? {
-    ComparisonColumn(rawValue: "mean_kv_cache_resident_bytes").flatMap { row[$0] }
-      ?? row[.kvCacheResidentBytes]
-  }
+  var heldBytes: Double? { row[.meanKVCacheResidentBytes] ?? row[.kvCacheResidentBytes] }
 
   /// True where quality was measured on tokens that took part in the selection.
   var looksAhead: Bool { cell.selectionLooksAhead && cell.taskProtocol == "prefill" }

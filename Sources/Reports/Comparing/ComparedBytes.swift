@@ -1,9 +1,6 @@
 import Records
 
-/// What the caches of two strategies hold, the mean over the same cells.
-///
-/// That of the decode steps where both measured it, in the layers without a window of their own (what budgets match);
-/// else what is allocated after the prompt.
+/// What the caches of two strategies hold, the mean over the same cells: the first ``ByteShare`` that all of them have.
 struct ComparedBytes: Hashable {
   /// `mean KV bytes`, `KV bytes after the prompt`
   let kind: String
@@ -12,18 +9,13 @@ struct ComparedBytes: Hashable {
 
   /// Nil unless all cells of both sides have the same figure, above 0.
   init?(_ pairs: [ComparedPair]) {
-    let kinds: [(String, ComparisonColumn)] = [
-      ("mean KV bytes", .globalMeanKVCacheLogicalBytes),
-      ("KV bytes after the prompt", .kvCacheResidentBytes),
-    ]
-    for (kind, column) in kinds {
-      let (first, second) = (
-        pairs.compactMap { $0.first.row[column] }, pairs.compactMap { $0.second.row[column] }
-      )
+    for share in ByteShare.allCases {
+      let first = pairs.compactMap { $0.first.row[share.column] }
+      let second = pairs.compactMap { $0.second.row[share.column] }
       guard first.count == pairs.count, second.count == pairs.count, let one = first.mean,
         let other = second.mean, one > 0, other > 0
       else { continue }
-      self.kind = kind
+      kind = share.words
       self.first = one
       self.second = other
       return

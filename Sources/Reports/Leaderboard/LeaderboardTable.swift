@@ -209,9 +209,6 @@ struct Standing {
 extension Pool {
   /// Mean KV bytes of a strategy over full's: of the layers without a window, else of all.
   fileprivate func share(of label: String) -> Double? {
-    let columns: [ComparisonColumn] = [
-      .globalMeanKVCacheLogicalBytesRatio, .meanKVCacheResidentBytesRatio,
-    ]
-    return columns.lazy.compactMap { column in self.mean(label) { $0.row[column] } }.first
+    [ByteShare.meanLogical, .meanResident].lazy.compactMap { self.mean(label, $0.value) }.first
   }
 }
