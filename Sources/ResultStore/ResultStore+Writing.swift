@@ -26,7 +26,8 @@ extension ResultStore: ResultSink {
       run["identity"] = identity.databaseValue
       run["machine"] = MachineIdentity.of(provenance).databaseValue
       run["process"] = RunningProcess.current?.description.databaseValue
-      run["started_at"] = try startTime(in: database).databaseValue
+      run["started_at"] =
+        try time(after: "SELECT max(started_at) FROM run", in: database).databaseValue
       run["spec"] = experiment.spec.databaseValue
       // Before anybody can see the run.
       locks?.hold(identity)
@@ -69,15 +70,15 @@ extension ResultStore: ResultSink {
     try database.insert(columns, into: "cell")
   }
 
-  /// Now, or just after the newest run where a clock says otherwise: the order of this file's runs is the order in
-  /// which they were started.
-  private func startTime(in database: Database) throws -> String {
-    try time(after: String.fetchOne(database, sql: "SELECT max(started_at) FROM run"))
-  }
-
-  private func time(after newest: String?) throws -> String {
+  /// Now, or just after the time that a query gives where a clock says otherwise: the order of this file's runs is the
+  /// order in which they were started, and what is stored last is the newest.
+  private func time(
+    after query: String, _ arguments: StatementArguments = [], in database: Database
+  ) throws -> String {
     var time = timestamp()
-    guard let newest, newest >= time else { return time }
+    guard let newest = try String.fetchOne(database, sql: query, arguments: arguments),
+      newest >= time
+    else { return time }
     guard let newestDate = try? Date(newest, strategy: Self.timeFormat) else {
       throw UnreadableValue(column: "started_at", value: newest)
     }
@@ -107,8 +108,7 @@ extension ResultStore: ResultSink {
           """, arguments: [JSONValue.array(identities.map(JSONValue.string))])
       var stored: [String: Set<ResultKind>] = [:]
       while let row = try rows.next() {
-        let kinds: String? = row[1]
-        guard let kinds else { continue }
+        guard let kinds = row[1] as String? else { continue }
         stored[row[0]] = Set(
           try kinds.split(separator: ",").map { kind in
             guard let known = ResultKind(rawValue: String(kind)) else {
@@ -143,16 +143,11 @@ extension ResultStore: ResultSink {
   public func store(_ results: CellResults, run: Int64) throws {
     try write { database in
       let cell = try cellID(results.identity, in: database)
+      let owner = ["cell_id": cell, "run_id": run]
       try naming(results.identity) {
-        for measurement in results.measurements {
-          try database.insert(measurement, ["cell_id": cell, "run_id": run], into: "measurement")
-        }
-        for head in results.heads {
-          try database.insert(head, ["cell_id": cell, "run_id": run], into: "head_measurement")
-        }
-        for kept in results.kept {
-          try database.insert(kept, ["cell_id": cell, "run_id": run], into: "kept_tokens")
-        }
+        for one in results.measurements { try database.insert(one, owner, into: "measurement") }
+        for head in results.heads { try database.insert(head, owner, into: "head_measurement") }
+        for kept in results.kept { try database.insert(kept, owner, into: "kept_tokens") }
         try insert(results.units, cell: cell, run: run, in: database)
       }
       try mark(results.kinds, cell: cell, run: run, in: database)
@@ -168,21 +163,18 @@ extension ResultStore: ResultSink {
           "stored_at": timestamp().databaseValue,
         ], into: "timing_group")
       let groupID = database.lastInsertedRowID
+      func add(_ sample: TimingSample, at position: Int? = nil, to table: String) throws {
+        var columns = try sample.columns()
+        columns["identity"] = nil
+        columns["cell_id"] = try cellID(sample.identity, in: database).databaseValue
+        columns["timing_group_id"] = groupID.databaseValue
+        if let position { columns["position"] = position.databaseValue }
+        try naming(sample.identity) { try database.insert(columns, into: table) }
+      }
       for (position, sample) in group.samples.enumerated() {
-        var columns = try sample.columns()
-        columns["identity"] = nil
-        columns["cell_id"] = try cellID(sample.identity, in: database).databaseValue
-        columns["timing_group_id"] = groupID.databaseValue
-        columns["position"] = position.databaseValue
-        try naming(sample.identity) { try database.insert(columns, into: "timing") }
+        try add(sample, at: position, to: "timing")
       }
-      for sample in group.controls {
-        var columns = try sample.columns()
-        columns["identity"] = nil
-        columns["cell_id"] = try cellID(sample.identity, in: database).databaseValue
-        columns["timing_group_id"] = groupID.databaseValue
-        try naming(sample.identity) { try database.insert(columns, into: "control_timing") }
-      }
+      for sample in group.controls { try add(sample, to: "control_timing") }
       for (identity, measurements) in group.measurements.sorted(by: { $0.key < $1.key }) {
         let cell = try cellID(identity, in: database)
         for measurement in measurements {
@@ -259,11 +251,9 @@ extension ResultStore: ResultSink {
       let newest = try storedCalibration(calibration.identity, in: database)
       if newest?.evidence == calibration.evidence { return }
       var columns = try calibration.columns()
-      // As with runs: the newest is the one that was stored last, whatever a clock says.
       columns["stored_at"] = try time(
-        after: String.fetchOne(
-          database, sql: "SELECT max(stored_at) FROM calibration WHERE identity = ?",
-          arguments: [calibration.identity])
+        after: "SELECT max(stored_at) FROM calibration WHERE identity = ?", [calibration.identity],
+        in: database
       ).databaseValue
       try database.insert(columns, into: "calibration")
     }

@@ -193,13 +193,20 @@ public final class ExperimentRunner {
         && $0.phase == phase
     }
     let found =
-      try own?.value
-      ?? storing {
-        try sink.storedMeasurement(
-          metric.name, statistic: statistic, setting: setting, phase: phase, of: reference)
-      }
+      try own?.value ?? storedFigure(metric, statistic, setting, phase, of: reference)
     guard let found else { throw RunError.matchedCellHasNoResult }
     return found
+  }
+
+  /// The newest figure of a cell that is stored.
+  func storedFigure(
+    _ metric: MetricDescriptor, _ statistic: String, _ setting: ErrorSetting? = nil,
+    _ phase: MeasuredPhase? = nil, of identity: String
+  ) throws -> Double? {
+    try storing {
+      try sink.storedMeasurement(
+        metric.name, statistic: statistic, setting: setting, phase: phase, of: identity)
+    }
   }
 
   /// The strategy with the results of its offline phases.
@@ -366,14 +373,10 @@ public final class ExperimentRunner {
   /// Memory counts as missing where it was stored before means over decode steps were, and an open cell's
   /// budget needs one.
   private func reopenWithoutMeans(_ bench: CellGroup) throws {
-    let needed = bench.cells.filter { !missing($0).isEmpty }
-      .reduce(into: Set<String>()) { $0.formUnion($1.meansNeeded) }
-    for reference in needed where stored[reference]?.contains(.memory) == true {
-      let metric = MetricCatalogue.globalMeanKVCacheLogicalBytes
-      let mean = try storing {
-        try sink.storedMeasurement(
-          metric.name, statistic: "value", setting: nil, phase: nil, of: reference)
-      }
+    for reference in Set(bench.cells.filter { !missing($0).isEmpty }.flatMap(\.meansNeeded))
+    where stored[reference]?.contains(.memory) == true {
+      let mean = try storedFigure(
+        MetricCatalogue.globalMeanKVCacheLogicalBytes, "value", of: reference)
       if mean == nil { stored[reference]?.remove(.memory) }
     }
   }

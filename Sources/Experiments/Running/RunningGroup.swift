@@ -127,11 +127,7 @@ final class RunningGroup {
     let stored =
       runner.missing(full).contains(.quality)
       ? nil
-      : try runner.storing {
-        try runner.sink.storedMeasurement(
-          MetricCatalogue.score.name, statistic: "mean", setting: nil, phase: nil,
-          of: full.cell.identity)
-      }
+      : try runner.storedFigure(MetricCatalogue.score, "mean", of: full.cell.identity)
     let score =
       try stored
       ?? attempting(full) {
