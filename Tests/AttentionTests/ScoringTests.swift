@@ -253,4 +253,24 @@ struct ScoredRetentionTests {
     #expect(ada.shares(of: 6, forced: 1, [short, long]) == [4, 8])
     #expect(ada.shares(of: 6, forced: 1, [long, short]) == [8, 4])
   }
+
+  @Test(
+    "Heads that trade places trade shares, also where remainders are equal",
+    arguments: [0, 0.2, 1.0 / 3, 0.5])
+  func shares(floorFraction: Double) {
+    var generator = SeededGenerator(seed: 5, purpose: "shares")
+    for mean in 1...19 {
+      let scores = (0..<3).map { head in
+        (0..<20).map { _ in Float(generator.unit()) * Float(head + 1) }[...]
+      }
+      let shares = HeadShares(allocation: .mixed, floorFraction: floorFraction)
+      let counts = shares.counts(of: mean, besideForced: 0, scores)
+      #expect(counts.reduce(0, +) == 3 * mean)
+      for order in [[1, 2, 0], [2, 1, 0], [1, 0, 2]] {
+        #expect(
+          shares.counts(of: mean, besideForced: 0, order.map { scores[$0] })
+            == order.map { counts[$0] })
+      }
+    }
+  }
 }

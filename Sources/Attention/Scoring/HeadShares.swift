@@ -36,7 +36,7 @@ public struct HeadShares: Sendable, Hashable {
       let parts = counts.map {
         (1 - floorFraction) * Double($0) + floorFraction * Double(mean)
       }
-      return Self.rounded(parts, total: heads * mean)
+      return Self.rounded(parts, total: heads * mean, compared)
     }
   }
 
@@ -71,16 +71,22 @@ public struct HeadShares: Sendable, Hashable {
   }
 
   /// Whole numbers near `parts` that add up to `total`: rounded down, then the largest remainders
-  /// up.
-  private static func rounded(_ parts: [Double], total: Int) -> [Int] {
+  /// up; of equal ones, which are common, that of the head whose best score left out is larger.
+  private static func rounded(
+    _ parts: [Double], total: Int, _ scores: [ArraySlice<Float>]
+  ) -> [Int] {
     // A part may be a whole number except for rounding.
     var counts = parts.map { Int(($0 + 1e-9).rounded(.down)) }
-    var remainders = parts.indices.map {
-      ScoreRank(score: Float(parts[$0] - Double(counts[$0])), index: $0)
+    let claims = zip(zip(parts, counts), scores).map { part, scores in
+      var ordered = Array(scores)
+      ordered.moveLargestToFront(part.1 + 1)
+      return (
+        ((part.0 - Double(part.1)) * 1e6).rounded(),
+        part.1 < ordered.count ? ordered[part.1] : -.infinity
+      )
     }
-    let missing = total - counts.reduce(0, +)
-    remainders.moveLargestToFront(missing)
-    for rank in remainders.prefix(missing) { counts[rank.index] += 1 }
+    let order = parts.indices.sorted { claims[$0] > claims[$1] }
+    for head in order.prefix(total - counts.reduce(0, +)) { counts[head] += 1 }
     return counts
   }
 }
