@@ -263,7 +263,8 @@ struct ScoredRetentionTests {
       let scores = (0..<3).map { head in
         (0..<20).map { _ in Float(generator.unit()) * Float(head + 1) }[...]
       }
-      let shares = HeadShares(allocation: .mixed, floorFraction: floorFraction)
+      let shares = HeadShares(
+        allocation: .mixed, floorFraction: floorFraction, tiesGoByScore: true)
       let counts = shares.counts(of: mean, besideForced: 0, scores)
       #expect(counts.reduce(0, +) == 3 * mean)
       for order in [[1, 2, 0], [2, 1, 0], [1, 0, 2]] {

@@ -15,6 +15,9 @@ public struct HeadShares: Sendable, Hashable {
   var floorFraction = 0.2
   /// Whether heads are compared by scores scaled with the share that their best tokens have.
   var normalize = false
+  /// Which of heads with equal remainders gets a token that is left over: that whose best score left out is larger; or the
+  /// first, as in AdaKV's reference values, and a head's share depends on its place then.
+  var tiesGoByScore = false
 
   /// How many tokens beside the forced ones each head keeps, `mean` on average.
   ///
@@ -36,7 +39,7 @@ public struct HeadShares: Sendable, Hashable {
       let parts = counts.map {
         (1 - floorFraction) * Double($0) + floorFraction * Double(mean)
       }
-      return Self.rounded(parts, total: heads * mean, compared)
+      return rounded(parts, total: heads * mean, compared)
     }
   }
 
@@ -71,8 +74,8 @@ public struct HeadShares: Sendable, Hashable {
   }
 
   /// Whole numbers near `parts` that add up to `total`: rounded down, then the largest remainders
-  /// up; of equal ones, which are common, that of the head whose best score left out is larger.
-  private static func rounded(
+  /// up.
+  private func rounded(
     _ parts: [Double], total: Int, _ scores: [ArraySlice<Float>]
   ) -> [Int] {
     // A part may be a whole number except for rounding.
@@ -82,10 +85,12 @@ public struct HeadShares: Sendable, Hashable {
       ordered.moveLargestToFront(part.1 + 1)
       return (
         ((part.0 - Double(part.1)) * 1e6).rounded(),
-        part.1 < ordered.count ? ordered[part.1] : -.infinity
+        tiesGoByScore && part.1 < ordered.count ? ordered[part.1] : 0
       )
     }
-    let order = parts.indices.sorted { claims[$0] > claims[$1] }
+    let order = parts.indices.sorted {
+      claims[$0] == claims[$1] ? $0 < $1 : claims[$0] > claims[$1]
+    }
     for head in order.prefix(total - counts.reduce(0, +)) { counts[head] += 1 }
     return counts
   }

@@ -159,8 +159,10 @@ public struct Fade: Skims, Coarsens, Budgeted {
     if plan.kept < count {
       let forced = plan.forced.first + plan.forced.newest
       let others = plan.forced.first..<count - plan.forced.newest
-      let shares = HeadShares(allocation: .mixed, floorFraction: floorFraction)
-        .counts(of: plan.kept - forced, besideForced: forced, tiers.map { $0.scores[others] })
+      let shares = HeadShares(
+        allocation: .mixed, floorFraction: floorFraction, tiesGoByScore: true
+      )
+      .counts(of: plan.kept - forced, besideForced: forced, tiers.map { $0.scores[others] })
       kept.selections = zip(shares, tiers).map {
         Self.best($0 + forced, by: $1.scores, plan.forced)
       }
