@@ -79,7 +79,7 @@ enum LeaderboardExample {
   /// Eight prompts, of which `found` are solved.
   static func needles(_ found: [(Method, Int)]) -> ExperimentResults {
     results(
-      Leaderboard.needleName,
+      Leaderboard.needleNames[0],
       found.map { method, found in
         var row = row(
           method, context: 2048, task: "ruler", taskProtocol: nil,

@@ -10,10 +10,10 @@ public struct Leaderboard {
   /// What quality and bytes are from: a table for each model and length of these.
   public static let qualityNames = ["leaderboard", "leaderboard-8k", "leaderboard-32k"]
   /// What the needle's scores are from, and what times are.
-  public static let needleName = "ruler"
+  public static let needleNames = ["ruler", "ruler-eighth"]
   public static let latencyName = "leaderboard-latency"
 
-  public static let names = qualityNames + [needleName, latencyName]
+  public static let names = qualityNames + needleNames + [latencyName]
 
   private let analyses: [ExperimentAnalysis]
   private let fidelities: [String: Fidelity]
@@ -32,7 +32,7 @@ public struct Leaderboard {
       analyses.filter { $0.results.experiment.name == name }.flatMap(\.rows)
     }
     let needles = MatchedRows(
-      rows(of: Self.needleName).filter { !$0.cell.queryAware && $0.row[.score] != nil })
+      Self.needleNames.flatMap(rows).filter { !$0.cell.queryAware && $0.row[.score] != nil })
     let times = MatchedRows(
       rows(of: Self.latencyName).filter { $0.ratios[.timePerOutputToken] != nil })
     tables = Self.qualityNames.flatMap { name in
@@ -176,7 +176,10 @@ struct MatchedRows {
   /// Of each model, by its digest.
   private let lengths: [String: Set<Int>]
 
+  /// A cell that several experiments have counts once.
   init(_ rows: [AnalysedRow]) {
+    var seen: Set<String> = []
+    let rows = rows.filter { seen.insert($0.cell.identity).inserted }
     self.rows = Dictionary(grouping: rows) { Key($0.cell) }
     lengths = Dictionary(grouping: rows, by: \.cell.modelDigest)
       .mapValues { Set($0.map(\.cell.contextLength)) }
