@@ -96,6 +96,8 @@ struct GoldenReportTests {
         LeaderboardExample.quality(),
         LeaderboardExample.quality([methods[0], methods[1], methods[4]], context: 8192),
         LeaderboardExample.needles([(methods[0], 8), (methods[1], 8), (methods[4], 2)]),
+        LeaderboardExample.needles(
+          [(methods[1], 8), (methods[4], 2)], of: Leaderboard.needleNames[1]),
         LeaderboardExample.times([(methods[0], 1), (methods[1], 0.8), (methods[4], 0.4)]),
       ], strategies: LeaderboardExample.described)
     try expectGolden(markdown(leaderboard.report), "leaderboard.md")

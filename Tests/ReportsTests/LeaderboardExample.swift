@@ -77,9 +77,11 @@ enum LeaderboardExample {
   }
 
   /// Eight prompts, of which `found` are solved.
-  static func needles(_ found: [(Method, Int)]) -> ExperimentResults {
+  static func needles(
+    _ found: [(Method, Int)], of name: String = Leaderboard.needleNames[0]
+  ) -> ExperimentResults {
     results(
-      Leaderboard.needleNames[0],
+      name,
       found.map { method, found in
         var row = row(
           method, context: 2048, task: "ruler", taskProtocol: nil,
