@@ -73,6 +73,14 @@ public struct HeadShares: Sendable, Hashable {
     return ArraySlice(scores.map { $0 * share })
   }
 
+  /// The largest score but `count`; 0 where there is none.
+  private static func best(of scores: ArraySlice<Float>, after count: Int) -> Float {
+    guard count < scores.count else { return 0 }
+    var ordered = Array(scores)
+    ordered.moveLargestToFront(count + 1)
+    return ordered[count]
+  }
+
   /// Whole numbers near `parts` that add up to `total`: rounded down, then the largest remainders
   /// up.
   private func rounded(
@@ -80,12 +88,10 @@ public struct HeadShares: Sendable, Hashable {
   ) -> [Int] {
     // A part may be a whole number except for rounding.
     var counts = parts.map { Int(($0 + 1e-9).rounded(.down)) }
-    let claims = zip(zip(parts, counts), scores).map { part, scores in
-      var ordered = Array(scores)
-      ordered.moveLargestToFront(part.1 + 1)
-      return (
-        ((part.0 - Double(part.1)) * 1e6).rounded(),
-        tiesGoByScore && part.1 < ordered.count ? ordered[part.1] : 0
+    let claims = parts.indices.map { head in
+      (
+        ((parts[head] - Double(counts[head])) * 1e6).rounded(),
+        tiesGoByScore ? Self.best(of: scores[head], after: counts[head]) : 0
       )
     }
     let order = parts.indices.sorted {

@@ -10,8 +10,8 @@ import Tensors
 /// 32 at a time.
 ///
 /// What a token is worth is its mean attention by those of the prompt's queries that see it, half as many of each `halfLife` of
-/// them as of the next newer ones (``RecedingQueries``), the largest of a group's heads. Who keeps all bits is said by that times how far its value is from the
-/// mean value.
+/// them as of the next newer ones (``RecedingQueries``), the largest of a group's heads. Who keeps all bits is said by that
+/// times how far its value is from the mean value.
 ///
 /// Without a budget every token stays. A budget of tokens means the bytes of so many tokens with all bits. Of what sinks and
 /// newest tokens leave of it (they take half of it at most) the share `whole` goes to tokens with all bits, the rest to others;
