@@ -1,6 +1,7 @@
 import Foundation
 import JSON
 import Kernels
+import LabTestSupport
 import Records
 import Tensors
 import Testing
@@ -21,9 +22,10 @@ struct FadeTests {
   }
 
   /// What queries of a prompt of 400 tokens attend to, the newest of which count most: each query head's mean weight by key over
-  /// those that see it, pooled over some keys, and of a group's heads the largest.
+  /// those that see it, times a weight of the key, pooled over some keys, and of a group's heads the largest.
   private func scores(
-    _ sequence: TestSequence, kvHead: Int, halfLife: Int = 256, kernel: Int = 1
+    _ sequence: TestSequence, kvHead: Int, halfLife: Int = 256, kernel: Int = 1,
+    weights: [Double]? = nil
   ) -> [Double] {
     let queries = (0..<400).filter { query in
       let age = 399 - query
@@ -39,13 +41,34 @@ struct FadeTests {
           mean[key] += exp(sequence.attention.logit(head: head, query: query, key: key) - whole)
         }
       }
-      for key in mean.indices { mean[key] /= Double(queries.count { $0 >= key }) }
       for key in mean.indices {
-        let near = (key - kernel / 2...key + kernel / 2).clamped(to: 0...399)
-        largest[key] = max(largest[key], near.reduce(0) { $0 + mean[$1] } / Double(kernel))
+        mean[key] *= (weights?[key] ?? 1) / Double(queries.count { $0 >= key })
       }
+      largest = zip(largest, pooled(mean, kernel)).map { max($0, $1) }
     }
     return largest
+  }
+
+  private func pooled(_ numbers: [Double], _ kernel: Int) -> [Double] {
+    numbers.indices.map { key in
+      let near = (key - kernel / 2...key + kernel / 2).clamped(to: 0...numbers.count - 1)
+      return near.reduce(0) { $0 + numbers[$1] } / Double(kernel)
+    }
+  }
+
+  /// 1 less the mean cosine of each key and those around it.
+  private func oddness(_ sequence: TestSequence, kvHead: Int, side: Int) -> [Double] {
+    let units = (0..<400).map { key in
+      let row = (kvHead * 64..<(kvHead + 1) * 64).map { Double(sequence.attention.keys[key, $0]) }
+      let length = row.reduce(0) { $0 + $1 * $1 }.squareRoot()
+      return row.map { $0 / length }
+    }
+    return (0..<400).map { key in
+      let near = (key - side...key + side).clamped(to: 0...399)
+      let cosines = near.map { other in zip(units[key], units[other]).reduce(0) { $0 + $1.0 * $1.1 }
+      }
+      return 1 - cosines.reduce(0, +) / Double(near.count)
+    }
   }
 
   /// Those scores times how far a value is from the mean value.
@@ -132,12 +155,15 @@ struct FadeTests {
   }
 
   @Test(
-    "A budget's bytes are not exceeded, and used; the lowest in rank leave, of all heads of a layer",
-    arguments: [3, 38, 70, 100, 130, 399], [0, 0.2, 1])
-  func budget(tokens: Int, floorFraction: Double) throws {
+    "A budget's bytes are not exceeded, and used; the oddest and the highest in rank stay, of all heads of a layer",
+    arguments: [3, 38, 70, 100, 130, 399],
+    [(0, 0.25, 256), (0.2, 0, 256), (0.2, 0.25, 20), (1, 1, 7)])
+  func budget(tokens: Int, rule: (floorFraction: Double, odd: Double, side: Int)) throws {
     let session = try session {
       $0.budget = .tokens(tokens)
-      $0.floorFraction = floorFraction
+      $0.floorFraction = rule.floorFraction
+      $0.odd = rule.odd
+      $0.neighbourhood = rule.side
     }
     let sequence = TestSequence(Self.shape, tokens: 400, seed: 5)
     sequence.run(session, 0..<400, .prefill)
@@ -147,6 +173,7 @@ struct FadeTests {
     let held = heads.map { $0.logicalBytes - CacheFormat.nested.meanBytes(headDimension: 64) }
     #expect(held.reduce(0, +) <= 2 * allowed)
     #expect(Double(held.reduce(0, +)) > 2 * (Double(allowed) * 0.97 - 166))
+    let mean = heads.reduce(0) { $0 + $1.count } / 2
     var least: [Double] = []
     var most: [Double] = []
     for (kvHead, head) in heads.enumerated() {
@@ -157,17 +184,66 @@ struct FadeTests {
       let important = ranked(Array(worth), after: min(4, kept[0] == 0 ? 4 : 0))
       let heavy = Set(whole(head)).intersection(important)
       #expect(heavy == Set(important.prefix(heavy.count)))
-      // The others are the best by what their neighbours have, too.
-      let scores = scores(sequence, kvHead: kvHead, kernel: 7)
-      let pooled = ranked(Array(scores.dropLast(16)), after: 4).filter { !heavy.contains($0) }
-      let others = Set(kept).intersection(pooled)
-      #expect(others == Set(pooled.prefix(others.count)))
+      guard mean > 40 else { continue }  // Else there is hardly more than what is forced.
+      // Of the others the oddest, and the best by what their neighbours have, too.
+      let oddness = oddness(sequence, kvHead: kvHead, side: rule.side)
+      let oddest = ranked(Array(pooled(oddness, 7).dropLast(16)), after: 4)
+        .filter { !heavy.contains($0) }
+        .prefix(Int(rule.odd * Double(mean - 20 - heavy.count) * (1 + 1e-12)))
+      let scores = scores(sequence, kvHead: kvHead, kernel: 7, weights: oddness)
+      let rest = ranked(Array(scores.dropLast(16)), after: 4)
+        .filter { !heavy.contains($0) && !oddest.contains($0) }
+      #expect(Set(oddest).isSubset(of: kept))
+      let others = Set(kept).intersection(rest)
+      #expect(others == Set(rest.prefix(others.count)))
       least.append(others.map { scores[$0] }.min() ?? .infinity)
-      most.append(pooled.filter { !others.contains($0) }.map { scores[$0] }.max() ?? 0)
+      most.append(rest.filter { !others.contains($0) }.map { scores[$0] }.max() ?? 0)
     }
-    if floorFraction == 1 { #expect(heads[0].count == heads[1].count) }
+    if rule.floorFraction == 1 { #expect(heads[0].count == heads[1].count) }
     // All that stay are above all that leave.
-    if floorFraction == 0, 70...130 ~= tokens { #expect(least.min()! >= most.max()!) }
+    if rule.floorFraction == 0, 70...130 ~= tokens { #expect(least.min()! >= most.max()!) }
+  }
+
+  @Test("A key that nobody attends to stays if it is odd", arguments: [(0.25, true), (0, false)])
+  func needle(odd: Double, stays: Bool) throws {
+    // All keys point one way, up to noise, and all queries look there; one key points away.
+    var generator = SeededGenerator(seed: 9, purpose: "needle")
+    func matrix(_ columns: Int, _ mean: Float) -> Matrix {
+      Matrix(
+        rows: 400, columns: columns,
+        elements: (0..<400 * columns).map { _ in mean + 0.3 * Float(generator.normal()) })
+    }
+    var keys = matrix(128, 1)
+    for column in 0..<128 { keys[60, column] = -1 }
+    let sequence = TestSequence(
+      ReferenceAttention(
+        shape: Self.shape, queries: matrix(384, 1), keys: keys, values: matrix(128, 0)))
+    let session = try session {
+      $0.budget = .tokens(100)
+      $0.kernel = 1
+      $0.odd = odd
+    }
+    sequence.run(session, 0..<400, .prefill)
+    for head in session.caches[0] { #expect(head.positions.contains(60) == stays) }
+  }
+
+  @Test("Oddness is between 0 and 2, whatever the keys; without length a key is beside none")
+  func oddness() {
+    var keys = Matrix(rows: 5, columns: 128, elements: Array(repeating: 1, count: 640))
+    for column in 0..<64 {
+      keys[2, column] = -1
+      keys[3, column] = 0
+    }
+    let sequence = TestSequence(
+      ReferenceAttention(
+        shape: Self.shape, queries: Matrix(rows: 5, columns: 384), keys: keys,
+        values: Matrix(rows: 5, columns: 128)))
+    let view = sequence.view()
+    #expect(view.keyOddness(ofKVHead: 1, side: 256).allSatisfy { abs($0) < 1e-12 })
+    let odd = view.keyOddness(ofKVHead: 0, side: 1)
+    for (said, right) in zip(odd, [0, 2.0 / 3, 1, 1, 0.5]) {
+      #expect(abs(said - right) < 1e-12)
+    }
   }
 
   @Test(

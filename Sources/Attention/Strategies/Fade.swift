@@ -15,10 +15,12 @@ import Tensors
 ///
 /// Without a budget every token stays. A budget of tokens means the bytes of so many tokens with all bits. Of what sinks and
 /// newest tokens leave of it (they take half of it at most) the share `whole` goes to tokens with all bits, the rest to others;
-/// where these are all tokens, what is left over buys bits for more of them. Else those leave whose attention is lowest, each
-/// head's pooled over `kernel` neighbours: pooling helps in saying which tokens are never needed, and hurts in saying which matter
-/// most. Heads of a layer have the share `floorFraction` of what stays in equal parts, and the rest as its largest scores fall.
-/// A budget of at least all tokens of the prompt changes nothing, of what follows it neither. What each of these rules is good for:
+/// where these are all tokens, what is left over buys bits for more of them. Else some leave. Of the places for tokens with few
+/// bits the share `odd` goes to those whose keys differ most in direction from the keys around them, `neighbourhood` on either side
+/// (as in KeyDiff, but from all keys there): what a prompt's queries have no use for and a later question may ask for is
+/// often odd. For the others a token's attention counts times that difference. Both are pooled over `kernel` neighbours: pooling
+/// helps in saying which tokens are never needed, and hurts in saying which matter most. Heads of a layer have the share
+/// `floorFraction` of what stays in equal parts, and the rest as its largest scores fall. A budget of at least all tokens of the prompt changes nothing, of what follows it neither. What each of these rules is good for:
 /// docs/findings.md.
 ///
 /// Decode queries read as ``Skim``'s do: queries in 8 bits, tokens with a larger share of a head's attention than `exactAbove`
@@ -43,8 +45,14 @@ public struct Fade: Skims, Coarsens, Budgeted {
     "of a prompt's queries the newest so many are asked, of as many before them half, and so on",
     1...)
   public var halfLife = 256
-  @Parameter("neighbouring keys over which attention is pooled for who leaves", 1...)
+  @Parameter("neighbouring keys over which scores are pooled for who leaves", 1...)
   public var kernel = 7
+  @Parameter(
+    "where tokens leave, the share of the places for tokens with few bits that goes to the oddest keys",
+    0...1)
+  public var odd = 0.25
+  @Parameter("a key is odd if it differs from so many before and after it", 1...)
+  public var neighbourhood = 256
   @Parameter(
     "share of the tokens that stay which the KV heads of a layer have in equal parts", 0...1)
   public var floorFraction = 0.2
@@ -141,35 +149,56 @@ public struct Fade: Skims, Coarsens, Budgeted {
     let plan = plan(count, headDimension: layer.shape.headDimension)
     let queries = RecedingQueries(ofTokens: count, halfLife: halfLife)
     let attention = layer.forEachQueryHead { queries.meanAttention(layer, queryHead: $0) }
-    let pooling = ScorePooling(.average, kernel: kernel)
-    let tiers = layer.forEachKVHead { kvHead -> (whole: Selection, scores: [Float]) in
+    let whole = layer.forEachKVHead { kvHead in
       var worth = [Float](repeating: 0, count: count)
-      var scores = worth
       for attention in attention[layer.shape.queryHeads(of: kvHead)] {
         GroupAggregation.maximum.add(attention, to: &worth)
-        GroupAggregation.maximum.add(pooling.pooled(attention[...]), to: &scores)
       }
       for (slot, distance) in layer.valueDistancesFromMean(ofKVHead: kvHead).enumerated() {
         worth[slot] *= Float(distance)
       }
-      let whole = Self.best(plan.whole, by: worth, plan.forcedWhole)
-      for run in whole.runs { for token in run { scores[token] = .infinity } }
-      return (whole, scores)
+      return Self.best(plan.whole, by: worth, plan.forcedWhole)
     }
     if plan.kept < count {
       let forced = plan.forced.first + plan.forced.newest
       let others = plan.forced.first..<count - plan.forced.newest
+      let claims = layer.forEachKVHead { kvHead in
+        self.claims(
+          layer, kvHead: kvHead, attention[layer.shape.queryHeads(of: kvHead)], whole[kvHead],
+          of: others, places: plan.kept - forced)
+      }
       let shares = HeadShares(
         allocation: .mixed, floorFraction: floorFraction, tiesGoByScore: true
       )
-      .counts(of: plan.kept - forced, besideForced: forced, tiers.map { $0.scores[others] })
-      kept.selections = zip(shares, tiers).map {
-        Self.best($0 + forced, by: $1.scores, plan.forced)
-      }
+      .counts(of: plan.kept - forced, besideForced: forced, claims.map { $0[others] })
+      kept.selections = zip(shares, claims).map { Self.best($0 + forced, by: $1, plan.forced) }
     }
-    state.whole = tiers.map(\.whole)
+    state.whole = whole
     state.settled = settled(ofPrompt: count, plan)
     state.hasJudged = true
+  }
+
+  /// What says who stays in a KV head, by token: attention times oddness, and no limit for those that are `whole` and for the
+  /// oddest, a share of the `places` that these leave of the `others`.
+  private func claims(
+    _ layer: LayerView, kvHead: Int, _ attention: ArraySlice<[Float]>, _ whole: Selection,
+    of others: Range<Int>, places: Int
+  ) -> [Float] {
+    let oddness = layer.keyOddness(ofKVHead: kvHead, side: neighbourhood).map { Float($0) }
+    let pooling = ScorePooling(.average, kernel: kernel)
+    var scores = [Float](repeating: 0, count: oddness.count)
+    for attention in attention {
+      let product = zip(attention, oddness).map { $0 * $1 }
+      GroupAggregation.maximum.add(pooling.pooled(product[...]), to: &scores)
+    }
+    for run in whole.runs { for token in run { scores[token] = .infinity } }
+    let pooled = pooling.pooled(oddness[...])
+    var oddest = others.filter { scores[$0] < .infinity }
+      .map { ScoreRank(score: pooled[$0], index: $0) }
+    let count = Share.count(odd, of: max(0, places - (others.count - oddest.count)))
+    oddest.moveLargestToFront(count)
+    for rank in oddest.prefix(count) { scores[rank.index] = .infinity }
+    return scores
   }
 
   /// The forced tokens of a prompt and its best others, so many in all.

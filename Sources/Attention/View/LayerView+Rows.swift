@@ -55,6 +55,32 @@ extension LayerView {
     }
   }
 
+  /// How much each key held differs in direction from those around it: 1 less the mean cosine between it and the keys of the
+  /// `side` slots before and after it and its own, in double precision, by slot, 0…2. Beside a key of length 0 a cosine is 0.
+  public func keyOddness(ofKVHead kvHead: Int, side: Int) -> [Double] {
+    let keys = heads[kvHead].keys
+    let lengths = keyNorms(ofKVHead: kvHead)
+    var sum = [Double](repeating: 0, count: keys.width)
+    func add(_ slot: Int, _ sign: Double) {
+      guard lengths[slot] > 0 else { return }
+      let key = keys.row(slot)
+      let scale = sign / lengths[slot]
+      for i in 0..<keys.width { sum[i] += Double(key[i]) * scale }
+    }
+    var around = 0..<0
+    return (0..<keys.count).map { slot in
+      let now = max(0, slot - side)..<min(keys.count, slot + side + 1)
+      for entering in around.upperBound..<now.upperBound { add(entering, 1) }
+      for leaving in around.lowerBound..<now.lowerBound { add(leaving, -1) }
+      around = now
+      guard lengths[slot] > 0 else { return 1 }
+      let key = keys.row(slot)
+      var product = 0.0
+      for i in 0..<keys.width { product += Double(key[i]) * sum[i] }
+      return max(0, 1 - product / (lengths[slot] * Double(now.count)))
+    }
+  }
+
   /// How much the keys in `slots` vary from channel to channel, each channel scaled by its range
   /// over `reference`: the standard deviation over channels (divided by d − 1). A channel that is
   /// constant there counts as 0.
