@@ -9,6 +9,7 @@ would let it. Written for one GPU (CuPy); with NumPy alone a window of 8,192 tok
   python3 estimates.py summary verdict.csv > summary.csv
   python3 estimates.py fade --texts persuasion --short 10 --rows-of fade-settings.csv --out settings.csv
   python3 estimates.py fade-verdict fade-verdict.csv > fade-summary.csv
+  python3 estimates.py needles --rows exact kivi2 "fade 0.125, second" --out needles.csv
 
 Needs numpy, gguf and, on a GPU, cupy; `tca-lab` on the PATH cuts the texts into tokens. Lengths include the scored
 tokens. Differences and divergences are against the float32 cache of the same window.
@@ -387,9 +388,20 @@ def fade_options(row):
                     case ["heads", x]: to["across"] = ("heads", float(x))
                     case ["layers", x]: to["across"] = ("layers", float(x))
                     case ["pyramid", x]: to["slope"] = float(x)
+                    case ["thinned", n]: to["thinned"] = int(n)
+                    case ["curve", "observed", n]: to["observed"] = int(n)
+                    case ["curve", n, power]: to["recent"], to["curve"] = int(n), float(power)
+                    case ["largest", n]: to["largest"] = int(n)
+                    case ["even", x]: to["even"] = fraction(x)
+                    case ["odd", "all"]: to["odd_beside_others"] = True
+                    case ["odd", x, *how]: to["odd"] = fraction(x), int([*how, "7"][0]), how[1] if how[1:] else "keys"
                     case _: raise ValueError(part)
             continue
         match words:
+            case ["second"]:
+                o.update(newest=16, local=1 / 8)
+                o["gone"].update(recent=256, across=("heads", 0.2))
+                o["whole"].update(recent=256, by="spread")
             case ["whole", x]: o["share"] = fraction(x)
             case ["newest", n]: o["newest"] = int(n)
             case ["local", n]: o["local"] = fraction(n) if "/" in n else int(n)
@@ -405,8 +417,8 @@ def fade_options(row):
 
 
 class Window:
-    def __init__(self, model, ids):
-        self.model, self.ids, self.prompt = model, np.asarray(ids), len(ids) - SCORED
+    def __init__(self, model, ids, scored=SCORED):
+        self.model, self.ids, self.scored, self.prompt = model, np.asarray(ids), scored, len(ids) - scored
         self.keys, self.values, self.queries, self.newest = {}, {}, {}, {}
         self.asked, self.kept = {}, {}
 
@@ -435,7 +447,7 @@ class Window:
             return attend(layer, q, k, v)
 
         rows = model.forward(self.ids[self.prompt :], np.arange(self.prompt, len(self.ids)), layer_attention)
-        return model.log_probabilities(xp.concatenate([self.last if last is None else last, rows], 0)[:SCORED])
+        return model.log_probabilities(xp.concatenate([self.last if last is None else last, rows], 0)[: self.scored])
 
     def stored(self, form):
         """The prompt, too, attends to keys and values as stored, in all layers."""
@@ -450,7 +462,7 @@ class Window:
         return self.score(lambda layer, q, k, v: dense(q, new(k), new(v), self.prompt), keys, values, last)
 
     def losses(self, scores):
-        rows = xp.arange(SCORED)
+        rows = xp.arange(self.scored)
         nll, reference = -scores[rows, self.targets], -self.reference[rows, self.targets]
         divergence = (xp.exp(self.reference) * (self.reference - scores)).sum(-1)
         return float(nll.mean() - reference.mean()), float(divergence.mean()), float(nll.mean())
@@ -458,7 +470,7 @@ class Window:
     # The caches under test: what a layer's scored rows attend to.
 
     def places(self, n):
-        return xp.arange(self.prompt, self.prompt + SCORED)[:, None], xp.arange(n)[None]
+        return xp.arange(self.prompt, self.prompt + self.scored)[:, None], xp.arange(n)[None]
 
     def two_tiers(self, codes, key_age, value_age):
         """Exact while young, else as `codes(layer, k, v)`; an age says for (query, key) whether it is old."""
@@ -555,7 +567,7 @@ class Window:
         """Which share of the prompt is whole, and which gone, for `tiers k4 v2` to hold the share `budget` of float16's bytes, mean
         over the scored steps. Whole tokens get the `part` of the prompt's bytes (None: what the first and newest need, and a
         sixteenth of the rest), and what is left over once all others are held coarse; who finds no room among these leaves."""
-        n, d, later = self.prompt, self.model.d, (SCORED + 1) / 2
+        n, d, later = self.prompt, self.model.d, (self.scored + 1) / 2
         whole, coarse = (2 * (2 + d)) / (4 * d), (2 + d / 2 + 2 + d / 4) / (4 * d)
         budget = (budget * (n + later) - whole * later) / n
         least = (sinks + newest) / n
@@ -602,13 +614,152 @@ class Window:
 
         return self.once(("recent", layer, half_life), make)
 
+    def receding(self, half_life):
+        """The engine's `RecedingQueries`: groups of ages, and the step in each."""
+        first, step, n = 0, 1, self.prompt
+        while first < n and step <= half_life:
+            end = min(n, first + half_life)
+            yield range(first, end, step)
+            first, step = end, 2 * step
+
+    def thinned(self, layer, half_life):
+        """The mean attention by the engine's `RecedingQueries` that see a token."""
+
+        def make():
+            n = self.prompt
+            at = xp.asarray(sorted(n - 1 - age for ages in self.receding(half_life) for age in ages))
+            seen = xp.arange(n)[None] <= at[:, None]
+            p = softmax(xp.where(seen[None], logits(self.asked[layer][:, at], self.keys[layer]), HIDDEN))
+            return xp.where(seen[None], p, 0).sum(1) / seen.sum(0)
+
+        return self.once(("thinned", layer, half_life), make)
+
+    def observed_curve(self, layer, half_life, last):
+        """As `curve`, of the last `last` queries, up to distances that no sink is at."""
+
+        def make():
+            q, n = self.asked[layer], self.prompt
+            rows = xp.arange(n - last, n)
+            p = softmax(xp.where((xp.arange(n)[None] <= rows[:, None])[None], logits(q[:, -last:], self.keys[layer]), HIDDEN))
+            most = n - last - 4
+            edges = [0, *np.unique(np.rint(2 ** np.arange(0, math.log2(most), 0.5)).astype(int)), most]
+            sums = xp.concatenate([xp.zeros_like(p[..., :1]), p.cumsum(-1)], -1)
+            f = xp.zeros((q.shape[0], n + half_life), F)
+            for a, b in zip(edges, edges[1:]):
+                end, begin = rows + 1 - a, rows + 1 - b
+                each = (sums[:, xp.arange(last), end] - sums[:, xp.arange(last), begin]).sum(1) / (last * (b - a))
+                f[:, a:] = each[:, None]
+            f = xp.maximum(f, F(1e-12))
+            total = xp.concatenate([xp.zeros_like(f[:, :1]), f.cumsum(-1)], -1)
+            token = xp.arange(n)
+            before, number = xp.zeros((q.shape[0], n), F), xp.zeros(n, F)
+            for ages in self.receding(half_life):
+                # Distances from a token to these queries, the newest first; fewer than 1 see nothing.
+                far, near = n - 1 - ages[0] - token, n - 1 - ages[-1] - token
+                seeing = xp.clip((far // ages.step) + 1, 0, len(ages))
+                low = xp.maximum(near, far - (seeing - 1) * ages.step)
+                low, high = xp.maximum(low, 0), xp.maximum(far, -1)
+                mean = (total[:, high + 1] - total[:, xp.minimum(low, high + 1)]) / xp.maximum(1, high + 1 - low)
+                before += mean * seeing
+                number += seeing
+            after = (total[:, n + half_life - token] - total[:, n - token]) / half_life
+            return before / number, after
+
+        return self.once(("observed curve", layer, half_life, last), make)
+
+    def curve(self, layer, half_life):
+        """What a token would have of `recent`, and of the queries to come, were attention said by distance alone.
+
+        By head: the mean attention at each distance, in steps of half an octave, of all tokens but the first four."""
+
+        def make():
+            q, n = self.asked[layer], self.prompt
+            edges = np.unique(np.rint(2 ** np.arange(0, 2 * math.log2(2 * n) + 1, 0.5)).astype(int))
+            edges = xp.asarray(np.concatenate([[0], edges]))
+            total, count = xp.zeros((q.shape[0], len(edges) - 1), F), xp.zeros(len(edges) - 1, F)
+            weights = xp.exp2(-(n - 1 - xp.arange(n)) / half_life).astype(F)
+            for a in range(0, n, 512):
+                b = min(n, a + 512)
+                rows = xp.arange(a, b)
+                seen = xp.arange(b)[None] <= rows[:, None]
+                p = softmax(xp.where(seen[None], logits(q[:, a:b], self.keys[layer][:, :b]), HIDDEN))
+                p[..., :4] = 0
+                sums = xp.concatenate([xp.zeros_like(p[..., :1]), p.cumsum(-1)], -1)
+                ends = xp.clip(rows[:, None] + 1 - edges[None], 0, b)
+                at = lambda x: xp.take_along_axis(sums, xp.broadcast_to(x[None], (sums.shape[0], *x.shape)), -1)
+                total += ((at(ends[:, :-1]) - at(ends[:, 1:])) * weights[a:b, None]).sum(1)
+                inside = xp.maximum(ends, min(4, b))
+                count += ((inside[:, :-1] - inside[:, 1:]) * weights[a:b, None]).sum(0)
+            f = total / xp.maximum(count, F(1e-9))
+            for step in range(1, f.shape[1]):
+                f[:, step] = xp.where(count[step] > 0, f[:, step], f[:, step - 1])
+            f = xp.maximum(f, F(1e-12))
+            by_distance = f[:, xp.searchsorted(edges, xp.arange(n + 256), side="right") - 1]
+            before, weight, after = xp.zeros((q.shape[0], n), F), xp.zeros(n, F), xp.zeros((q.shape[0], n), F)
+            for a in range(0, n, 512):
+                b = min(n, a + 512)
+                distance = xp.arange(a, b)[:, None] - xp.arange(b)[None]
+                seen = distance >= 0
+                before[:, :b] += (xp.where(seen[None], by_distance[:, xp.maximum(distance, 0)], 0) * weights[a:b, None]).sum(1)
+                weight[:b] += xp.where(seen, weights[a:b, None], 0).sum(0)
+            for a in range(0, n, 512):
+                b = min(n, a + 512)
+                after[:, a:b] = by_distance[:, n + xp.arange(256)[:, None] - xp.arange(a, b)[None]].mean(1)
+            return before / weight, after
+
+        return self.once(("curve", layer, half_life), make)
+
+    def largest(self, layer, distance):
+        """The largest attention by a query of the prompt that is at least so far away."""
+
+        def make():
+            q, n = self.asked[layer], self.prompt
+            most = xp.zeros((q.shape[0], n), F)
+            for a in range(0, n, 512):
+                b = min(n, a + 512)
+                between = xp.arange(a, b)[:, None] - xp.arange(b)[None]
+                p = softmax(xp.where((between >= 0)[None], logits(q[:, a:b], self.keys[layer][:, :b]), HIDDEN))
+                most[:, :b] = xp.maximum(most[:, :b], xp.where((between >= distance)[None], p, 0).max(1))
+            return most
+
+        return self.once(("largest", layer, distance), make)
+
+    def oddity(self, layer, of="keys"):
+        """How far a key (or value, or both) points away from the mean direction of all, or of `side` on either side, as KeyDiff has it."""
+        if of.startswith("both"):
+            parts = [self.oddity(layer, of[4:] + x) for x in ("keys", "values")]
+            return sum(x / x.mean(1, keepdims=True) for x in parts)
+        k = self.values[layer] if of.endswith("values") else self.keys[layer]
+        k = k / xp.sqrt((k * k).sum(-1, keepdims=True))
+        side = re.match(r"near(\d*)", of)
+        if side:
+            side = int(side[1] or 128)
+            total = xp.concatenate([xp.zeros_like(k[:, :1]), k.cumsum(1)], 1)
+            at = xp.arange(k.shape[1])
+            a, b = xp.maximum(0, at - side), xp.minimum(k.shape[1], at + side + 1)
+            mean = (total[:, b] - total[:, a]) / (b - a)[None, :, None]
+        else:
+            mean = k.mean(1, keepdims=True)
+        return 1 - (k * mean).sum(-1)
+
     def importance(self, layer, how):
         """Scores of the prompt's tokens (KV heads x tokens)."""
         kv = self.keys[layer].shape[0]
 
         def make():
-            if "recent" in how:
+            if "largest" in how:
+                weights = self.largest(layer, how["largest"])
+            elif "thinned" in how:
+                weights = self.thinned(layer, how["thinned"])
+                if "observed" in how:
+                    before, after = self.observed_curve(layer, how["thinned"], how["observed"])
+                    weights = weights / before * after
+            elif "recent" in how:
                 weights = self.recent(layer, how["recent"])
+                if "curve" in how:
+                    before, after = self.curve(layer, how["recent"])
+                    mean = after.mean(1, keepdims=True)
+                    weights = weights / before * mean * (after / mean) ** how["curve"]
             else:
                 looks, power = self.looks(layer)[:, -how["queries"] :], how.get("power", 1)
                 weights = looks.mean(1) if power == 1 else (looks**power).mean(1) ** (1 / power)
@@ -619,7 +770,8 @@ class Window:
                     away = xp.repeat(v, group, 0) - mean[:, None]
                 else:
                     away = xp.repeat(v - v.mean(1, keepdims=True) if how["by"] == "spread" else v, group, 0)
-                weights = weights * xp.sqrt((away * away).sum(-1))
+                odd = how["by"] == "keys" or how["by"].startswith("near")
+                weights = weights * (xp.repeat(self.oddity(layer, how["by"]), group, 0) if odd else xp.sqrt((away * away).sum(-1)))
             kind, width = how["pool"]
             weights = (neighbourly(weights, width, kind) if width > 1 else weights).reshape(kv, group, -1)
             return weights.max(1) if how["heads"] == "max" else weights.mean(1)
@@ -666,7 +818,7 @@ class Window:
 
     def fade_budget(self, o):
         """The plan that holds no more than the share of float16's bytes, mean over the decode steps, and its bytes."""
-        d, n, steps = self.model.d, self.prompt, range(1, SCORED)
+        d, n, steps = self.model.d, self.prompt, range(1, self.scored)
         size = FadeBytes(d, o["bits"], o["lower"], o["lower_bits"])
         beside = o["merged"] * (size.whole + 4)
         make = lambda budget: fade_plan(n, budget, o["share"], 4, o["newest"], size, beside)
@@ -684,7 +836,7 @@ class Window:
             return total / len(steps) + 8 * d
 
         full = sum(4 * d * (n + step) for step in steps) / len(steps)
-        key = repr((d, n, sorted(o.items(), key=str)))
+        key = repr((d, n, self.scored, sorted(o.items(), key=str)))
         if key not in _plans:
             budget = max(1, bisected(1, n, lambda x: held(make(x), local(x)) > o["budget"] * full) - 1)
             _plans[key] = make(budget), held(make(budget), local(budget)) / full, local(budget)
@@ -704,6 +856,21 @@ class Window:
         least = {}
         for layer in layers:
             least[layer] = forced(xp.where(whole[layer], inf, self.importance(layer, o["gone"])), *plan.forced)
+        spare, parts = plan.kept - plan.whole, 16
+        for layer, scores in least.items() if plan.kept < n else ():
+            if "even" in o["gone"]:
+                each = int(spare * o["gone"]["even"]) // parts
+                for part in range(parts):
+                    a, b = n * part // parts, n * (part + 1) // parts
+                    among = xp.where(xp.isinf(scores[:, a:b]), -1, scores[:, a:b])
+                    scores[:, a:b] = xp.where(best(among, [each] * len(among)), inf, scores[:, a:b])
+            if "odd" in o["gone"]:
+                share, width, of = o["gone"]["odd"]
+                odd = self.oddity(layer, of)
+                odd = odd if "odd_beside_others" in o["gone"] else xp.where(xp.isinf(scores), 0, odd)
+                odd = neighbourly(odd, width) if width > 1 else odd
+                odd = xp.where(xp.isinf(scores), -1, odd)
+                least[layer] = xp.where(best(odd, [int(spare * share)] * len(odd)), inf, scores)
         if plan.kept >= n:
             there = {layer: xp.ones_like(whole[layer]) for layer in layers}
         else:
@@ -751,6 +918,7 @@ class Window:
         o = fade_options(row)
         plan, self.held, local = self.fade_budget(o)
         choice, n = self.fade_choice(o, plan), self.prompt
+        self.there = {layer: there for layer, (there, _, _) in choice.items()}
         self.tokens_kept = plan.kept / n
         settled, codes = max(4, n - plan.forced_whole[1]), o["codes"]
         value_codes = "means" if codes == "values" else codes
@@ -962,6 +1130,87 @@ def fade_rows(arguments):
                     print(name, length, text, f"{time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
 
 
+NEEDLE = "One of the special magic numbers for {} is: {}."
+NOISE = "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again."
+
+
+def needle_prompts(haystack, number, length):
+    """A needle of RULER in its noise or in a text, what asks for it and what says it; `length` in tokens, roughly."""
+    generator = np.random.default_rng(2026)
+    first = "amber brisk calm dusty eager faint gentle hollow idle jolly keen lonely".split()
+    second = "anchor bridge candle drawer engine feather garden hammer island jacket kettle ladder".split()
+    if haystack == "noise":
+        sentences, count = [NOISE] * 10_000, 74 * length // 2048
+    else:
+        text = joined((ROOT / f"experiments/corpora/{haystack}.txt").read_bytes()).decode()
+        sentences, count = [x.strip() for x in re.split(r"(?<=[.!?]) +", text.replace("\n\n", " ")) if x.strip()], 0
+    for _ in range(number):
+        key = f"{first[generator.integers(12)]}-{second[generator.integers(12)]}"
+        value = str(generator.integers(1_000_000, 10_000_000))
+        lines = sentences[:count]
+        if haystack != "noise":
+            start, words, lines = int(generator.integers(len(sentences) * 3 // 4)), 0, []
+            for sentence in sentences[start:]:
+                if words >= 1380 * length // 2048:
+                    break
+                lines.append(sentence)
+                words += len(sentence.split())
+        lines.insert(int(generator.integers(len(lines))), NEEDLE.format(key, value))
+        end = "\n" if haystack == "noise" else " "
+        yield (
+            "A special magic number is hidden within the following text. Make sure to memorize it. I will quiz you about the number"
+            f" afterwards.\n{end.join(lines)}\n",
+            f"What is the special magic number for {key} mentioned in the provided text? The special magic number for {key}"
+            " mentioned in the provided text is", f" {value}")
+
+
+def needle_rows(arguments):
+    """Needles: whether each token of the answer is the likeliest, its loss, and the share of the needle's number that heads keep."""
+    began = time.monotonic()
+    with open(arguments.out, "w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(["model", "haystack", "number", "context_length", "row", "found", "negative_log_likelihood", "kept", "bytes"])
+        for name in arguments.models:
+            model = Model(pathlib.Path(arguments.path or pathlib.Path.home() / ".cache/tca-lab") / MODELS[name])
+            cut = lambda text: token_ids(name, text.encode())[1 if model.gemma else 0 :]
+            for length, number in ((2048, arguments.short), (8192, arguments.long)):
+                for haystack in arguments.haystacks:
+                    for at, (prompt, question, answer) in enumerate(needle_prompts(haystack, number, length)):
+                        prompt, question, answer = token_ids(name, prompt.encode()), cut(question), cut(answer)
+                        window = Window(model, np.concatenate([prompt, question, answer]), len(question) + len(answer))
+                        digits = answer[-7:]
+                        place = next(x for x in range(len(prompt)) if (prompt[x : x + 7] == digits).all())
+                        for row in arguments.rows:
+                            window.held, window.there = math.nan, None
+                            scores = window.reference if row == "exact" else setting(row)(window)
+                            scores = host(scores)[len(question) :]
+                            loss = -scores[np.arange(len(answer)), answer].mean()
+                            kept = math.nan
+                            if window.there:
+                                kept = np.mean([host(x)[:, place : place + 7].mean() for x in window.there.values()])
+                            out.writerow([name, haystack, at, length, row, int((scores.argmax(1) == answer)[-7:].all()),
+                                          f"{loss:.5f}", f"{kept:.4f}", f"{window.held:.5f}"])
+                        file.flush()
+                    print(name, length, haystack, f"{time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+
+
+def needle_means(arguments):
+    """By haystack and row: of how many prompts the answer was found, its mean loss, the mean share of the number that heads keep."""
+    table = collections.defaultdict(list)
+    for name in arguments.files:
+        with open(name, newline="") as file:
+            for line in csv.DictReader(file):
+                table[line["model"], line["haystack"], int(line["context_length"]), line["row"]].append(
+                    [float(line[x]) for x in ("found", "negative_log_likelihood", "kept", "bytes")])
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow(["model", "haystack", "context_length", "budget", "change", "prompts", "found", "negative_log_likelihood", "kept", "bytes"])
+    for (*key, row), lines in table.items():
+        budget, _, change = row.partition(", ")
+        mean = np.mean(lines, 0)
+        out.writerow([*key, budget.removeprefix("fade "), change or "none", len(lines), f"{mean[0]:.3f}", f"{mean[1]:.4f}"]
+                     + ["" if math.isnan(x) else f"{x:.4f}" for x in mean[2:]])
+
+
 def fade_means(arguments):
     """By row: means over windows, and the mean divergence over that of the same budget's `fade`."""
     table = collections.defaultdict(list)
@@ -1017,10 +1266,17 @@ def fade_verdict(arguments):
             + [f"{mean(lines, 2).mean():.5f}" if fade else ""] + [f"{x:.6f}" for x in mean(lines, 0)])
 
 
+def joined(data):
+    """As `joinLines` does."""
+    return re.sub(rb"(?:\r?\n)+", lambda m: b" " if m.group().count(b"\n") == 1 else b"\n\n", data)
+
+
 def tokens(model, text):
     data = (ROOT / f"experiments/corpora/{text}.txt").read_bytes()
-    if text != "code":  # as `joinLines` does
-        data = re.sub(rb"(?:\r?\n)+", lambda m: b" " if m.group().count(b"\n") == 1 else b"\n\n", data)
+    return token_ids(model, data if text == "code" else joined(data))
+
+
+def token_ids(model, data):
     with tempfile.NamedTemporaryFile(suffix=".txt") as file:
         file.write(data)
         file.flush()
@@ -1136,7 +1392,16 @@ if __name__ == "__main__":
     four.set_defaults(go=fade_rows)
     four.add_argument("--path", help="the folder of the GGUF files, if not the catalogue's cache")
     four.add_argument("--out", required=True)
-    for name, go in (("fade-means", fade_means), ("fade-verdict", fade_verdict)):
+    five = commands.add_parser("needles", help="rows of fade, on RULER's needles")
+    five.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
+    five.add_argument("--haystacks", nargs="+", default=["noise", "persuasion"])
+    five.add_argument("--long", type=int, default=0, help="prompts of about 8,192 tokens a haystack")
+    five.add_argument("--short", type=int, default=24, help="prompts of about 2,048 tokens a haystack")
+    five.add_argument("--rows", nargs="+", type=lambda row: row if row == "exact" else known(row), required=True)
+    five.add_argument("--path", help="the folder of the GGUF files, if not the catalogue's cache")
+    five.add_argument("--out", required=True)
+    five.set_defaults(go=needle_rows)
+    for name, go in (("fade-means", fade_means), ("fade-verdict", fade_verdict), ("needle-means", needle_means)):
         command = commands.add_parser(name, help="means of what these wrote")
         command.add_argument("files", nargs="+")
         command.set_defaults(go=go)
