@@ -209,20 +209,26 @@ struct DatabaseInspection {
     }
   }
 
-  /// SQLite would wait for a pipe until some program opens its other end.
+  /// SQLite would wait for a pipe until some program opens its other end, beside the database too.
   private func refuseWhatIsNoFile() throws(StoreError) {
-    let attributes = try? FileManager.default.attributesOfItem(atPath: file)
-    guard let type = attributes?[.type] as? FileAttributeType else { return }
-    switch type {
-    // A link that is left leads in a circle; SQLite says so.
-    case .typeRegular, .typeSymbolicLink: return
-    case .typeDirectory:
-      throw StoreError(
-        .notADatabase, file: path, "it is a folder", advice: "Name a file in it with --db.")
-    default:
-      throw StoreError(
-        .notADatabase, file: path, "it is a pipe, a socket or a device",
-        advice: "Name a file with --db.")
+    for end in ["", "-journal", "-wal", "-shm"] {
+      let attributes = try? FileManager.default.attributesOfItem(atPath: file + end)
+      guard let type = attributes?[.type] as? FileAttributeType else { continue }
+      let lies = end.isEmpty ? "it is" : "\"\(file + end)\", which SQLite would read beside it, is"
+      switch type {
+      // A link that is left leads in a circle; SQLite says so.
+      case .typeRegular, .typeSymbolicLink: continue
+      case .typeDirectory:
+        throw StoreError(
+          .notADatabase, file: path, "\(lies) a folder",
+          advice: end.isEmpty
+            ? "Name a file in it with --db." : "Remove it, or name another file with --db.")
+      default:
+        throw StoreError(
+          .notADatabase, file: path, "\(lies) a pipe, a socket or a device",
+          advice: end.isEmpty
+            ? "Name a file with --db." : "Remove it, or name another file with --db.")
+      }
     }
   }
 

@@ -86,6 +86,25 @@ struct DamagedDatabaseTests {
     }
   }
 
+  @Test(
+    "What is no file beside a database is refused before SQLite waits for it",
+    .timeLimit(.minutes(30)), arguments: ["-journal", "-wal", "-shm"], [true, false])
+  func pipeBeside(end: String, isPipe: Bool) throws {
+    do { _ = try open(.writing) }
+    try? FileManager.default.removeItem(atPath: folder.file() + end)
+    if isPipe {
+      #expect(mkfifo(folder.file() + end, 0o600) == 0)
+    } else {
+      try FileManager.default.createDirectory(
+        atPath: folder.file() + end, withIntermediateDirectories: false)
+    }
+    for access in [ResultStore.Access.writing, .reading] {
+      #expect(problem { try open(access) } == .notADatabase)
+    }
+    try FileManager.default.removeItem(atPath: folder.file() + end)
+    #expect(problem { try open(.reading) } == nil)
+  }
+
   @Test("An empty file holds nothing to read and can be filled")
   func emptyFile() throws {
     try Data().write(to: URL(fileURLWithPath: folder.file()))

@@ -384,7 +384,7 @@ def fade_options(row):
                     case ["recent", n]: to["recent"] = int(n)
                     case ["power", n]: to["power"] = float(n)
                     case ["mean", "of", "heads"]: to["heads"] = "mean"
-                    case ["by", what]: to["by"] = what
+                    case ["by", what] if re.fullmatch(r"norms|spread|change|keys|near\d*", what): to["by"] = what
                     case ["heads", x]: to["across"] = ("heads", float(x))
                     case ["layers", x]: to["across"] = ("layers", float(x))
                     case ["pyramid", x]: to["slope"] = float(x)
@@ -410,6 +410,9 @@ def fade_options(row):
             case ["codes", how]: o["codes"] = how
             case ["merged", n, *how]: o["merged"], o["merged_by"] = int(n), " ".join(how)
             case _: raise ValueError(part)
+    for how in (o["gone"], o["whole"]):
+        if "observed" in how and "thinned" not in how or "curve" in how and "thinned" in how or len(how.keys() & {"largest", "thinned"}) > 1:
+            raise ValueError(row)
     return o
 
 
@@ -1225,10 +1228,10 @@ def fade_means(arguments):
         budget, _, change = row.partition(", ")
         base = table.get((model, length, budget))
         mean = np.mean(lines, 0)
-        fade = row.startswith("fade") and bool(base)
         out.writerow(
-            [model, length, budget.removeprefix("fade "), change or ("none" if fade else ""), len(lines), f"{mean[0]:.6f}",
-             f"{mean[1]:.6f}"] + ([f"{mean[1] / np.mean(base, 0)[1]:.4f}", f"{mean[2]:.5f}"] if fade else ["", ""]))
+            [model, length, budget.removeprefix("fade "), change or ("none" if row.startswith("fade") else ""), len(lines)]
+            + [f"{mean[0]:.6f}", f"{mean[1]:.6f}", f"{mean[1] / np.mean(base, 0)[1]:.4f}" if base and row.startswith("fade") else ""]
+            + ["" if math.isnan(mean[2]) else f"{mean[2]:.5f}"])
 
 
 def fade_verdict(arguments):

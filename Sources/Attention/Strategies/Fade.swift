@@ -15,12 +15,13 @@ import Tensors
 ///
 /// Without a budget every token stays. A budget of tokens means the bytes of so many tokens with all bits. Of what sinks and
 /// newest tokens leave of it (they take half of it at most) the share `whole` goes to tokens with all bits, the rest to others;
-/// where these are all tokens, what is left over buys bits for more of them. Else some leave. Of the places for tokens with few
-/// bits the share `odd` goes to those whose keys differ most in direction from the keys around them, `neighbourhood` on either side
-/// (as in KeyDiff, but from all keys there): what a prompt's queries have no use for and a later question may ask for is
-/// often odd. For the others a token's attention counts times that difference. Both are pooled over `kernel` neighbours: pooling
-/// helps in saying which tokens are never needed, and hurts in saying which matter most. Heads of a layer have the share
-/// `floorFraction` of what stays in equal parts, and the rest as its largest scores fall. A budget of at least all tokens of the prompt changes nothing, of what follows it neither. What each of these rules is good for:
+/// where these are all tokens, what is left over buys bits for more of them. Else some leave. Of the places for tokens with
+/// few bits the share `odd` goes to those whose keys differ most in direction from the keys around them, `neighbourhood` on
+/// either side (as in KeyDiff, but from all keys there): a later question may ask for what no query of the prompt had a use
+/// for, and that is often odd. For the others a token's attention counts times that difference. Both are pooled over `kernel`
+/// neighbours: pooling helps in saying which tokens are never needed, and hurts in saying which matter most. Heads of a layer
+/// have the share `floorFraction` of what stays in equal parts, and the rest as its largest scores fall. A budget of at least
+/// all tokens of the prompt changes nothing, of what follows it neither. What each of these rules is good for:
 /// docs/findings.md.
 ///
 /// Decode queries read as ``Skim``'s do: queries in 8 bits, tokens with a larger share of a head's attention than `exactAbove`

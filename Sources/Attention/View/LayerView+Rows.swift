@@ -56,10 +56,10 @@ extension LayerView {
   }
 
   /// How much each key held differs in direction from those around it: 1 less the mean cosine between it and the keys of the
-  /// `side` slots before and after it and its own, in double precision, by slot, 0…2. Beside a key of length 0 a cosine is 0.
+  /// `side` slots before and after it and its own, in double precision, by slot, 0…2. A cosine with a key of no length, or of none that is finite, is 0.
   public func keyOddness(ofKVHead kvHead: Int, side: Int) -> [Double] {
     let keys = heads[kvHead].keys
-    let lengths = keyNorms(ofKVHead: kvHead)
+    let lengths = Self.norms(keys).map { $0.isFinite ? $0 : 0 }
     var sum = [Double](repeating: 0, count: keys.width)
     func add(_ slot: Int, _ sign: Double) {
       guard lengths[slot] > 0 else { return }
