@@ -92,6 +92,19 @@ struct PoolKeyTests {
     #expect(sizes([["depths": [0.1]], ["depths": [0.9]]], isScored: true) == [1, 1])
   }
 
+  @Test("Tasks of a family are called by which they are, not by a text that they may not read")
+  func family() {
+    let results = results(
+      [
+        ["task": "niah_single_1", "corpus": "persuasion", "samples": 50],
+        ["task": "niah_single_2", "corpus": "kjv", "samples": 24],
+      ], isScored: true)
+    let names = ["passkey task=niah_single_1", "passkey task=niah_single_2"]
+    #expect(results.rows.map(TaskLabels(results.rows).label(of:)).uniqued == names)
+    let pools = ExperimentAnalysis(results).pools
+    #expect(pools.map(\.title) == names && pools.flatMap(\.names) == names)
+  }
+
   @Test("A method is held against its control over tasks of equal parameters")
   func controls() {
     func together(_ samples: [Int]) -> [String] {

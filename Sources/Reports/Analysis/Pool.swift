@@ -88,9 +88,10 @@ struct Pool: Sendable {
     return keys == ["corpus"] && rows.allSatisfy { text(of: $0) != nil }
   }
 
-  /// The text that a task is about.
+  /// The text that a task is about; of a family's tasks each is about something of its own, and not all read one.
   private static func text(of row: AnalysedRow) -> String? {
-    row.cell.taskParameters["corpus"]?.stringValue.map { fileName(Substring($0)) }
+    guard row.cell.taskParameters["task"] == nil else { return nil }
+    return row.cell.taskParameters["corpus"]?.stringValue.map { fileName(Substring($0)) }
   }
 
   /// Without folder and ending.

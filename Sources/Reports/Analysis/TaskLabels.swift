@@ -17,14 +17,14 @@ struct TaskLabels {
     }
   }
 
-  /// Of the keys that tell the tasks apart those that are needed to, the one with the most values first: a text goes
-  /// without whether its lines are joined.
+  /// Of the keys that tell the tasks apart those that are needed to, the one with the most values first, of several which
+  /// task of a family it is: a text goes without whether its lines are joined, and such a task without its text.
   static func distinguishing(_ tasks: [[String: JSONValue]]) -> [String] {
     func count(_ keys: [String]) -> Int {
       Set(tasks.map { task in keys.map { task[$0] ?? .null } }).count
     }
     let keys = Set(tasks.flatMap(\.keys)).filter { $0 != "protocol" && count([$0]) > 1 }
-      .sorted { (-count([$0]), $0) < (-count([$1]), $1) }
+      .sorted { (-count([$0]), $0 == "task" ? "" : $0) < (-count([$1]), $1 == "task" ? "" : $1) }
     return keys.reduce(into: []) { kept, key in
       if count(kept + [key]) > count(kept) { kept.append(key) }
     }
