@@ -1235,7 +1235,8 @@ def fade_means(arguments):
 
 
 def fade_verdict(arguments):
-    """Texts are the units: means of a text's windows, Student's t over five of them, also over the same budget's `fade`."""
+    """Texts are the units: means of a text's windows, Student's t over five of them, also over the same budget's `fade`, or that
+    with a change."""
     table = collections.defaultdict(lambda: collections.defaultdict(list))
     for name in arguments.files:
         with open(name, newline="") as file:
@@ -1258,14 +1259,14 @@ def fade_verdict(arguments):
         budget, _, change = row.partition(", ")
         fade = row.startswith("fade")
         mean = lambda x, column: np.array([np.mean(x[text], 0)[column] for text in texts])
-        base = table[model, length, budget]
+        base = table[model, length, f"{budget}, {arguments.over}" if arguments.over and fade else budget]
         figures = []
         for column in (0, 1):
             own = mean(lines, column)
             figures += interval(own) + interval(own - mean(base, column))
         out.writerow(
             [model, length, budget.removeprefix("fade "), change or ("none" if fade else ""), sum(map(len, lines.values()))]
-            + [f"{x:.6f}" if change or place // 3 % 2 == 0 else "" for place, x in enumerate(figures)]
+            + [f"{x:.6f}" if change != (arguments.over or "") or place // 3 % 2 == 0 else "" for place, x in enumerate(figures)]
             + [f"{mean(lines, 2).mean():.5f}" if fade else ""] + [f"{x:.6f}" for x in mean(lines, 0)])
 
 
@@ -1407,6 +1408,8 @@ if __name__ == "__main__":
     for name, go in (("fade-means", fade_means), ("fade-verdict", fade_verdict), ("needle-means", needle_means)):
         command = commands.add_parser(name, help="means of what these wrote")
         command.add_argument("files", nargs="+")
+        if go == fade_verdict:
+            command.add_argument("--over", metavar="CHANGE", help="what rows are held against, if not the first fade")
         command.set_defaults(go=go)
     given = parser.parse_args()
     given.go(given)
