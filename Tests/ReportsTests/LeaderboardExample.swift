@@ -78,14 +78,15 @@ enum LeaderboardExample {
 
   /// Eight prompts, of which `found` are solved.
   static func needles(
-    _ found: [(Method, Int)], of name: String = Leaderboard.needleNames[0]
+    _ found: [(Method, Int)], of name: String = Leaderboard.needleNames[0],
+    task: String = "niah_single_1"
   ) -> ExperimentResults {
     results(
       name,
       found.map { method, found in
         var row = row(
           method, context: 2048, task: "ruler", taskProtocol: nil,
-          parameters: ["task": "niah_single_1"], place: "needle")
+          parameters: ["task": .string(task)], place: "needle")
         // Labels are those of another experiment.
         row.planned.label = method.name
         row.planned.cell.queryAware = false

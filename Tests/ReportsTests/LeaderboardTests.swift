@@ -64,7 +64,9 @@ struct LeaderboardTests {
     other.parameters = ["budget": ["meanKvBytes": 0.25], "cache": "f16", "recent": 4]
     let needles = Example.needles([(Example.full, 8), (snapkv, 2), (other, 8)])
     let times = Example.times([(Example.full, 1), (snapkv, 0.4)])
-    let leaderboard = leaderboard([Example.quality(), needles, times])
+    let asked = Example.needles(
+      [(snapkv, 8)], of: Leaderboard.needleNames[1], task: "niah_single_2")
+    let leaderboard = leaderboard([Example.quality(), needles, asked, times])
     let table = try #require(leaderboard.tables.first)
     let shown = Dictionary(uniqueKeysWithValues: table.standings.map { ($0.label, $0) })
     #expect(shown[snapkv.label]?.needle.plainText == "0.25 [0.03, 0.65]")

@@ -31,8 +31,13 @@ public struct Leaderboard {
     func rows(of name: String) -> [AnalysedRow] {
       analyses.filter { $0.results.experiment.name == name }.flatMap(\.rows)
     }
+    let found = Self.needleNames.map { name in
+      rows(of: name).filter { !$0.cell.queryAware && $0.row[.score] != nil }
+    }
+    // A mean over more tasks than others were asked would not stand beside theirs.
+    let asked = Set((found.first { !$0.isEmpty } ?? []).map { $0.cell.taskParameters["task"] })
     let needles = MatchedRows(
-      Self.needleNames.flatMap(rows).filter { !$0.cell.queryAware && $0.row[.score] != nil })
+      found.flatMap { $0 }.filter { asked.contains($0.cell.taskParameters["task"]) })
     let times = MatchedRows(
       rows(of: Self.latencyName).filter { $0.ratios[.timePerOutputToken] != nil })
     tables = Self.qualityNames.flatMap { name in
