@@ -214,21 +214,19 @@ struct DatabaseInspection {
     for end in ["", "-journal", "-wal", "-shm"] {
       let attributes = try? FileManager.default.attributesOfItem(atPath: file + end)
       guard let type = attributes?[.type] as? FileAttributeType else { continue }
-      let lies = end.isEmpty ? "it is" : "\"\(file + end)\", which SQLite would read beside it, is"
-      switch type {
       // A link that is left leads in a circle; SQLite says so.
-      case .typeRegular, .typeSymbolicLink: continue
-      case .typeDirectory:
+      if [.typeRegular, .typeSymbolicLink].contains(type) { continue }
+      let isFolder = type == .typeDirectory
+      let kind = isFolder ? "a folder" : "a pipe, a socket or a device"
+      guard end.isEmpty else {
         throw StoreError(
-          .notADatabase, file: path, "\(lies) a folder",
-          advice: end.isEmpty
-            ? "Name a file in it with --db." : "Remove it, or name another file with --db.")
-      default:
-        throw StoreError(
-          .notADatabase, file: path, "\(lies) a pipe, a socket or a device",
-          advice: end.isEmpty
-            ? "Name a file with --db." : "Remove it, or name another file with --db.")
+          .notADatabase, file: path,
+          "\"\(file + end)\", which SQLite would read beside it, is \(kind)",
+          advice: "Remove it, or name another file with --db.")
       }
+      throw StoreError(
+        .notADatabase, file: path, "it is \(kind)",
+        advice: "Name a file \(isFolder ? "in it " : "")with --db.")
     }
   }
 

@@ -589,15 +589,21 @@ class Window:
             self.kept[key] = make()
         return self.kept[key]
 
+    def attention(self, layer, rows):
+        """The attention of the prompt's queries at some positions, ascending, to what the last of them sees (heads x queries x tokens)."""
+        end = int(rows[-1]) + 1
+        seen = xp.arange(end)[None] <= rows[:, None]
+        return softmax(xp.where(seen[None], logits(self.asked[layer][:, rows], self.keys[layer][:, :end]), HIDDEN))
+
+    def blocks(self):
+        """The prompt's positions, 512 at a time, and where each of these blocks ends."""
+        for a in range(0, self.prompt, 512):
+            b = min(self.prompt, a + 512)
+            yield xp.arange(a, b), b
+
     def looks(self, layer):
-        """The attention of the prompt's last 256 queries (heads x queries x tokens)."""
-
-        def make():
-            q, n = self.asked[layer][:, -256:], self.prompt
-            seen = xp.arange(n)[None] <= xp.arange(n - q.shape[1], n)[:, None]
-            return softmax(xp.where(seen[None], logits(q, self.keys[layer]), HIDDEN))
-
-        return self.once(("looks", layer), make)
+        """The attention of the prompt's last 256 queries."""
+        return self.once(("looks", layer), lambda: self.attention(layer, xp.arange(max(0, self.prompt - 256), self.prompt)))
 
     def recent(self, layer, half_life):
         """The mean attention of all queries of the prompt that see a token, halved for each `half_life` that they are older."""
@@ -605,14 +611,10 @@ class Window:
         def make():
             q, n = self.asked[layer], self.prompt
             total, weight = xp.zeros((q.shape[0], n), F), xp.zeros(n, F)
-            for a in range(0, n, 512):
-                b = min(n, a + 512)
-                rows = xp.arange(a, b)
-                seen = xp.arange(b)[None] <= rows[:, None]
+            for rows, b in self.blocks():
                 age = xp.exp2(-(n - 1 - rows) / half_life).astype(F)[:, None]
-                p = softmax(xp.where(seen[None], logits(q[:, a:b], self.keys[layer][:, :b]), HIDDEN))
-                total[:, :b] += (p * age).sum(1)
-                weight[:b] += xp.where(seen, age, 0).sum(0)
+                total[:, :b] += (self.attention(layer, rows) * age).sum(1)
+                weight[:b] += xp.where(xp.arange(b)[None] <= rows[:, None], age, 0).sum(0)
             return total / weight
 
         return self.once(("recent", layer, half_life), make)
@@ -631,9 +633,7 @@ class Window:
         def make():
             n = self.prompt
             at = xp.asarray(sorted(n - 1 - age for ages in self.receding(half_life) for age in ages))
-            seen = xp.arange(n)[None] <= at[:, None]
-            p = softmax(xp.where(seen[None], logits(self.asked[layer][:, at], self.keys[layer]), HIDDEN))
-            return xp.where(seen[None], p, 0).sum(1) / seen.sum(0)
+            return self.attention(layer, at).sum(1) / (xp.arange(n)[None] <= at[:, None]).sum(0)
 
         return self.once(("thinned", layer, half_life), make)
 
@@ -643,7 +643,7 @@ class Window:
         def make():
             q, n = self.asked[layer], self.prompt
             rows = xp.arange(n - last, n)
-            p = softmax(xp.where((xp.arange(n)[None] <= rows[:, None])[None], logits(q[:, -last:], self.keys[layer]), HIDDEN))
+            p = self.attention(layer, rows)
             most = n - last - 4
             edges = [0, *np.unique(np.rint(2 ** np.arange(0, math.log2(most), 0.5)).astype(int)), most]
             sums = xp.concatenate([xp.zeros_like(p[..., :1]), p.cumsum(-1)], -1)
@@ -681,33 +681,27 @@ class Window:
             edges = xp.asarray(np.concatenate([[0], edges]))
             total, count = xp.zeros((q.shape[0], len(edges) - 1), F), xp.zeros(len(edges) - 1, F)
             weights = xp.exp2(-(n - 1 - xp.arange(n)) / half_life).astype(F)
-            for a in range(0, n, 512):
-                b = min(n, a + 512)
-                rows = xp.arange(a, b)
-                seen = xp.arange(b)[None] <= rows[:, None]
-                p = softmax(xp.where(seen[None], logits(q[:, a:b], self.keys[layer][:, :b]), HIDDEN))
+            for rows, b in self.blocks():
+                p = self.attention(layer, rows)
                 p[..., :4] = 0
                 sums = xp.concatenate([xp.zeros_like(p[..., :1]), p.cumsum(-1)], -1)
                 ends = xp.clip(rows[:, None] + 1 - edges[None], 0, b)
                 at = lambda x: xp.take_along_axis(sums, xp.broadcast_to(x[None], (sums.shape[0], *x.shape)), -1)
-                total += ((at(ends[:, :-1]) - at(ends[:, 1:])) * weights[a:b, None]).sum(1)
+                total += ((at(ends[:, :-1]) - at(ends[:, 1:])) * weights[rows, None]).sum(1)
                 inside = xp.maximum(ends, min(4, b))
-                count += ((inside[:, :-1] - inside[:, 1:]) * weights[a:b, None]).sum(0)
+                count += ((inside[:, :-1] - inside[:, 1:]) * weights[rows, None]).sum(0)
             f = total / xp.maximum(count, F(1e-9))
             for step in range(1, f.shape[1]):
                 f[:, step] = xp.where(count[step] > 0, f[:, step], f[:, step - 1])
             f = xp.maximum(f, F(1e-12))
             by_distance = f[:, xp.searchsorted(edges, xp.arange(n + 256), side="right") - 1]
             before, weight, after = xp.zeros((q.shape[0], n), F), xp.zeros(n, F), xp.zeros((q.shape[0], n), F)
-            for a in range(0, n, 512):
-                b = min(n, a + 512)
-                distance = xp.arange(a, b)[:, None] - xp.arange(b)[None]
+            for rows, b in self.blocks():
+                distance = rows[:, None] - xp.arange(b)[None]
                 seen = distance >= 0
-                before[:, :b] += (xp.where(seen[None], by_distance[:, xp.maximum(distance, 0)], 0) * weights[a:b, None]).sum(1)
-                weight[:b] += xp.where(seen, weights[a:b, None], 0).sum(0)
-            for a in range(0, n, 512):
-                b = min(n, a + 512)
-                after[:, a:b] = by_distance[:, n + xp.arange(256)[:, None] - xp.arange(a, b)[None]].mean(1)
+                before[:, :b] += (xp.where(seen[None], by_distance[:, xp.maximum(distance, 0)], 0) * weights[rows, None]).sum(1)
+                weight[:b] += xp.where(seen, weights[rows, None], 0).sum(0)
+                after[:, rows] = by_distance[:, n + xp.arange(256)[:, None] - rows[None]].mean(1)
             return before / weight, after
 
         return self.once(("curve", layer, half_life), make)
@@ -716,13 +710,10 @@ class Window:
         """The largest attention by a query of the prompt that is at least so far away."""
 
         def make():
-            q, n = self.asked[layer], self.prompt
-            most = xp.zeros((q.shape[0], n), F)
-            for a in range(0, n, 512):
-                b = min(n, a + 512)
-                between = xp.arange(a, b)[:, None] - xp.arange(b)[None]
-                p = softmax(xp.where((between >= 0)[None], logits(q[:, a:b], self.keys[layer][:, :b]), HIDDEN))
-                most[:, :b] = xp.maximum(most[:, :b], xp.where((between >= distance)[None], p, 0).max(1))
+            most = xp.zeros((self.asked[layer].shape[0], self.prompt), F)
+            for rows, b in self.blocks():
+                far = rows[:, None] - xp.arange(b)[None] >= distance
+                most[:, :b] = xp.maximum(most[:, :b], xp.where(far[None], self.attention(layer, rows), 0).max(1))
             return most
 
         return self.once(("largest", layer, distance), make)

@@ -40,44 +40,47 @@ extension LayerView {
     let lengths = keyNorms(ofKVHead: kvHead)
     var anchor = [Double](repeating: 0, count: keys.width)
     for slot in 0..<keys.count where lengths[slot] > 0 {
-      let key = keys.row(slot)
-      let scale = 1 / lengths[slot]
-      for i in 0..<keys.width { anchor[i] += Double(key[i]) * scale }
+      Self.add(keys.row(slot), times: 1 / lengths[slot], to: &anchor)
     }
     // The anchor's own length divides all cosines alike.
     let anchorLength = anchor.reduce(0) { $0 + $1 * $1 }.squareRoot()
     return (0..<keys.count).map { slot in
       guard lengths[slot] > 0, anchorLength > 0 else { return 0 }
-      let key = keys.row(slot)
-      var product = 0.0
-      for i in 0..<keys.width { product += Double(key[i]) * anchor[i] }
-      return product / (lengths[slot] * anchorLength)
+      return Self.product(keys.row(slot), anchor) / (lengths[slot] * anchorLength)
     }
   }
 
+  private static func add(_ row: Span<Float>, times scale: Double, to sum: inout [Double]) {
+    for i in row.indices { sum[i] += Double(row[i]) * scale }
+  }
+
+  private static func product(_ row: Span<Float>, _ other: [Double]) -> Double {
+    var product = 0.0
+    for i in row.indices { product += Double(row[i]) * other[i] }
+    return product
+  }
+
   /// How much each key held differs in direction from those around it: 1 less the mean cosine between it and the keys of the
-  /// `side` slots before and after it and its own, in double precision, by slot, 0…2. A cosine with a key of no length, or of none that is finite, is 0.
+  /// `side` slots before and after it and its own, in double precision, by slot, 0…2. A cosine with a key of no length, or of
+  /// none that is finite, is 0.
   public func keyOddness(ofKVHead kvHead: Int, side: Int) -> [Double] {
     let keys = heads[kvHead].keys
     let lengths = Self.norms(keys).map { $0.isFinite ? $0 : 0 }
     var sum = [Double](repeating: 0, count: keys.width)
-    func add(_ slot: Int, _ sign: Double) {
-      guard lengths[slot] > 0 else { return }
-      let key = keys.row(slot)
-      let scale = sign / lengths[slot]
-      for i in 0..<keys.width { sum[i] += Double(key[i]) * scale }
+    func add(_ slots: Range<Int>, _ sign: Double) {
+      for slot in slots where lengths[slot] > 0 {
+        Self.add(keys.row(slot), times: sign / lengths[slot], to: &sum)
+      }
     }
     var around = 0..<0
     return (0..<keys.count).map { slot in
       let now = max(0, slot - side)..<min(keys.count, slot + side + 1)
-      for entering in around.upperBound..<now.upperBound { add(entering, 1) }
-      for leaving in around.lowerBound..<now.lowerBound { add(leaving, -1) }
+      add(around.upperBound..<now.upperBound, 1)
+      add(around.lowerBound..<now.lowerBound, -1)
       around = now
       guard lengths[slot] > 0 else { return 1 }
-      let key = keys.row(slot)
-      var product = 0.0
-      for i in 0..<keys.width { product += Double(key[i]) * sum[i] }
-      return max(0, 1 - product / (lengths[slot] * Double(now.count)))
+      return max(
+        0, 1 - Self.product(keys.row(slot), sum) / (lengths[slot] * Double(now.count)))
     }
   }
 

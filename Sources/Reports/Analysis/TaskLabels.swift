@@ -23,8 +23,9 @@ struct TaskLabels {
     func count(_ keys: [String]) -> Int {
       Set(tasks.map { task in keys.map { task[$0] ?? .null } }).count
     }
+    func rank(_ key: String) -> (Int, String) { (-count([key]), key == "task" ? "" : key) }
     let keys = Set(tasks.flatMap(\.keys)).filter { $0 != "protocol" && count([$0]) > 1 }
-      .sorted { (-count([$0]), $0 == "task" ? "" : $0) < (-count([$1]), $1 == "task" ? "" : $1) }
+      .sorted { rank($0) < rank($1) }
     return keys.reduce(into: []) { kept, key in
       if count(kept + [key]) > count(kept) { kept.append(key) }
     }

@@ -37,7 +37,7 @@ public struct Leaderboard {
     // A mean over more tasks than others were asked would not stand beside theirs.
     let asked = Set((found.first { !$0.isEmpty } ?? []).map { $0.cell.taskParameters["task"] })
     let needles = MatchedRows(
-      found.flatMap { $0 }.filter { asked.contains($0.cell.taskParameters["task"]) })
+      found.joined().filter { asked.contains($0.cell.taskParameters["task"]) })
     let times = MatchedRows(
       rows(of: Self.latencyName).filter { $0.ratios[.timePerOutputToken] != nil })
     tables = Self.qualityNames.flatMap { name in
